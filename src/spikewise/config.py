@@ -1,0 +1,87 @@
+"""`Config`, the base of every setting: frozen, checked on construction, unknown keys refused with the nearest right name."""
+
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+import pydantic
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import ErrorDetails
+
+from spikewise.errors import ConfigError, nearest
+
+__all__ = ["Config", "parse"]
+
+
+class Config(BaseModel):
+    """A frozen pydantic model whose mistakes are `ConfigError`s in words.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or a value out of range; the message names the key.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    def __init__(self, **data: Any) -> None:  # pydantic's own signature
+        try:
+            super().__init__(**data)
+        except pydantic.ValidationError as error:
+            raise ConfigError(_explain(type(self), error)) from None
+
+    def replace(self, **changes: Any) -> Self:  # any field of any subclass
+        """A copy with some fields changed, checked like a new one."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+
+ConfigT = TypeVar("ConfigT", bound="Config")
+
+
+def parse(config_type: type[ConfigT], data: Mapping[str, Any]) -> ConfigT:
+    """Build `config_type` from plain data such as a TOML table.
+
+    Raises:
+        ConfigError: as for `Config`.
+    """
+    return config_type(**dict(data))
+
+
+def _explain(config_type: type[BaseModel], error: pydantic.ValidationError) -> str:
+    problems = [_problem(config_type, detail) for detail in error.errors(include_url=False)]
+    return "\n".join(dict.fromkeys(problems))
+
+
+def _problem(config_type: type[BaseModel], detail: ErrorDetails) -> str:
+    path = [str(part) for part in detail["loc"]]
+    key = ".".join(path) or config_type.__name__
+    match detail["type"]:
+        case "extra_forbidden":
+            known = _known_keys(config_type, path[:-1])
+            close = nearest(path[-1], known)
+            hint = f" Did you mean '{close}'?" if close else ""
+            return f"Unknown key '{key}'.{hint} Available: {', '.join(sorted(known))}."
+        case "union_tag_invalid" | "union_tag_not_found":
+            return f"'{key}': {detail['msg']}."
+        case _:
+            return f"'{key}': {detail['msg']}; got {detail.get('input')!r}."
+
+
+def _known_keys(config_type: type[BaseModel], path: list[str]) -> set[str]:
+    """Field names of the model that stands at `path` below `config_type`."""
+    candidates: list[type[BaseModel]] = [config_type]
+    for part in path:
+        below = [found for c in candidates if part in c.model_fields for found in _models_in(c.model_fields[part].annotation)]
+        tagged = [c for c in candidates if _tag(c) == part]
+        candidates = below or tagged or candidates
+    return {name for c in candidates for name in c.model_fields}
+
+
+def _tag(model: type[BaseModel]) -> object:
+    field = model.model_fields.get("kind")
+    return field.default if field else None
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    inner = getattr(annotation, "__value__", None)
+    parts = getattr(annotation, "__args__", ()) if inner is None else (inner,)
+    return [model for part in parts for model in _models_in(part)]

@@ -1,0 +1,60 @@
+"""`ImageSet`: images in memory as uint8, with what is known of each; `Split`: which of them are for what."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int8, Int64, UInt8
+
+__all__ = ["ImageSet", "Role", "Split"]
+
+
+class Role(IntEnum):
+    """What a set's publisher says an image is for."""
+
+    UNASSIGNED = -1
+    TRAIN = 0
+    VALIDATION = 1
+    TEST = 2
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images and what is known of them; one index selects one image everywhere."""
+
+    name: str
+    images: UInt8[np.ndarray, "N C H W"]
+    """May be a read-only memory map; index it, do not copy it."""
+    labels: Int64[np.ndarray, " N"]
+    classes: tuple[str, ...]
+    """Name of each label, in label order."""
+    roles: Int8[np.ndarray, " N"]
+    """`Role` of each image; all UNASSIGNED where the set brings no split."""
+    fingerprint: str
+    """SHA-256 over images, labels and roles: two runs with the same one saw the same data."""
+    groups: Int64[np.ndarray, " N"] | None = None
+    """Subject (patient, finger owner) of each image, where known: one subject never stands on two sides of a split."""
+    sources: tuple[str, ...] | None = None
+    """File of each image, relative to the set's folder, where there are files."""
+    notes: tuple[str, ...] = field(default=())
+    """What a reader should know: files skipped, conversions made, licence terms."""
+    publishable: bool = True
+    """False where an image must never be shown outside (fingerprints): reports then show none."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+
+class Split(NamedTuple):
+    """Positions in an `ImageSet`; the three never share an image, nor a subject where subjects are known."""
+
+    train: Int64[np.ndarray, " train"]
+    validation: Int64[np.ndarray, " validation"]
+    test: Int64[np.ndarray, " test"]

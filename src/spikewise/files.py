@@ -1,0 +1,104 @@
+"""Files that are either whole or absent: written to a temporary name in the same folder, flushed, renamed."""
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.errors import StorageError
+
+__all__ = ["make_folder", "replace_file", "write_bytes", "write_json", "write_npz", "write_text"]
+
+
+@contextlib.contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success flush it and rename it over `path`, on failure remove it.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written.
+    """
+    with storage_errors(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file or none."""
+    with replace_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 text file or none."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: Any) -> None:  # whatever JSON can hold
+    """Write a whole JSON file or none; numbers that JSON cannot hold (nan, inf) are refused."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write a whole compressed `.npz` without pickles, or none."""
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    write_with(path, save)
+
+
+def write_with(path: Path, save: Callable[[Path], object]) -> None:
+    """Let a library that wants a path write a whole file or none."""
+    with replace_file(path) as temporary:
+        save(temporary)
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder and its parents.
+
+    Raises:
+        StorageError: it cannot be made, or a file stands in its place.
+    """
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Say in words what the operating system says in numbers."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "The disk is full: free some space and give the same command again; finished work is kept."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            advice = "The folder is not writable: choose another with --out."
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+            advice = "A file stands where a folder is needed: choose another with --out."
+        else:
+            advice = "Check the disk and the path."
+        raise StorageError(f"Cannot write {path}: {error.strerror or error}. {advice}") from error
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,27 @@
+"""Names for the arrays that travel through the package (axes: DESIGN conventions, time first).
+
+    T steps   B images in a batch   C channels   H height   W width   K classes   N images in a set
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Draw", "Tensor"]
+
+
+class Draw(NamedTuple):
+    """The key of every random number an encoder draws: same key, same spikes, on any engine, batch size or device."""
+
+    seed: int
+    """The run's seed."""
+    epoch: int
+    """0 for evaluation, 1, 2, ... while training."""
+    index: Tensor
+    """Int64 [B]: position of each image in its set."""
+
+    @classmethod
+    def first(cls, count: int, *, seed: int = 0) -> "Draw":
+        """The key for `count` images that belong to no set."""
+        return cls(seed, 0, torch.arange(count))
