@@ -1,0 +1,41 @@
+"""What trained networks are worth: metrics, intervals and tests, costs, and the verdict in words."""
+
+from spikewise.evaluation.results import (
+    SCHEMA_VERSION,
+    Cost,
+    DataFacts,
+    Environment,
+    EpochRecord,
+    Estimate,
+    NetworkResult,
+    Outcome,
+    PairComparison,
+    Part,
+    Protocol,
+    Results,
+    SeedComparison,
+    SeedResult,
+    Straddling,
+    Verdict,
+    results_json_schema,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Cost",
+    "DataFacts",
+    "Environment",
+    "EpochRecord",
+    "Estimate",
+    "NetworkResult",
+    "Outcome",
+    "PairComparison",
+    "Part",
+    "Protocol",
+    "Results",
+    "SeedComparison",
+    "SeedResult",
+    "Straddling",
+    "Verdict",
+    "results_json_schema",
+]

@@ -1,0 +1,322 @@
+"""`Results`: what a run found out, as the documented and versioned content of its `results.json`.
+
+`Results` holds the data, the protocol, one `NetworkResult` per contender with one `SeedResult` per seed, one
+`PairComparison` per pair, and the `Verdict`. JSON knows neither nan nor infinity: a number that could not be had is null.
+"""
+
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
+
+from spikewise.config import Config, parse
+from spikewise.errors import ConfigError, RunError, unknown_choice
+from spikewise.files import write_json
+
+SCHEMA_VERSION = 1
+"""Version of `results.json`; raised by every change that an older reader could misread."""
+
+
+def _finite_or_none(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+T = TypeVar("T")
+Many = Annotated[tuple[T, ...], Strict(False)]  # JSON has lists only; a tuple keeps a frozen record frozen
+Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Figures = dict[str, float]
+
+Outcome = Literal["spiking_better", "no_difference", "spiking_worse", "cannot_tell"]
+"""`no_difference`: none that is significant. `cannot_tell`: one seed, or nothing to compare with."""
+
+
+class _Record(Config):
+    """A part of the results: frozen, and strict about types (no text where a number belongs)."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class Environment(_Record):
+    """Where a run took place; `cores` are those this process may use, `threads` those each operation used."""
+
+    python: str
+    torch: str
+    numpy: str
+    platform: str
+    cpu: str
+    cores: Count
+    threads: Count
+    device: str = "cpu"
+
+
+class Part(_Record):
+    """One part of the split."""
+
+    images: Count
+    per_class: Many[Count]
+    """Images of each class, in class order."""
+
+
+class Straddling(_Record):
+    """Leaks: groups of identical or nearly identical images, and subjects, that stand in more than one part.
+
+    Null where nobody looked.
+    """
+
+    duplicates: Count | None = None
+    near_duplicates: Count | None = None
+    subjects: Count | None = None
+
+
+class DataFacts(_Record):
+    """Which images were used, and how."""
+
+    name: str
+    fingerprint: str
+    """SHA-256 over images, labels and roles."""
+    source: str
+    """Where the images came from: an address, a folder's name, a package."""
+    classes: Many[str]
+    image_shape: Many[Count] = Field(min_length=3, max_length=3)
+    """Channels, height, width."""
+    train: Part
+    validation: Part
+    test: Part
+    subjects: Count | None = None
+    """How many subjects there are; null where the set knows none."""
+    grouped: bool = False
+    straddling: Straddling = Straddling()
+    publishable: bool = True
+    """False where no image may be shown outside."""
+    notes: Many[str] = ()
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        for part in (self.train, self.validation, self.test):
+            if sum(part.per_class) != part.images:
+                raise ValueError(f"per_class adds up to {sum(part.per_class)}, images is {part.images}")
+            if len(part.per_class) != len(self.classes):
+                raise ValueError(f"{len(part.per_class)} counts per class for {len(self.classes)} classes")
+        return self
+
+
+class Protocol(_Record):
+    """The rules every contender kept."""
+
+    seeds: Many[int]
+    epochs: Count
+    """The most epochs any run could take."""
+    test_opened: Count
+    """How often test images were predicted, over all runs: once each if all is well."""
+    selection: str = "validation accuracy"
+    """What the epoch to keep was chosen by."""
+    batch_size: Count | None = None
+    augmentation: str | None = None
+    """What was done to training images, in words; null for nothing."""
+    notes: Many[str] = ()
+
+
+class Estimate(_Record):
+    """A figure with its uncertainty."""
+
+    mean: float
+    sd: float | None = None
+    """Standard deviation over seeds (n - 1); null for a single seed."""
+    low: float | None = None
+    high: float | None = None
+    """Ends of the interval; null where the data cannot give one."""
+    level: Share = 0.95
+    method: str
+    """How the interval was made and what it covers, in words."""
+
+
+class EpochRecord(_Record):
+    """One epoch of one run."""
+
+    epoch: Count
+    train_loss: Number
+    train_accuracy: Number = None
+    validation_loss: Number
+    validation_accuracy: Number
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    spike_rates: Figures = Field(default_factory=dict)
+    """Spikes per neuron and step of each spiking layer."""
+
+
+class SeedResult(_Record):
+    """One training of one network."""
+
+    seed: int
+    best_epoch: Count
+    epochs_run: Count
+    stopped_early: bool
+    validation: dict[str, Number]
+    """Metrics on the validation part, by name; null where one is not defined, such as AUC with a class absent."""
+    test: dict[str, Number]
+    confusion: Many[Many[Count]]
+    """Test images by true class (row) and predicted class (column)."""
+    history: Many[EpochRecord] = ()
+    spike_rates: Figures = Field(default_factory=dict)
+    """Spikes per neuron and step of each spiking layer, on the test part."""
+    warnings: Many[str] = ()
+    train_seconds: float
+
+
+class Cost(_Record):
+    """What one image costs; every figure is per image unless it says otherwise."""
+
+    macs: float
+    """Multiply-accumulates of the layers that receive real numbers."""
+    synaptic_operations: float | None = None
+    """Additions caused by spikes, counted on the test part; null for a network without spikes."""
+    state_updates: float = 0
+    """Membrane updates: spiking neurons times steps."""
+    parameters: Count
+    bytes: Count
+    energy_nanojoule: Figures = Field(default_factory=dict)
+    """Energy under each named cost model."""
+    constants: Figures = Field(default_factory=dict)
+    """The constants those models used, in picojoule per operation."""
+    source: str = ""
+    """Where the constants come from."""
+    train_seconds_per_epoch: Estimate | None = None
+    throughput_images_per_second: float | None = None
+    latency_ms: float | None = None
+    peak_memory_mb: float | None = None
+
+
+class NetworkResult(_Record):
+    """One contender: its runs, and what they add up to."""
+
+    name: str
+    """`snn`, `twin`, `cnn`, or a preset's name."""
+    role: Literal["spiking", "twin", "baseline"]
+    description: str
+    engine: str
+    parameters: Count
+    steps: Count
+    """Time steps; 1 for a network without time."""
+    runs: Many[SeedResult]
+    metrics: dict[str, Estimate]
+    cost: Cost
+
+
+class SeedComparison(_Record):
+    """McNemar's exact test between the two networks of one seed."""
+
+    seed: int
+    only_a: Count
+    """Test images only `a` gets right."""
+    only_b: Count
+    p: Share
+
+
+class PairComparison(_Record):
+    """Two contenders on the same test images."""
+
+    a: str
+    b: str
+    metric: str
+    difference: Estimate
+    """a - b, over seeds and test images."""
+    p: Share
+    """Exact sign-flip test over test images of the mean of all seeds; with one seed it is McNemar's."""
+    per_seed: Many[SeedComparison] = ()
+    images: Count
+    """Test images compared."""
+    units: Count
+    """What was resampled: subjects where they are known, else images."""
+    significant: bool | None
+    """Null where one seed cannot tell."""
+    sentence: str
+
+
+class Verdict(_Record):
+    """The answer in words, never stronger than the figures."""
+
+    headline: str
+    paragraph: str
+    sentences: Many[str]
+    outcome: Outcome
+
+
+class Results(_Record):
+    """The content of `results.json`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["compare", "train"]
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    """ISO 8601."""
+    spikewise_version: str
+    environment: Environment
+    data: DataFacts
+    protocol: Protocol
+    networks: Many[NetworkResult]
+    comparisons: Many[PairComparison] = ()
+    verdict: Verdict
+    seconds: float
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [network.name for network in self.networks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two networks share a name: {', '.join(names)}")
+        for pair in self.comparisons:
+            for name in (pair.a, pair.b):
+                if name not in names:
+                    raise ValueError(f"a comparison names '{name}'; the networks are {', '.join(names)}")
+        return self
+
+    def network(self, name: str) -> NetworkResult:
+        """The contender of that name."""
+        for network in self.networks:
+            if network.name == name:
+                return network
+        raise unknown_choice("network", name, [network.name for network in self.networks])
+
+    def save(self, path: Path) -> None:
+        """Write `results.json`, whole or not at all."""
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a `results.json`.
+
+        Raises:
+            RunError: it is missing, damaged or of another schema version.
+        """
+        content = _read_object(path)
+        found = content.get("schema_version")
+        if found != SCHEMA_VERSION:
+            raise RunError(
+                f"{path} has schema version {found!r}; this spikewise reads version {SCHEMA_VERSION}. "
+                "Read it with the spikewise that wrote it (its 'spikewise_version' says which), or run it again."
+            )
+        try:
+            return parse(cls, content)
+        except ConfigError as error:
+            raise RunError(f"{path} does not hold complete results; run it again. Problems:\n{error}") from None
+
+
+def results_json_schema() -> dict[str, Any]:  # JSON Schema is whatever JSON can hold
+    """JSON Schema of `results.json`, for the documentation and for readers in other languages."""
+    return Results.model_json_schema()
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"Cannot read {path}: {error.strerror or error}. Is this a finished run folder?") from error
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise RunError(f"{path} is damaged (not JSON: {error}). Run it again.") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged: a JSON object was expected, got {type(content).__name__}. Run it again.")
+    return content
