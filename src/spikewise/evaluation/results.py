@@ -1,14 +1,14 @@
 """`Results`: what a run found out, as the documented and versioned content of its `results.json`.
 
 `Results` holds the data, the protocol, one `NetworkResult` per contender with one `SeedResult` per seed, one
-`PairComparison` per pair, and the `Verdict`. JSON knows neither nan nor infinity: a number that could not be had is null.
+`PairComparison` per pair, and the `Verdict`. JSON knows neither nan nor infinity: what could not be had is null.
 """
 
 import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
 
@@ -16,7 +16,7 @@ from spikewise.config import Config, parse
 from spikewise.errors import ConfigError, RunError, unknown_choice
 from spikewise.files import write_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 """Version of `results.json`; raised by every change that an older reader could misread."""
 
 
@@ -55,18 +55,14 @@ class Environment(_Record):
 
 
 class Part(_Record):
-    """One part of the split."""
+    """One part of the split; `per_class` is in class order."""
 
     images: Count
     per_class: Many[Count]
-    """Images of each class, in class order."""
 
 
 class Straddling(_Record):
-    """Leaks: groups of identical or nearly identical images, and subjects, that stand in more than one part.
-
-    Null where nobody looked.
-    """
+    """Leaks: groups of (nearly) identical images, and subjects, in more than one part; null where nobody looked."""
 
     duplicates: Count | None = None
     near_duplicates: Count | None = None
@@ -74,25 +70,21 @@ class Straddling(_Record):
 
 
 class DataFacts(_Record):
-    """Which images were used, and how."""
+    """Which images were used, and how; `image_shape` is channels, height, width."""
 
     name: str
     fingerprint: str
-    """SHA-256 over images, labels and roles."""
     source: str
     """Where the images came from: an address, a folder's name, a package."""
     classes: Many[str]
     image_shape: Many[Count] = Field(min_length=3, max_length=3)
-    """Channels, height, width."""
     train: Part
     validation: Part
     test: Part
     subjects: Count | None = None
-    """How many subjects there are; null where the set knows none."""
     grouped: bool = False
     straddling: Straddling = Straddling()
     publishable: bool = True
-    """False where no image may be shown outside."""
     notes: Many[str] = ()
 
     @model_validator(mode="after")
@@ -110,15 +102,11 @@ class Protocol(_Record):
 
     seeds: Many[int]
     epochs: Count
-    """The most epochs any run could take."""
     test_opened: Count
     """How often test images were predicted, over all runs: once each if all is well."""
     selection: str = "validation accuracy"
-    """What the epoch to keep was chosen by."""
     batch_size: Count | None = None
     augmentation: str | None = None
-    """What was done to training images, in words; null for nothing."""
-    notes: Many[str] = ()
 
 
 class Estimate(_Record):
@@ -136,7 +124,7 @@ class Estimate(_Record):
 
 
 class EpochRecord(_Record):
-    """One epoch of one run."""
+    """One epoch of one run; `spike_rates` are spikes per neuron and step of each spiking layer."""
 
     epoch: Count
     train_loss: Number
@@ -147,7 +135,6 @@ class EpochRecord(_Record):
     seconds: float
     images_per_second: float
     spike_rates: Figures = Field(default_factory=dict)
-    """Spikes per neuron and step of each spiking layer."""
 
 
 class SeedResult(_Record):
@@ -170,22 +157,21 @@ class SeedResult(_Record):
 
 
 class Cost(_Record):
-    """What one image costs; every figure is per image unless it says otherwise."""
+    """What one image costs; every figure is per image unless it says otherwise.
+
+    `macs`: multiply-accumulates of layers that receive real numbers; `state_updates`: neurons times steps;
+    `energy_nanojoule`: by cost model, which used `constants` in picojoule per operation.
+    """
 
     macs: float
-    """Multiply-accumulates of the layers that receive real numbers."""
     synaptic_operations: float | None = None
     """Additions caused by spikes, counted on the test part; null for a network without spikes."""
     state_updates: float = 0
-    """Membrane updates: spiking neurons times steps."""
     parameters: Count
     bytes: Count
     energy_nanojoule: Figures = Field(default_factory=dict)
-    """Energy under each named cost model."""
     constants: Figures = Field(default_factory=dict)
-    """The constants those models used, in picojoule per operation."""
     source: str = ""
-    """Where the constants come from."""
     train_seconds_per_epoch: Estimate | None = None
     throughput_images_per_second: float | None = None
     latency_ms: float | None = None
@@ -209,28 +195,25 @@ class NetworkResult(_Record):
 
 
 class SeedComparison(_Record):
-    """McNemar's exact test between the two networks of one seed."""
+    """McNemar's exact test between the networks of one seed; `only_a` test images only `a` gets right."""
 
     seed: int
     only_a: Count
-    """Test images only `a` gets right."""
     only_b: Count
     p: Share
 
 
 class PairComparison(_Record):
-    """Two contenders on the same test images."""
+    """Two contenders on the same test images; `difference` is a - b."""
 
     a: str
     b: str
     metric: str
     difference: Estimate
-    """a - b, over seeds and test images."""
     p: Share
     """Exact sign-flip test over test images of the mean of all seeds; with one seed it is McNemar's."""
     per_seed: Many[SeedComparison] = ()
     images: Count
-    """Test images compared."""
     units: Count
     """What was resampled: subjects where they are known, else images."""
     significant: bool | None
@@ -253,7 +236,6 @@ class Results(_Record):
     schema_version: Literal[1] = SCHEMA_VERSION
     kind: Literal["compare", "train"]
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    """ISO 8601."""
     spikewise_version: str
     environment: Environment
     data: DataFacts
@@ -268,10 +250,8 @@ class Results(_Record):
         names = [network.name for network in self.networks]
         if len(set(names)) != len(names):
             raise ValueError(f"two networks share a name: {', '.join(names)}")
-        for pair in self.comparisons:
-            for name in (pair.a, pair.b):
-                if name not in names:
-                    raise ValueError(f"a comparison names '{name}'; the networks are {', '.join(names)}")
+        for name in {name for pair in self.comparisons for name in (pair.a, pair.b)} - set(names):
+            raise ValueError(f"a comparison names '{name}'; the networks are {', '.join(names)}")
         return self
 
     def network(self, name: str) -> NetworkResult:
@@ -317,6 +297,6 @@ def _read_object(path: Path) -> dict[str, Any]:
         raise RunError(f"Cannot read {path}: {error.strerror or error}. Is this a finished run folder?") from error
     except ValueError as error:  # not JSON, or not UTF-8
         raise RunError(f"{path} is damaged (not JSON: {error}). Run it again.") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path} is damaged: a JSON object was expected, got {type(content).__name__}. Run it again.")
-    return content
+    if isinstance(content, dict):
+        return content
+    raise RunError(f"{path} is damaged: no JSON object but {type(content).__name__}. Run it again.")
