@@ -1,0 +1,37 @@
+"""Neuron models: each a frozen config and one pure step function, its equation in the docstring."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from spikewise.dynamics.alif import ALIF, ALIFState, alif_step
+from spikewise.dynamics.integrator import IntegratorState, LeakyIntegrator, integrator_step
+from spikewise.dynamics.izhikevich import Izhikevich, IzhikevichState, izhikevich_step
+from spikewise.dynamics.lif import IF, LIF, LIFState, lif_step
+from spikewise.dynamics.state import NeuronConfig, Parameters, Reset
+
+__all__ = [
+    "ALIF",
+    "IF",
+    "LIF",
+    "ALIFState",
+    "Dynamics",
+    "IntegratorState",
+    "Izhikevich",
+    "IzhikevichState",
+    "LIFState",
+    "LeakyIntegrator",
+    "NeuronConfig",
+    "NeuronState",
+    "Parameters",
+    "Reset",
+    "alif_step",
+    "integrator_step",
+    "izhikevich_step",
+    "lif_step",
+]
+
+Dynamics = Annotated[IF | LIF | ALIF | Izhikevich | LeakyIntegrator, Field(discriminator="kind")]
+"""Every neuron model; the union is the list of choices."""
+
+NeuronState = LIFState | ALIFState | IzhikevichState | IntegratorState

@@ -1,0 +1,83 @@
+"""Adaptive LIF: each spike raises the neuron's own threshold for a while."""
+
+from typing import Annotated, Literal, NamedTuple
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from spikewise.dynamics.state import Decay, NeuronConfig, Parameters, Reset, Threshold, reset_membrane, zeros_beside
+from spikewise.surrogates import Surrogate, Triangle
+
+__all__ = ["ALIF", "ALIFState", "alif_step"]
+
+
+class ALIFState(NamedTuple):
+    """State of an ALIF layer between steps."""
+
+    v: Float[Tensor, "B *F"]
+    """Membrane voltage, as in `LIFState`."""
+    z: Float[Tensor, "B *F"]
+    """Spikes of the last step."""
+    a: Float[Tensor, "B *F"]
+    """Adaptation: a decaying count of the neuron's own spikes."""
+
+
+class ALIF(NeuronConfig):
+    """Adaptive leaky integrate-and-fire.
+
+        a <- adaptation_decay a + z_before
+        v <- beta v + current
+        z  = 1 if v > threshold + adaptation a else 0
+        v <- v - threshold z          (resets as for `LIF`, with the base threshold)
+
+    Source: Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons",
+    Nature Communications 11:3625, 2020, eq. 7-9.
+    """
+
+    kind: Literal["alif"] = "alif"
+    beta: Decay = 0.95
+    """Membrane decay per step."""
+    threshold: Threshold = 1.0
+    adaptation: Annotated[float, Field(ge=0)] = 0.2
+    """Rise of the threshold per unit of adaptation."""
+    adaptation_decay: Decay = 0.995
+    """Decay of the adaptation per step."""
+    reset: Reset = "subtract"
+    reset_delay: bool = False
+    reset_gradient: bool = False
+    threshold_gradient: bool = True
+    """Let gradients flow through the moving threshold; False is how some published code behaves."""
+    learn: tuple[Literal["beta", "threshold", "adaptation", "adaptation_decay"], ...] = ()
+    surrogate: Surrogate = Triangle(height=0.3)
+
+    def values(self) -> dict[str, float]:
+        """Starting value of each parameter."""
+        names = ("beta", "threshold", "adaptation", "adaptation_decay")
+        return {name: getattr(self, name) for name in names}
+
+    def initial_state(self, current: Float[Tensor, "B *F"]) -> ALIFState:
+        """A layer at rest."""
+        return ALIFState(zeros_beside(current), zeros_beside(current), zeros_beside(current))
+
+    def step(self, current: Float[Tensor, "B *F"], state: ALIFState, p: Parameters) -> tuple[Tensor, Tensor, ALIFState]:
+        """Spikes, membrane before the reset, next state."""
+        return alif_step(current, state, p, self)
+
+
+def alif_step(
+    current: Float[Tensor, "B *F"], state: ALIFState, p: Parameters, neuron: ALIF
+) -> tuple[Float[Tensor, "B *F"], Float[Tensor, "B *F"], ALIFState]:
+    """One step of an ALIF population: spikes, the membrane that was compared, next state. See `ALIF`."""
+    gradient = neuron.reset_gradient
+    a = p["adaptation_decay"] * state.a + state.z
+    moving = p["threshold"] + p["adaptation"] * a
+    if not neuron.threshold_gradient and isinstance(moving, Tensor):
+        moving = moving.detach()
+    v = p["beta"] * state.v + current
+    if neuron.reset_delay:
+        v = reset_membrane(v, state.z, p["threshold"], neuron.reset, gradient=gradient)
+        z = neuron.surrogate(v - moving)
+        return z, v, ALIFState(v, z, a)
+    z = neuron.surrogate(v - moving)
+    return z, v, ALIFState(reset_membrane(v, z, p["threshold"], neuron.reset, gradient=gradient), z, a)

@@ -1,0 +1,95 @@
+"""Leaky integrate-and-fire neurons, and integrate-and-fire as the case without leak."""
+
+from typing import Literal, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from spikewise.dynamics.state import Decay, NeuronConfig, Parameters, Reset, Threshold, reset_membrane, zeros_beside
+from spikewise.surrogates import FastSigmoid, Surrogate
+
+__all__ = ["IF", "LIF", "LIFState", "lif_step"]
+
+
+class LIFState(NamedTuple):
+    """State of a LIF layer between steps."""
+
+    v: Float[Tensor, "B *F"]
+    """Membrane voltage after the reset (before it, where the reset is delayed)."""
+    z: Float[Tensor, "B *F"]
+    """Spikes of the last step."""
+
+
+class LIF(NeuronConfig):
+    """Leaky integrate-and-fire.
+
+        v <- beta v + current
+        z  = 1 if v > threshold else 0
+        v <- v - threshold z          (reset "subtract"; "zero": v (1 - z); "none": v)
+
+    With `reset_delay` the reset belongs to the next step, as in snnTorch:
+    v <- beta v + current - threshold z_before, or (beta v + current)(1 - z_before).
+    Source: Gerstner et al., *Neuronal Dynamics*, 2014, sec. 1.3, in steps of dt with beta = exp(-dt / tau).
+    """
+
+    kind: Literal["lif"] = "lif"
+    beta: Decay = 0.9
+    """Membrane decay per step."""
+    threshold: Threshold = 1.0
+    reset: Reset = "subtract"
+    reset_delay: bool = False
+    """Reset in the step after the spike instead of in the same one."""
+    reset_gradient: bool = False
+    """Let gradients flow through the reset."""
+    learn: tuple[Literal["beta", "threshold"], ...] = ()
+    surrogate: Surrogate = FastSigmoid()
+
+    def values(self) -> dict[str, float]:
+        """Starting value of each parameter."""
+        return {"beta": self.beta, "threshold": self.threshold}
+
+    def initial_state(self, current: Float[Tensor, "B *F"]) -> LIFState:
+        """A layer at rest."""
+        return LIFState(zeros_beside(current), zeros_beside(current))
+
+    def step(self, current: Float[Tensor, "B *F"], state: LIFState, p: Parameters) -> tuple[Tensor, Tensor, LIFState]:
+        """Spikes, membrane before the reset, next state."""
+        return lif_step(current, state, p, self)
+
+
+class IF(NeuronConfig):
+    """Integrate-and-fire: a LIF neuron whose membrane does not leak (beta = 1)."""
+
+    kind: Literal["if"] = "if"
+    threshold: Threshold = 1.0
+    reset: Reset = "subtract"
+    reset_delay: bool = False
+    reset_gradient: bool = False
+    learn: tuple[Literal["threshold"], ...] = ()
+    surrogate: Surrogate = FastSigmoid()
+
+    def values(self) -> dict[str, float]:
+        """Starting value of each parameter."""
+        return {"beta": 1.0, "threshold": self.threshold}
+
+    def initial_state(self, current: Float[Tensor, "B *F"]) -> LIFState:
+        """A layer at rest."""
+        return LIFState(zeros_beside(current), zeros_beside(current))
+
+    def step(self, current: Float[Tensor, "B *F"], state: LIFState, p: Parameters) -> tuple[Tensor, Tensor, LIFState]:
+        """Spikes, membrane before the reset, next state."""
+        return lif_step(current, state, p, self)
+
+
+def lif_step(
+    current: Float[Tensor, "B *F"], state: LIFState, p: Parameters, neuron: LIF | IF
+) -> tuple[Float[Tensor, "B *F"], Float[Tensor, "B *F"], LIFState]:
+    """One step of a LIF population: spikes, the membrane that was compared with the threshold, next state. See `LIF`."""
+    threshold = p["threshold"]
+    v = p["beta"] * state.v + current
+    if neuron.reset_delay:
+        v = reset_membrane(v, state.z, threshold, neuron.reset, gradient=neuron.reset_gradient)
+        z = neuron.surrogate(v - threshold)
+        return z, v, LIFState(v, z)
+    z = neuron.surrogate(v - threshold)
+    return z, v, LIFState(reset_membrane(v, z, threshold, neuron.reset, gradient=neuron.reset_gradient), z)

@@ -1,0 +1,171 @@
+"""Encoders turn uint8 images into spikes or currents over time; each is a frozen config that is its own function.
+
+The same key (`Draw`) gives the same spikes on any engine, batch composition, thread count or device.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from pydantic import Field
+from torch import Tensor
+
+from spikewise.config import Config
+from spikewise.randomness import random_bytes
+from spikewise.types import Draw
+
+__all__ = ["Delta", "Direct", "Encoder", "Latency", "Periodic", "Rate", "charging_time"]
+
+Images = UInt8[Tensor, "B C H W"]
+Currents = Float[Tensor, "T B C2 H W"]
+Steps = Annotated[int, Field(ge=1, le=100_000)]
+_LEVELS = 256
+
+
+class _Encoder(Config):
+    steps: Steps
+    """Number of time steps T."""
+
+    def channels(self, image_channels: int) -> int:
+        """Channels that leave the encoder."""
+        return image_channels
+
+
+class Rate(_Encoder):
+    """Each pixel spikes at each step with the probability of its intensity (Bernoulli).
+
+    A random byte below  p + [p >= 128]  is a spike, so black never fires, white always does and the probability is
+    within 1/512 of p / 255. Source: e.g. Eshraghian et al., Proc. IEEE 111(9), 2023, sec. III.A.
+    """
+
+    kind: Literal["rate"] = "rate"
+    steps: Steps = 25
+
+    def __call__(self, images: Images, draw: Draw) -> Currents:
+        """Spikes [T, B, C, H, W] as 0.0 or 1.0."""
+        pixels = images.flatten(1)
+        # uint8 cannot hold 256, so "r < p + 1" is "r <= p" for the bright half
+        bright = pixels >= 128
+        out = torch.empty(self.steps, *pixels.shape, device=images.device)
+        for step in range(self.steps):
+            r = random_bytes(draw, step, pixels.shape[1])
+            out[step] = (r < pixels) | (bright & (r == pixels))
+        return out.view(self.steps, *images.shape)
+
+
+def charging_time(x: Float[Tensor, "*F"], steps: int, tau: float, threshold: float) -> Int64[Tensor, "*F"]:
+    """Step at which a LIF neuron under constant current `x` reaches threshold; `steps` where it never does.
+
+        k = trunc(tau ln(x / (x - threshold)))   for x >= threshold (clipped to threshold + 1e-7)
+
+    Source: the membrane equation  tau dv/dt = x - v  solved for v(t) = threshold; Gerstner et al.,
+    *Neuronal Dynamics*, 2014, sec. 1.3.
+    """
+    x = x.double()
+    clipped = x.clamp(min=threshold + 1e-7)
+    k = (tau * (clipped / (clipped - threshold)).log()).trunc().long()
+    return torch.where(x < threshold, steps, k)
+
+
+class _Charging(_Encoder):
+    steps: Steps = 100
+    tau: Annotated[float, Field(gt=0)] = 20.0
+    """Membrane time constant in steps."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Intensity (0..1) below which a pixel never spikes."""
+
+    def first_spikes(self) -> Int64[Tensor, " 256"]:
+        """Step of the first spike for each of the 256 intensities."""
+        return charging_time(torch.arange(_LEVELS) / (_LEVELS - 1), self.steps, self.tau, self.threshold)
+
+
+class Latency(_Charging):
+    """One spike a pixel: the brighter, the earlier. See `charging_time`."""
+
+    kind: Literal["latency"] = "latency"
+
+    def __call__(self, images: Images, draw: Draw) -> Currents:
+        """Spikes [T, B, C, H, W] as 0.0 or 1.0; `draw` is not used."""
+        del draw
+        when = self.first_spikes().to(images.device)[images.long()]
+        return (when == _clock(self.steps, images)).float()
+
+
+class Periodic(_Charging):
+    """Spikes at k, 2k, 3k, ... with k the charging time clipped to [1, T - 1]. See `charging_time`."""
+
+    kind: Literal["periodic"] = "periodic"
+
+    def __call__(self, images: Images, draw: Draw) -> Currents:
+        """Spikes [T, B, C, H, W] as 0.0 or 1.0; `draw` is not used."""
+        del draw
+        period = self.first_spikes().clamp(1, max(self.steps - 1, 1)).to(images.device)[images.long()]
+        clock = _clock(self.steps, images)
+        return ((clock > 0) & (clock % period == 0)).float()
+
+
+class Direct(_Encoder):
+    """The intensity (0..1) itself as a constant input current at every step; one step is a conventional network's input."""
+
+    kind: Literal["direct"] = "direct"
+    steps: Steps = 10
+
+    def __call__(self, images: Images, draw: Draw) -> Currents:
+        """Currents [T, B, C, H, W], the same at every step; `draw` is not used."""
+        del draw
+        return (images.float() / (_LEVELS - 1)).expand(self.steps, *images.shape)
+
+
+class Delta(_Encoder):
+    """Change events of a sensor that starts dark and moves over the image along a triangle, as an event camera does.
+
+    Channel c holds the brightenings, channel C + c the darkenings, by more than `threshold` since the last step.
+    Source for the motion: Orchard et al., "Converting static image datasets to spiking neuromorphic datasets using
+    saccades", Frontiers in Neuroscience 9:437, 2015.
+    """
+
+    kind: Literal["delta"] = "delta"
+    steps: Steps = 24
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Smallest change of intensity (0..1) that makes an event."""
+    amplitude: Annotated[int, Field(ge=1, le=64)] = 2
+    """Reach of the motion in pixels."""
+
+    def channels(self, image_channels: int) -> int:
+        """Brightenings and darkenings."""
+        return 2 * image_channels
+
+    def __call__(self, images: Images, draw: Draw) -> Currents:
+        """Events [T, B, 2C, H, W] as 0.0 or 1.0; `draw` is not used."""
+        del draw
+        x = images.float() / (_LEVELS - 1)
+        frames = torch.stack([torch.zeros_like(x), *(_shifted(x, *at) for at in self.path())])
+        change = frames.diff(dim=0)
+        return torch.cat([change > self.threshold, change < -self.threshold], dim=2).float()
+
+    def path(self) -> list[tuple[int, int]]:
+        """Offset (down, right) in pixels at each step: along three edges of a triangle and back to the start."""
+        corners = [(0, 0), (self.amplitude, self.amplitude), (0, 2 * self.amplitude), (0, 0)]
+        points = []
+        for step in range(self.steps):
+            edge, part = divmod(3 * step / self.steps, 1)
+            (y0, x0), (y1, x1) = corners[int(edge)], corners[int(edge) + 1]
+            points.append((round(y0 + part * (y1 - y0)), round(x0 + part * (x1 - x0))))
+        return points
+
+
+def _shifted(x: Tensor, down: int, right: int) -> Tensor:
+    height, width = x.shape[-2:]
+    out = torch.zeros_like(x)
+    if down < height and right < width:
+        out[..., down:, right:] = x[..., : height - down, : width - right]
+    return out
+
+
+def _clock(steps: int, images: Tensor) -> Tensor:
+    return torch.arange(steps, device=images.device).view(-1, *[1] * images.ndim)
+
+
+Encoder = Annotated[Rate | Latency | Periodic | Direct | Delta, Field(discriminator="kind")]
+
+

@@ -1,0 +1,49 @@
+"""What every engine is asked and what it returns."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from spikewise.dynamics import NeuronState
+from spikewise.readouts import Trajectory
+
+__all__ = ["EngineResult", "EngineState", "LayerTrace", "RunOptions"]
+
+EngineState = Mapping[str, NeuronState | Tensor]
+"""State of each layer that has one, by layer name; pass it back to go on where a run ended."""
+
+
+class RunOptions(NamedTuple):
+    """How to run a graph."""
+
+    state: EngineState | None = None
+    """Where an earlier run ended; None starts at rest."""
+    record: frozenset[str] = frozenset()
+    """Layers whose every step is returned."""
+    measure: bool = False
+    """Return the mean spike rate of every neuron."""
+    training: bool = False
+    """Batch normalisation by the batch, dropout active."""
+
+
+class LayerTrace(NamedTuple):
+    """What one layer did, step by step."""
+
+    spikes: Float[Tensor, "T B *F"] | None
+    """None for layers that do not spike."""
+    output: Float[Tensor, "T B *F"]
+    """Membrane before the reset of a neuron layer, output of any other."""
+
+
+class EngineResult(NamedTuple):
+    """What a run of a graph gives."""
+
+    trajectory: Trajectory
+    """The last layer's spikes and membrane."""
+    state: EngineState
+    traces: Mapping[str, LayerTrace]
+    """The recorded layers."""
+    rates: Mapping[str, Float[Tensor, "*F"]]
+    """Mean spikes per step of each neuron of the spiking layers, over steps and batch; empty unless measured."""

@@ -1,0 +1,180 @@
+"""The reference engine: a scan of the step functions. It defines what every other engine must compute.
+
+Any device, any neuron, autograd.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from spikewise.dynamics import NeuronState
+from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
+from spikewise.graph import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Graph,
+    Linear,
+    MaxPool,
+    NamedLayer,
+    Neuron,
+    SpikingActivation,
+)
+from spikewise.randomness import uniform
+from spikewise.readouts import Trajectory
+from spikewise.types import Draw
+
+__all__ = ["run", "spiking_activation"]
+
+_FRAMES_PER_CHUNK = 128
+"""oneDNN's channels-last convolution is several times faster on chunks that stay in cache."""
+_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "softplus": F.softplus,
+    "gelu": F.gelu,
+}
+
+
+class _Done(NamedTuple):
+    """What one layer did."""
+
+    output: Tensor
+    spikes: Tensor | None = None
+    membrane: Tensor | None = None
+    state: NeuronState | Tensor | None = None
+
+
+def run(
+    graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw, options: RunOptions
+) -> EngineResult:
+    """Run a graph over encoded inputs, layer by layer, each over all steps."""
+    done = _Done(inputs)
+    state: dict[str, NeuronState | Tensor] = {}
+    traces: dict[str, LayerTrace] = {}
+    rates: dict[str, Tensor] = {}
+    for position, at in enumerate(graph.named):
+        own = {key: weights[f"{at.name}.{key}"] for key in at.parameters()}
+        done = _layer(at, own, done.output, draw, (options, position))
+        if done.state is not None:
+            state[at.name] = done.state
+        if at.name in options.record:
+            traces[at.name] = LayerTrace(done.spikes, done.output if done.membrane is None else done.membrane)
+        if options.measure and done.spikes is not None:
+            rates[at.name] = done.spikes.detach().mean(dim=(0, 1))
+    membrane = done.output if done.membrane is None else done.membrane
+    return EngineResult(Trajectory(done.spikes, membrane), state, traces, rates)
+
+
+def _layer(at: NamedLayer, own: dict[str, Tensor], x: Tensor, draw: Draw, how: tuple[RunOptions, int]) -> _Done:
+    options, stream = how
+    before = (options.state or {}).get(at.name)
+    match at.layer:
+        case Neuron():
+            return _neurons(at.layer, own, x, before)
+        case SpikingActivation():
+            return _spiking_layer(at.layer, x, before, draw, how)
+        case Dropout(p=p):
+            return _Done(_dropout(x, p, draw, stream) if options.training else x)
+        case BatchNorm():
+            return _Done(_over_frames(x, lambda frames: _batch_norm(at.layer, own, frames, options.training)))
+        case Conv2d():
+            return _Done(_over_frames(x, lambda frames: _in_chunks(at.layer, own, frames)))
+        case Linear():
+            return _Done(F.linear(x, own["weight"], own.get("bias")))
+        case Flatten():
+            return _Done(x.flatten(2))
+        case Activation(function=function):
+            return _Done(_FUNCTIONS[function](x))
+        case MaxPool(size=size, stride=stride):
+            return _Done(_over_frames(x, lambda frames: F.max_pool2d(frames, size, stride)))
+        case AvgPool(size=size, stride=stride):
+            return _Done(_over_frames(x, lambda frames: F.avg_pool2d(frames, size, stride)))
+
+
+def _neurons(layer: Neuron, own: dict[str, Tensor], current: Tensor, before: Any) -> _Done:
+    dynamics = layer.dynamics
+    bounds = dynamics.bounds()
+    p = {name: own[name].clamp(*bounds.get(name, (None, None))) if name in own else value
+         for name, value in dynamics.values().items()}
+    recurrent = own.get("recurrent")
+    if recurrent is not None and not layer.self_connections:
+        recurrent = recurrent - recurrent.diag().diag()
+    state = dynamics.initial_state(current[0]) if before is None else before
+    spikes, membranes = [], []
+    for now in current.unbind(0):
+        total = now if recurrent is None else now + F.linear(state.z, recurrent)
+        z, v, state = dynamics.step(total, state, p)
+        spikes.append(z)
+        membranes.append(v)
+    membrane = torch.stack(membranes)
+    if not layer.spikes:
+        return _Done(membrane, None, membrane, state)
+    spike_train = torch.stack([z for z in spikes if z is not None])
+    return _Done(spike_train, spike_train, membrane, state)
+
+
+def spiking_activation(
+    rates: Float[Tensor, "T B *F"], v: Float[Tensor, "B *F"], dt: float
+) -> tuple[Float[Tensor, "T B *F"], Float[Tensor, "B *F"]]:
+    """Carry `rates` by spikes: outputs n / dt and the voltage left over. See `graph.SpikingActivation`.
+
+    The gradient of the output is that of `rates`.
+    """
+    outputs = []
+    with torch.no_grad():
+        for rate in rates.unbind(0):
+            charged = v + rate * dt
+            n = charged.floor()
+            v = charged - n
+            outputs.append(n / dt)
+        carried = torch.stack(outputs)
+    return rates + (carried - rates).detach(), v
+
+
+def _spiking_layer(layer: SpikingActivation, x: Tensor, before: Any, draw: Draw, how: tuple[RunOptions, int]) -> _Done:
+    options, stream = how
+    rates = _FUNCTIONS[layer.function](x)
+    if options.training and not layer.spiking_aware:
+        return _Done(rates)
+    v = before
+    if v is None and layer.random_start:
+        v = uniform(draw, x[0, 0].numel(), 1 + stream).view_as(x[0]).to(x.dtype)
+    elif v is None:
+        v = torch.zeros_like(x[0])
+    output, after = spiking_activation(rates, v, layer.dt)
+    return _Done(output, output.detach() * layer.dt, None, after)
+
+
+def _dropout(x: Tensor, p: float, draw: Draw, stream: int) -> Tensor:
+    keep = uniform(draw, x[0, 0].numel(), 1 + stream).view_as(x[0]) >= p
+    return x * keep / (1 - p)
+
+
+def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, training: bool) -> Tensor:
+    mean, var = own["running_mean"], own["running_var"]
+    return F.batch_norm(frames, mean, var, own["weight"], own["bias"], training, layer.momentum, layer.epsilon)
+
+
+def _in_chunks(layer: Conv2d, own: dict[str, Tensor], frames: Tensor) -> Tensor:
+    weight = own["weight"].to(memory_format=torch.channels_last)
+    out = [
+        F.conv2d(chunk.contiguous(memory_format=torch.channels_last), weight, own.get("bias"), layer.stride, layer.padding)
+        for chunk in frames.split(_FRAMES_PER_CHUNK)
+    ]
+    return torch.cat(out) if len(out) > 1 else out[0]
+
+
+def _over_frames(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a function of frames [T*B, ...] to [T, B, ...]."""
+    out = function(x.flatten(0, 1))
+    return out.unflatten(0, x.shape[:2])

@@ -1,0 +1,175 @@
+"""Builders of graphs: each model is a frozen config that says which layers stand between encoder and readout."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from spikewise.config import Config
+from spikewise.dynamics import LIF, Dynamics
+from spikewise.encoders import Direct, Encoder
+from spikewise.errors import ConfigError
+from spikewise.graph import (
+    Activation,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Graph,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    SpikingActivation,
+    is_spiking,
+)
+from spikewise.readouts import LastMembrane, Readout
+
+__all__ = ["MLP", "Cell", "Conv", "Layers", "Model", "build", "twin"]
+
+Size = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Cell = Annotated[
+    Annotated[Dynamics, Field()] | Activation | SpikingActivation,
+    Field(discriminator="kind"),
+]
+"""What follows each weighted layer: a neuron, a conventional activation, or one carried by spikes."""
+
+
+class MLP(Config):
+    """Fully connected: flatten | (linear | cell) for each hidden size | linear | output neuron."""
+
+    kind: Literal["mlp"] = "mlp"
+    hidden: tuple[Size, ...] = (512,)
+    """Neurons of each hidden layer."""
+    cell: Cell = LIF()
+    recurrent: bool = False
+    """Recurrent weights in the hidden layers."""
+    output: Dynamics | None = LIF()
+    """Neurons of the output layer; None leaves its linear layer bare."""
+    dropout: Share = 0.0
+    """Share of each hidden layer that is silenced in training."""
+
+    def layers(self, classes: int) -> tuple[Layer, ...]:
+        """The layers for a number of classes."""
+        return (Flatten(), *_dense(self.hidden, self), Linear(features=classes), *_output(self.output))
+
+
+class Conv(Config):
+    """Convolutional: (convolution | cell | pool) for each channel count | flatten | hidden | linear | output neuron."""
+
+    kind: Literal["conv"] = "conv"
+    channels: tuple[Size, ...] = (16, 32)
+    """Channels of each convolution."""
+    kernels: tuple[Size, ...] = (3, 3)
+    """Kernel size of each convolution."""
+    padding: Annotated[int, Field(ge=0)] | Literal["same"] = "same"
+    """"same" keeps height and width (odd kernels)."""
+    pool: Size = 2
+    """Window of the max pooling after each convolution; 1 is none."""
+    pool_before_cell: bool = False
+    """Pool the currents before the neurons instead of the spikes after them."""
+    batch_norm: bool = False
+    """Normalise after each convolution."""
+    hidden: tuple[Size, ...] = ()
+    """Neurons of each hidden fully connected layer."""
+    cell: Cell = LIF()
+    hidden_cell: Cell | None = None
+    """Cell of the hidden layers, where it is another."""
+    recurrent: bool = False
+    """Recurrent weights in the hidden fully connected layers."""
+    output: Dynamics | None = LIF()
+    """Neurons of the output layer; None leaves its linear layer bare."""
+    dropout: Share = 0.0
+    """Share of each hidden layer that is silenced in training."""
+
+    def model_post_init(self, context: object) -> None:
+        """Check that channels and kernels belong together."""
+        del context
+        if len(self.channels) != len(self.kernels):
+            raise ConfigError(
+                f"model.channels has {len(self.channels)} entries and model.kernels {len(self.kernels)}; "
+                "give one kernel size for each convolution."
+            )
+
+    def layers(self, classes: int) -> tuple[Layer, ...]:
+        """The layers for a number of classes."""
+        convolutions = [x for pair in zip(self.channels, self.kernels, strict=True) for x in self._convolution(*pair)]
+        return (
+            *convolutions,
+            Flatten(),
+            *_dense(self.hidden, self),
+            Linear(features=classes),
+            *_output(self.output),
+        )
+
+    def _convolution(self, channels: int, kernel: int) -> list[Layer]:
+        padding = kernel // 2 if self.padding == "same" else self.padding
+        cell, pool = [_layer_of(self.cell)], [MaxPool(size=self.pool)] if self.pool > 1 else []
+        norm = [BatchNorm()] if self.batch_norm else []
+        after: list[Layer] = [*pool, *cell] if self.pool_before_cell else [*cell, *pool]
+        return [Conv2d(channels=channels, kernel=kernel, padding=padding), *norm, *after]
+
+
+class Layers(Config):
+    """Any sequence of layers, written out; the last linear layer must have one output per class."""
+
+    kind: Literal["layers"] = "layers"
+    sequence: tuple[Layer, ...]
+
+    def layers(self, classes: int) -> tuple[Layer, ...]:
+        """The layers, as given."""
+        del classes  # `build` checks the number of outputs
+        return self.sequence
+
+
+Model = Annotated[MLP | Conv | Layers, Field(discriminator="kind")]
+
+
+def build(model: Model, encoder: Encoder, readout: Readout, *, image_shape: tuple[int, int, int], classes: int) -> Graph:
+    """The graph of a model for one image shape.
+
+    Raises:
+        ShapeError: the layers do not fit the images or each other.
+        ConfigError: the number of outputs is not the number of classes.
+    """
+    graph = Graph(image_shape=image_shape, encoder=encoder, layers=model.layers(classes), readout=readout)
+    if graph.classes != classes:
+        raise ConfigError(f"The network has {graph.classes} outputs and the images have {classes} classes; make them equal.")
+    return graph
+
+
+def twin(graph: Graph) -> Graph:
+    """The conventional network with the same layers: ReLU for spikes, one pass over the image itself.
+
+    Spiking neurons become ReLU (without recurrent weights), spiking activations the function they carry, output
+    neurons fall away, and the readout is the last layer's output.
+    """
+    layers = list(graph.layers)
+    if isinstance(layers[-1], Neuron):
+        layers.pop()
+    return Graph(
+        image_shape=graph.image_shape,
+        encoder=Direct(steps=1),
+        layers=tuple(_without_spikes(layer) for layer in layers),
+        readout=LastMembrane(),
+    )
+
+
+def _without_spikes(layer: Layer) -> Layer:
+    if isinstance(layer, SpikingActivation):
+        return Activation(function=layer.function)
+    return Activation() if isinstance(layer, Neuron) and is_spiking(layer) else layer
+
+
+def _dense(hidden: tuple[int, ...], model: MLP | Conv) -> list[Layer]:
+    cell = (model.hidden_cell if isinstance(model, Conv) else None) or model.cell
+    drop: list[Layer] = [Dropout(p=model.dropout)] if model.dropout else []
+    return [x for size in hidden for x in (Linear(features=size), _layer_of(cell, recurrent=model.recurrent), *drop)]
+
+
+def _layer_of(cell: Cell, *, recurrent: bool = False) -> Layer:
+    return cell if isinstance(cell, Activation | SpikingActivation) else Neuron(dynamics=cell, recurrent=recurrent)
+
+
+def _output(dynamics: Dynamics | None) -> list[Layer]:
+    return [] if dynamics is None else [Neuron(dynamics=dynamics)]

@@ -1,0 +1,140 @@
+"""`Network`: the weights of a `Graph`, as a PyTorch module. State is passed and returned, never kept."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from spikewise import engine
+from spikewise.engine import EngineName, EngineResult, EngineState, RunOptions
+from spikewise.errors import ShapeError
+from spikewise.graph import BatchNorm, Graph, NamedLayer, Neuron
+from spikewise.randomness import generator
+from spikewise.readouts import Trajectory
+from spikewise.types import Draw
+
+__all__ = ["Network", "Output"]
+
+
+class Output(NamedTuple):
+    """What a network says about a batch."""
+
+    logits: Float[Tensor, "B K"]
+    result: EngineResult
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The last layer, step by step."""
+        return self.result.trajectory
+
+
+class Network(nn.Module):
+    """Parameters of a graph, and the forward pass.
+
+    Args:
+        seed: fixes the initial weights; the global seed is neither used nor changed.
+        engine_name: which engine runs the graph ("auto" picks).
+    """
+
+    def __init__(self, graph: Graph, *, seed: int = 0, engine_name: EngineName = "auto") -> None:
+        super().__init__()
+        self.graph = graph
+        self.engine_name: EngineName = engine_name
+        draw = generator("weights", seed)
+        for at in graph.named:
+            holder = nn.Module()
+            for key, tensor in _initial(at, draw).items():
+                if key.startswith("running_"):
+                    holder.register_buffer(key, tensor)
+                else:
+                    holder.register_parameter(key, nn.Parameter(tensor, requires_grad=_is_learned(at, key)))
+            self.add_module(at.name, holder)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Every parameter and buffer, by name."""
+        return {**dict(self.named_parameters()), **dict(self.named_buffers())}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def count_parameters(self) -> int:
+        """Number of learned values."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def forward(self, images: UInt8[Tensor, "B C H W"], draw: Draw | None = None, options: RunOptions | None = None) -> Output:
+        """Encode, run and read out a batch.
+
+        Args:
+            draw: key of the random numbers; None is the key of evaluation with seed 0, images counted from 0.
+        Raises:
+            ShapeError: the images are not of the graph's shape.
+        """
+        draw = Draw.first(len(images)) if draw is None else draw
+        draw = draw._replace(index=draw.index.to(images.device))
+        return self.run(self.encode(images, draw), draw, options)
+
+    def encode(self, images: UInt8[Tensor, "B C H W"], draw: Draw) -> Float[Tensor, "T B C2 H W"]:
+        """Spikes or currents that enter the first layer."""
+        if images.shape[1:] != self.graph.image_shape or images.dtype != torch.uint8:
+            wanted = "x".join(map(str, self.graph.image_shape))
+            found = "x".join(map(str, images.shape[1:]))
+            raise ShapeError(f"The network reads uint8 images of {wanted} (channels, height, width); got {images.dtype} {found}.")
+        currents: Tensor = self.graph.encoder(images, draw)
+        return currents
+
+    def run(self, inputs: Float[Tensor, "T B C2 H W"], draw: Draw, options: RunOptions | None = None) -> Output:
+        """Run and read out what is already encoded."""
+        options = RunOptions(training=self.training) if options is None else options._replace(training=self.training)
+        result = engine.run(self.graph, self.weights, inputs, draw, options)
+        return Output(self.graph.readout(result.trajectory), result)
+
+    def stream(self, image: UInt8[Tensor, "1 C H W"], draw: Draw | None = None) -> Iterator[Float[Tensor, "K"]]:
+        """Evidence after each step for one image; stop taking when it is enough."""
+        draw = Draw.first(len(image)) if draw is None else draw
+        state: EngineState | None = None
+        seen: list[Trajectory] = []
+        for step in self.encode(image, draw).split(1):
+            result = self.run(step, draw, RunOptions(state=state)).result
+            state = result.state
+            seen.append(result.trajectory)
+            yield self.graph.readout.evidence(_joined(seen))[-1, 0]
+
+
+def _joined(parts: list[Trajectory]) -> Trajectory:
+    spikes = [part.spikes for part in parts if part.spikes is not None]
+    return Trajectory(torch.cat(spikes) if spikes else None, torch.cat([part.membrane for part in parts]))
+
+
+def _is_learned(at: NamedLayer, key: str) -> bool:
+    return not isinstance(at.layer, Neuron) or key == "recurrent" or key in at.layer.dynamics.learned()
+
+
+def _initial(at: NamedLayer, draw: torch.Generator) -> dict[str, Tensor]:
+    """PyTorch's own initial weights, U(-1/sqrt(fan in), 1/sqrt(fan in)), from an explicit generator."""
+    shapes = at.parameters()
+    if isinstance(at.layer, BatchNorm):
+        ones = {"weight", "running_var"}
+        return {key: torch.ones(shape) if key in ones else torch.zeros(shape) for key, shape in shapes.items()}
+    if isinstance(at.layer, Neuron):
+        return {key: _initial_neuron(at.layer, key, shape, draw) for key, shape in shapes.items()}
+    fan_in = math.prod(shapes["weight"][1:]) if "weight" in shapes else 1
+    return {key: _uniform(shape, fan_in**-0.5, draw) for key, shape in shapes.items()}
+
+
+def _initial_neuron(layer: Neuron, key: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
+    if key == "recurrent":
+        return _uniform(shape, shape[0] ** -0.5, draw)
+    dynamics = layer.dynamics
+    low, high = dynamics.bounds().get(key, (-math.inf, math.inf))
+    noise = torch.randn(shape, generator=draw) if dynamics.spread else torch.zeros(shape)
+    return (dynamics.values()[key] * (1 + dynamics.spread * noise)).clamp(low, high)
+
+
+def _uniform(shape: tuple[int, ...], bound: float, draw: torch.Generator) -> Tensor:
+    return (2 * torch.rand(shape, generator=draw) - 1) * bound
