@@ -7,7 +7,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 
-from spikewise.errors import ConfigError, nearest
+from spikewise.errors import ConfigError, ShapeError, unknown_choice
 
 __all__ = ["Config", "parse"]
 
@@ -25,7 +25,7 @@ class Config(BaseModel):
         try:
             super().__init__(**data)
         except pydantic.ValidationError as error:
-            raise ConfigError(_explain(type(self), error)) from None
+            raise _in_words(type(self), error) from None
 
     def replace(self, **changes: Any) -> Self:  # any field of any subclass
         """A copy with some fields changed, checked like a new one."""
@@ -44,22 +44,28 @@ def parse(config_type: type[ConfigT], data: Mapping[str, Any]) -> ConfigT:
     return config_type(**dict(data))
 
 
-def _explain(config_type: type[BaseModel], error: pydantic.ValidationError) -> str:
-    problems = [_problem(config_type, detail) for detail in error.errors(include_url=False)]
-    return "\n".join(dict.fromkeys(problems))
+def _in_words(config_type: type[BaseModel], error: pydantic.ValidationError) -> ConfigError:
+    details = error.errors(include_url=False)
+    problems = dict.fromkeys(_problem(config_type, detail) for detail in details)
+    causes = {type(detail.get("ctx", {}).get("error")) for detail in details}
+    kind = ShapeError if causes == {ShapeError} else ConfigError
+    return kind("\n".join(problems))
 
 
 def _problem(config_type: type[BaseModel], detail: ErrorDetails) -> str:
     path = [str(part) for part in detail["loc"]]
     key = ".".join(path) or config_type.__name__
+    context = detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
-            known = _known_keys(config_type, path[:-1])
-            close = nearest(path[-1], known)
-            hint = f" Did you mean '{close}'?" if close else ""
-            return f"Unknown key '{key}'.{hint} Available: {', '.join(sorted(known))}."
-        case "union_tag_invalid" | "union_tag_not_found":
-            return f"'{key}': {detail['msg']}."
+            return str(unknown_choice("key", key, _known_keys(config_type, path[:-1]), last=path[-1]))
+        case "union_tag_invalid":
+            tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+            return str(unknown_choice(f"{key}.kind", context["tag"], tags))
+        case "union_tag_not_found":
+            return f"'{key}' needs a kind, such as {{kind = ...}}; got {detail.get('input')!r}."
+        case "value_error" if isinstance(context.get("error"), ConfigError):
+            return f"In '{'.'.join(path)}': {context['error']}" if path else str(context["error"])
         case _:
             return f"'{key}': {detail['msg']}; got {detail.get('input')!r}."
 

@@ -69,9 +69,13 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def unknown_choice(what: str, name: str, choices: Iterable[str]) -> ConfigError:
-    """The error for a name that is not among the choices, with the nearest right one."""
+def unknown_choice(what: str, name: str, choices: Iterable[str], *, last: str | None = None) -> ConfigError:
+    """The error for a name that is not among the choices, with the nearest right one.
+
+    Args:
+        last: the part of a dotted `name` that the choices are about.
+    """
     known = sorted(choices)
-    close = nearest(name, known)
+    close = nearest(last or name, known)
     hint = f" Did you mean '{close}'?" if close else ""
     return ConfigError(f"Unknown {what} '{name}'.{hint} Available: {', '.join(known)}.")
