@@ -1,0 +1,67 @@
+"""`DataConfig`: which images to read, and in what shape."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from spikewise.config import Config
+
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "DataConfig", "Size"]
+
+MAX_PIXELS = 89_478_485
+"""Pillow's own limit for one image: 3 bytes a pixel stay below 256 MiB."""
+
+MAX_SIDE = 4096
+"""Longest side an image can be resized to, in pixels."""
+
+
+def _read_size(value: object) -> object:
+    if isinstance(value, str):
+        sides = re.fullmatch(r"\s*(\d+)(?:\s*[x,]\s*(\d+))?\s*", value.strip("[]()"))
+        if sides is None:
+            raise ValueError("a size is one number (square) or HEIGHTxWIDTH, for example 28 or 103x96")
+        value = (int(sides[1]), int(sides[2] or sides[1]))
+    return (value, value) if type(value) is int else value
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"not a regular expression ({error})") from None
+    if groups != 1:
+        raise ValueError(f"needs exactly one capturing group, for example '(subject[0-9]+)_'; it has {groups}")
+    return pattern
+
+
+_Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Size = Annotated[tuple[_Side, _Side], BeforeValidator(_read_size)]
+"""Height and width in pixels; one number means a square."""
+
+
+class DataConfig(Config):
+    """Which images to read, and in what shape.
+
+    Raises:
+        ConfigError: an unknown key, or a value out of range; the message names the key.
+    """
+
+    source: Annotated[str, Field(min_length=1)]
+    """Name of a known set (`mnist`, `pneumoniamnist`, ...) or path of an .npz, IDX file or folder."""
+    size: Size | None = None
+    """Resize to HEIGHTxWIDTH pixels, or to a square; the aspect ratio is not kept. Default: as stored."""
+    grey: bool | None = None
+    """True: one channel; false: three; default: grey when every image is grey."""
+    target: Literal["finger", "hand", "gender", "altered"] | None = None
+    """Fingerprints only, what the label is: which of ten fingers (default), hand, gender, or real against altered."""
+    part: Literal["real", "altered", "all"] | None = None
+    """Fingerprints only: real prints (default), altered copies, or both (default when the target is `altered`)."""
+    subjects: Annotated[int, Field(ge=1)] | None = None
+    """Keep only this many subjects, those with the lowest numbers."""
+    group_pattern: Annotated[str, AfterValidator(_check_pattern)] | None = None
+    """Folders: regular expression whose one group, found in a file name, names the subject: `(person[0-9]+)_`."""
+    skip_bad: bool = False
+    """Leave out files that cannot be decoded, and list them; otherwise they are an error."""
+    max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = MAX_PIXELS
+    """Refuse an image file with more pixels than this (a decompression bomb)."""

@@ -1,0 +1,163 @@
+"""`load_data`: one `ImageSet` from a known name or from a path, whatever its format."""
+
+from pathlib import Path
+
+import numpy as np
+
+from spikewise.config import parse
+from spikewise.data.arrays import Labelled, assemble
+from spikewise.data.cache import Progress
+from spikewise.data.catalog import CATALOG, EMNIST_VARIANTS, KnownSet
+from spikewise.data.config import DataConfig
+from spikewise.data.folder import is_fingerprints, list_folder
+from spikewise.data.image_set import ImageSet, Role
+from spikewise.data.load_files import load_fingerprints, load_tree
+from spikewise.data.load_idx import idx_pairs, read_pair
+from spikewise.data.load_npz import read_npz
+from spikewise.data.locate import cache_folder, find_files, find_folder, find_npz
+from spikewise.errors import ConfigError, DataError, MissingDataError, nearest, unknown_choice
+
+__all__ = ["load_data"]
+
+
+def load_data(
+    source: str | Path | DataConfig,
+    *,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    **options: object,
+) -> ImageSet:
+    """Read an image set.
+
+    Args:
+        source: A known name (`digits`, `mnist`, `pneumoniamnist`, ...), a path (.npz, IDX file, folder of IDX files,
+            folder of class folders, folder of SOCOFing files), or a whole `DataConfig`.
+        data_dir: Where known sets are looked for first; then $SPIKEWISE_DATA, then the user's cache folder.
+        cache_dir: Where decoded image files are kept; default $SPIKEWISE_CACHE, then the user's cache folder.
+        progress: Called while image files are decoded.
+        options: Fields of `DataConfig`, such as `size=28`.
+    Returns:
+        The images as uint8 [N, C, H, W], with labels, published roles and subjects where known.
+    Raises:
+        ConfigError: unknown name, or an option that the set has no use for.
+        MissingDataError: the set is not on this machine; the message says how to get it.
+        DataError: a file is damaged or not what it should be.
+    """
+    if isinstance(source, DataConfig):
+        config = source.replace(**options) if options else source
+    else:
+        config = parse(DataConfig, {"source": str(source), **options})
+    cache = cache_folder(cache_dir)
+    known = None if isinstance(source, Path) else CATALOG.get(config.source)
+    if known is None:
+        return _load_path(_existing(config.source), config, cache, progress)
+    return _load_known(known, config, data_dir, cache, progress)
+
+
+def _load_known(
+    known: KnownSet, config: DataConfig, data_dir: Path | None, cache: Path, progress: Progress | None
+) -> ImageSet:
+    if known.multi_label:
+        raise DataError(
+            f"{known.title} gives an image several labels (multi-label); Spikewise classifies into one class. "
+            f"Single-label sets of the same kind: {', '.join(_single_label())}."
+        )
+    if known.kind == "folder":
+        return load_tree(list_folder(find_folder(known, data_dir)), config, cache, progress, known=known)
+    if known.kind == "fingerprints":
+        return load_fingerprints(list_folder(find_folder(known, data_dir)), config, cache, progress, name=known.name)
+    _refuse_file_options(config)
+    parts, notes = _read_known(known, data_dir)
+    return assemble(
+        known.name, parts, classes=known.classes, notes=(*known.notes, *notes), size=config.size, grey=config.grey
+    )
+
+
+def _read_known(known: KnownSet, data_dir: Path | None) -> tuple[list[Labelled], list[str]]:
+    match known.kind:
+        case "embedded":
+            return [_digits()], []
+        case "npz":
+            path, official = find_npz(known, data_dir)
+            note = f"Read from {path.name}, which is not the published file {known.files[0].name}: not verified."
+            return read_npz(path).parts, [] if official else [note]
+        case "emnist":
+            variant = known.name.removeprefix("emnist-")
+            names = tuple(Path(member).name for member in known.files[0].members)  # type: ignore[attr-defined]
+            paths = find_files(known, names, data_dir)
+            return _pairs(paths, transposed=True, first_label=EMNIST_VARIANTS[variant][2]), []
+        case _:
+            return _pairs(find_files(known, tuple(file.name for file in known.files), data_dir)), []
+
+
+def _pairs(paths: list[Path], *, transposed: bool = False, first_label: int = 0) -> list[Labelled]:
+    train, test = paths[:2], paths[2:]
+    return [
+        read_pair(train[0], train[1], Role.TRAIN, transposed=transposed, first_label=first_label),
+        read_pair(test[0], test[1], Role.TEST, transposed=transposed, first_label=first_label),
+    ]
+
+
+def _digits() -> Labelled:
+    from sklearn.datasets import load_digits  # noqa: PLC0415  (slow import, needed for this set alone)
+
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
+    return Labelled.pair(images, bunch.target, Role.UNASSIGNED, "digits")
+
+
+def _load_path(path: Path, config: DataConfig, cache: Path, progress: Progress | None) -> ImageSet:
+    name = path.resolve().name
+    if path.is_file():
+        _refuse_file_options(config)
+        if path.suffix.lower() == ".npz":
+            archive = read_npz(path)
+            return assemble(name, archive.parts, classes=archive.classes, size=config.size, grey=config.grey)
+        pairs = idx_pairs([path], path)
+        return assemble(name, [read_pair(*pair) for pair in pairs], size=config.size, grey=config.grey)
+    files = sorted(child for child in _children(path) if child.is_file())
+    if any("idx" in file.name and "ubyte" in file.name for file in files):
+        _refuse_file_options(config)
+        parts = [read_pair(*pair) for pair in idx_pairs(files, path)]
+        return assemble(name, parts, size=config.size, grey=config.grey)
+    archives = [file.name for file in files if file.suffix == ".npz"]
+    if archives and len(archives) == len(files):
+        raise DataError(f"{path} holds {', '.join(archives[:5])}: give the path of the one you mean.")
+    listing = list_folder(path)
+    if is_fingerprints(listing):
+        return load_fingerprints(listing, config, cache, progress, name=name)
+    return load_tree(listing, config, cache, progress)
+
+
+def _existing(source: str) -> Path:
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    if path.name != source or path.suffix:
+        close = nearest(path.name, (child.name for child in path.parent.iterdir())) if path.parent.is_dir() else None
+        hint = f" Did you mean {path.parent / close}?" if close else ""
+        raise MissingDataError(f"{path} does not exist.{hint}")
+    error = unknown_choice("image set", source, CATALOG)
+    raise ConfigError(f"{error} Or give the path of an .npz, an IDX file or a folder; no such file is here.")
+
+
+def _children(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
+
+
+def _refuse_file_options(config: DataConfig) -> None:
+    """Options that mean something for image files alone are an error elsewhere, not silently ignored."""
+    unused = [key for key in ("target", "part", "subjects", "group_pattern") if getattr(config, key) is not None]
+    if unused:
+        raise ConfigError(
+            f"{', '.join(unused)} cannot be used with '{config.source}': "
+            "its images have neither file names nor subjects."
+        )
+
+
+def _single_label() -> list[str]:
+    return [known.name for known in CATALOG.values() if known.kind == "npz" and not known.multi_label]
