@@ -110,7 +110,7 @@ class Protocol(_Record):
 
 
 class Estimate(_Record):
-    """A figure with its uncertainty."""
+    """A figure with its uncertainty; `method` says how the interval was made and what it covers."""
 
     mean: float
     sd: float | None = None
@@ -120,7 +120,6 @@ class Estimate(_Record):
     """Ends of the interval; null where the data cannot give one."""
     level: Share = 0.95
     method: str
-    """How the interval was made and what it covers, in words."""
 
 
 class EpochRecord(_Record):
@@ -204,7 +203,7 @@ class SeedComparison(_Record):
 
 
 class PairComparison(_Record):
-    """Two contenders on the same test images; `difference` is a - b."""
+    """Two contenders on the same test images; `difference` is a - b; `significant` null: one seed cannot tell."""
 
     a: str
     b: str
@@ -217,7 +216,6 @@ class PairComparison(_Record):
     units: Count
     """What was resampled: subjects where they are known, else images."""
     significant: bool | None
-    """Null where one seed cannot tell."""
     sentence: str
 
 
