@@ -1,5 +1,6 @@
 """What trained networks are worth: metrics, intervals and tests, costs, and the verdict in words."""
 
+from spikewise.evaluation.metrics import classification_metrics, confusion, estimate_metrics
 from spikewise.evaluation.results import (
     SCHEMA_VERSION,
     Cost,
@@ -19,23 +20,56 @@ from spikewise.evaluation.results import (
     Verdict,
     results_json_schema,
 )
+from spikewise.evaluation.statistics import (
+    McNemar,
+    Resampling,
+    bootstrap_metric,
+    bootstrap_seeds_and_images,
+    estimate_from_draws,
+    image_weights,
+    mcnemar_exact,
+    mean_and_sd,
+    paired_bootstrap,
+    seeds_only,
+    sign_flip_test,
+    wilson,
+)
+from spikewise.evaluation.verdict import Contender, compare_networks, write_verdict
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Contender",
     "Cost",
     "DataFacts",
     "Environment",
     "EpochRecord",
     "Estimate",
+    "McNemar",
     "NetworkResult",
     "Outcome",
     "PairComparison",
     "Part",
     "Protocol",
+    "Resampling",
     "Results",
     "SeedComparison",
     "SeedResult",
     "Straddling",
     "Verdict",
+    "bootstrap_metric",
+    "bootstrap_seeds_and_images",
+    "classification_metrics",
+    "compare_networks",
+    "confusion",
+    "estimate_from_draws",
+    "estimate_metrics",
+    "image_weights",
+    "mcnemar_exact",
+    "mean_and_sd",
+    "paired_bootstrap",
     "results_json_schema",
+    "seeds_only",
+    "sign_flip_test",
+    "wilson",
+    "write_verdict",
 ]

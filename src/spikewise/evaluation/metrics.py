@@ -6,11 +6,21 @@ leave undefined (recall of an absent class, AUC with a class absent) is nan in a
 """
 
 import numpy as np
+import scipy.sparse
 import sklearn.metrics
 from jaxtyping import Bool, Float, Int, Num
 from numpy.typing import NDArray
 
 from spikewise.errors import ConfigError, ShapeError
+from spikewise.evaluation.results import Estimate
+from spikewise.evaluation.statistics import (
+    Resampling,
+    bootstrap_metric,
+    bootstrap_seeds_and_images,
+    estimate_from_draws,
+    image_weights,
+    seeds_only,
+)
 
 __all__ = [
     "area_under_curve",
@@ -20,6 +30,7 @@ __all__ = [
     "confusion",
     "correct",
     "count_metrics",
+    "estimate_metrics",
     "expected_calibration_error",
     "log_losses",
 ]
@@ -27,6 +38,7 @@ __all__ = [
 Labels = Int[np.ndarray, " N"]
 Probabilities = Float[np.ndarray, "N K"]
 
+_BOUNDS = {"brier": (0.0, 2.0), "nll": (0.0, np.inf)}  # every other figure lies in 0..1
 _LEAST = 1e-12  # a probability of zero costs log(1e12) = 27.6 nats, not infinity
 
 
@@ -138,6 +150,62 @@ def log_losses(labels: Labels, probabilities: Probabilities) -> Float[np.ndarray
 def correct(labels: Labels, probabilities: Probabilities) -> Bool[np.ndarray, " N"]:
     """Which images are classified correctly."""
     return np.asarray(probabilities.argmax(1) == labels)
+
+
+def estimate_metrics(
+    labels: Labels,
+    probabilities: Float[np.ndarray, "S N K"],
+    groups: Int[np.ndarray, " N"] | None = None,
+    *,
+    resampling: Resampling | None = None,
+) -> dict[str, Estimate]:
+    """Every figure of `classification_metrics` with its interval; a figure that is not defined is left out.
+
+    AUC and calibration error cannot be had from counts: over large test sets their intervals cover seeds only.
+    """
+    resampling = resampling or Resampling()
+    figures = [classification_metrics(labels, run) for run in probabilities]
+    weights = image_weights(groups, labels.size, resampling.replace(samples=min(resampling.samples, 500)))
+    drawn = [_weighted_figures(labels, run, weights) for run in probabilities]
+    units = len(np.unique(groups)) if groups is not None else labels.size
+    estimates = {}
+    for name in figures[0]:
+        values = np.array([run[name] for run in figures], dtype=np.float64)
+        if np.isfinite(values).all() and name in drawn[0]:
+            draws = np.stack([run[name] for run in drawn], axis=1)
+            estimates[name] = estimate_from_draws(values, draws, units, resampling, bounds=_BOUNDS.get(name, (0, 1)))
+        elif np.isfinite(values).all():
+            estimates[name] = _from_ranks(name, labels, probabilities, groups, resampling)
+    right = np.stack([correct(labels, run) for run in probabilities])
+    return {**estimates, "accuracy": bootstrap_seeds_and_images(right, groups, resampling=resampling)}
+
+
+def _from_ranks(
+    name: str,
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.float64],
+    groups: Int[np.ndarray, " N"] | None,
+    resampling: Resampling,
+) -> Estimate:
+    metric = {"auc": area_under_curve, "ece": expected_calibration_error}[name]
+    if probabilities[0].size <= 20_000:
+        return bootstrap_metric(
+            metric, labels, probabilities, groups, bounds=(0, 1), resampling=resampling.replace(samples=200)
+        )
+    return seeds_only([metric(labels, run) for run in probabilities], level=resampling.level)
+
+
+def _weighted_figures(
+    labels: NDArray[np.integer], run: NDArray[np.floating], weights: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """Figures of each resample; `weights` [B, N] says how often it holds each image."""
+    images, classes = run.shape
+    cells = labels.astype(np.int64) * classes + run.argmax(1)
+    one_hot = scipy.sparse.csr_array((np.ones(images), (np.arange(images), cells)), shape=(images, classes**2))
+    figures = count_metrics((weights @ one_hot).reshape(-1, classes, classes))
+    for name, scores in (("brier", brier_scores(labels, run)), ("nll", log_losses(labels, run))):
+        figures[name] = weights @ scores / weights.sum(1)
+    return figures
 
 
 def check_probabilities(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> None:
