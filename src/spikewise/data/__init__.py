@@ -1,24 +1,40 @@
 """Image sets: read, split, audit, augment, download."""
 
+from spikewise.data.augment import AugmentConfig, Augmented, augment
+from spikewise.data.batches import batches, sample_positions
 from spikewise.data.cache import Progress
+from spikewise.data.catalog import CATALOG, KnownFile, KnownSet
 from spikewise.data.config import DataConfig
 from spikewise.data.decode import decode_image
+from spikewise.data.download import FileVerdict, Verdict, download, verify
 from spikewise.data.duplicates import Straddling, straddling
 from spikewise.data.image_set import ImageSet, Role, Split
 from spikewise.data.load import load_data
 from spikewise.data.splits import SplitConfig, class_weights, split
 
 __all__ = [
+    "CATALOG",
+    "AugmentConfig",
+    "Augmented",
     "DataConfig",
+    "FileVerdict",
     "ImageSet",
+    "KnownFile",
+    "KnownSet",
     "Progress",
     "Role",
     "Split",
     "SplitConfig",
     "Straddling",
+    "Verdict",
+    "augment",
+    "batches",
     "class_weights",
     "decode_image",
+    "download",
     "load_data",
+    "sample_positions",
     "split",
     "straddling",
+    "verify",
 ]

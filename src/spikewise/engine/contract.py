@@ -47,3 +47,5 @@ class EngineResult(NamedTuple):
     """The recorded layers."""
     rates: Mapping[str, Float[Tensor, "*F"]]
     """Mean spikes per step of each neuron of the spiking layers, over steps and batch; empty unless measured."""
+    input_events: Mapping[str, Float[Tensor, "*F"]]
+    """Share of steps at which each input of each weighted layer is not zero; empty unless measured."""

@@ -62,8 +62,11 @@ def run(
     state: dict[str, NeuronState | Tensor] = {}
     traces: dict[str, LayerTrace] = {}
     rates: dict[str, Tensor] = {}
+    events: dict[str, Tensor] = {}
     for position, at in enumerate(graph.named):
         own = {key: weights[f"{at.name}.{key}"] for key in at.parameters()}
+        if options.measure and isinstance(at.layer, Linear | Conv2d):
+            events[at.name] = (done.output.detach() != 0).float().mean(dim=(0, 1))
         done = _layer(at, own, done.output, draw, (options, position))
         if done.state is not None:
             state[at.name] = done.state
@@ -72,7 +75,7 @@ def run(
         if options.measure and done.spikes is not None:
             rates[at.name] = done.spikes.detach().mean(dim=(0, 1))
     membrane = done.output if done.membrane is None else done.membrane
-    return EngineResult(Trajectory(done.spikes, membrane), state, traces, rates)
+    return EngineResult(Trajectory(done.spikes, membrane), state, traces, rates, events)
 
 
 def _layer(at: NamedLayer, own: dict[str, Tensor], x: Tensor, draw: Draw, how: tuple[RunOptions, int]) -> _Done:

@@ -1,0 +1,77 @@
+"""Speed and memory of a network, measured here and now."""
+
+import contextlib
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from spikewise.network import Network
+from spikewise.types import Draw
+
+__all__ = ["Speed", "measure_speed", "peak_memory_mb"]
+
+_BATCH = 256
+_REPEATS = 5
+_SINGLE_REPEATS = 20
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class Speed(NamedTuple):
+    """Medians of a few repeats."""
+
+    throughput: float
+    """Images per second in batches."""
+    latency_ms: float
+    """One image, from pixels to answer."""
+
+
+def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Speed:
+    """Time evaluation of `network` on (at most 256) images, as a batch and one at a time."""
+    batch = torch.from_numpy(np.ascontiguousarray(images[:_BATCH])).to(network.device)
+    network.eval()
+    with torch.no_grad():
+        whole = _median_seconds(lambda: _answer(network, batch), _REPEATS)
+        single = _median_seconds(lambda: _answer(network, batch[:1]), _SINGLE_REPEATS)
+    return Speed(len(batch) / whole, single * 1000)
+
+
+def peak_memory_mb(work: Callable[[], object]) -> float | None:
+    """Memory that `work` needs at its peak beyond what the process holds before; None where Linux's /proc is absent."""
+    try:
+        _CLEAR.write_text("5")  # resets the peak that VmHWM reports
+        before = _status_kb("VmRSS")
+        work()
+        return max(0.0, (_status_kb("VmHWM") - before) / 1024)
+    except OSError:
+        return None
+
+
+def _answer(network: Network, images: Tensor) -> None:
+    network(images, Draw.first(len(images)))
+    if images.device.type == "cuda":
+        torch.cuda.synchronize(images.device)
+
+
+def _median_seconds(work: Callable[[], None], repeats: int) -> float:
+    work()  # the first call allocates and compiles
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def _status_kb(key: str) -> float:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            with contextlib.suppress(ValueError):
+                return float(line.split()[1])
+    raise OSError(f"no {key} in {_STATUS}")

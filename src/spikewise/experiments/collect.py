@@ -1,0 +1,118 @@
+"""Collecting what the report shows beside the figures: sample images, traces, disagreements."""
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from spikewise.data import ImageSet, Split
+from spikewise.engine import LayerTrace, RunOptions
+from spikewise.evaluation.prediction import Predictions
+from spikewise.graph import Neuron
+from spikewise.network import Network
+from spikewise.report.artifacts import Artifacts, Disagreements, Traces
+from spikewise.types import Draw
+
+__all__ = ["collect", "disagreements", "sample_of_each_class", "trace"]
+
+_PER_CLASS, _TRACED, _SHOWN, _NEURONS = 4, 10, 24, 128
+
+
+def collect(
+    images: ImageSet,
+    split: Split,
+    spiking: tuple[str, Network, int] | None,
+    pair: tuple[tuple[str, Predictions], tuple[str, Predictions], int] | None,
+) -> Artifacts:
+    """Artifacts of a run.
+
+    Args:
+        spiking: name, network and seed of the spiking network to trace, if there is one.
+        pair: names and test predictions of the two networks whose answers are compared, and their seed.
+    """
+    grid = sample_of_each_class(images, split.train, _PER_CLASS)
+    traced = sample_of_each_class(images, split.test, 1)[:_TRACED]
+    artifacts = Artifacts(
+        grid_images=images.images[grid],
+        grid_labels=images.labels[grid],
+        traces=trace(images, traced, *spiking) if spiking else None,
+        disagreements=disagreements(images, *pair) if pair else None,
+    )
+    return artifacts if images.publishable else artifacts.without_images()
+
+
+def sample_of_each_class(images: ImageSet, index: Int64[np.ndarray, " n"], per_class: int) -> Int64[np.ndarray, " m"]:
+    """The first few positions of each class among `index`."""
+    labels = images.labels[index]
+    chosen = [index[labels == k][:per_class] for k in range(len(images.classes))]
+    return np.concatenate(chosen)
+
+
+def trace(images: ImageSet, index: Int64[np.ndarray, " S"], name: str, network: Network, seed: int) -> Traces:
+    """What a spiking network does on a few images, step by step."""
+    graph = network.graph
+    network.eval()
+    batch = torch.from_numpy(np.ascontiguousarray(images.images[index])).to(network.device)
+    draw = Draw(seed, 0, torch.from_numpy(index))
+    hidden = graph.spiking_layers[: -1 if graph.named[-1].name in graph.spiking_layers else None]
+    with torch.no_grad():
+        encoded = network.encode(batch, draw._replace(index=draw.index.to(network.device)))
+        output = network(batch, draw, RunOptions(record=frozenset(hidden)))
+        evidence = graph.readout.evidence(output.trajectory)
+    last = graph.layers[-1]
+    spikes = output.trajectory.spikes
+    threshold = getattr(last.dynamics, "threshold", None) if isinstance(last, Neuron) and last.spikes else None
+    return Traces(
+        network=name,
+        seed=seed,
+        images=images.images[index],
+        labels=images.labels[index],
+        predicted=output.logits.argmax(-1).cpu().numpy(),
+        encoded=_image_first(encoded).astype(np.float16),
+        layers={layer: _sampled(output.result.traces[layer]) for layer in hidden},
+        membrane=_image_first(output.trajectory.membrane),
+        evidence=_image_first(evidence),
+        spikes=None if spikes is None else _image_first(spikes),
+        threshold=threshold,
+    )
+
+
+def disagreements(
+    images: ImageSet, first: tuple[str, Predictions], second: tuple[str, Predictions], seed: int
+) -> Disagreements:
+    """Test images on which two networks give different answers, those with one right answer first."""
+    (a, of_a), (b, of_b) = first, second
+    right_a, right_b = of_a.predicted == of_a.labels, of_b.predicted == of_b.labels
+    differ = np.flatnonzero(of_a.predicted != of_b.predicted)
+    order = np.argsort(~(right_a ^ right_b)[differ], kind="stable")
+    shown = differ[order][:_SHOWN]
+    p_a, p_b = of_a.probabilities, of_b.probabilities
+    return Disagreements(
+        a=a,
+        b=b,
+        seed=seed,
+        images=images.images[of_a.index[shown]],
+        index=shown,
+        labels=of_a.labels[shown],
+        predicted_a=of_a.predicted[shown],
+        predicted_b=of_b.predicted[shown],
+        probability_a=p_a[shown, of_a.predicted[shown]],
+        probability_b=p_b[shown, of_b.predicted[shown]],
+        both_right=int((right_a & right_b).sum()),
+        only_a=int((right_a & ~right_b).sum()),
+        only_b=int((~right_a & right_b).sum()),
+        both_wrong=int((~right_a & ~right_b).sum()),
+    )
+
+
+def _sampled(layer: LayerTrace) -> np.ndarray:
+    """Spikes [S, T, F] of evenly spaced neurons."""
+    assert layer.spikes is not None
+    flat = layer.spikes.flatten(2)
+    count = flat.shape[2]
+    chosen = torch.linspace(0, count - 1, min(count, _NEURONS)).round().long()
+    return _image_first(flat[:, :, chosen]).astype(np.uint8)
+
+
+def _image_first(x: Tensor) -> np.ndarray:
+    return x.transpose(0, 1).cpu().numpy()

@@ -1,0 +1,204 @@
+"""After training: open the test set once, count the cost, compare, and write the verdict."""
+
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from spikewise import __version__
+from spikewise.data import batches
+from spikewise.engine import choose
+from spikewise.evaluation import (
+    Contender,
+    Cost,
+    NetworkResult,
+    PairComparison,
+    Protocol,
+    Results,
+    SeedResult,
+    classification_metrics,
+    compare_networks,
+    confusion,
+    estimate_metrics,
+    seeds_only,
+    write_verdict,
+)
+from spikewise.evaluation.cost import ARITHMETIC_45NM, SOURCE, count_operations, energy_nanojoule
+from spikewise.evaluation.prediction import Predictions, predict
+from spikewise.evaluation.speed import measure_speed, peak_memory_mb
+from spikewise.experiments.collect import collect
+from spikewise.experiments.facts import data_facts, environment
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import Contestant, describe
+from spikewise.files import write_npz
+from spikewise.losses import Target
+from spikewise.network import Network
+from spikewise.report.artifacts import Artifacts
+from spikewise.types import Draw
+
+__all__ = ["conclude"]
+
+_MEMORY_STEPS = 3
+
+
+class _Tested(NamedTuple):
+    """One side after the test."""
+
+    contestant: Contestant
+    test: list[Predictions]
+    """Per seed."""
+    result: NetworkResult
+
+
+def conclude(
+    setting: Setting, contestants: list[Contestant], kind: Literal["compare", "train"]
+) -> tuple[Artifacts, Results]:
+    """Test all sides and put everything together."""
+    tested = [_test(setting, contestant) for contestant in contestants]
+    comparisons = tuple(_compare(setting, a, b) for a, b in combinations(tested, 2))
+    facts = data_facts(setting.images, setting.split, setting.experiment)
+    experiment = setting.experiment
+    networks = tuple(side.result for side in tested)
+    changed = experiment.augment.model_dump(exclude_defaults=True)
+    protocol = Protocol(
+        seeds=experiment.seeds,
+        epochs=experiment.train.epochs,
+        test_opened=len(setting.folder.openings()),
+        selection=f"validation {experiment.train.monitor}" if experiment.train.keep == "best" else "last epoch",
+        batch_size=experiment.train.batch_size,
+        augmentation=", ".join(f"{k} {v:g}" for k, v in changed.items()) or None,
+    )
+    results = Results(
+        kind=kind,
+        spikewise_version=__version__,
+        environment=environment(setting.device),
+        data=facts,
+        protocol=protocol,
+        networks=networks,
+        comparisons=comparisons,
+        verdict=write_verdict(networks, comparisons, facts, protocol),
+        seconds=0.0,
+    )
+    return _artifacts(setting, tested), results
+
+
+def _test(setting: Setting, contestant: Contestant) -> _Tested:
+    seeds = setting.experiment.seeds
+    test, runs = [], []
+    for seed in seeds:
+        network = setting.trained(contestant, seed)
+        validation = predict(network, setting.images, setting.split.validation, seed=seed)
+        test.append(_open_test(setting, contestant, network, seed))
+        runs.append(_seed_result(setting, contestant, seed, validation, test[-1]))
+    labels = test[0].labels
+    probabilities = np.stack([one.probabilities for one in test])
+    network = setting.trained(contestant, seeds[0])
+    result = NetworkResult(
+        name=contestant.name,
+        role=contestant.role,
+        description=describe(contestant.graph),
+        engine=choose(setting.experiment.engine, contestant.graph, setting.device.type),
+        parameters=network.count_parameters(),
+        steps=contestant.graph.steps,
+        runs=tuple(runs),
+        metrics=estimate_metrics(labels, probabilities, _groups(setting)),
+        cost=_cost(setting, contestant, network, test),
+    )
+    return _Tested(contestant, test, result)
+
+
+def _open_test(setting: Setting, contestant: Contestant, network: Network, seed: int) -> Predictions:
+    setting.folder.note_opening(contestant.name, seed, "end of the run")
+    test = predict(network, setting.images, setting.split.test, seed=seed)
+    path = setting.folder.training(contestant.name, seed) / "test.npz"
+    write_npz(path, index=test.index, labels=test.labels, logits=test.logits)
+    return test
+
+
+def _seed_result(
+    setting: Setting, contestant: Contestant, seed: int, validation: Predictions, test: Predictions
+) -> SeedResult:
+    fit = setting.fit(contestant, seed)
+    matrix = confusion(test.labels, test.predicted, len(setting.images.classes))
+    return SeedResult(
+        seed=seed,
+        best_epoch=fit.best_epoch,
+        epochs_run=len(fit.history),
+        stopped_early=fit.stopped_early,
+        validation=classification_metrics(validation.labels, validation.probabilities),
+        test=classification_metrics(test.labels, test.probabilities),
+        confusion=tuple(tuple(int(n) for n in row) for row in matrix),
+        history=tuple(fit.history),
+        spike_rates={layer: rate.mean().item() for layer, rate in test.rates.items()},
+        warnings=fit.warnings,
+        train_seconds=fit.seconds,
+    )
+
+
+def _cost(setting: Setting, contestant: Contestant, network: Network, test: list[Predictions]) -> Cost:
+    counted = [count_operations(contestant.graph, one.input_events) for one in test]
+    mean = type(counted[0])(*np.mean(counted, axis=0).tolist())
+    fits = [setting.fit(contestant, seed) for seed in setting.experiment.seeds]
+    speed = measure_speed(network, setting.images.images[setting.split.test[:256]])
+    return Cost(
+        macs=mean.macs,
+        synaptic_operations=mean.synaptic_operations if contestant.graph.spiking_layers else None,
+        state_updates=mean.state_updates,
+        parameters=network.count_parameters(),
+        bytes=sum(weight.numel() * weight.element_size() for weight in network.weights.values()),
+        energy_nanojoule={"45 nm arithmetic": energy_nanojoule(mean)},
+        constants=dict(ARITHMETIC_45NM),
+        source=SOURCE,
+        train_seconds_per_epoch=seeds_only([fit.seconds / len(fit.history) for fit in fits]),
+        throughput_images_per_second=speed.throughput,
+        latency_ms=speed.latency_ms,
+        peak_memory_mb=_training_memory(setting, contestant),
+    )
+
+
+def _training_memory(setting: Setting, contestant: Contestant) -> float | None:
+    """Memory that a few training steps of a throw-away network need."""
+    train, images = setting.experiment.train, setting.images
+    index = next(iter(batches(setting.split.train, train.batch_size, seed=0, epoch=1)))
+    batch = torch.from_numpy(np.ascontiguousarray(images.images[index])).to(setting.device)
+    target = Target.of(torch.from_numpy(images.labels[index]).to(setting.device), len(images.classes))
+
+    def work() -> None:
+        network = setting.network(contestant, 0)
+        optimizer = train.build_optimizer([p for p in network.parameters() if p.requires_grad])
+        for _ in range(_MEMORY_STEPS):
+            optimizer.zero_grad()
+            output = network(batch, Draw(0, 1, torch.from_numpy(index)))
+            contestant.loss(output.logits, output.trajectory, target).backward()
+            optimizer.step()
+
+    return peak_memory_mb(work)
+
+
+def _compare(setting: Setting, a: _Tested, b: _Tested) -> PairComparison:
+    seeds = setting.experiment.seeds
+
+    def contender(side: _Tested) -> Contender:
+        return Contender(side.contestant.name, seeds, np.stack([one.probabilities for one in side.test]))
+
+    return compare_networks(contender(a), contender(b), a.test[0].labels, _groups(setting))
+
+
+def _groups(setting: Setting) -> np.ndarray | None:
+    groups = setting.images.groups
+    return None if groups is None else groups[setting.split.test]
+
+
+def _artifacts(setting: Setting, tested: list[_Tested]) -> Artifacts:
+    seed = setting.experiment.seeds[0]
+    spiking = [side for side in tested if side.contestant.role == "spiking"]
+    traced = None
+    if spiking:
+        first = spiking[0].contestant
+        traced = (first.name, setting.trained(first, seed), seed)
+    pair = None
+    if len(tested) > 1:
+        a, b = tested[:2]
+        pair = ((a.contestant.name, a.test[0]), (b.contestant.name, b.test[0]), seed)
+    return collect(setting.images, setting.split, traced, pair)

@@ -1,0 +1,108 @@
+"""`Experiment`: everything that decides a result, in one typed value that a TOML file can hold."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from spikewise.config import Config, parse
+from spikewise.data import AugmentConfig, DataConfig, SplitConfig
+from spikewise.encoders import Encoder, Rate
+from spikewise.errors import ConfigError
+from spikewise.losses import CrossEntropy, Loss
+from spikewise.models import MLP, Conv, Model
+from spikewise.readouts import Readout, SpikeCount
+from spikewise.training.config import TrainConfig
+
+__all__ = ["Experiment", "Side", "load_experiment", "with_overrides"]
+
+Side = Literal["snn", "twin", "cnn"]
+
+
+class Experiment(Config):
+    """A spiking network, its images and its training; the twin and the CNN follow from it.
+
+    `title` and `about` describe; everything else decides the result and so the run folder's name.
+    """
+
+    title: str = "custom"
+    about: str = ""
+    """One sentence for `spikewise presets`."""
+    data: DataConfig
+    split: SplitConfig = SplitConfig()
+    augment: AugmentConfig = AugmentConfig()
+    encoder: Encoder = Rate()
+    model: Model = MLP()
+    readout: Readout = SpikeCount()
+    loss: Loss = CrossEntropy()
+    train: TrainConfig = TrainConfig()
+    cnn: Conv | MLP | None = None
+    """The conventional baseline; None is a small CNN: two 3x3 convolutions (16, 32), pooling, 128 hidden units."""
+    sides: Annotated[tuple[Side, ...], Field(min_length=1)] = ("snn", "twin", "cnn")
+    """Which networks a comparison trains."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
+    """One training per seed and side; a seed fixes weights, order, augmentation and encoding."""
+    engine: Literal["auto", "reference"] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+
+    def identity(self) -> str:
+        """Eight hexadecimal digits over everything that decides the result."""
+        deciding = self.model_dump(mode="json", exclude={"title", "about"})
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def load_experiment(path: Path) -> dict[str, Any]:
+    """The table in a TOML file, not yet checked: overrides come first.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"Cannot read the config {path}: {reason}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from None
+
+
+def with_overrides(table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """`table` with `key.sub=value` overrides laid over it; values are TOML, or plain words.
+
+    Raises:
+        ConfigError: an override is not of the form key=value.
+    """
+    out: dict[str, Any] = json.loads(json.dumps(table))
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"An override is key=value, such as train.epochs=5; got '{override}'.")
+        *path, last = key.strip().split(".")
+        at = out
+        for part in path:
+            below = at.setdefault(part, {})
+            if not isinstance(below, dict):
+                raise ConfigError(f"'{key.strip()}' cannot be set: '{part}' is a value, not a table.")
+            at = below
+        value = _value(text.strip())
+        # A new kind brings its own keys; the old kind's would only be refused.
+        if last == "kind" and at.get("kind") != value:
+            at.clear()
+        at[last] = value
+    return out
+
+
+def parse_experiment(table: dict[str, Any]) -> Experiment:
+    """The experiment that a table describes; raises ConfigError naming what is wrong."""
+    return parse(Experiment, table)
+
+
+def _value(text: str) -> Any:  # whatever TOML can say
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

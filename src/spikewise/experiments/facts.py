@@ -1,0 +1,78 @@
+"""Facts about the machine and the images that a run records beside its figures."""
+
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spikewise.data import ImageSet, Split, straddling
+from spikewise.errors import ConfigError
+from spikewise.evaluation.results import DataFacts, Environment, Part, Straddling
+from spikewise.experiments.experiment import Experiment
+
+__all__ = ["data_facts", "environment", "resolve_device"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `auto` means here, or the named one.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[name.partition(":")[0]]:
+        raise ConfigError(f"The device '{name}' is not available to PyTorch here. Use --device cpu, or auto.")
+    return torch.device(name)
+
+
+def environment(device: torch.device) -> Environment:
+    """Versions and hardware."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Environment(
+        python=platform.python_version(),
+        torch=torch.__version__,
+        numpy=np.__version__,
+        platform=platform.platform(),
+        cpu=_cpu_name(),
+        cores=cores,
+        threads=torch.get_num_threads(),
+        device=f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device),
+    )
+
+
+def data_facts(images: ImageSet, split: Split, experiment: Experiment) -> DataFacts:
+    """Which images were used, and how they were split."""
+    leaks = straddling(images, split)
+
+    def part(index: np.ndarray) -> Part:
+        counts = np.bincount(images.labels[index], minlength=len(images.classes))
+        return Part(images=len(index), per_class=tuple(int(n) for n in counts))
+
+    return DataFacts(
+        name=images.name,
+        fingerprint=images.fingerprint,
+        source=experiment.data.source,
+        classes=images.classes,
+        image_shape=images.image_shape,
+        train=part(split.train),
+        validation=part(split.validation),
+        test=part(split.test),
+        subjects=None if images.groups is None else int(len(np.unique(images.groups))),
+        grouped=images.groups is not None and experiment.split.grouped,
+        straddling=Straddling(duplicates=leaks.duplicates, subjects=leaks.groups),
+        publishable=images.publishable,
+        notes=images.notes,
+    )
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()

@@ -1,0 +1,80 @@
+"""From what a person asked for (a set, a preset, a file, a few settings) to one resolved `Experiment`."""
+
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from spikewise.errors import ConfigError, unknown_choice
+from spikewise.experiments.experiment import Experiment, load_experiment, parse_experiment, with_overrides
+
+__all__ = ["load_preset", "preset_names", "resolve"]
+
+_FOLDER = "presets"
+
+
+def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
+    data: str | None = None,
+    *,
+    preset: str | None = None,
+    config: Path | None = None,
+    overrides: Iterable[str] = (),
+    seeds: int | None = None,
+    epochs: int | None = None,
+    device: str | None = None,
+) -> Experiment:
+    """The experiment that was asked for: a preset or a file or the default, with what was set laid over it.
+
+    Raises:
+        ConfigError: nothing names the images, both a preset and a file are given, or a setting is wrong.
+    """
+    if preset is not None and config is not None:
+        raise ConfigError(f"Both a preset ('{preset}') and a config file ({config}) were given; choose one.")
+    table = load_preset(preset) if preset else load_experiment(config) if config else {}
+    asked: dict[str, Any] = {"data.source": data, "train.epochs": epochs, "device": device, "seeds": seeds}
+    for key, value in asked.items():
+        if value is not None:
+            _set(table, key, value)
+    if "source" not in table.get("data", {}):
+        raise ConfigError("No images were named. Give a set's name or a path, such as `spikewise compare digits`.")
+    # Overrides are laid over the complete table, so that model.hidden=[64] needs no model.kind beside it.
+    complete = _parse(table).model_dump(mode="json")
+    return _parse(with_overrides(complete, overrides))
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the presets that come with the package."""
+    folder = resources.files("spikewise.experiments") / _FOLDER
+    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
+def load_preset(name: str) -> dict[str, Any]:
+    """The table of a preset.
+
+    Raises:
+        ConfigError: there is no such preset; the message names the nearest.
+    """
+    if name not in preset_names():
+        raise unknown_choice("preset", name, preset_names())
+    with resources.as_file(resources.files("spikewise.experiments") / _FOLDER / f"{name}.toml") as path:
+        return load_experiment(path)
+
+
+def _parse(table: dict[str, Any]) -> Experiment:
+    if isinstance(table.get("seeds"), int):
+        table = {**table, "seeds": _first_seeds(table["seeds"])}
+    return parse_experiment(table)
+
+
+def _set(table: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    at = table
+    for part in path:
+        at = at.setdefault(part, {})
+    at[last] = value
+
+
+def _first_seeds(count: int) -> list[int]:
+    if count < 1:
+        raise ConfigError(f"The number of seeds is at least 1; got {count}.")
+    return list(range(count))

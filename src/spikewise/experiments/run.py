@@ -1,0 +1,89 @@
+"""`run_experiment`: train every side with every seed, open the test set once, and say what it all means."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spikewise.data import Progress, load_data, split
+from spikewise.evaluation import Results
+from spikewise.experiments.conclude import conclude
+from spikewise.experiments.experiment import Experiment
+from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.run_folder import RunFolder
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import Contestant, sides_of
+from spikewise.files import write_json
+from spikewise.report import write_report
+from spikewise.training import Listener, Silent, Task, fit
+
+__all__ = ["Finished", "run_experiment"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run."""
+
+    results: Results
+    folder: Path
+
+
+def run_experiment(
+    experiment: Experiment,
+    *,
+    out: Path = Path("runs"),
+    kind: Literal["compare", "train"] = "compare",
+    data_dir: Path | None = None,
+    listener: Listener | None = None,
+    decoding: Progress | None = None,
+) -> Finished:
+    """Train, test and report; a killed run is resumed by the same call, a finished one is read back.
+
+    Args:
+        out: folder that receives the run folder `KIND-DATA-IDENTITY`.
+        kind: "compare", or "train" for the spiking network alone.
+        data_dir: where known sets are looked for first.
+        decoding: told how far the decoding of an image folder is.
+    Raises:
+        SpikewiseError: with one clear message; finished trainings stay on disk.
+    """
+    started = time.perf_counter()
+    experiment = experiment if kind == "compare" else experiment.replace(sides=("snn",))
+    device = resolve_device(experiment.device)
+    images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
+    contestants = sides_of(experiment, images)
+    parts = split(images, experiment.split)
+    path = out / f"{kind}-{images.name}-{experiment.identity()}"
+    folder = RunFolder.create(path, experiment, kind, images.fingerprint)
+    with folder.lock():
+        if not folder.results.exists():
+            setting = Setting(experiment, images, parts, folder, device)
+            train_all(setting, contestants, listener or Silent())
+            artifacts, results = conclude(setting, contestants, kind)
+            results = results.model_copy(update={"seconds": time.perf_counter() - started})
+            artifacts.save(path / "artifacts.npz")
+            results.save(folder.results)
+        if not (path / "report.html").exists():
+            write_report(path)
+    return Finished(Results.load(folder.results), path)
+
+
+def train_all(setting: Setting, contestants: list[Contestant], listener: Listener) -> None:
+    """Train every side with every seed; what is finished already is left alone."""
+    experiment = setting.experiment
+    for contestant, seed in itertools.product(contestants, experiment.seeds):
+        folder = setting.folder.training(contestant.name, seed)
+        if (folder / "fit.json").exists():
+            continue
+        task = Task(
+            setting.images,
+            setting.split,
+            contestant.loss,
+            experiment.train,
+            experiment.augment,
+            seed,
+            contestant.name,
+        )
+        result = fit(setting.network(contestant, seed), task, folder, listener)
+        write_json(folder / "fit.json", result.notes())

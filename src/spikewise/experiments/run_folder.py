@@ -1,0 +1,150 @@
+"""The run folder: what a run leaves on disk, and how a killed run finds its way back.
+
+    run.json                      format, version, identity, resolved experiment, fingerprint of the data
+    experiment.toml               the resolved experiment, to run again
+    networks/NAME/seed-N/         checkpoint.safetensors (to resume), weights.safetensors (the result),
+                                  fit.json (learning curve), test.npz (index, labels, logits on the test images)
+    openings.json                 each time the test images were predicted
+    artifacts.npz results.json report.html figures/
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import tomli_w
+
+from spikewise import __version__
+from spikewise.errors import RunError
+from spikewise.experiments.experiment import Experiment, parse_experiment
+from spikewise.files import make_folder, storage_errors, write_json, write_text
+
+__all__ = ["FORMAT", "RunFolder"]
+
+FORMAT: Final = 1
+"""Version of the folder's layout."""
+
+
+class RunFolder:
+    """Paths and bookkeeping of one run folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, experiment: Experiment, kind: str, fingerprint: str) -> "RunFolder":
+        """Open the folder of this experiment, making it if it is not there.
+
+        Raises:
+            RunError: the folder holds another experiment, other data or another version's layout.
+            StorageError: it cannot be written.
+        """
+        folder = cls(path)
+        if (path / "run.json").exists():
+            folder._must_match(experiment, fingerprint)
+            return folder
+        make_folder(path)
+        table = experiment.model_dump(mode="json", exclude_none=True)
+        write_text(path / "experiment.toml", tomli_w.dumps(table))
+        facts = {
+            "format": FORMAT,
+            "kind": kind,
+            "spikewise_version": __version__,
+            "identity": experiment.identity(),
+            "fingerprint": fingerprint,
+            "experiment": experiment.model_dump(mode="json"),
+        }
+        write_json(path / "run.json", facts)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Open an existing run folder.
+
+        Raises:
+            RunError: it is not a run folder, is damaged, or was written by another version.
+        """
+        folder = cls(path)
+        folder.facts()
+        return folder
+
+    def facts(self) -> dict[str, Any]:
+        """The content of run.json."""
+        file = self.path / "run.json"
+        if not file.exists():
+            raise RunError(f"{self.path} is not a run folder (it has no run.json). `spikewise compare` makes one.")
+        facts = read_json(file)
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            found = facts.get("format") if isinstance(facts, dict) else None
+            version = facts.get("spikewise_version", "unknown") if isinstance(facts, dict) else "unknown"
+            raise RunError(
+                f"{self.path} has run format {found!r}, written by spikewise {version}; this is spikewise "
+                f"{__version__}, which reads format {FORMAT}. Use that version, or run again with another --out."
+            )
+        return facts
+
+    def experiment(self) -> Experiment:
+        """The resolved experiment."""
+        return parse_experiment(self.facts()["experiment"])
+
+    def training(self, name: str, seed: int) -> Path:
+        """Folder of one training; made if it is not there."""
+        return make_folder(self.path / "networks" / name / f"seed-{seed}")
+
+    @property
+    def results(self) -> Path:
+        """results.json."""
+        return self.path / "results.json"
+
+    def openings(self) -> list[dict[str, Any]]:
+        """Each time test images were predicted: when, which network, why."""
+        file = self.path / "openings.json"
+        return list(read_json(file)) if file.exists() else []
+
+    def note_opening(self, network: str, seed: int, why: str) -> None:
+        """Record that the test images are about to be predicted."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        opening = {"time": now, "network": network, "seed": seed, "why": why}
+        write_json(self.path / "openings.json", [*self.openings(), opening])
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep a second process out while this one works here; the system frees the lock when a process dies.
+
+        Raises:
+            RunError: another process is at work in this folder.
+        """
+        try:
+            import fcntl  # noqa: PLC0415  # not on Windows, where nothing is locked
+        except ImportError:
+            yield
+            return
+        with storage_errors(self.path), (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"Another process is at work in {self.path}. Wait for it, or choose another --out.") from None
+            file.write(str(os.getpid()))
+            yield
+
+    def _must_match(self, experiment: Experiment, fingerprint: str) -> None:
+        facts = self.facts()
+        if facts["identity"] != experiment.identity():
+            raise RunError(f"{self.path} holds another experiment ({facts['identity']}). Choose another --out.")
+        if facts["fingerprint"] != fingerprint:
+            raise RunError(
+                f"The images of '{experiment.data.source}' have changed since {self.path} was begun. "
+                "Choose another --out, or remove that folder."
+            )
+
+
+def read_json(path: Path) -> Any:  # whatever JSON holds
+    """The content of a JSON file; RunError if it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}). Remove it and run again.") from error

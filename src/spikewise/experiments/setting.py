@@ -1,0 +1,45 @@
+"""`Setting`: what stays the same while an experiment runs."""
+
+from dataclasses import dataclass
+
+import torch
+
+from spikewise.data import ImageSet, Split
+from spikewise.experiments.experiment import Experiment
+from spikewise.experiments.run_folder import RunFolder, read_json
+from spikewise.experiments.sides import Contestant
+from spikewise.network import Network
+from spikewise.training import FitResult, load_weights
+from spikewise.training.loop import WEIGHTS
+
+__all__ = ["Setting"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The experiment, its images and split, its folder and device."""
+
+    experiment: Experiment
+    images: ImageSet
+    split: Split
+    folder: RunFolder
+    device: torch.device
+
+    def network(self, contestant: Contestant, seed: int) -> Network:
+        """A fresh network of one side."""
+        return Network(contestant.graph, seed=seed, engine_name=self.experiment.engine).to(self.device)
+
+    def trained(self, contestant: Contestant, seed: int) -> Network:
+        """The trained network of one side.
+
+        Raises:
+            RunError: its training has not finished, or its weights are damaged.
+        """
+        network = self.network(contestant, seed)
+        weights, _ = load_weights(self.folder.training(contestant.name, seed) / WEIGHTS)
+        network.load_state_dict(weights)
+        return network
+
+    def fit(self, contestant: Contestant, seed: int) -> FitResult:
+        """How the training of one side went."""
+        return FitResult.of(read_json(self.folder.training(contestant.name, seed) / "fit.json"))

@@ -1,0 +1,76 @@
+"""The sides of a comparison: the spiking network, its twin, and a conventional baseline."""
+
+from typing import Literal, NamedTuple
+
+from spikewise.data import ImageSet
+from spikewise.encoders import Direct
+from spikewise.experiments.experiment import Experiment, Side
+from spikewise.graph import Activation, Conv2d, Graph, Linear, Neuron, SpikingActivation
+from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
+from spikewise.models import MLP, Conv, build, twin
+from spikewise.readouts import LastMembrane
+
+__all__ = ["Contestant", "describe", "sides_of"]
+
+SMALL_CNN = Conv(cell=Activation(), hidden=(128,), output=None)
+
+
+class Contestant(NamedTuple):
+    """One network of a comparison."""
+
+    name: str
+    role: Literal["spiking", "twin", "baseline"]
+    graph: Graph
+    loss: Loss
+
+
+def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
+    """The networks of an experiment for one image set.
+
+    Raises:
+        ShapeError: a network does not fit the images.
+    """
+    shape, classes = images.image_shape, len(images.classes)
+    spiking = build(experiment.model, experiment.encoder, experiment.readout, image_shape=shape, classes=classes)
+    conventional = _without_spikes(experiment.loss)
+
+    def contestant(side: Side) -> Contestant:
+        match side:
+            case "snn":
+                role: Literal["spiking", "baseline"] = "spiking" if spiking.spiking_layers else "baseline"
+                return Contestant(side, role, spiking, experiment.loss)
+            case "twin":
+                return Contestant(side, "twin", twin(spiking), conventional)
+            case "cnn":
+                model: Conv | MLP = experiment.cnn or SMALL_CNN
+                graph = build(model, Direct(steps=1), LastMembrane(), image_shape=shape, classes=classes)
+                return Contestant(side, "baseline", graph, conventional)
+
+    return [contestant(side) for side in experiment.sides]
+
+
+def describe(graph: Graph) -> str:
+    """A network in one line, such as "rate T=25 | linear 512 | lif | linear 10 | lif | spike_count"."""
+    words = [f"{graph.encoder.kind} T={graph.steps}"]
+    for at in graph.named:
+        match at.layer:
+            case Linear(features=features):
+                words.append(f"linear {features}")
+            case Conv2d(channels=channels, kernel=kernel):
+                words.append(f"conv {channels} {kernel}x{kernel}")
+            case Neuron(dynamics=dynamics, recurrent=recurrent):
+                words.append(f"recurrent {dynamics.kind}" if recurrent else dynamics.kind)
+            case Activation(function=function):
+                words.append(function)
+            case SpikingActivation(function=function, dt=dt):
+                words.append(f"spiking {function} dt={dt:g}")
+            case _:
+                words.append(at.layer.kind.replace("_", " "))
+    return " | ".join([*words, graph.readout.kind])
+
+
+def _without_spikes(loss: Loss) -> Loss:
+    """The loss for a network without output spikes: those that count spikes become cross-entropy."""
+    if isinstance(loss, StepCrossEntropy):
+        return CrossEntropy(label_smoothing=loss.label_smoothing)
+    return CrossEntropy() if isinstance(loss, CountMSE) else loss

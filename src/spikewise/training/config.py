@@ -1,0 +1,124 @@
+"""`TrainConfig`: how a network is trained. The same for every side of a comparison."""
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+
+from spikewise.config import Config
+
+__all__ = ["SGD", "Adam", "AdamW", "Constant", "Cosine", "Optimizer", "Schedule", "StepDecay", "TrainConfig"]
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Adam(Config):
+    """Adam, weight decay added to the gradient.  Source: Kingma and Ba, ICLR 2015."""
+
+    kind: Literal["adam"] = "adam"
+    weight_decay: NotNegative = 0.0
+
+
+class AdamW(Config):
+    """Adam, weight decay apart from the gradient.  Source: Loshchilov and Hutter, ICLR 2019."""
+
+    kind: Literal["adamw"] = "adamw"
+    weight_decay: NotNegative = 0.01
+
+
+class SGD(Config):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"] = "sgd"
+    weight_decay: NotNegative = 0.0
+    momentum: Share = 0.9
+    nesterov: bool = False
+
+
+Optimizer = Annotated[Adam | AdamW | SGD, Field(discriminator="kind")]
+
+
+class Constant(Config):
+    """The learning rate stays."""
+
+    kind: Literal["constant"] = "constant"
+
+    def factor(self, epoch: float, epochs: int) -> float:
+        """1."""
+        del epoch, epochs
+        return 1.0
+
+
+class StepDecay(Config):
+    """The learning rate is multiplied by `factor_per_step` every so many epochs."""
+
+    kind: Literal["step"] = "step"
+    every: Annotated[int, Field(ge=1)] = 10
+    """Epochs between two decays."""
+    factor_per_step: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+    def factor(self, epoch: float, epochs: int) -> float:
+        """Factor at `epoch` (epochs done, with fraction)."""
+        del epochs
+        return self.factor_per_step ** int(epoch // self.every)
+
+
+class Cosine(Config):
+    """Half a cosine from 1 to `floor`.  Source: Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5."""
+
+    kind: Literal["cosine"] = "cosine"
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    def factor(self, epoch: float, epochs: int) -> float:
+        """Factor at `epoch` (epochs done, with fraction)."""
+        return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
+
+
+Schedule = Annotated[Constant | StepDecay | Cosine, Field(discriminator="kind")]
+
+
+class TrainConfig(Config):
+    """Budget, optimizer and rules of one training."""
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    learning_rate: Positive = 1e-3
+    optimizer: Optimizer = Adam()
+    schedule: Schedule = Constant()
+    warmup_epochs: NotNegative = 0.0
+    """Epochs over which the learning rate rises linearly from 0."""
+    gradient_clip: Positive | None = None
+    """Largest norm of all gradients together."""
+    ema: Share = 0.0
+    """Decay per step of an exponential moving average of the weights, which is then evaluated; 0 is off."""
+    class_weights: bool = False
+    """Weigh each image by N / (K x images of its class) in the loss."""
+    monitor: Literal["accuracy", "balanced_accuracy", "loss"] = "accuracy"
+    """Validation figure by which the best epoch is chosen (ties: the lower validation loss)."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights are the result."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many epochs without a better one."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 runs matrix products in bf16 autocast."""
+
+    def learning_rate_at(self, epoch: float) -> float:
+        """Learning rate after `epoch` epochs (with fraction)."""
+        warm = min(1.0, epoch / self.warmup_epochs) if self.warmup_epochs else 1.0
+        return self.learning_rate * warm * self.schedule.factor(epoch, self.epochs)
+
+    def build_optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer over `parameters`."""
+        decay = self.optimizer.weight_decay
+        match self.optimizer:
+            case Adam():
+                return torch.optim.Adam(parameters, self.learning_rate, weight_decay=decay)
+            case AdamW():
+                return torch.optim.AdamW(parameters, self.learning_rate, weight_decay=decay)
+            case SGD(momentum=momentum, nesterov=nesterov):
+                return torch.optim.SGD(
+                    parameters, self.learning_rate, momentum=momentum, weight_decay=decay, nesterov=nesterov
+                )

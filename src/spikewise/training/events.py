@@ -1,0 +1,39 @@
+"""What a training tells those who watch it."""
+
+from typing import Protocol
+
+from spikewise.evaluation import EpochRecord
+
+__all__ = ["Listener", "Silent"]
+
+
+class Listener(Protocol):
+    """Someone who watches a training; progress displays are listeners."""
+
+    def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
+        """A training begins, or goes on after `done` epochs."""
+
+    def batch(self, *, images: int, total: int, loss: float) -> None:
+        """`images` of this epoch's `total` are done."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """An epoch is over."""
+
+    def finished(self) -> None:
+        """The training is over."""
+
+
+class Silent:
+    """Watches and says nothing."""
+
+    def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
+        """Nothing."""
+
+    def batch(self, *, images: int, total: int, loss: float) -> None:
+        """Nothing."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Nothing."""
+
+    def finished(self) -> None:
+        """Nothing."""

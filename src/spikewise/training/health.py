@@ -1,0 +1,51 @@
+"""What can go wrong inside a network while it trains, said in words with advice."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from spikewise.engine import EngineResult
+from spikewise.errors import TrainingError
+from spikewise.network import Network
+
+__all__ = ["divergence", "rate_warnings"]
+
+_SILENT, _SATURATED = 1e-4, 0.95
+"""Spikes per step below which a neuron counts as dead, above which as saturated."""
+_MOST = 0.5
+
+
+def rate_warnings(rates: Mapping[str, Float[Tensor, "*F"]]) -> tuple[str, ...]:
+    """One sentence for each layer most of whose neurons are dead or saturated, with what to try."""
+    out = []
+    for layer, rate in rates.items():
+        dead = (rate < _SILENT).float().mean().item()
+        full = (rate > _SATURATED).float().mean().item()
+        if dead > _MOST:
+            out.append(
+                f"{layer}: {dead:.0%} of the neurons never spike. Lower their threshold, raise beta, add steps, "
+                "or use a wider surrogate (a smaller slope)."
+            )
+        if full > _MOST:
+            out.append(
+                f"{layer}: {full:.0%} of the neurons spike at nearly every step. Raise their threshold, lower beta "
+                "or the learning rate."
+            )
+    return tuple(out)
+
+
+def divergence(network: Network, result: EngineResult, loss: float, *, epoch: int, batch: int) -> TrainingError:
+    """The error for a loss that is not a number, naming the first place where one stands."""
+    bad = [name for name, weight in network.weights.items() if not torch.isfinite(weight).all()]
+    if bad:
+        where = f"The weights {bad[0]} were no longer finite before this batch"
+    elif not torch.isfinite(result.trajectory.membrane).all():
+        where = f"The weights were finite; the output of {network.graph.named[-1].name} was not"
+    else:
+        where = "Weights and outputs were finite; the loss itself overflowed"
+    return TrainingError(
+        f"Training diverged in epoch {epoch}, batch {batch}: the loss is {loss}. {where}. "
+        "Lower train.learning_rate, set train.gradient_clip (1.0 is usual), or train in float32."
+    )

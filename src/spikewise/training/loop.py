@@ -1,0 +1,219 @@
+"""`fit`: one training of one network, killable at any moment and resumed by the same call."""
+
+import copy
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikewise.data import AugmentConfig, ImageSet, Split, augment, batches, class_weights
+from spikewise.evaluation.prediction import Predictions, predict
+from spikewise.evaluation import EpochRecord
+from spikewise.losses import Loss, Target
+from spikewise.network import Network, Output
+from spikewise.training.checkpoint import Checkpoint, load_weights, save_weights
+from spikewise.training.config import TrainConfig
+from spikewise.training.events import Listener, Silent
+from spikewise.training.health import divergence, rate_warnings
+from spikewise.types import Draw
+
+__all__ = ["WEIGHTS", "FitResult", "Task", "fit"]
+
+CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to learn, and by which rules."""
+
+    images: ImageSet
+    split: Split
+    loss: Loss
+    train: TrainConfig
+    augment: AugmentConfig
+    seed: int
+    name: str = "network"
+
+
+@dataclass
+class FitResult:
+    """What a training gave; the network holds the kept weights."""
+
+    history: list[EpochRecord] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped_early: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Training time, validation included."""
+        return sum(record.seconds for record in self.history)
+
+    def notes(self) -> dict[str, Any]:
+        """The same as JSON."""
+        history = [record.model_dump(mode="json") for record in self.history]
+        return {**vars(self), "history": history, "warnings": list(self.warnings)}
+
+    @classmethod
+    def of(cls, notes: dict[str, Any]) -> "FitResult":
+        """What `notes` described."""
+        history = [EpochRecord(**record) for record in notes["history"]]
+        return cls(history, notes["best_epoch"], notes["stopped_early"], tuple(notes["warnings"]))
+
+
+def fit(network: Network, task: Task, folder: Path, listener: Listener | None = None) -> FitResult:
+    """Train `network`, leaving its kept weights in it and in `folder`; goes on from a checkpoint found there.
+
+    The result is bit-identical whether or not the training was interrupted, on one machine with one thread count.
+
+    Raises:
+        TrainingError: the loss is not a number any more; the message says where that began.
+        StorageError: the disk is full; the last checkpoint stays whole.
+    """
+    listener = listener or Silent()
+    session = _Session(network, task, folder)
+    session.resume()
+    listener.started(task.name, task.seed, epochs=task.train.epochs, done=len(session.result.history))
+    while not session.is_over():
+        session.run_epoch(listener)
+    listener.finished()
+    session.keep()
+    return session.result
+
+
+class _Session:
+    """Everything that changes while one network trains."""
+
+    def __init__(self, network: Network, task: Task, folder: Path) -> None:
+        self.network, self.task, self.folder = network, task, folder
+        config = task.train
+        self.optimizer = config.build_optimizer([p for p in network.parameters() if p.requires_grad])
+        self.average = copy.deepcopy(network) if config.ema else None
+        self.result = FitResult()
+        self.best = (-float("inf"), -float("inf"))
+        self.class_weights: Tensor | None = None
+        if config.class_weights:
+            weights = class_weights(task.images.labels[task.split.train], len(task.images.classes))
+            self.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=network.device)
+
+    def resume(self) -> None:
+        """Go on where an earlier process stopped, if one did."""
+        path = self.folder / CHECKPOINT
+        if path.exists():
+            checkpoint = Checkpoint.load(path)
+            checkpoint.restore(self.network, self.average, self.optimizer)
+            first, second = checkpoint.notes["best"]
+            self.best = (first, second)
+            self.result = FitResult.of(checkpoint.notes["result"])
+
+    def is_over(self) -> bool:
+        """Whether the budget is spent or patience has run out."""
+        return self.result.stopped_early or len(self.result.history) >= self.task.train.epochs
+
+    def run_epoch(self, listener: Listener) -> None:
+        """Train and validate one epoch, then write the checkpoint."""
+        task, epoch = self.task, len(self.result.history) + 1
+        started = time.perf_counter()
+        loss, accuracy = self._train(epoch, listener)
+        trained = time.perf_counter() - started
+        validation = predict(self.evaluated, task.images, task.split.validation, seed=task.seed)
+        record = EpochRecord(
+            epoch=epoch,
+            train_loss=loss,
+            train_accuracy=accuracy,
+            validation_loss=validation.loss,
+            validation_accuracy=float((validation.predicted == validation.labels).mean()),
+            learning_rate=task.train.learning_rate_at(epoch),
+            seconds=time.perf_counter() - started,
+            images_per_second=len(task.split.train) / trained,
+            spike_rates={layer: rate.mean().item() for layer, rate in validation.rates.items()},
+        )
+        self._judge(record, validation)
+        self._save()
+        listener.epoch(record)
+
+    @property
+    def evaluated(self) -> Network:
+        """The network that counts: the moving average where there is one."""
+        return self.network if self.average is None else self.average
+
+    def keep(self) -> None:
+        """Load the kept epoch's weights into the network."""
+        weights, _ = load_weights(self.folder / WEIGHTS)
+        self.network.load_state_dict(weights)
+
+    def _train(self, epoch: int, listener: Listener) -> tuple[float, float]:
+        task, config = self.task, self.task.train
+        self.network.train()
+        total, right, done = 0.0, 0, 0
+        order = list(batches(task.split.train, config.batch_size, seed=task.seed, epoch=epoch))
+        for number, index in enumerate(order):
+            rate = config.learning_rate_at(epoch - 1 + (number + 1) / len(order))
+            loss, hits = self._step(index, epoch, number, rate)
+            total, right, done = total + loss * len(index), right + hits, done + len(index)
+            listener.batch(images=done, total=len(task.split.train), loss=total / done)
+        return total / done, right / done
+
+    def _step(self, index: np.ndarray[Any, Any], epoch: int, number: int, rate: float) -> tuple[float, int]:
+        task, config, device = self.task, self.task.train, self.network.device
+        draw = Draw(task.seed, epoch, torch.from_numpy(index).to(device))
+        images = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(device)
+        labels = torch.from_numpy(task.images.labels[index]).to(device)
+        changed = augment(images, labels, draw, task.augment, classes=len(task.images.classes))
+        targets = labels if changed.targets is None else changed.targets
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            output: Output = self.network(changed.images, draw)
+            target = Target.of(targets, len(task.images.classes), self.class_weights)
+            loss = task.loss(output.logits.float(), output.trajectory, target)
+        value = loss.item()
+        if not np.isfinite(value):
+            raise divergence(self.network, output.result, value, epoch=epoch, batch=number + 1)
+        self._update(loss, rate)
+        return value, int((output.logits.detach().argmax(-1) == labels).sum())
+
+    def _update(self, loss: Tensor, rate: float) -> None:
+        config = self.task.train
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
+        self.optimizer.step()
+        if self.average is not None:
+            with torch.no_grad():
+                for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+                    mean.lerp_(now, 1 - config.ema)
+
+    def _judge(self, record: EpochRecord, validation: Predictions) -> None:
+        """Note the epoch, keep its weights if it is the best, and stop when patience has run out."""
+        config, result = self.task.train, self.result
+        result.history.append(record)
+        score = _score(config, record, validation)
+        if score > self.best or config.keep == "last":
+            save_weights(self.folder / WEIGHTS, self.evaluated, {"epoch": record.epoch, "seed": self.task.seed})
+            result.warnings = rate_warnings(validation.rates)
+        if score > self.best:
+            self.best, result.best_epoch = score, record.epoch
+        since = record.epoch - result.best_epoch
+        result.stopped_early = config.patience is not None and since >= config.patience and record.epoch < config.epochs
+
+    def _save(self) -> None:
+        notes = {"best": self.best, "result": self.result.notes()}
+        Checkpoint.of(self.network, self.average, self.optimizer, notes).save(self.folder / CHECKPOINT)
+
+
+def _score(config: TrainConfig, record: EpochRecord, validation: Predictions) -> tuple[float, float]:
+    """What is maximised: the monitored figure, then the lower loss."""
+    loss = -float("inf") if record.validation_loss is None else -record.validation_loss
+    if config.monitor == "loss":
+        return loss, 0.0
+    right = validation.predicted == validation.labels
+    if config.monitor == "balanced_accuracy":
+        recalls = [right[validation.labels == k].mean() for k in np.unique(validation.labels)]
+        return float(np.mean(recalls)), loss
+    return float(right.mean()), loss
