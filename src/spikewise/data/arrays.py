@@ -71,9 +71,10 @@ def _as_bytes(array: NDArray[Any], what: str) -> UInt8[np.ndarray, "N C H W"]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
+        return np.where(array, np.uint8(255), np.uint8(0))
     if array.dtype == np.uint16 and array.max() > 255:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        array = array / 257.0
+        return np.rint(array).astype(np.uint8, copy=False)
     if array.dtype.kind not in "iuf":
         raise DataError(f"{what} holds {array.dtype}, not numbers. Save the pixels as uint8.")
     low, high = float(array.min()), float(array.max())

@@ -244,8 +244,8 @@ _SETS = (
         ),
         notes=(
             "Patients are read from file names: the number after 'person', and after 'IM-' for normals. By that "
-            "reading some patients stand in both the published train and test parts; within one kind of name (bacteria, virus, "
-            "IM, NORMAL2-IM) no number does, so the numbers may belong to different people.",
+            "reading some patients stand in both the published train and test parts; within one kind of name "
+            "(bacteria, virus, IM, NORMAL2-IM) no number does, so the numbers may belong to different people.",
         ),
         size=(224, 224),
     ),

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -131,7 +131,8 @@ def _divide(
         alone = order[single[order] & (classes[order] == label)]
         place[alone] = _fill(held[:, label], target[:, label], len(alone))
     _repair(place, table, target)
-    return place[units]
+    found: Int64[np.ndarray, " n"] = place[units]
+    return found
 
 
 def _units(image_set: ImageSet, pool: Int64[np.ndarray, " n"], grouped: bool) -> Int64[np.ndarray, " n"]:
@@ -149,7 +150,7 @@ def _units(image_set: ImageSet, pool: Int64[np.ndarray, " n"], grouped: bool) ->
 def _best_part(
     held: Float64[np.ndarray, "P K"], target: Float64[np.ndarray, "P K"], unit: Int64[np.ndarray, " K"]
 ) -> int:
-    """The part where the unit adds least to sum(held^2 / target), which is least when held is proportional to target."""
+    """The part where the unit adds least to sum(held^2 / target), least when held is proportional to target."""
     present = unit > 0
     now, aim, more = held[:, present], target[:, present], unit[present]
     return int((((now + more) ** 2 - now**2) / aim).sum(axis=1).argmin())
@@ -186,8 +187,8 @@ def _held(place: Int64[np.ndarray, " U"], table: Int64[np.ndarray, "U K"], parts
     return np.stack([table[place == part].sum(axis=0) for part in range(parts)])
 
 
-def _can_give(held: Int64[np.ndarray, " K"], unit: Int64[np.ndarray, " K"]) -> Bool[np.ndarray, ""]:
-    return ((held > unit) | (unit == 0)).all()
+def _can_give(held: Int64[np.ndarray, " K"], unit: Int64[np.ndarray, " K"]) -> bool:
+    return bool(((held > unit) | (unit == 0)).all())
 
 
 def _balance(image_set: ImageSet, positions: Int64[np.ndarray, " n"], config: SplitConfig) -> Int64[np.ndarray, " m"]:
@@ -227,7 +228,8 @@ def _draw(
     """At random, `counts[k]` of the images of each class, sorted."""
     order = permutation(len(positions), seed, purpose)
     kept = [order[labels[order] == label][:count] for label, count in enumerate(counts)]
-    return positions[np.sort(np.concatenate(kept))]
+    drawn: Int64[np.ndarray, " m"] = positions[np.sort(np.concatenate(kept))]
+    return drawn
 
 
 def _check_units(image_set: ImageSet, table: Int64[np.ndarray, "U K"], parts: list[str]) -> None:

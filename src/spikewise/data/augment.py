@@ -1,0 +1,167 @@
+"""Random changes to training images, the same for every network that is compared.
+
+Each image's changes follow from (seed, epoch, index) alone, so they do not depend on the batch it is in. Everything
+between the random numbers and the result is integer arithmetic, so CPU and GPU agree to the bit.
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+import torch
+from jaxtyping import Float32, Float64, Int64, UInt8
+from pydantic import Field
+from scipy.special import betaincinv
+from torch import Tensor
+
+from spikewise.config import Config
+from spikewise.data.counter import uniform
+from spikewise.errors import ShapeError
+from spikewise.types import Draw
+
+__all__ = ["AugmentConfig", "Augmented", "augment"]
+
+_SHIFT_Y, _SHIFT_X, _TURN, _FLIP, _ZOOM, _CROP_Y, _CROP_X, _ERASE, _ERASE_Y, _ERASE_X, _MIX = range(100, 111)
+_ONE = 256  # positions are in 1/256 pixel
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class AugmentConfig(Config):
+    """How far training images are changed; the default changes nothing."""
+
+    shift: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Move by up to this many whole pixels, up or down and left or right; black moves in."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Turn by up to this many degrees either way."""
+    flip: _Share = 0.0
+    """Probability of exchanging left and right."""
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Enlarge a random window whose sides are this share of the image's, or more."""
+    erase: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Blacken a random rectangle whose sides are up to this share of the image's."""
+    mixup: Annotated[float, Field(ge=0, le=16)] = 0.0
+    """Parameter of the Beta distribution by which each image is blended with the next in its batch; 0: no blending.
+
+    Source: H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
+    """
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is switched on."""
+        return self != AugmentConfig()
+
+
+class Augmented(NamedTuple):
+    """A changed batch."""
+
+    images: UInt8[Tensor, "B C H W"]
+    targets: Float32[Tensor, "B K"] | None
+    """Share of each class in each image; None unless images were blended."""
+
+
+def augment(
+    images: UInt8[Tensor, "B C H W"], labels: Int64[Tensor, " B"], draw: Draw, config: AugmentConfig, *, classes: int
+) -> Augmented:
+    """Change a batch at random: first one movement (crop, flip, rotation, shift), then erasing, then blending.
+
+    Blending takes the next image of the batch as partner, and so is the one change that depends on the batch.
+
+    Args:
+        draw: Seed, epoch, and the position of each image in its set.
+    Raises:
+        ShapeError: labels or positions that are not one an image.
+    """
+    if len(labels) != len(images) or len(draw.index) != len(images):
+        raise ShapeError(f"augment got {len(images)} images, {len(labels)} labels and {len(draw.index)} positions.")
+    dice = _Dice(draw, images.device)
+    if config.shift or config.rotation or config.flip or config.crop < 1:
+        images = _move(images, *_sources(dice, config, images.shape[2], images.shape[3]))
+    if config.erase:
+        images = _erase(images, dice, config.erase)
+    if config.mixup:
+        return _blend(images, labels, dice, config.mixup, classes)
+    return Augmented(images, None)
+
+
+class _Dice:
+    """Uniform numbers by image and purpose."""
+
+    def __init__(self, draw: Draw, device: torch.device) -> None:
+        self._draw = draw
+        self._index = draw.index.to("cpu", torch.int64)
+        self.device = device
+
+    def __call__(self, purpose: int) -> Float64[Tensor, " B"]:
+        return uniform(self._index, self._draw.seed, self._draw.epoch, purpose)
+
+    def around_zero(self, purpose: int, limit: float) -> Float64[Tensor, " B"]:
+        return (self(purpose) * 2 - 1) * limit
+
+    def whole(self, purpose: int, limit: int) -> Float64[Tensor, " B"]:
+        return torch.floor(self(purpose) * (2 * limit + 1)) - limit
+
+
+def _sources(
+    dice: _Dice, config: AugmentConfig, height: int, width: int
+) -> tuple[Int64[Tensor, "B H W"], Int64[Tensor, "B H W"]]:
+    """Where each pixel of the result comes from, in 1/256 pixel; computed on the CPU, so that all devices agree."""
+    angle = dice.around_zero(_TURN, math.radians(config.rotation))
+    mirror = torch.where(dice(_FLIP) < config.flip, -1.0, 1.0).double()
+    zoom = 1 - dice(_ZOOM) * (1 - config.crop)
+    down = dice.whole(_SHIFT_Y, config.shift) - dice.around_zero(_CROP_Y, 0.5) * (1 - zoom) * height
+    right = dice.whole(_SHIFT_X, config.shift) - dice.around_zero(_CROP_X, 0.5) * (1 - zoom) * width
+    y = torch.arange(height, dtype=torch.float64)[None, :, None] - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float64)[None, None, :] - (width - 1) / 2
+    sine, cosine = (torch.sin(angle) * zoom)[:, None, None], (torch.cos(angle) * zoom)[:, None, None]
+    from_y = cosine * y + sine * x - down[:, None, None] + (height - 1) / 2
+    from_x = (cosine * x - sine * y - right[:, None, None]) * mirror[:, None, None] + (width - 1) / 2
+    to_fixed = (torch.round(from_y * _ONE).long(), torch.round(from_x * _ONE).long())
+    return to_fixed[0].to(dice.device), to_fixed[1].to(dice.device)
+
+
+def _move(
+    images: UInt8[Tensor, "B C H W"], from_y: Int64[Tensor, "B H W"], from_x: Int64[Tensor, "B H W"]
+) -> UInt8[Tensor, "B C H W"]:
+    """Bilinear sampling in integers; black outside."""
+    batch, channels, height, width = images.shape
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
+    flat = padded.reshape(batch, channels, -1)
+    top, left = from_y >> 8, from_x >> 8
+    part_y, part_x = (from_y & 255).to(torch.int32), (from_x & 255).to(torch.int32)
+    total = torch.full((batch, channels, height * width), 1 << 15, dtype=torch.int32, device=images.device)
+    for step_y, weight_y in ((0, _ONE - part_y), (1, part_y)):
+        for step_x, weight_x in ((0, _ONE - part_x), (1, part_x)):
+            row = (top + step_y + 1).clamp(0, height + 1)
+            column = (left + step_x + 1).clamp(0, width + 1)
+            place = (row * (width + 2) + column).reshape(batch, 1, -1).expand(-1, channels, -1)
+            total += flat.gather(2, place).to(torch.int32) * (weight_y * weight_x).reshape(batch, 1, -1)
+    return (total >> 16).to(torch.uint8).reshape(images.shape)
+
+
+def _erase(images: UInt8[Tensor, "B C H W"], dice: _Dice, share: float) -> UInt8[Tensor, "B C H W"]:
+    side = dice(_ERASE) * share
+    hidden = (
+        _strip(dice(_ERASE_Y), side, images.shape[2])[:, :, None]
+        & _strip(dice(_ERASE_X), side, images.shape[3])[:, None, :]
+    )
+    return images.masked_fill(hidden[:, None].to(images.device), 0)
+
+
+def _strip(where: Float64[Tensor, " B"], side: Float64[Tensor, " B"], length: int) -> Tensor:
+    """Per image, a mask over one axis: a run of about `side` of it, at a random place."""
+    run = torch.round(side * length)
+    start = torch.floor(where * (length - run + 1))
+    place = torch.arange(length, dtype=torch.float64)[None]
+    return (place >= start[:, None]) & (place < (start + run)[:, None])
+
+
+def _blend(
+    images: UInt8[Tensor, "B C H W"], labels: Int64[Tensor, " B"], dice: _Dice, alpha: float, classes: int
+) -> Augmented:
+    share = torch.from_numpy(betaincinv(alpha, alpha, dice(_MIX).numpy()))
+    own = torch.round(share * (1 << 15)).to(images.device, torch.int32)
+    other = (1 << 15) - own
+    weight, rest = own[:, None, None, None], other[:, None, None, None]
+    mixed = (images.to(torch.int32) * weight + images.roll(-1, 0).to(torch.int32) * rest + (1 << 14)) >> 15
+    one_hot = torch.nn.functional.one_hot(labels, classes)
+    targets = (one_hot * own[:, None] + one_hot.roll(-1, 0) * other[:, None]).to(torch.float32) / (1 << 15)
+    return Augmented(mixed.to(torch.uint8), targets)

@@ -1,0 +1,192 @@
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikewise.data import Role, load_data
+from spikewise.data.npz import read_member
+from spikewise.errors import ConfigError, DataError, MissingDataError
+
+RNG = np.random.default_rng(1)
+GREY = RNG.integers(0, 256, (6, 5, 4), np.uint8)
+COLOUR = RNG.integers(0, 256, (6, 5, 4, 3), np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def save(path: Path, **members) -> Path:
+    np.savez_compressed(path, **members)
+    return path
+
+
+def test_medmnist_members_keep_their_roles(tmp_path: Path):
+    path = save(
+        tmp_path / "m.npz",
+        train_images=GREY, train_labels=LABELS[:, None],
+        val_images=GREY, val_labels=LABELS[:, None],
+        test_images=GREY, test_labels=LABELS[:, None],
+    )  # fmt: skip
+    found = load_data(path)
+    assert found.roles.tolist() == [Role.TRAIN] * 6 + [Role.VALIDATION] * 6 + [Role.TEST] * 6
+    assert found.image_shape == (1, 5, 4)
+    np.testing.assert_array_equal(found.labels[:6], LABELS)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"), [("images", "labels"), ("x", "y"), ("X", "target"), ("x_train", "y_train")]
+)
+def test_other_common_names_are_understood(tmp_path: Path, images, labels):
+    found = load_data(save(tmp_path / "m.npz", **{images: COLOUR, labels: LABELS}))
+    np.testing.assert_array_equal(found.images, COLOUR.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(
+    "labels", [LABELS[:, None], np.eye(3)[LABELS], LABELS.astype(float), np.array(["a", "b", "c"])[LABELS]], ids=str
+)
+def test_every_spelling_of_the_same_labels_is_the_same(tmp_path: Path, labels):
+    found = load_data(save(tmp_path / "m.npz", x=GREY, y=labels))
+    np.testing.assert_array_equal(found.labels, LABELS)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [GREY / 255, GREY.astype(np.int64), GREY.astype(np.float32), GREY.astype(np.uint16) * 257],
+    ids=lambda a: a.dtype,
+)
+def test_every_spelling_of_the_same_pixels_is_the_same(tmp_path: Path, images):
+    found = load_data(save(tmp_path / "m.npz", x=images, y=LABELS))
+    np.testing.assert_array_equal(found.images[:, 0], GREY)
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"x": GREY, "y": LABELS[:4]}, "6 images and 4 labels"),
+        ({"x": GREY, "y": np.array([[1, 1, 0]] * 6)}, "multi-label"),
+        ({"x": GREY, "y": LABELS + 0.5}, "not whole numbers"),
+        ({"x": GREY, "y": LABELS - 1}, "negative label"),
+        ({"x": GREY, "y": np.array([0, 1, 3, 0, 1, 3])}, r"no image has label 2"),
+        ({"x": GREY[..., None, None], "y": LABELS}, "Volumes"),
+        ({"x": GREY.reshape(6, -1), "y": LABELS}, "flattened"),
+        ({"x": GREY - 300.0, "y": LABELS}, "pixels from"),
+        ({"x": GREY * np.nan, "y": LABELS}, "pixels from nan"),
+        ({"x": GREY}, "'x' has no counterpart"),
+        ({"a": GREY, "b": LABELS}, "not recognised"),
+        ({"x": GREY, "y": LABELS, "images": GREY}, "the same thing"),
+        ({"x": GREY, "y": LABELS, "x_test": GREY, "y_test": LABELS}, "not recognised"),
+    ],
+)
+def test_members_that_do_not_fit_are_refused_in_words(tmp_path: Path, members, says):
+    with pytest.raises(DataError, match=says):
+        load_data(save(tmp_path / "m.npz", **members))
+
+
+class Malicious:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_is_refused_and_never_run(tmp_path: Path):
+    trace = tmp_path / "it ran"
+    payload = np.empty(1, object)
+    payload[0] = Malicious(trace)
+    np.savez(tmp_path / "evil.npz", x=payload, y=payload)
+    with pytest.raises(DataError, match="could run any code, so it is refused"):
+        load_data(tmp_path / "evil.npz")
+    with zipfile.ZipFile(tmp_path / "raw.npz", "w") as archive:
+        archive.writestr("x.npy", pickle.dumps(Malicious(trace)))
+    with pytest.raises(DataError, match="not a NumPy array"):
+        read_member(tmp_path / "raw.npz", "x")
+    assert not trace.exists()
+
+
+def npy(array) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content + bytes(1 << 20)])
+def test_a_member_longer_or_shorter_than_its_header_is_refused(tmp_path: Path, change):
+    with zipfile.ZipFile(tmp_path / "m.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", change(npy(GREY)))
+    with pytest.raises(DataError, match="should hold 120 bytes"):
+        read_member(tmp_path / "m.npz", "x")
+
+
+def test_a_promise_beyond_memory_is_refused(tmp_path: Path):
+    header = npy(GREY)[:-120].replace(b"(6, 5, 4)", b"(2**60, )")
+    assert b"2**60" in header
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        archive.writestr("x.npy", header)
+    with pytest.raises(DataError, match=r"not a NumPy array|promises"):
+        read_member(tmp_path / "m.npz", "x")
+
+
+def test_truncated_and_flipped_archives_are_refused(tmp_path: Path):
+    content = save(tmp_path / "m.npz", x=GREY, y=LABELS).read_bytes()
+    (tmp_path / "short.npz").write_bytes(content[:-30])
+    with pytest.raises(DataError, match=r"not an \.npz archive"):
+        load_data(tmp_path / "short.npz")
+    flipped = bytearray(content)
+    flipped[200] ^= 255
+    (tmp_path / "flipped.npz").write_bytes(flipped)
+    with pytest.raises(DataError, match="damaged"):
+        load_data(tmp_path / "flipped.npz")
+
+
+def test_size_and_grey_apply_to_arrays(tmp_path: Path):
+    path = save(tmp_path / "m.npz", x=COLOUR, y=LABELS)
+    assert load_data(path, size="8x6", grey=True).image_shape == (1, 8, 6)
+    luma = COLOUR @ [0.299, 0.587, 0.114]
+    assert np.abs(load_data(path, grey=True).images[:, 0] - luma).max() <= 0.51
+    assert load_data(save(tmp_path / "g.npz", x=GREY, y=LABELS), grey=False).image_shape == (3, 5, 4)
+
+
+def test_options_without_use_are_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match="group_pattern cannot be used"):
+        load_data(save(tmp_path / "m.npz", x=GREY, y=LABELS), group_pattern="(a)")
+
+
+def test_known_npz_name_prefers_the_published_file(tmp_path: Path, no_data):
+    folder = tmp_path / "pneumoniamnist"
+    folder.mkdir()
+    members = {"x": GREY, "y": LABELS % 2}
+    save(folder / "some_full_copy.npz", **members)
+    found = load_data("pneumoniamnist", data_dir=tmp_path)
+    assert "some_full_copy.npz, which is not the published file" in found.notes[-1]
+    save(folder / "other.npz", **members)
+    assert "some_full_copy" in load_data("pneumoniamnist", data_dir=tmp_path).notes[-1]
+    save(folder / "another_full.npz", **members)
+    with pytest.raises(DataError, match="Give the path"):
+        load_data("pneumoniamnist", data_dir=tmp_path)
+    save(folder / "pneumoniamnist.npz", **members)
+    assert load_data("pneumoniamnist", data_dir=tmp_path).notes == ()
+
+
+def test_multi_label_sets_are_refused_by_name(tmp_path: Path):
+    with pytest.raises(DataError, match="multi-label"):
+        load_data("chestmnist", data_dir=tmp_path)
+
+
+def test_unknown_names_and_paths_suggest_the_nearest(tmp_path: Path, no_data):
+    with pytest.raises(ConfigError, match="Did you mean 'fashion-mnist'"):
+        load_data("fashion-mnits")
+    save(tmp_path / "right.npz", x=GREY, y=LABELS)
+    with pytest.raises(MissingDataError, match=r"Did you mean .*right\.npz"):
+        load_data(tmp_path / "rigth.npz")
+    with pytest.raises(MissingDataError, match="spikewise download mnist"):
+        load_data("mnist", data_dir=tmp_path)
+    with pytest.raises(MissingDataError, match=r"Sign in at https://www.kaggle.com"):
+        load_data("socofing", data_dir=tmp_path)
+
+
+def test_the_embedded_digits_need_no_download(no_data):
+    found = load_data("digits")
+    assert (len(found), found.image_shape, found.images.max()) == (1797, (1, 8, 8), 255)
+    assert found.fingerprint == load_data("digits").fingerprint != load_data("digits", size=9).fingerprint
