@@ -128,11 +128,12 @@ def _pair_sentence(a: str, b: str, difference: Estimate, p: float, significant: 
     if significant is None:
         reason = "too little to resample" if difference.sd is not None else "one seed cannot tell networks from luck"
         return f"Whether {a} and {b} differ in accuracy is open: {reason} {evidence}."
-    return f"There is no significant difference in accuracy between {a} and {b} {evidence}{_what_stays_open(difference, p)}"
+    rest = _what_stays_open(difference, p)
+    return f"There is no significant difference in accuracy between {a} and {b} {evidence}{rest}"
 
 
 def _what_stays_open(difference: Estimate, p: float) -> str:
-    """The rest of a sentence that found no significant difference: how large one could be, and what stood in the way."""
+    """What follows "no significant difference": how large one could still be, and what stood in the way."""
     if difference.low is None or difference.high is None:
         return "."
     largest = max(abs(difference.low), abs(difference.high))
