@@ -11,6 +11,9 @@ from spikewise.surrogates import Surrogate, Triangle
 
 __all__ = ["ALIF", "ALIFState", "alif_step"]
 
+_SMALL = 1e-5
+"""Keeps a learned threshold that reaches 0 from dividing by it; the published code adds the same."""
+
 
 class ALIFState(NamedTuple):
     """State of an ALIF layer between steps."""
@@ -48,6 +51,11 @@ class ALIF(NeuronConfig):
     reset_gradient: bool = False
     threshold_gradient: bool = True
     """Let gradients flow through the moving threshold; False is how some published code behaves."""
+    relative_surrogate: bool = False
+    """Give the surrogate (v - moving threshold) / moving threshold, so that its width grows with the threshold.
+
+    Source: Bellec et al., "Long short-term memory and learning-to-learn in networks of spiking neurons", NeurIPS 2018.
+    """
     learn: tuple[Literal["beta", "threshold", "adaptation", "adaptation_decay"], ...] = ()
     surrogate: Surrogate = Triangle(height=0.3)
 
@@ -77,7 +85,14 @@ def alif_step(
     v = p["beta"] * state.v + current
     if neuron.reset_delay:
         v = reset_membrane(v, state.z, p["threshold"], neuron.reset, gradient=gradient)
-        z = neuron.surrogate(v - moving)
+        z = _spikes(v, moving, neuron)
         return z, v, ALIFState(v, z, a)
-    z = neuron.surrogate(v - moving)
+    z = _spikes(v, moving, neuron)
     return z, v, ALIFState(reset_membrane(v, z, p["threshold"], neuron.reset, gradient=gradient), z, a)
+
+
+def _spikes(v: Tensor, moving: Tensor | float, neuron: ALIF) -> Tensor:
+    if not neuron.relative_surrogate:
+        return neuron.surrogate(v - moving)
+    scale = moving.detach() if isinstance(moving, Tensor) else moving
+    return neuron.surrogate((v - moving) / (scale + _SMALL))
