@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from spikewise.config import Config
+from spikewise.errors import ConfigError
 
 __all__ = ["Decay", "NeuronConfig", "Parameters", "Reset", "Threshold", "reset_membrane"]
 
@@ -26,6 +27,12 @@ class NeuronConfig(Config):
     """One value of each learned or spread parameter per layer, or per channel (per neuron after a linear layer)."""
     spread: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Relative standard deviation of the starting values between channels (heterogeneity); needs per = "channel"."""
+
+    def model_post_init(self, context: object) -> None:
+        """Check that there are channels to differ between."""
+        del context
+        if self.spread and self.per == "layer":
+            raise ConfigError('spread sets neurons apart, and per = "layer" gives them one value; use per = "channel".')
 
     def values(self) -> dict[str, float]:
         """Starting value of each parameter that a step uses."""
