@@ -14,7 +14,7 @@ from pydantic import Field
 from spikewise.config import Config
 from spikewise.dynamics import Dynamics, LeakyIntegrator
 from spikewise.encoders import Encoder
-from spikewise.errors import ShapeError
+from spikewise.errors import ConfigError, ShapeError
 from spikewise.readouts import Readout
 
 __all__ = [
@@ -171,6 +171,12 @@ class Neuron(Config):
     """Feed the layer's spikes of the last step back to it through a learned matrix (flat layers only)."""
     self_connections: bool = False
     """Let the recurrent matrix have a diagonal."""
+
+    def model_post_init(self, context: object) -> None:
+        """Check that there are spikes to feed back."""
+        del context
+        if self.recurrent and not self.spikes:
+            raise ConfigError("A leaky integrator has no spikes to feed back; use a spiking neuron, or recurrent = false.")
 
     def output_shape(self, shape: Shape) -> Shape:
         """Unchanged."""
