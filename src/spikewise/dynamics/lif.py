@@ -27,8 +27,8 @@ class LIF(NeuronConfig):
         z  = 1 if v > threshold else 0
         v <- v - threshold z          (reset "subtract"; "zero": v (1 - z); "none": v)
 
-    With `reset_delay` the reset belongs to the next step, as in snnTorch:
-    v <- beta v + current - threshold z_before, or (beta v + current)(1 - z_before).
+    With `reset_delay` the reset belongs to the next step: v <- beta v + current - threshold z_before (as in snnTorch),
+    or (beta v + current)(1 - z_before) (the input of that step is lost too, as in Bellec et al. 2020; snnTorch keeps it).
     Source: Gerstner et al., *Neuronal Dynamics*, 2014, sec. 1.3, in steps of dt with beta = exp(-dt / tau).
     """
 
