@@ -28,7 +28,7 @@ class LIF(NeuronConfig):
         v <- v - threshold z          (reset "subtract"; "zero": v (1 - z); "none": v)
 
     With `reset_delay` the reset belongs to the next step: v <- beta v + current - threshold z_before (as in snnTorch),
-    or (beta v + current)(1 - z_before) (the input of that step is lost too, as in Bellec et al. 2020; snnTorch keeps it).
+    or (beta v + current)(1 - z_before) (which loses the input of that step; snnTorch keeps it).
     Source: Gerstner et al., *Neuronal Dynamics*, 2014, sec. 1.3, in steps of dt with beta = exp(-dt / tau).
     """
 
