@@ -73,15 +73,16 @@ def _as_bytes(array: NDArray[Any], what: str) -> UInt8[np.ndarray, "N C H W"]:
     if array.dtype == np.bool_:
         return np.where(array, np.uint8(255), np.uint8(0))
     if array.dtype == np.uint16 and array.max() > 255:
-        array = array / 257.0
-        return np.rint(array).astype(np.uint8, copy=False)
+        scaled: UInt8[np.ndarray, "N C H W"] = np.rint(array / 257.0).astype(np.uint8)
+        return scaled
     if array.dtype.kind not in "iuf":
         raise DataError(f"{what} holds {array.dtype}, not numbers. Save the pixels as uint8.")
     low, high = float(array.min()), float(array.max())
     if not (low >= 0 and high <= 255):  # also catches NaN
         raise DataError(f"{what} has pixels from {low:g} to {high:g}; expected 0..255, or 0..1 for floats.")
     scale = 255 if array.dtype.kind == "f" and high <= 1 else 1
-    return np.rint(array * scale).astype(np.uint8)
+    rounded: UInt8[np.ndarray, "N C H W"] = np.rint(array * scale).astype(np.uint8)
+    return rounded
 
 
 def as_labels(array: NDArray[Any], what: str) -> NDArray[Any]:

@@ -24,6 +24,7 @@ from spikewise.files import make_folder, write_with
 __all__ = ["FileVerdict", "Verdict", "download", "fetch_file", "verify"]
 
 _BLOCK = 1 << 20
+_RECEIVED = 1 << 16  # what an interruption loses at most
 _TIMEOUT = (10, 60)
 """Seconds to connect, and between two blocks."""
 
@@ -174,7 +175,7 @@ class _Resuming:
         length = int(response.headers.get("Content-Length", 0))
         total = done + length if length else 0
         with self._partial.open("ab" if done else "wb") as file:
-            for block in response.iter_content(_BLOCK):
+            for block in response.iter_content(_RECEIVED):
                 file.write(block)
                 done += len(block)
                 if self._progress is not None:

@@ -8,12 +8,12 @@ import math
 import struct
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.data.limits import check_memory
+from spikewise.data.limits import ByteSource, check_memory
 from spikewise.errors import DataError, MissingDataError
 
 __all__ = ["encode_idx", "read_idx"]
@@ -62,7 +62,7 @@ def encode_idx(array: NDArray[Any]) -> bytes:
     return header + array.astype(_TYPES[code]).tobytes()
 
 
-def _read(file: IO[bytes] | gzip.GzipFile, path: Path) -> NDArray[Any]:
+def _read(file: ByteSource, path: Path) -> NDArray[Any]:
     dtype, shape = _header(file, path)
     size = math.prod(shape) * dtype.itemsize
     check_memory(size, path)
@@ -77,7 +77,7 @@ def _read(file: IO[bytes] | gzip.GzipFile, path: Path) -> NDArray[Any]:
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
-def _header(file: IO[bytes] | gzip.GzipFile, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _header(file: ByteSource, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not magic[3]:
         raise DataError(f"{path} is not an IDX file: it starts with {magic.hex(' ') or 'nothing'}, not 00 00 08 ...")
@@ -87,7 +87,7 @@ def _header(file: IO[bytes] | gzip.GzipFile, path: Path) -> tuple[np.dtype[Any],
     return np.dtype(_TYPES[magic[2]]), struct.unpack(f">{magic[3]}I", axes)
 
 
-def _exactly(file: IO[bytes] | gzip.GzipFile, size: int) -> bytearray:
+def _exactly(file: ByteSource, size: int) -> bytearray:
     """At most `size` bytes, in blocks: a header that lies about a short file costs no memory."""
     content = bytearray()
     while len(content) < size and (block := file.read(min(1 << 24, size - len(content)))):

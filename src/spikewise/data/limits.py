@@ -1,11 +1,23 @@
-"""How much memory a file's header may ask for."""
+"""What is read piecewise, and how much memory a file's header may ask for."""
 
 import os
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from spikewise.errors import DataError
 
-__all__ = ["check_memory"]
+__all__ = ["ByteSource", "check_memory"]
+
+
+@runtime_checkable
+class ByteSource(Protocol):
+    """A file, a gzip stream or a member of a zip archive."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, or all; none at the end."""
+
+    def tell(self) -> int:
+        """Bytes read so far."""
 
 
 def check_memory(size: int, path: Path) -> None:

@@ -4,13 +4,13 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from spikewise.data.limits import check_memory
+from spikewise.data.limits import ByteSource, check_memory
 from spikewise.errors import DataError, MissingDataError
 
 __all__ = ["member_names", "read_member"]
@@ -54,7 +54,7 @@ def _open(path: Path) -> zipfile.ZipFile:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _read_npy(file: IO[bytes], file_size: int, path: Path, name: str) -> NDArray[Any]:
+def _read_npy(file: ByteSource, file_size: int, path: Path, name: str) -> NDArray[Any]:
     shape, fortran, dtype = _header(file, path, name)
     if dtype.hasobject:
         raise DataError(
@@ -81,7 +81,7 @@ def _read_npy(file: IO[bytes], file_size: int, path: Path, name: str) -> NDArray
     return array
 
 
-def _header(file: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(file: ByteSource, path: Path, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

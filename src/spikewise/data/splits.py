@@ -83,7 +83,7 @@ def class_weights(labels: Int64[np.ndarray, " N"], classes: int) -> Float32[np.n
     return (len(labels) / (classes * counts)).astype(np.float32)
 
 
-def _published(image_set: ImageSet, config: SplitConfig) -> dict[Role, Int64[np.ndarray, " n"]]:
+def _published(image_set: ImageSet, config: SplitConfig) -> dict[Role, Int64[np.ndarray, " _"]]:
     everything = np.arange(len(image_set))
     roles = image_set.roles if config.published else np.full(len(image_set), Role.UNASSIGNED)
     train = (roles == Role.TRAIN) | (roles == Role.UNASSIGNED)
@@ -94,11 +94,11 @@ def _published(image_set: ImageSet, config: SplitConfig) -> dict[Role, Int64[np.
     }
 
 
-def _shares(parts: dict[Role, Int64[np.ndarray, " n"]], config: SplitConfig) -> dict[Role, float]:
+def _shares(parts: dict[Role, Int64[np.ndarray, " _"]], config: SplitConfig) -> dict[Role, float]:
     """Share of each part that is to be divided off the train images; train takes what is left."""
     wanted = {Role.VALIDATION: config.validation, Role.TEST: config.test}
     shares = {role: share for role, share in wanted.items() if not len(parts[role])}
-    left = 1 - sum(shares.values())
+    left = 1.0 - sum(shares.values())
     if left <= 0:
         raise ConfigError(
             f"validation = {config.validation:g} and test = {config.test:g} leave nothing to train on: "
