@@ -44,7 +44,8 @@ class NeuronConfig(Config):
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Range to which each parameter is clamped where it is used; what is not named is unbounded."""
-        return {"beta": (0.0, 1.0), "threshold": (1e-3, float("inf")), "adaptation_decay": (0.0, 1.0)}
+        above = float("inf")
+        return {"beta": (0.0, 1.0), "threshold": (1e-3, above), "adaptation": (0.0, above), "adaptation_decay": (0.0, 1.0)}
 
 
 def reset_membrane(

@@ -3,6 +3,7 @@
 Any device, any neuron, autograd.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -107,7 +108,7 @@ def _layer(at: NamedLayer, own: dict[str, Tensor], x: Tensor, draw: Draw, how: t
 def _neurons(layer: Neuron, own: dict[str, Tensor], current: Tensor, before: Any) -> _Done:
     dynamics = layer.dynamics
     bounds = dynamics.bounds()
-    p = {name: own[name].clamp(*bounds.get(name, (None, None))) if name in own else value
+    p = {name: own[name].clamp(*bounds.get(name, (-math.inf, math.inf))) if name in own else value
          for name, value in dynamics.values().items()}
     recurrent = own.get("recurrent")
     if recurrent is not None and not layer.self_connections:
