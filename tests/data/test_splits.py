@@ -189,4 +189,5 @@ def test_class_weights_are_inverse_to_shares():
 
 def test_identical_images_are_numbered_by_first_occurrence():
     pixels = np.array([3, 1, 3, 2, 1], np.uint8).reshape(5, 1, 1, 1)
-    assert identical_images(pixels).tolist() == [0, 1, 0, 2, 1]
+    assert identical_images(pixels, np.arange(5)).tolist() == [0, 1, 0, 2, 1]
+    assert identical_images(pixels, np.array([1, 4, 0])).tolist() == [0, 0, 1]

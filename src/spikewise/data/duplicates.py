@@ -42,14 +42,16 @@ class Straddling:
         )
 
 
-def identical_images(images: UInt8[np.ndarray, "N C H W"]) -> Int64[np.ndarray, " N"]:
-    """Number the distinct images 0, 1, 2, ... by first occurrence; identical images get the same number."""
+def identical_images(
+    images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarray, " M"]
+) -> Int64[np.ndarray, " M"]:
+    """Number the distinct images 0, 1, 2, ... by first occurrence; identical images get the same number.
+
+    Reads one image at a time, so that a memory map stays on disk.
+    """
     numbers: dict[bytes, int] = {}
-    found = np.empty(len(images), np.int64)
-    for position, image in enumerate(images):
-        digest = hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
-        found[position] = numbers.setdefault(digest, len(numbers))
-    return found
+    digests = (hashlib.blake2b(images[position].tobytes(), digest_size=16).digest() for position in positions)
+    return np.fromiter((numbers.setdefault(digest, len(numbers)) for digest in digests), np.int64, len(positions))
 
 
 def straddling(image_set: ImageSet, split: Split) -> Straddling:
@@ -59,7 +61,7 @@ def straddling(image_set: ImageSet, split: Split) -> Straddling:
     """
     chosen = np.concatenate(split)
     part = np.repeat(np.arange(3), [len(positions) for positions in split])
-    same = identical_images(image_set.images[chosen])
+    same = identical_images(image_set.images, chosen)
     labels = image_set.labels[chosen]
     seen = _presence(same, part)
     pairs = {"train/validation": (0, 1), "train/test": (0, 2), "validation/test": (1, 2)}

@@ -86,9 +86,14 @@ def find_folder(known: KnownSet, data_dir: Path | None) -> Path:
 
     Raises:
         MissingDataError: there is none; the message says how to get it.
+        DataError: it cannot be read.
     """
     for folder in candidates(known, data_dir):
-        if any(child.is_dir() for child in folder.iterdir()):
+        try:
+            filled = any(child.is_dir() for child in folder.iterdir())
+        except OSError as error:
+            raise DataError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
+        if filled:
             return folder
     raise missing(known, data_dir)
 

@@ -137,7 +137,7 @@ def _divide(
 
 def _units(image_set: ImageSet, pool: Int64[np.ndarray, " n"], grouped: bool) -> Int64[np.ndarray, " n"]:
     """Number what may not be separated: images of a subject, identical images, and whatever these connect."""
-    same = identical_images(image_set.images[pool])
+    same = identical_images(image_set.images, pool)
     if not grouped or image_set.groups is None:
         return same
     _, subjects = np.unique(image_set.groups[pool], return_inverse=True)
