@@ -74,7 +74,8 @@ def augment(
         raise ShapeError(f"augment got {len(images)} images, {len(labels)} labels and {len(draw.index)} positions.")
     dice = _Dice(draw, images.device)
     if config.shift or config.rotation or config.flip or config.crop < 1:
-        images = _move(images, *_sources(dice, config, images.shape[2], images.shape[3]))
+        blend = bool(config.rotation) or config.crop < 1  # otherwise pixels move by whole pixels
+        images = _move(images, *_sources(dice, config, images.shape[2], images.shape[3]), blend=blend)
     if config.erase:
         images = _erase(images, dice, config.erase)
     if config.mixup:
@@ -119,21 +120,24 @@ def _sources(
 
 
 def _move(
-    images: UInt8[Tensor, "B C H W"], from_y: Int64[Tensor, "B H W"], from_x: Int64[Tensor, "B H W"]
+    images: UInt8[Tensor, "B C H W"], from_y: Int64[Tensor, "B H W"], from_x: Int64[Tensor, "B H W"], *, blend: bool
 ) -> UInt8[Tensor, "B C H W"]:
-    """Bilinear sampling in integers; black outside."""
+    """Sampling in integers, bilinear if asked to blend; black outside."""
     batch, channels, height, width = images.shape
-    padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
-    flat = padded.reshape(batch, channels, -1)
-    top, left = from_y >> 8, from_x >> 8
-    part_y, part_x = (from_y & 255).to(torch.int32), (from_x & 255).to(torch.int32)
-    total = torch.full((batch, channels, height * width), 1 << 15, dtype=torch.int32, device=images.device)
-    for step_y, weight_y in ((0, _ONE - part_y), (1, part_y)):
-        for step_x, weight_x in ((0, _ONE - part_x), (1, part_x)):
-            row = (top + step_y + 1).clamp(0, height + 1)
-            column = (left + step_x + 1).clamp(0, width + 1)
-            place = (row * (width + 2) + column).reshape(batch, 1, -1).expand(-1, channels, -1)
-            total += flat.gather(2, place).to(torch.int32) * (weight_y * weight_x).reshape(batch, 1, -1)
+    stride = width + 4  # two black pixels on each side: whatever lies outside is moved there
+    flat = torch.nn.functional.pad(images, (2, 2, 2, 2)).reshape(batch, channels, -1)
+    place = ((from_y >> 8).clamp(-2, height) + 2) * stride + (from_x >> 8).clamp(-2, width) + 2
+    place = place.reshape(batch, 1, -1).expand(-1, channels, -1)
+    if not blend:
+        return flat.gather(2, place).reshape(images.shape)
+    part_y = (from_y & 255).to(torch.int32).reshape(batch, 1, -1)
+    part_x = (from_x & 255).to(torch.int32).reshape(batch, 1, -1)
+    rows = [
+        flat.gather(2, place + step).to(torch.int32) * (_ONE - part_x)
+        + flat.gather(2, place + (step + 1)).to(torch.int32) * part_x
+        for step in (0, stride)
+    ]
+    total = rows[0] * (_ONE - part_y) + rows[1] * part_y + (1 << 15)
     return (total >> 16).to(torch.uint8).reshape(images.shape)
 
 
