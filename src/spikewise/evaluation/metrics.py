@@ -126,10 +126,17 @@ def expected_calibration_error(labels: Labels, probabilities: Probabilities, *, 
     Source: Guo et al., "On calibration of modern neural networks", ICML 2017, equation 3 (bins closed above);
     after Naeini et al., AAAI 2015.
     """
-    confidence, right = probabilities.max(1).astype(np.float64), correct(labels, probabilities)
+    where, gap = _calibration_gaps(labels, probabilities, bins)
+    return float(np.abs(np.bincount(where, weights=gap)).sum() / labels.size)
+
+
+def _calibration_gaps(
+    labels: Labels, probabilities: Probabilities, bins: int = 15
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Bin of each image's confidence, and how far the confidence is above its outcome (1 right, 0 wrong)."""
+    confidence = probabilities.max(1).astype(np.float64)
     where = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(where, weights=confidence - right, minlength=bins)
-    return float(np.abs(gaps).sum() / labels.size)
+    return where, confidence - correct(labels, probabilities)
 
 
 def brier_scores(labels: Labels, probabilities: Probabilities) -> Float[np.ndarray, " N"]:
@@ -159,10 +166,7 @@ def estimate_metrics(
     *,
     resampling: Resampling | None = None,
 ) -> dict[str, Estimate]:
-    """Every figure of `classification_metrics` with its interval; a figure that is not defined is left out.
-
-    AUC and calibration error cannot be had from counts: over large test sets their intervals cover seeds only.
-    """
+    """Every figure of `classification_metrics` with its interval; a figure that is not defined is left out."""
     resampling = resampling or Resampling()
     figures = [classification_metrics(labels, run) for run in probabilities]
     weights = image_weights(groups, labels.size, resampling.replace(samples=min(resampling.samples, 500)))
@@ -171,28 +175,41 @@ def estimate_metrics(
     estimates = {}
     for name in figures[0]:
         values = np.array([run[name] for run in figures], dtype=np.float64)
-        if np.isfinite(values).all() and name in drawn[0]:
+        if np.isfinite(values).all():
             draws = np.stack([run[name] for run in drawn], axis=1)
             estimates[name] = estimate_from_draws(values, draws, units, resampling, bounds=_BOUNDS.get(name, (0, 1)))
-        elif np.isfinite(values).all():
-            estimates[name] = _from_ranks(name, labels, probabilities, groups, resampling)
     right = np.stack([correct(labels, run) for run in probabilities])
     return {**estimates, "accuracy": bootstrap_seeds_and_images(right, groups, resampling=resampling)}
 
 
-def _from_ranks(
-    name: str,
-    labels: NDArray[np.integer],
-    probabilities: NDArray[np.float64],
-    groups: Int[np.ndarray, " N"] | None,
-    resampling: Resampling,
-) -> Estimate:
-    metric = {"auc": area_under_curve, "ece": expected_calibration_error}[name]
-    if probabilities[0].size <= 20_000:
-        return bootstrap_metric(
-            metric, labels, probabilities, groups, bounds=(0, 1), resampling=resampling.replace(samples=200)
-        )
-    return seeds_only([metric(labels, run) for run in probabilities], level=resampling.level)
+def _weighted_auc(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`area_under_curve` of each resample; nan where a class is absent from it."""
+    classes = probabilities.shape[1]
+    chosen = [1] if classes == 2 else range(classes)
+    return np.mean([_weighted_ranks(labels == k, probabilities[:, k], weights) for k in chosen], axis=0)
+
+
+def _weighted_ranks(
+    positive: NDArray[np.bool_], scores: NDArray[np.floating], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted share of (positive, negative) pairs that `scores` puts in order, ties half: Mann and Whitney's U."""
+    order = np.argsort(scores, kind="stable")
+    ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    above = np.add.reduceat(weights[:, order] * positive[order], ties, axis=1)
+    below = np.add.reduceat(weights[:, order] * ~positive[order], ties, axis=1)
+    ordered = (above * (below.cumsum(1) - below / 2)).sum(1)
+    return _ratio(ordered, above.sum(1) * below.sum(1), empty=np.nan)
+
+
+def _weighted_ece(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`expected_calibration_error` of each resample."""
+    where, gap = _calibration_gaps(labels, probabilities)
+    bins = scipy.sparse.csr_array((gap, (np.arange(gap.size), where)), shape=(gap.size, int(where.max()) + 1))
+    return np.asarray(np.abs(weights @ bins).sum(1) / weights.sum(1))
 
 
 def _weighted_figures(
@@ -203,6 +220,8 @@ def _weighted_figures(
     cells = labels.astype(np.int64) * classes + run.argmax(1)
     one_hot = scipy.sparse.csr_array((np.ones(images), (np.arange(images), cells)), shape=(images, classes**2))
     figures = count_metrics((weights @ one_hot).reshape(-1, classes, classes))
+    figures["auc"] = _weighted_auc(labels, run, weights)
+    figures["ece"] = _weighted_ece(labels, run, weights)
     for name, scores in (("brier", brier_scores(labels, run)), ("nll", log_losses(labels, run))):
         figures[name] = weights @ scores / weights.sum(1)
     return figures
