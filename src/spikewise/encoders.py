@@ -54,7 +54,7 @@ class Rate(_Encoder):
 
 
 def charging_time(x: Float[Tensor, "*F"], steps: int, tau: float, threshold: float) -> Int64[Tensor, "*F"]:
-    """Step at which a LIF neuron under constant current `x` reaches threshold; `steps` where it never does.
+    """Step at which a LIF neuron under constant current `x` reaches threshold; `steps` or later where it does not in time.
 
         k = trunc(tau ln(x / (x - threshold)))   for x >= threshold (clipped to threshold + 1e-7)
 
@@ -76,7 +76,7 @@ class _Charging(_Encoder):
 
     def first_spikes(self) -> Int64[Tensor, " 256"]:
         """Step of the first spike for each of the 256 intensities."""
-        return charging_time(torch.arange(_LEVELS) / (_LEVELS - 1), self.steps, self.tau, self.threshold)
+        return charging_time(torch.arange(_LEVELS).double() / (_LEVELS - 1), self.steps, self.tau, self.threshold)
 
 
 class Latency(_Charging):
