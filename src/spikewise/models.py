@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from spikewise.config import Config
-from spikewise.dynamics import LIF, Dynamics
+from spikewise.dynamics import LIF, Dynamics, LeakyIntegrator
 from spikewise.encoders import Direct, Encoder
 from spikewise.errors import ConfigError
 from spikewise.graph import (
@@ -44,7 +44,7 @@ class MLP(Config):
     cell: Cell = LIF()
     recurrent: bool = False
     """Recurrent weights in the hidden layers."""
-    output: Dynamics | None = LIF()
+    output: Dynamics | None = LeakyIntegrator()
     """Neurons of the output layer; None leaves its linear layer bare."""
     dropout: Share = 0.0
     """Share of each hidden layer that is silenced in training."""
@@ -77,7 +77,7 @@ class Conv(Config):
     """Cell of the hidden layers, where it is another."""
     recurrent: bool = False
     """Recurrent weights in the hidden fully connected layers."""
-    output: Dynamics | None = LIF()
+    output: Dynamics | None = LeakyIntegrator()
     """Neurons of the output layer; None leaves its linear layer bare."""
     dropout: Share = 0.0
     """Share of each hidden layer that is silenced in training."""

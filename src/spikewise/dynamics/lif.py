@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spikewise.dynamics.state import Decay, NeuronConfig, Parameters, Reset, Threshold, reset_membrane, zeros_beside
-from spikewise.surrogates import FastSigmoid, Surrogate
+from spikewise.surrogates import ATan, Surrogate
 
 __all__ = ["IF", "LIF", "LIFState", "lif_step"]
 
@@ -42,7 +42,7 @@ class LIF(NeuronConfig):
     reset_gradient: bool = False
     """Let gradients flow through the reset."""
     learn: tuple[Literal["beta", "threshold"], ...] = ()
-    surrogate: Surrogate = FastSigmoid()
+    surrogate: Surrogate = ATan()
 
     def values(self) -> dict[str, float]:
         """Starting value of each parameter."""
@@ -66,7 +66,7 @@ class IF(NeuronConfig):
     reset_delay: bool = False
     reset_gradient: bool = False
     learn: tuple[Literal["threshold"], ...] = ()
-    surrogate: Surrogate = FastSigmoid()
+    surrogate: Surrogate = ATan()
 
     def values(self) -> dict[str, float]:
         """Starting value of each parameter."""

@@ -1,6 +1,7 @@
 """Speed and memory of a network, measured here and now."""
 
 import contextlib
+import ctypes
 import statistics
 import time
 from collections.abc import Callable
@@ -43,13 +44,15 @@ def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Spe
 
 
 def peak_memory_mb(work: Callable[[], object]) -> float | None:
-    """Memory that `work` needs at its peak beyond what the process holds before; None where Linux's /proc is absent."""
+    """Memory that `work` needs at its peak beyond what the process holds before; None without Linux's /proc and glibc."""
     try:
+        # What the process has freed but still holds would hide what `work` needs.
+        ctypes.CDLL(None).malloc_trim(0)
         _CLEAR.write_text("5")  # resets the peak that VmHWM reports
         before = _status_kb("VmRSS")
         work()
         return max(0.0, (_status_kb("VmHWM") - before) / 1024)
-    except OSError:
+    except (OSError, AttributeError):
         return None
 
 

@@ -63,7 +63,7 @@ def conclude(
     changed = experiment.augment.model_dump(exclude_defaults=True)
     protocol = Protocol(
         seeds=experiment.seeds,
-        epochs=experiment.train.epochs,
+        epochs=max(run.epochs_run for side in networks for run in side.runs),
         test_opened=len(setting.folder.openings()),
         selection=f"validation {experiment.train.monitor}" if experiment.train.keep == "best" else "last epoch",
         batch_size=experiment.train.batch_size,

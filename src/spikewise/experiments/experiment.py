@@ -15,7 +15,7 @@ from spikewise.encoders import Encoder, Rate
 from spikewise.errors import ConfigError
 from spikewise.losses import CrossEntropy, Loss
 from spikewise.models import MLP, Conv, Model
-from spikewise.readouts import Readout, SpikeCount
+from spikewise.readouts import MeanMembrane, Readout
 from spikewise.training.config import TrainConfig
 
 __all__ = ["Experiment", "Side", "load_experiment", "with_overrides"]
@@ -37,7 +37,7 @@ class Experiment(Config):
     augment: AugmentConfig = AugmentConfig()
     encoder: Encoder = Rate()
     model: Model = MLP()
-    readout: Readout = SpikeCount()
+    readout: Readout = MeanMembrane()
     loss: Loss = CrossEntropy()
     train: TrainConfig = TrainConfig()
     cnn: Conv | MLP | None = None

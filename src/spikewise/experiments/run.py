@@ -54,6 +54,7 @@ def run_experiment(
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     contestants = sides_of(experiment, images)
     parts = split(images, experiment.split)
+    experiment = experiment.replace(train=experiment.train.settled(len(parts.train)))
     path = out / f"{kind}-{images.name}-{experiment.identity()}"
     folder = RunFolder.create(path, experiment, kind, images.fingerprint)
     with folder.lock():

@@ -1,7 +1,7 @@
 """`TrainConfig`: how a network is trained. The same for every side of a comparison."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field
@@ -13,6 +13,8 @@ __all__ = ["SGD", "Adam", "AdamW", "Constant", "Cosine", "Optimizer", "Schedule"
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+_AUTO_EPOCHS = ((3_000, 40), (20_000, 20), (math.inf, 8))
+"""Small sets need more passes: up to so many images, so many epochs."""
 
 
 class Adam(Config):
@@ -83,11 +85,12 @@ Schedule = Annotated[Constant | StepDecay | Cosine, Field(discriminator="kind")]
 class TrainConfig(Config):
     """Budget, optimizer and rules of one training."""
 
-    epochs: Annotated[int, Field(ge=1)] = 10
+    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """"auto" goes by the number of training images: 40 up to 3,000 images, 20 up to 20,000, 8 beyond."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     learning_rate: Positive = 1e-3
     optimizer: Optimizer = Adam()
-    schedule: Schedule = Constant()
+    schedule: Schedule = Cosine()
     warmup_epochs: NotNegative = 0.0
     """Epochs over which the learning rate rises linearly from 0."""
     gradient_clip: Positive | None = None
@@ -105,8 +108,15 @@ class TrainConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 runs matrix products in bf16 autocast."""
 
+    def settled(self, images: int) -> Self:
+        """The same with a number for `epochs`, for `images` training images."""
+        if self.epochs != "auto":
+            return self
+        return self.replace(epochs=next(epochs for limit, epochs in _AUTO_EPOCHS if images <= limit))
+
     def learning_rate_at(self, epoch: float) -> float:
-        """Learning rate after `epoch` epochs (with fraction)."""
+        """Learning rate after `epoch` epochs (with fraction); `epochs` must be settled."""
+        assert self.epochs != "auto"
         warm = min(1.0, epoch / self.warmup_epochs) if self.warmup_epochs else 1.0
         return self.learning_rate * warm * self.schedule.factor(epoch, self.epochs)
 

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,10 @@ def fit(network: Network, task: Task, folder: Path, listener: Listener | None = 
         StorageError: the disk is full; the last checkpoint stays whole.
     """
     listener = listener or Silent()
+    task = replace(task, train=task.train.settled(len(task.split.train)))
     session = _Session(network, task, folder)
     session.resume()
-    listener.started(task.name, task.seed, epochs=task.train.epochs, done=len(session.result.history))
+    listener.started(task.name, task.seed, epochs=session.epochs, done=len(session.result.history))
     while not session.is_over():
         session.run_epoch(listener)
     listener.finished()
@@ -100,6 +101,12 @@ class _Session:
             weights = class_weights(task.images.labels[task.split.train], len(task.images.classes))
             self.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=network.device)
 
+    @property
+    def epochs(self) -> int:
+        """The budget."""
+        assert self.task.train.epochs != "auto"
+        return self.task.train.epochs
+
     def resume(self) -> None:
         """Go on where an earlier process stopped, if one did."""
         path = self.folder / CHECKPOINT
@@ -112,7 +119,7 @@ class _Session:
 
     def is_over(self) -> bool:
         """Whether the budget is spent or patience has run out."""
-        return self.result.stopped_early or len(self.result.history) >= self.task.train.epochs
+        return self.result.stopped_early or len(self.result.history) >= self.epochs
 
     def run_epoch(self, listener: Listener) -> None:
         """Train and validate one epoch, then write the checkpoint."""
@@ -200,7 +207,7 @@ class _Session:
         if score > self.best:
             self.best, result.best_epoch = score, record.epoch
         since = record.epoch - result.best_epoch
-        result.stopped_early = config.patience is not None and since >= config.patience and record.epoch < config.epochs
+        result.stopped_early = config.patience is not None and since >= config.patience and record.epoch < self.epochs
 
     def _save(self) -> None:
         notes = {"best": self.best, "result": self.result.notes()}
