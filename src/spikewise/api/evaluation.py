@@ -1,0 +1,130 @@
+"""`evaluate`: the networks of a run on its test part once more, or on another set of the same classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, Int64
+
+from spikewise.api.trained import Trained, load
+from spikewise.data import ImageSet, Progress, Role, load_data, split
+from spikewise.errors import DataError, RunError, nearest
+from spikewise.evaluation import Results, classification_metrics, confusion
+from spikewise.evaluation.prediction import predict
+from spikewise.experiments import RunFolder
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+class Evaluation(NamedTuple):
+    """What one network of a run is worth on a set."""
+
+    network: str
+    seed: int
+    data: str
+    images: int
+    metrics: dict[str, float | None]
+    confusion: Int[np.ndarray, "K K"]
+    """Images by true class (row) and predicted class (column)."""
+
+
+def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
+    run: str | Path,
+    data: str | Path | None = None,
+    *,
+    network: str | None = None,
+    seed: int | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    skip_bad: bool = False,
+    decoding: Progress | None = None,
+) -> list[Evaluation]:
+    """Evaluate networks of a finished run.
+
+    Args:
+        data: None is the run's own test part, and the run folder records that it was opened again. Of another set
+            the published test part counts if it has one, else all its images; they are brought to the run's size.
+        network: One of the run's networks; None is all.
+        seed: One of the run's seeds; None is all.
+        skip_bad: Leave out image files that cannot be decoded.
+    Raises:
+        RunError: no finished run, or its images have changed since.
+        DataError: the other set has a class that the run does not know.
+    """
+    folder = RunFolder.open(Path(run))
+    results = Results.load(folder.results)
+    names = [results.network(network).name] if network else [one.name for one in results.networks]
+    seeds = results.protocol.seeds if seed is None else (seed,)
+    models = [load(run, name, one, device=device) for name in names for one in seeds]
+    images, labels, index, own = _images(folder, results, data, data_dir, skip_bad, decoding)
+    out = []
+    for model in models:
+        if own:
+            folder.note_opening(model.name, model.seed, "evaluate")
+        out.append(_evaluate(model, images, labels, index))
+    return out
+
+
+class _Chosen(NamedTuple):
+    """Images to evaluate on, their labels as the run numbers them, and whether they are the run's own test part."""
+
+    images: ImageSet
+    labels: Int64[np.ndarray, " n"]
+    at: Int64[np.ndarray, " n"]
+    own: bool
+
+
+def _images(  # private, each passed on from `evaluate`
+    folder: RunFolder,
+    results: Results,
+    data: str | Path | None,
+    data_dir: Path | None,
+    skip_bad: bool,
+    decoding: Progress | None,
+) -> _Chosen:
+    experiment = folder.experiment()
+    if data is None:
+        images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
+        if images.fingerprint != folder.facts()["fingerprint"]:
+            raise RunError(f"The images of '{experiment.data.source}' have changed since {folder.path} was made.")
+    else:
+        channels, *size = results.data.image_shape
+        like = {
+            "size": tuple(size),
+            "grey": channels == 1,
+            "skip_bad": skip_bad,
+            "subjects": None,
+            "group_pattern": None,
+        }
+        config = experiment.data.replace(source=str(data), **like)
+        images = load_data(config, data_dir=data_dir, progress=decoding)
+    if images.fingerprint == folder.facts()["fingerprint"]:
+        index = split(images, experiment.split).test
+        return _Chosen(images, images.labels[index], index, own=True)
+    tests = np.flatnonzero(images.roles == Role.TEST)
+    index = tests if len(tests) else np.arange(len(images))
+    return _Chosen(images, _renumbered(images, results.data.classes)[images.labels[index]], index, own=False)
+
+
+def _renumbered(images: ImageSet, classes: Sequence[str]) -> Int64[np.ndarray, " K"]:
+    """For each class of the set its label in the run; names are compared without regard to case."""
+    known = {name.casefold(): label for label, name in enumerate(classes)}
+    strange = [name for name in images.classes if name.casefold() not in known]
+    if strange:
+        close = nearest(strange[0], classes)
+        hint = f" Did you mean '{close}'?" if close else ""
+        raise DataError(
+            f"{images.name} has classes that the run does not know: {', '.join(strange[:5])}.{hint} "
+            f"The run's classes: {', '.join(classes)}."
+        )
+    return np.array([known[name.casefold()] for name in images.classes], dtype=np.int64)
+
+
+def _evaluate(
+    model: Trained, images: ImageSet, labels: Int64[np.ndarray, " n"], index: Int64[np.ndarray, " n"]
+) -> Evaluation:
+    said = predict(model.network, images, index, seed=model.seed)
+    figures = classification_metrics(labels, said.probabilities)
+    matrix = confusion(labels, said.predicted, len(model.classes))
+    return Evaluation(model.name, model.seed, images.name, len(index), figures, matrix)

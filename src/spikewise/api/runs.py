@@ -1,0 +1,127 @@
+"""`compare` and `train`: from a set's name to a finished run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spikewise.api.settings import overrides
+from spikewise.api.summary import summary
+from spikewise.api.trained import Trained, load
+from spikewise.evaluation import Results
+from spikewise.experiments import Experiment, resolve, run_experiment
+from spikewise.training.progress import Plan, display
+
+__all__ = ["Run", "compare", "execute", "train"]
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """A finished run."""
+
+    results: Results
+    folder: Path
+
+    @property
+    def report(self) -> Path:
+        """The page to read."""
+        return self.folder / "report.html"
+
+    def table(self) -> str:
+        """The figures as plain text, one column for each network."""
+        rows = summary(self.results)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(line.rstrip() for line in lines)
+
+    def load(self, network: str = "snn", seed: int | None = None) -> Trained:
+        """One of the run's networks; arguments as for `load`."""
+        return load(self.folder, network, seed)
+
+    def __repr__(self) -> str:
+        data, verdict = self.results.data.name, self.results.verdict.headline
+        return f"{self.results.kind} on {data}\n{self.table()}\n{verdict}\n{self.report}"
+
+
+def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
+    data: str | Path | None = None,
+    *,
+    preset: str | None = None,
+    config: str | Path | None = None,
+    seeds: int | Sequence[int] | None = None,
+    epochs: int | None = None,
+    out: str | Path = "runs",
+    progress: bool = False,
+    data_dir: str | Path | None = None,
+    **settings: object,
+) -> Run:
+    """Train a spiking network, its conventional twin and a CNN under one protocol, test them, and write a report.
+
+    A killed run is resumed by the same call; a finished one is read back.
+
+    Args:
+        data: Name of a known set, or path of an .npz, an IDX file or a folder of class folders.
+        seeds: How many, or which.
+        progress: Show it on standard error: live on a terminal, else a line for each epoch.
+        settings: Any other setting, nested (`train={"batch_size": 64}`) or dotted (`**{"train.batch_size": 64}`).
+    Raises:
+        SpikewiseError: with one clear message.
+    """
+    experiment = _resolved(data, preset, config, seeds, epochs, settings)
+    return execute(experiment, out=Path(out), progress=progress, data_dir=None if data_dir is None else Path(data_dir))
+
+
+def train(  # noqa: PLR0913  # as `compare`
+    data: str | Path | None = None,
+    *,
+    preset: str | None = None,
+    config: str | Path | None = None,
+    seeds: int | Sequence[int] | None = None,
+    epochs: int | None = None,
+    out: str | Path = "runs",
+    progress: bool = False,
+    data_dir: str | Path | None = None,
+    **settings: object,
+) -> Run:
+    """Train the spiking network alone; arguments as for `compare`."""
+    experiment = _resolved(data, preset, config, seeds, epochs, settings)
+    where = None if data_dir is None else Path(data_dir)
+    return execute(experiment, kind="train", out=Path(out), progress=progress, data_dir=where)
+
+
+def execute(
+    experiment: Experiment,
+    *,
+    kind: Literal["compare", "train"] = "compare",
+    out: Path = Path("runs"),
+    progress: bool = False,
+    data_dir: Path | None = None,
+) -> Run:
+    """Run a resolved experiment; arguments as for `compare`."""
+    if not progress:
+        done = run_experiment(experiment, out=out, kind=kind, data_dir=data_dir)
+        return Run(done.results, done.folder)
+    sides = experiment.sides if kind == "compare" else ("snn",)
+    plan = Plan(sides, experiment.seeds)
+    with display(plan, f"{kind} on {experiment.data.source}") as shown:
+        done = run_experiment(experiment, out=out, kind=kind, data_dir=data_dir, listener=shown, decoding=shown.work)
+    return Run(done.results, done.folder)
+
+
+def _resolved(  # as `compare`
+    data: str | Path | None,
+    preset: str | None,
+    config: str | Path | None,
+    seeds: int | Sequence[int] | None,
+    epochs: int | None,
+    settings: Mapping[str, object],
+) -> Experiment:
+    named = {} if seeds is None or isinstance(seeds, int) else {"seeds": list(seeds)}
+    return resolve(
+        None if data is None else str(data),
+        preset=preset,
+        config=None if config is None else Path(config),
+        overrides=overrides({**named, **settings}),
+        seeds=seeds if isinstance(seeds, int) else None,
+        epochs=epochs,
+    )

@@ -1,0 +1,40 @@
+"""`summary`: the figures of a run that a person reads first, as rows of text."""
+
+from spikewise.evaluation import NetworkResult, Results
+from spikewise.report.numbers import brief, count, interval, metric_value
+
+__all__ = ["summary"]
+
+_METRICS = {"accuracy": "test accuracy", "balanced_accuracy": "balanced accuracy", "f1_macro": "F1, macro"}
+
+
+def summary(results: Results) -> list[list[str]]:
+    """A header (empty, then each network's name) and one row for each figure."""
+    columns = [_figures(network) for network in results.networks]
+    labels = list(dict.fromkeys(label for column in columns for label in column))
+    header = ["", *(network.name for network in results.networks)]
+    rows = [[label, *(column.get(label, "") for column in columns)] for label in labels]
+    return [header, *(row for row in rows if any(row[1:]))]
+
+
+def _figures(network: NetworkResult) -> dict[str, str]:
+    cost, out = network.cost, {}
+    for name, label in _METRICS.items():
+        estimate = network.metrics[name]
+        spread = "" if estimate.sd is None else f" ± {metric_value(name, estimate.sd)}".removesuffix(" %")
+        out[label] = metric_value(name, estimate.mean).removesuffix(" %") + spread + " %"
+        if name == "accuracy":
+            out[f"  {100 * estimate.level:g} % interval"] = interval(name, estimate)
+    out["parameters"] = count(cost.parameters)
+    out["MACs / image"] = count(cost.macs)
+    out["spike additions / image"] = "" if cost.synaptic_operations is None else count(cost.synaptic_operations)
+    out["membrane updates / image"] = count(cost.state_updates) if cost.state_updates else ""
+    for model, energy in cost.energy_nanojoule.items():
+        out[f"energy / image, nJ ({model})"] = brief(energy)
+    epoch = cost.train_seconds_per_epoch
+    out["training, s / epoch"] = "" if epoch is None else brief(epoch.mean)
+    out["inference, images / s"] = (
+        "" if cost.throughput_images_per_second is None else count(cost.throughput_images_per_second)
+    )
+    out["latency, ms"] = "" if cost.latency_ms is None else brief(cost.latency_ms)
+    return out

@@ -1,0 +1,134 @@
+"""What `doctor` looks at."""
+
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from spikewise import __version__
+from spikewise.data.catalog import CATALOG
+from spikewise.data.locate import cache_folder, candidates, data_folders
+from spikewise.encoders import Rate
+from spikewise.engine import choose
+from spikewise.experiments.facts import environment, resolve_device
+from spikewise.models import MLP, build
+from spikewise.network import Network
+from spikewise.readouts import SpikeCount
+
+__all__ = ["Check", "examine"]
+
+_NEEDED = ("numpy", "scipy", "scikit-learn", "pillow", "pydantic", "typer", "rich", "safetensors", "matplotlib")
+_OPTIONAL = {"snntorch": "peers", "norse": "peers", "spikingjelly": "peers"}
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    found: str
+    sound: bool = True
+    advice: str = ""
+    """What to do about a problem."""
+
+
+def examine(data_dir: Path | None = None) -> list[Check]:
+    """Everything that a run needs, in the order in which it needs it."""
+    return [
+        Check("spikewise", f"{__version__} with Python {platform.python_version()} and torch {torch.__version__}"),
+        *_packages(),
+        _processor(),
+        Check("device", str(resolve_device("auto")), advice=_other_devices()),
+        _network(),
+        *_data(data_dir),
+        _writable("cache of decoded images", cache_folder(None)),
+        _writable("current folder", Path()),
+    ]
+
+
+def _packages() -> list[Check]:
+    found = {name: _version(name) for name in (*_NEEDED, *_OPTIONAL)}
+    missing = [name for name in _NEEDED if found[name] is None]
+    there = [f"{name} {found[name]}" for name in found if found[name]]
+    absent = sorted({_OPTIONAL[name] for name in _OPTIONAL if found[name] is None})
+    hint = "If you need it: pip install 'spikewise[{}]'"
+    return [
+        Check("packages", ", ".join(there)),
+        *(Check("package", f"{name} is missing", sound=False, advice="Run: pip install spikewise") for name in missing),
+        *(Check("optional packages", f"'{extra}' is not complete", advice=hint.format(extra)) for extra in absent),
+    ]
+
+
+def _processor() -> Check:
+    here = environment(torch.device("cpu"))
+    found = f"{here.cpu}, {here.cores} cores for this process, {here.threads} threads"
+    crowded = here.threads > here.cores
+    advice = f"More threads than cores slow everything down: use --threads {here.cores}, or set OMP_NUM_THREADS."
+    return Check("processor", found, sound=not crowded, advice=advice if crowded else "")
+
+
+def _other_devices() -> str:
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return "".join(f"--device {name} is available. " for name, is_there in there.items() if is_there).strip()
+
+
+def _network() -> Check:
+    graph = build(MLP(hidden=(8,)), Rate(steps=4), SpikeCount(), image_shape=(1, 4, 4), classes=2)
+    engine = choose("auto", graph, "cpu")
+
+    def run() -> str:
+        images = torch.full((2, 1, 4, 4), 255, dtype=torch.uint8)
+        network = Network(graph)
+        first, second = network(images).logits, network(images).logits
+        first.sum().backward()
+        if not torch.equal(first, second):
+            raise RuntimeError("two runs of one network differ")
+        return f"{engine} (a small network ran forwards and backwards, twice alike)"
+
+    return _attempt("engine", run, "Reinstall: pip install --force-reinstall spikewise")
+
+
+def _data(data_dir: Path | None) -> list[Check]:
+    named = os.environ.get("SPIKEWISE_DATA")
+    out = []
+    if named and not Path(named).expanduser().is_dir():
+        out.append(Check("SPIKEWISE_DATA", f"{named} is no folder", sound=False, advice="Correct it, or unset it."))
+    for folder in data_folders(data_dir):
+        out.append(Check("data folder", f"{folder} {'' if folder.is_dir() else '(not there yet)'}".strip()))
+    there = [known.name for known in CATALOG.values() if known.kind == "embedded" or _is_here(known.name, data_dir)]
+    out.append(
+        Check("known sets here", ", ".join(there), advice="Others: spikewise data list, spikewise data download")
+    )
+    return out
+
+
+def _is_here(name: str, data_dir: Path | None) -> bool:
+    known = CATALOG[name]
+    wanted = {Path(file.name).suffix for file in known.files}
+    own = [
+        place for place in candidates(known, data_dir) if place.name.lower() != "." and place.name == known.folders[0]
+    ]
+    return any(not wanted or any(child.suffix in wanted for child in place.iterdir()) for place in own)
+
+
+def _writable(what: str, folder: Path) -> Check:
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    sound = os.access(existing, os.W_OK)
+    return Check(what, str(folder.absolute()), sound=sound, advice="" if sound else f"{existing} is not writable.")
+
+
+def _attempt(what: str, work: Callable[[], str], advice: str) -> Check:
+    try:
+        return Check(what, work())
+    except Exception as error:  # a doctor reports whatever is wrong
+        return Check(what, f"{type(error).__name__}: {error}", sound=False, advice=advice)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

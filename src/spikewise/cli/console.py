@@ -1,0 +1,79 @@
+"""Where the command line writes: results on standard output, everything else on standard error."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["complain", "out", "print_json", "print_rows", "print_text", "say"]
+
+
+def out() -> "Console":
+    """Standard output; where it is no terminal, nothing is coloured."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def say(text: str) -> None:
+    """A remark on standard error."""
+    print(text, file=sys.stderr)
+
+
+def complain(text: str) -> None:
+    """An error message on standard error, its first word in red on a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    console.print(Text.assemble(("Error: ", "bold red"), text), soft_wrap=True)
+
+
+def print_text(text: str, *, style: str = "", indent: int = 0) -> None:
+    """A paragraph, wrapped at the width of the terminal; elsewhere on one line."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = out()
+    if console.is_terminal:
+        console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+    else:
+        print(" " * indent + text)
+
+
+def print_json(content: Any) -> None:  # whatever JSON can hold
+    """JSON on standard output."""
+    print(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """A table; on a terminal long cells are folded, elsewhere each row is one line.
+
+    Args:
+        right: Columns that are aligned to the right.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    console = out()
+    if not console.is_terminal:
+        _print_plain([row for row in (header, *rows) if any(row)], right)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_header=any(header))
+    for at, name in enumerate(header):
+        table.add_column(name, justify="right" if at in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def _print_plain(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = enumerate(zip(row, widths, strict=True))
+        print(
+            "  ".join(cell.rjust(width) if at in right else cell.ljust(width) for at, (cell, width) in cells).rstrip()
+        )

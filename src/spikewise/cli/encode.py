@@ -1,0 +1,46 @@
+"""`encode`: see what an encoder makes of an image."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikewise.cli import options as o
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(rich_help_panel="Images")(encode)
+
+
+def encode(  # noqa: PLR0913  # one parameter for each option
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.", show_default=False)],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FILE", help="A raster (.png, .svg, .pdf) or an animation (.gif)."),
+    ] = Path("encoded.gif"),
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", "-e", metavar="rate|latency|periodic|direct|delta", show_default="rate"),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Time steps.", show_default="the encoder's own")] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="N|HxW", help="Resize first.", show_default="as stored")
+    ] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="One channel.")] = False,
+    settings: o.Settings = None,
+) -> None:
+    """Turn an image into spikes, and draw them over time."""
+    from spikewise.api import encode as encode_image
+    from spikewise.api import save_encoded
+    from spikewise.experiments import resolve
+
+    asked = {"encoder.kind": encoder, "encoder.steps": steps, "data.size": size and f'"{size}"'}
+    given = [f"{key}={value}" for key, value in asked.items() if value is not None]
+    experiment = resolve(str(image), overrides=[*given, *(settings or [])])
+    encoded = encode_image(image, experiment.encoder, size=experiment.data.size, grey=grey or None)
+    save_encoded(encoded, out, title=f"{experiment.encoder.kind}: {image.name}")
+    print(out)

@@ -1,0 +1,23 @@
+"""Image files as named on a command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["named_sources"]
+
+
+def named_sources(names: Sequence[str], stdin: BinaryIO) -> list[tuple[str, Path | bytes]]:
+    """Each image with its name: files, every image below a folder, and `-` for the bytes on standard input."""
+    from spikewise.data.folder import list_folder
+
+    out: list[tuple[str, Path | bytes]] = []
+    for name in names:
+        path = Path(name).expanduser()
+        if name == "-":
+            out.append((name, stdin.read()))
+        elif path.is_dir():
+            out += [(str(path / below), path / below) for below in list_folder(path).images]
+        else:
+            out.append((name, path))
+    return out

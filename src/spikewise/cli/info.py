@@ -1,0 +1,47 @@
+"""`presets` and `doctor`: what there is, and whether it works here."""
+
+from typing import Any
+
+import typer
+
+from spikewise.cli import options as o
+from spikewise.cli.console import out, print_json, print_rows
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command(rich_help_panel="Train and compare")(presets)
+    app.command(rich_help_panel="Set-up")(doctor)
+
+
+def presets(as_json: o.Json = False) -> None:
+    """List the experiments that come with the package."""
+    from spikewise.experiments import load_preset, preset_names
+
+    tables: dict[str, dict[str, Any]] = {name: load_preset(name) for name in preset_names()}
+    rows = [[name, table["data"]["source"], table.get("about", "")] for name, table in tables.items()]
+    if as_json:
+        print_json([dict(zip(("name", "data", "about"), row, strict=True)) for row in rows])
+    else:
+        print_rows(["name", "data", "about"], rows)
+
+
+def doctor(data_dir: o.DataDir = None, as_json: o.Json = False) -> None:
+    """Check that everything works on this machine; exit code 1 if something does not."""
+    from spikewise.cli.checks import examine
+
+    found = examine(data_dir)
+    if as_json:
+        print_json([check._asdict() for check in found])
+    else:
+        screen = out()
+        for check in found:
+            mark = "[green]ok[/]     " if check.sound else "[bold red]problem[/]"
+            screen.print(f"{mark} ", end="")
+            screen.print(f"{check.what}: {check.found}", markup=False, soft_wrap=True)
+            if check.advice:
+                screen.print(f"        {check.advice}", markup=False, soft_wrap=True)
+    if not all(check.sound for check in found):
+        raise typer.Exit(1)

@@ -1,0 +1,84 @@
+"""`spikewise`: the console entry point, assembled from one module for each group of commands."""
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from spikewise import __version__
+from spikewise.cli import data, encode, info, run, use
+from spikewise.cli.console import complain, say
+from spikewise.errors import SpikewiseError
+
+__all__ = ["app", "main"]
+
+_EPILOGUE = """
+Exit codes: 0 done, 1 a fault of the program (or `doctor` found a problem), 2 a mistake in the command, the config or
+the data (the message says what to do), 130 interrupted with Ctrl-C, 141 nobody read the output.
+"""
+_RESUMABLE = frozenset({"compare", "train", "data"})
+
+
+class _Commands(TyperGroup):
+    """A group of commands that ends quietly when it is interrupted, or when nobody reads its output any more."""
+
+    def invoke(self, ctx: Any) -> Any:  # the context class of click, or of the copy that newer typers carry
+        """Run the command that was asked for."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            resumes = ctx.invoked_subcommand in _RESUMABLE
+            say("\nInterrupted. The same command goes on where this one stopped." if resumes else "\nInterrupted.")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # the reader has gone, as `head` does; the interpreter must not flush once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
+        return result
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="spikewise",
+    help="Is a spiking neural network worth it on these images? Start with: spikewise compare digits",
+    epilog=_EPILOGUE,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+run.register(app)
+use.register(app)
+data.register(app)
+encode.register(app)
+info.register(app)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"spikewise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; every mistake that was foreseen is one message and exit code 2."""
+    try:
+        app()
+    except SpikewiseError as error:
+        complain(str(error))
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

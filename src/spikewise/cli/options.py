@@ -1,0 +1,111 @@
+"""Options that several commands share, so that each means the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+__all__ = [
+    "Config",
+    "Data",
+    "DataDir",
+    "Device",
+    "Epochs",
+    "Json",
+    "Out",
+    "Preset",
+    "Quiet",
+    "Request",
+    "RunPath",
+    "Seeds",
+    "Settings",
+    "SkipBad",
+    "Threads",
+]
+
+_WHAT, _HOW, _OUTPUT = "What to run", "How to run it", "Output"
+
+Data = Annotated[
+    str | None,
+    typer.Argument(
+        help="A known set (`spikewise data list`), or the path of an .npz, an IDX file or a folder of class folders.",
+        show_default=False,
+    ),
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", "-p", help="A named experiment; see `spikewise presets`.", rich_help_panel=_WHAT),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="An experiment as a TOML file.", rich_help_panel=_WHAT),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Change one setting, such as train.batch_size=64; may be given again. See `spikewise config --schema`.",
+        show_default=False,
+        rich_help_panel=_WHAT,
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option("--seeds", min=1, help="How many seeds: one training each.", show_default="3", rich_help_panel=_WHAT),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs", min=1, help="Epochs of each training.", show_default="by the set's size", rich_help_panel=_WHAT
+    ),
+]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad", help="Leave out image files that cannot be decoded, and list them.", rich_help_panel=_WHAT
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where known sets are looked for first; then in $SPIKEWISE_DATA, then in the user's cache.",
+        show_default=False,
+        rich_help_panel=_HOW,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.", show_default="auto",
+                 rich_help_panel=_HOW),
+]  # fmt: skip
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Processor threads to use.", show_default="all", rich_help_panel=_HOW),
+]
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="DIR", help="Folder that receives the run folder.", rich_help_panel=_OUTPUT),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON, and nothing else, on standard output.", rich_help_panel=_OUTPUT),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel=_OUTPUT)]
+
+
+class Request(NamedTuple):
+    """What decides an experiment, as given on the command line."""
+
+    data: str | None
+    preset: str | None
+    config: Path | None
+    settings: list[str] | None
+    seeds: int | None
+    epochs: int | None
+    device: str | None
+    skip_bad: bool

@@ -1,0 +1,146 @@
+"""`compare`, `train` and `config`: the commands that start from an experiment."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from spikewise.cli import options as o
+from spikewise.cli.console import print_json, print_rows, print_text
+from spikewise.cli.options import Request
+
+if TYPE_CHECKING:
+    from spikewise.api import Run
+    from spikewise.experiments import Experiment
+
+__all__ = ["register"]
+
+_GROUP = "Train and compare"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command(rich_help_panel=_GROUP)(compare)
+    app.command(rich_help_panel=_GROUP)(train)
+    app.command(rich_help_panel=_GROUP)(config)
+
+
+def compare(  # noqa: PLR0913  # one parameter for each option
+    data: o.Data = None,
+    *,
+    preset: o.Preset = None,
+    config: o.Config = None,
+    settings: o.Settings = None,
+    seeds: o.Seeds = None,
+    epochs: o.Epochs = None,
+    skip_bad: o.SkipBad = False,
+    data_dir: o.DataDir = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    out: o.Out = Path("runs"),
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Train a spiking network, its conventional twin and a CNN under one protocol, and say which is worth it."""
+    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad)
+    _run("compare", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
+
+
+def train(  # noqa: PLR0913  # one parameter for each option
+    data: o.Data = None,
+    *,
+    preset: o.Preset = None,
+    config: o.Config = None,
+    settings: o.Settings = None,
+    seeds: o.Seeds = None,
+    epochs: o.Epochs = None,
+    skip_bad: o.SkipBad = False,
+    data_dir: o.DataDir = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    out: o.Out = Path("runs"),
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Train the spiking network alone, and test it."""
+    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad)
+    _run("train", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
+
+
+def config(  # noqa: PLR0913  # one parameter for each option
+    data: o.Data = None,
+    *,
+    preset: o.Preset = None,
+    config: o.Config = None,
+    settings: o.Settings = None,
+    seeds: o.Seeds = None,
+    epochs: o.Epochs = None,
+    skip_bad: o.SkipBad = False,
+    device: o.Device = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of all settings instead.")] = False,
+    as_json: o.Json = False,
+) -> None:
+    """Print the experiment that `compare` would run with these options, as TOML for `--config`."""
+    from spikewise.experiments import Experiment
+
+    if schema:
+        print_json(Experiment.model_json_schema())
+        return
+    experiment = resolved(Request(data, preset, config, settings, seeds, epochs, device, skip_bad))
+    if as_json:
+        print_json(experiment.model_dump(mode="json"))
+        return
+    import tomli_w
+
+    print(tomli_w.dumps(experiment.model_dump(mode="json", exclude_none=True)), end="")
+
+
+def resolved(request: Request) -> "Experiment":
+    """The experiment that was asked for."""
+    from spikewise.experiments import resolve
+
+    skip = ["data.skip_bad=true"] if request.skip_bad else []
+    return resolve(
+        request.data,
+        preset=request.preset,
+        config=request.config,
+        overrides=[*skip, *(request.settings or [])],
+        seeds=request.seeds,
+        epochs=request.epochs,
+        device=request.device,
+    )
+
+
+def _run(  # noqa: PLR0913  # passed on from the command
+    kind: Literal["compare", "train"],
+    request: Request,
+    *,
+    data_dir: Path | None,
+    threads: int | None,
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from spikewise.api import execute
+    from spikewise.cli.machine import use_threads
+
+    use_threads(threads)
+    done = execute(resolved(request), kind=kind, out=out, progress=not quiet, data_dir=data_dir)
+    if as_json:
+        print_json(done.results.model_dump(mode="json"))
+    else:
+        _print_run(done)
+
+
+def _print_run(done: "Run") -> None:
+    from spikewise.api import summary
+
+    header, *rows = summary(done.results)
+    print()
+    print_rows(header, rows)
+    print()
+    print_text(done.results.verdict.headline, style="bold")
+    for sentence in done.results.verdict.sentences:
+        print_text(sentence, indent=2)
+    print()
+    print_rows(["", ""], [["folder", str(done.folder)], ["report", str(done.report)]])
