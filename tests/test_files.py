@@ -1,0 +1,125 @@
+"""A file is whole or absent, and a failure says what to do."""
+
+import errno
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from spikewise.errors import StorageError
+from spikewise.files import make_folder, replace_file, write_bytes, write_json, write_npz, write_text
+
+
+def test_a_file_appears_whole_and_readable_by_all(tmp_path):
+    path = tmp_path / "run.json"
+    write_json(path, {"accuracy": 0.5, "name": "µ"})
+    assert json.loads(path.read_text()) == {"accuracy": 0.5, "name": "µ"}
+    assert path.stat().st_mode & 0o777 == 0o644
+    write_text(path, "now text\n")
+    assert path.read_text() == "now text\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_arrays_come_back_without_pickles(tmp_path):
+    write_npz(tmp_path / "a.npz", x=np.arange(5), y=np.eye(2))
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as stored:
+        assert np.array_equal(stored["x"], np.arange(5))
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_npz(tmp_path / "b.npz", x=np.array([object()]))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, failure):
+    path = tmp_path / "weights"
+    write_bytes(path, b"old")
+
+    def interrupted():
+        with replace_file(path) as temporary:
+            temporary.write_bytes(b"half of the ne")
+            raise failure
+
+    with pytest.raises(failure):
+        interrupted()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_old_file_is_there_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "weights"
+    write_bytes(path, b"old")
+    with replace_file(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert temporary.parent == path.parent  # a rename across file systems would be a copy
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("content", [{"loss": float("nan")}, [float("inf")]])
+def test_json_without_a_standard_form_is_refused(tmp_path, content):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", content)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [(errno.ENOSPC, "disk is full"), (errno.EDQUOT, "disk is full"), (errno.EROFS, "not writable"), (errno.EIO, "Check the disk")],
+)
+def test_what_the_disk_refuses_is_said_in_words(tmp_path, monkeypatch, code, advice):
+    def refuse(_):
+        raise OSError(code, os.strerror(code))
+
+    path = tmp_path / "x"
+    write_bytes(path, b"old")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=advice) as caught:
+        write_bytes(path, b"new")
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True, check=False
+    )  # fmt: skip
+    if mounted.returncode:
+        pytest.skip("mounting a small tmpfs is not permitted here")
+    try:
+        write_bytes(tmp_path / "x", b"old")
+        with pytest.raises(StorageError, match="disk is full"):
+            write_bytes(tmp_path / "x", bytes(200_000))
+        assert (tmp_path / "x").read_bytes() == b"old"
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_file_size_limit_of_the_kernel_leaves_the_old_file(tmp_path):
+    path = tmp_path / "x"
+    write_bytes(path, b"old")
+    script = (
+        "import sys, pathlib; from spikewise.files import write_bytes; from spikewise.errors import StorageError\n"
+        "try: write_bytes(pathlib.Path(sys.argv[1]), bytes(200_000))\n"
+        "except StorageError as error: print(error)"
+    )
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # noqa: E731
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=True)  # noqa: PLW1509
+    assert done.stdout.startswith(f"Cannot write {path}: File too large")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_where_a_folder_is_needed_is_said(tmp_path):
+    write_text(tmp_path / "runs", "not a folder")
+    for make in (lambda: make_folder(tmp_path / "runs"), lambda: make_folder(tmp_path / "runs" / "one")):
+        with pytest.raises(StorageError, match="A file stands where a folder is needed"):
+            make()
+    assert make_folder(tmp_path / "a" / "b").is_dir()
+    assert make_folder(tmp_path / "a" / "b").is_dir()
