@@ -1,0 +1,47 @@
+"""A module imports only from lower levels or from its own sub-package."""
+
+import ast
+from pathlib import Path
+
+import spikewise
+
+ROOT = Path(spikewise.__file__).parent
+LEVELS = [
+    {"errors", "types"},
+    {"files", "config", "randomness"},
+    {"surrogates", "encoders", "readouts"},
+    {"dynamics", "losses", "data"},
+    {"graph"},
+    {"engine", "models"},
+    {"network"},
+    {"evaluation"},
+    {"training"},
+    {"viz"},
+    {"conversion", "export", "report"},
+    {"experiments"},
+    {"estimator", "api", "serving"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+
+
+def imports(path: Path) -> set[str]:
+    """First part below `spikewise` of everything a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names if node.module == "spikewise")}
+    return {name.split(".")[1] for name in found if name.startswith("spikewise.")} - {"__version__"}
+
+
+def test_a_module_imports_only_from_lower_levels_or_its_own_sub_package():
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue  # the front door re-exports from every level
+        assert own in LEVEL, f"give {own} a level"
+        wrong += [f"{path.relative_to(ROOT)} imports {other}" for other in imports(path) - {own} if LEVEL.get(other, 99) >= LEVEL[own]]
+    assert not wrong
