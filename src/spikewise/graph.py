@@ -15,6 +15,7 @@ from spikewise.config import Config
 from spikewise.dynamics import Dynamics, LeakyIntegrator
 from spikewise.encoders import Encoder
 from spikewise.errors import ConfigError, ShapeError
+from spikewise.initial import Init, Uniform
 from spikewise.readouts import Readout
 
 __all__ = [
@@ -46,6 +47,7 @@ class Linear(Config):
     kind: Literal["linear"] = "linear"
     features: Size
     bias: bool = True
+    init: Init = Uniform()
 
     def output_shape(self, shape: Shape) -> Shape:
         """(features,)."""
@@ -63,6 +65,7 @@ class Conv2d(Config):
     stride: Size = 1
     padding: Annotated[int, Field(ge=0)] = 0
     bias: bool = True
+    init: Init = Uniform()
 
     def output_shape(self, shape: Shape) -> Shape:
         """(channels, height, width) after the kernel has slid over the padded map."""
@@ -171,6 +174,8 @@ class Neuron(Config):
     """Feed the layer's spikes of the last step back to it through a learned matrix (flat layers only)."""
     self_connections: bool = False
     """Let the recurrent matrix have a diagonal."""
+    init: Init = Uniform()
+    """How the recurrent matrix starts."""
 
     def model_post_init(self, context: object) -> None:
         """Check that there are spikes to feed back."""

@@ -22,6 +22,7 @@ from spikewise.graph import (
     SpikingActivation,
     is_spiking,
 )
+from spikewise.initial import Init, Uniform
 from spikewise.readouts import LastMembrane, Readout
 
 __all__ = ["MLP", "Cell", "Conv", "Layers", "Model", "build", "twin"]
@@ -44,6 +45,10 @@ class MLP(Config):
     cell: Cell = LIF()
     recurrent: bool = False
     """Recurrent weights in the hidden layers."""
+    bias: bool = True
+    """Biases in the hidden layers (the output layer always has them)."""
+    init: Init = Uniform()
+    """How all weights start."""
     output: Dynamics | None = LeakyIntegrator()
     """Neurons of the output layer; None leaves its linear layer bare."""
     dropout: Share = 0.0
@@ -51,7 +56,8 @@ class MLP(Config):
 
     def layers(self, classes: int) -> tuple[Layer, ...]:
         """The layers for a number of classes."""
-        return (Flatten(), *_dense(self.hidden, self), Linear(features=classes), *_output(self.output))
+        last = Linear(features=classes, init=self.init)
+        return (Flatten(), *_dense(self.hidden, self), last, *_output(self.output))
 
 
 class Conv(Config):
@@ -77,6 +83,10 @@ class Conv(Config):
     """Cell of the hidden layers, where it is another."""
     recurrent: bool = False
     """Recurrent weights in the hidden fully connected layers."""
+    bias: bool = True
+    """Biases in the convolutions and hidden layers (the output layer always has them)."""
+    init: Init = Uniform()
+    """How all weights start."""
     output: Dynamics | None = LeakyIntegrator()
     """Neurons of the output layer; None leaves its linear layer bare."""
     dropout: Share = 0.0
@@ -98,7 +108,7 @@ class Conv(Config):
             *convolutions,
             Flatten(),
             *_dense(self.hidden, self),
-            Linear(features=classes),
+            Linear(features=classes, init=self.init),
             *_output(self.output),
         )
 
@@ -107,7 +117,8 @@ class Conv(Config):
         cell, pool = [_layer_of(self.cell)], [MaxPool(size=self.pool)] if self.pool > 1 else []
         norm = [BatchNorm()] if self.batch_norm else []
         after: list[Layer] = [*pool, *cell] if self.pool_before_cell else [*cell, *pool]
-        return [Conv2d(channels=channels, kernel=kernel, padding=padding), *norm, *after]
+        convolution = Conv2d(channels=channels, kernel=kernel, padding=padding, bias=self.bias, init=self.init)
+        return [convolution, *norm, *after]
 
 
 class Layers(Config):
@@ -164,11 +175,14 @@ def _without_spikes(layer: Layer) -> Layer:
 def _dense(hidden: tuple[int, ...], model: MLP | Conv) -> list[Layer]:
     cell = (model.hidden_cell if isinstance(model, Conv) else None) or model.cell
     drop: list[Layer] = [Dropout(p=model.dropout)] if model.dropout else []
-    return [x for size in hidden for x in (Linear(features=size), _layer_of(cell, recurrent=model.recurrent), *drop)]
+    after = _layer_of(cell, recurrent=model.recurrent, init=model.init)
+    return [x for size in hidden for x in (Linear(features=size, bias=model.bias, init=model.init), after, *drop)]
 
 
-def _layer_of(cell: Cell, *, recurrent: bool = False) -> Layer:
-    return cell if isinstance(cell, Activation | SpikingActivation) else Neuron(dynamics=cell, recurrent=recurrent)
+def _layer_of(cell: Cell, *, recurrent: bool = False, init: Init = Uniform()) -> Layer:  # noqa: B008  # immutable
+    if isinstance(cell, Activation | SpikingActivation):
+        return cell
+    return Neuron(dynamics=cell, recurrent=recurrent, init=init)
 
 
 def _output(dynamics: Dynamics | None) -> list[Layer]:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from spikewise import engine
 from spikewise.engine import EngineName, EngineResult, EngineState, RunOptions
 from spikewise.errors import ShapeError
-from spikewise.graph import BatchNorm, Graph, NamedLayer, Neuron
+from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
+from spikewise.initial import Uniform, fans
 from spikewise.randomness import generator
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
@@ -116,25 +117,28 @@ def _is_learned(at: NamedLayer, key: str) -> bool:
 
 
 def _initial(at: NamedLayer, draw: torch.Generator) -> dict[str, Tensor]:
-    """PyTorch's own initial weights, U(-1/sqrt(fan in), 1/sqrt(fan in)), from an explicit generator."""
+    """Initial weights of one layer, from an explicit generator."""
     shapes = at.parameters()
     if isinstance(at.layer, BatchNorm):
         ones = {"weight", "running_var"}
         return {key: torch.ones(shape) if key in ones else torch.zeros(shape) for key, shape in shapes.items()}
     if isinstance(at.layer, Neuron):
         return {key: _initial_neuron(at.layer, key, shape, draw) for key, shape in shapes.items()}
-    fan_in = math.prod(shapes["weight"][1:]) if "weight" in shapes else 1
-    return {key: _uniform(shape, fan_in**-0.5, draw) for key, shape in shapes.items()}
+    if not isinstance(at.layer, Linear | Conv2d):
+        return {}
+    init, out = at.layer.init, {"weight": at.layer.init.draw(shapes["weight"], draw)}
+    if at.layer.bias:
+        # PyTorch starts biases like weights; the other schemes start them at zero.
+        spread = isinstance(init, Uniform)
+        bound = fans(shapes["weight"])[0] ** -0.5 if spread else 0.0
+        out["bias"] = bound * (2 * torch.rand(shapes["bias"], generator=draw) - 1)
+    return out
 
 
 def _initial_neuron(layer: Neuron, key: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
     if key == "recurrent":
-        return _uniform(shape, shape[0] ** -0.5, draw)
+        return layer.init.draw(shape, draw)
     dynamics = layer.dynamics
     low, high = dynamics.bounds().get(key, (-math.inf, math.inf))
     noise = torch.randn(shape, generator=draw) if dynamics.spread else torch.zeros(shape)
     return (dynamics.values()[key] * (1 + dynamics.spread * noise)).clamp(low, high)
-
-
-def _uniform(shape: tuple[int, ...], bound: float, draw: torch.Generator) -> Tensor:
-    return (2 * torch.rand(shape, generator=draw) - 1) * bound
