@@ -1,0 +1,153 @@
+"""A graph knows every shape before anything runs, and says which layer does not fit."""
+
+from typing import get_args
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikewise.dynamics import LIF, LeakyIntegrator
+from spikewise.encoders import Delta, Direct, Rate
+from spikewise.errors import ConfigError, ShapeError
+from spikewise.graph import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Graph,
+    Layer,
+    Linear,
+    MaxPool,
+    Neuron,
+    SpikingActivation,
+)
+from spikewise.readouts import LastMembrane, SpikeCount
+
+ALL_LAYERS = (
+    Conv2d(channels=4, kernel=3, padding=1),
+    BatchNorm(),
+    Neuron(dynamics=LIF(learn=("beta",), per="channel")),
+    MaxPool(),
+    Conv2d(channels=6, kernel=3, stride=2, bias=False),
+    SpikingActivation(),
+    AvgPool(size=2, stride=1),
+    Dropout(),
+    Flatten(),
+    Linear(features=7),
+    Activation(),
+    Linear(features=5),
+    Neuron(dynamics=LIF(), recurrent=True),
+    Linear(features=3),
+    Neuron(dynamics=LeakyIntegrator()),
+)
+
+
+def graph(*layers, encoder=Rate(), readout=LastMembrane(), image_shape=(2, 12, 12)):  # noqa: B008  # immutable
+    return Graph(image_shape=image_shape, encoder=encoder, layers=layers, readout=readout)
+
+
+def test_every_kind_of_layer_is_in_the_example():
+    assert {type(layer) for layer in ALL_LAYERS} == set(get_args(get_args(Layer)[0]))
+
+
+@given(
+    height=st.integers(1, 40), width=st.integers(1, 40), kernel=st.integers(1, 12), stride=st.integers(1, 5), padding=st.integers(0, 5)
+)  # fmt: skip
+def test_convolution_and_pooling_have_pytorchs_output_shape(height, width, kernel, stride, padding):
+    image = torch.empty(1, 3, height, width)
+    shape = (3, height, width)
+    trials = [
+        (Conv2d(channels=2, kernel=kernel, stride=stride, padding=padding), lambda: F.conv2d(image, weight, None, stride, padding)),
+        (MaxPool(size=kernel, stride=stride), lambda: F.max_pool2d(image, kernel, stride)),
+        (AvgPool(size=kernel), lambda: F.avg_pool2d(image, kernel)),
+    ]
+    weight = torch.empty(2, 3, kernel, kernel)
+    for layer, torchs in trials:
+        try:
+            wanted = tuple(torchs().shape[1:])
+        except RuntimeError:  # PyTorch refuses it, so we do
+            with pytest.raises(ShapeError, match="larger than its input"):
+                layer.output_shape(shape)
+        else:
+            assert layer.output_shape(shape) == wanted
+
+
+def test_layers_are_named_by_kind_and_place_and_shapes_follow_the_image():
+    named = graph(*ALL_LAYERS).named
+    assert {at.name: at.output for at in named} == {
+        "conv2d1": (4, 12, 12),
+        "batch_norm1": (4, 12, 12),
+        "lif1": (4, 12, 12),
+        "max_pool1": (4, 6, 6),
+        "conv2d2": (6, 2, 2),
+        "spiking_activation1": (6, 2, 2),
+        "avg_pool1": (6, 1, 1),
+        "dropout1": (6, 1, 1),
+        "flatten1": (6,),
+        "linear1": (7,),
+        "activation1": (7,),
+        "linear2": (5,),
+        "lif2": (5,),
+        "linear3": (3,),
+        "leaky_integrator1": (3,),
+    }
+    assert all(before.output == after.input for before, after in zip(named, named[1:], strict=False))
+    whole = graph(*ALL_LAYERS)
+    assert (whole.classes, whole.steps, whole.spiking_layers) == (3, 25, ("lif1", "spiking_activation1", "lif2"))
+
+
+def test_the_weights_a_graph_needs():
+    assert graph(*ALL_LAYERS).parameter_shapes() == {
+        "conv2d1.weight": (4, 2, 3, 3),
+        "conv2d1.bias": (4,),
+        **{f"batch_norm1.{key}": (4,) for key in ("weight", "bias", "running_mean", "running_var")},
+        "lif1.beta": (4, 1, 1),
+        "conv2d2.weight": (6, 4, 3, 3),
+        "linear1.weight": (7, 6),
+        "linear1.bias": (7,),
+        "linear2.weight": (5, 7),
+        "linear2.bias": (5,),
+        "lif2.recurrent": (5, 5),
+        "linear3.weight": (3, 5),
+        "linear3.bias": (3,),
+    }
+
+
+def test_an_encoder_that_adds_channels_reaches_the_first_layer():
+    layers = (Conv2d(channels=4, kernel=3), Flatten())
+    assert graph(*layers, encoder=Delta()).parameter_shapes()["conv2d1.weight"] == (4, 4, 3, 3)
+    assert graph(*layers, encoder=Direct()).parameter_shapes()["conv2d1.weight"] == (4, 2, 3, 3)
+
+
+def test_a_graph_comes_back_from_json():
+    whole = graph(*ALL_LAYERS, readout=SpikeCount())
+    again = Graph.model_validate_json(whole.model_dump_json())
+    assert again == whole
+    assert again.parameter_shapes() == whole.parameter_shapes()
+
+
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ((Linear(features=3),), r"Layer linear1, with input 2x12x12: needs a flat input"),
+        ((Flatten(), Linear(features=9), MaxPool()), r"Layer max_pool1, with input 9: .*cannot follow"),
+        ((Flatten(), Conv2d(channels=2, kernel=3)), r"Layer conv2d1, with input 288: .*cannot follow"),
+        ((Conv2d(channels=2, kernel=3), Conv2d(channels=2, kernel=11)), r"Layer conv2d2, with input 2x10x10: its kernel of 11x11"),
+        ((AvgPool(size=13),), r"Layer avg_pool1.*window of 13x13 is larger"),
+        ((Neuron(dynamics=LIF(), recurrent=True), Flatten()), r"Layer lif1.*recurrent and needs a flat input"),
+        ((Conv2d(channels=2, kernel=3),), r"ends in a flat layer"),
+        ((), r"ends in a flat layer"),
+    ],
+)
+def test_layers_that_do_not_fit_are_named(layers, says):
+    with pytest.raises(ShapeError, match=says):
+        graph(*layers)
+
+
+def test_a_leaky_integrator_cannot_feed_back_spikes():
+    with pytest.raises(ConfigError, match="no spikes to feed back"):
+        Neuron(dynamics=LeakyIntegrator(), recurrent=True)
