@@ -49,8 +49,8 @@ class MLP(Config):
     """Biases in the hidden layers (the output layer always has them)."""
     init: Init = Uniform()
     """How all weights start."""
-    output: Dynamics | None = LeakyIntegrator()
-    """Neurons of the output layer; None leaves its linear layer bare."""
+    output: Dynamics | Literal["none"] = LeakyIntegrator()
+    """Neurons of the output layer; "none" leaves its linear layer bare."""
     dropout: Share = 0.0
     """Share of each hidden layer that is silenced in training."""
 
@@ -87,8 +87,8 @@ class Conv(Config):
     """Biases in the convolutions and hidden layers (the output layer always has them)."""
     init: Init = Uniform()
     """How all weights start."""
-    output: Dynamics | None = LeakyIntegrator()
-    """Neurons of the output layer; None leaves its linear layer bare."""
+    output: Dynamics | Literal["none"] = LeakyIntegrator()
+    """Neurons of the output layer; "none" leaves its linear layer bare."""
     dropout: Share = 0.0
     """Share of each hidden layer that is silenced in training."""
 
@@ -185,5 +185,5 @@ def _layer_of(cell: Cell, *, recurrent: bool = False, init: Init = Uniform()) ->
     return Neuron(dynamics=cell, recurrent=recurrent, init=init)
 
 
-def _output(dynamics: Dynamics | None) -> list[Layer]:
-    return [] if dynamics is None else [Neuron(dynamics=dynamics)]
+def _output(dynamics: Dynamics | Literal["none"]) -> list[Layer]:
+    return [] if dynamics == "none" else [Neuron(dynamics=dynamics)]

@@ -21,17 +21,23 @@ from spikewise.training.config import TrainConfig
 __all__ = ["Experiment", "Side", "load_experiment", "with_overrides"]
 
 Side = Literal["snn", "twin", "cnn"]
+DESCRIPTIVE = ("title", "about", "source", "published")
+"""Fields that change nothing about a result."""
 
 
 class Experiment(Config):
     """A spiking network, its images and its training; the twin and the CNN follow from it.
 
-    `title` and `about` describe; everything else decides the result and so the run folder's name.
+    The first four fields describe; everything else decides the result and so the run folder's name.
     """
 
     title: str = "custom"
     about: str = ""
     """One sentence for `spikewise presets`."""
+    source: str = ""
+    """Where a published system was published."""
+    published: dict[str, float] = Field(default_factory=dict)
+    """The figures it reports, by metric (shares of 1)."""
     data: DataConfig
     split: SplitConfig = SplitConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -51,7 +57,7 @@ class Experiment(Config):
 
     def identity(self) -> str:
         """Eight hexadecimal digits over everything that decides the result."""
-        deciding = self.model_dump(mode="json", exclude={"title", "about"})
+        deciding = self.model_dump(mode="json", exclude=set(DESCRIPTIVE))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -22,15 +22,21 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     seeds: int | None = None,
     epochs: int | None = None,
     device: str | None = None,
+    as_published: bool = False,
 ) -> Experiment:
     """The experiment that was asked for: a preset or a file or the default, with what was set laid over it.
 
+    Args:
+        as_published: with the defects of the published code, where the preset's `[as_published]` table knows some.
     Raises:
         ConfigError: nothing names the images, both a preset and a file are given, or a setting is wrong.
     """
     if preset is not None and config is not None:
         raise ConfigError(f"Both a preset ('{preset}') and a config file ({config}) were given; choose one.")
     table = load_preset(preset) if preset else load_experiment(config) if config else {}
+    defects = table.pop("as_published", {})
+    if as_published and not defects:
+        raise ConfigError(f"'{preset or config}' knows no difference between the published and the intended behaviour.")
     asked: dict[str, Any] = {"data.source": data, "train.epochs": epochs, "device": device, "seeds": seeds}
     for key, value in asked.items():
         if value is not None:
@@ -38,7 +44,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     if "source" not in table.get("data", {}):
         raise ConfigError("No images were named. Give a set's name or a path, such as `spikewise compare digits`.")
     # Overrides are laid over the complete table, so that model.hidden=[64] needs no model.kind beside it.
-    complete = _parse(table).model_dump(mode="json")
+    complete = _laid_over(_parse(table).model_dump(mode="json"), defects if as_published else {})
     return _parse(with_overrides(complete, overrides))
 
 
@@ -64,6 +70,16 @@ def _parse(table: dict[str, Any]) -> Experiment:
     if isinstance(table.get("seeds"), int):
         table = {**table, "seeds": _first_seeds(table["seeds"])}
     return parse_experiment(table)
+
+
+def _laid_over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`table` with a nested table of changes laid over it; a table with a kind replaces the old one whole."""
+    out = dict(table)
+    for key, value in changes.items():
+        old = out.get(key)
+        merge = isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) == old.get("kind")
+        out[key] = _laid_over(old, value) if merge else value
+    return out
 
 
 def _set(table: dict[str, Any], key: str, value: Any) -> None:

@@ -12,7 +12,7 @@ from spikewise.readouts import LastMembrane
 
 __all__ = ["Contestant", "describe", "sides_of"]
 
-SMALL_CNN = Conv(cell=Activation(), hidden=(128,), output=None)
+SMALL_CNN = Conv(cell=Activation(), hidden=(128,), output="none")
 
 
 class Contestant(NamedTuple):
@@ -38,7 +38,7 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
         match side:
             case "snn":
                 role: Literal["spiking", "baseline"] = "spiking" if spiking.spiking_layers else "baseline"
-                return Contestant(side, role, spiking, experiment.loss)
+                return Contestant(side if role == "spiking" else "ann", role, spiking, experiment.loss)
             case "twin":
                 return Contestant(side, "twin", twin(spiking), conventional)
             case "cnn":
