@@ -1,7 +1,7 @@
 """`Config`, the base of every setting: frozen, checked on construction, unknown keys refused with the nearest right name."""
 
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +10,9 @@ from pydantic_core import ErrorDetails
 from spikewise.errors import ConfigError, ShapeError, unknown_choice
 
 __all__ = ["Config", "parse"]
+
+ConfigT = TypeVar("ConfigT", bound="Config")
+"""Not `typing.Self`: shape checkers that decorate single methods cannot resolve it."""
 
 
 class Config(BaseModel):
@@ -27,12 +30,9 @@ class Config(BaseModel):
         except pydantic.ValidationError as error:
             raise _in_words(type(self), error) from None
 
-    def replace(self, **changes: Any) -> Self:  # any field of any subclass
+    def replace(self: ConfigT, **changes: Any) -> ConfigT:  # any field of any subclass
         """A copy with some fields changed, checked like a new one."""
         return type(self)(**{**self.model_dump(), **changes})
-
-
-ConfigT = TypeVar("ConfigT", bound="Config")
 
 
 def parse(config_type: type[ConfigT], data: Mapping[str, Any]) -> ConfigT:
