@@ -15,11 +15,17 @@ from spikewise.readouts import LastMembrane
     ("make", "says"),
     [
         (lambda: LIF(bta=0.5), r"Unknown key 'bta'\. Did you mean 'beta'\? Available: .*threshold"),
-        (lambda: MLP(cell={"kind": "lif", "treshold": 1}), r"In 'cell\.lif': Unknown key 'treshold'\. Did you mean 'threshold'\?"),
+        (
+            lambda: MLP(cell={"kind": "lif", "treshold": 1}),
+            r"In 'cell\.lif': Unknown key 'treshold'\. Did you mean 'threshold'\?",
+        ),
         (lambda: MLP(cell={"kind": "izikevich"}), r"Unknown cell\.kind 'izikevich'\. Did you mean 'izhikevich'\?"),
         (lambda: MLP(cell={"beta": 0.5}), r"'cell' needs a kind"),
         (lambda: MLP(hidden=(100, "many")), r"'hidden\.1': .*got 'many'"),
-        (lambda: MLP(cell={"kind": "lif", "surrogate": {"kind": "atan", "alpha": 0}}), r"cell.*surrogate.*alpha.*got 0"),
+        (
+            lambda: MLP(cell={"kind": "lif", "surrogate": {"kind": "atan", "alpha": 0}}),
+            r"cell.*surrogate.*alpha.*got 0",
+        ),
         (lambda: Rate(steps=0), r"'steps': .*greater than or equal to 1; got 0"),
         (lambda: Rate(steps=2.5), r"'steps': .*got 2\.5"),
         (lambda: LIF(beta=1.0001), r"'beta': .*less than or equal to 1; got 1\.0001"),

@@ -99,7 +99,9 @@ def test_latency_spikes_once_at_most_and_earlier_for_brighter_pixels():
     assert torch.equal(count == 1, first < 60)
     assert (first[:51] == 60).all()  # 51 / 255 is the threshold
     for level in (73, 128, 255):
-        assert first[level] == spikes[:, level].argmax() == math.floor(20 * math.log((level / 255) / (level / 255 - 0.2)))
+        assert (
+            first[level] == spikes[:, level].argmax() == math.floor(20 * math.log((level / 255) / (level / 255 - 0.2)))
+        )
 
 
 def test_periodic_spikes_at_every_multiple_of_the_charging_time():

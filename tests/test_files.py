@@ -68,7 +68,12 @@ def test_json_without_a_standard_form_is_refused(tmp_path, content):
 
 @pytest.mark.parametrize(
     ("code", "advice"),
-    [(errno.ENOSPC, "disk is full"), (errno.EDQUOT, "disk is full"), (errno.EROFS, "not writable"), (errno.EIO, "Check the disk")],
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EDQUOT, "disk is full"),
+        (errno.EROFS, "not writable"),
+        (errno.EIO, "Check the disk"),
+    ],
 )
 def test_what_the_disk_refuses_is_said_in_words(tmp_path, monkeypatch, code, advice):
     def refuse(_):
@@ -110,7 +115,7 @@ def test_a_file_size_limit_of_the_kernel_leaves_the_old_file(tmp_path):
     )
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # noqa: E731
     command = [sys.executable, "-c", script, str(path)]
-    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=True)  # noqa: PLW1509
+    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"Cannot write {path}: File too large")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

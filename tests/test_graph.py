@@ -1,5 +1,6 @@
 """A graph knows every shape before anything runs, and says which layer does not fit."""
 
+import itertools
 from typing import get_args
 
 import pytest
@@ -55,13 +56,20 @@ def test_every_kind_of_layer_is_in_the_example():
 
 
 @given(
-    height=st.integers(1, 40), width=st.integers(1, 40), kernel=st.integers(1, 12), stride=st.integers(1, 5), padding=st.integers(0, 5)
-)  # fmt: skip
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    kernel=st.integers(1, 12),
+    stride=st.integers(1, 5),
+    padding=st.integers(0, 5),
+)
 def test_convolution_and_pooling_have_pytorchs_output_shape(height, width, kernel, stride, padding):
     image = torch.empty(1, 3, height, width)
     shape = (3, height, width)
     trials = [
-        (Conv2d(channels=2, kernel=kernel, stride=stride, padding=padding), lambda: F.conv2d(image, weight, None, stride, padding)),
+        (
+            Conv2d(channels=2, kernel=kernel, stride=stride, padding=padding),
+            lambda: F.conv2d(image, weight, None, stride, padding),
+        ),
         (MaxPool(size=kernel, stride=stride), lambda: F.max_pool2d(image, kernel, stride)),
         (AvgPool(size=kernel), lambda: F.avg_pool2d(image, kernel)),
     ]
@@ -95,7 +103,7 @@ def test_layers_are_named_by_kind_and_place_and_shapes_follow_the_image():
         "linear3": (3,),
         "leaky_integrator1": (3,),
     }
-    assert all(before.output == after.input for before, after in zip(named, named[1:], strict=False))
+    assert all(before.output == after.input for before, after in itertools.pairwise(named))
     whole = graph(*ALL_LAYERS)
     assert (whole.classes, whole.steps, whole.spiking_layers) == (3, 25, ("lif1", "spiking_activation1", "lif2"))
 
@@ -136,7 +144,10 @@ def test_a_graph_comes_back_from_json():
         ((Linear(features=3),), r"Layer linear1, with input 2x12x12: needs a flat input"),
         ((Flatten(), Linear(features=9), MaxPool()), r"Layer max_pool1, with input 9: .*cannot follow"),
         ((Flatten(), Conv2d(channels=2, kernel=3)), r"Layer conv2d1, with input 288: .*cannot follow"),
-        ((Conv2d(channels=2, kernel=3), Conv2d(channels=2, kernel=11)), r"Layer conv2d2, with input 2x10x10: its kernel of 11x11"),
+        (
+            (Conv2d(channels=2, kernel=3), Conv2d(channels=2, kernel=11)),
+            r"Layer conv2d2, with input 2x10x10: its kernel of 11x11",
+        ),
         ((AvgPool(size=13),), r"Layer avg_pool1.*window of 13x13 is larger"),
         ((Neuron(dynamics=LIF(), recurrent=True), Flatten()), r"Layer lif1.*recurrent and needs a flat input"),
         ((Conv2d(channels=2, kernel=3),), r"ends in a flat layer"),

@@ -50,7 +50,9 @@ def test_the_twin_has_the_same_weights_no_neurons_and_sees_the_image_once(name):
     spiking = graph(MODELS[name])
     other = twin(spiking)
     shared = {
-        key: shape for key, shape in spiking.parameter_shapes().items() if not key.startswith(("lif", "alif", "leaky_integrator"))
+        key: shape
+        for key, shape in spiking.parameter_shapes().items()
+        if not key.startswith(("lif", "alif", "leaky_integrator"))
     }
     assert other.parameter_shapes() == shared
     assert other.spiking_layers == ()

@@ -20,10 +20,26 @@ from spikewise.types import Draw
 SHAPE = (2, 8, 8)
 NETWORKS = {
     "mlp": (MLP(hidden=(20,), cell=IF(), output=LIF()), Rate(steps=8), SpikeCount()),
-    "recurrent": (MLP(hidden=(20,), cell=ALIF(), recurrent=True, output=LeakyIntegrator()), Rate(steps=8), MaxMembrane()),
-    "conv": (Conv(channels=(4,), kernels=(3,), batch_norm=True, dropout=0.3, hidden=(9,)), Delta(steps=8), MeanMembrane()),
-    "izhikevich": (MLP(hidden=(20,), cell=Izhikevich(gain=3000.0), output="none"), Latency(steps=30, tau=5), LastMembrane()),
-    "spiking relu": (Conv(channels=(4,), kernels=(3,), cell=SpikingActivation(dt=0.7), output="none"), Direct(steps=8), FilteredSum()),
+    "recurrent": (
+        MLP(hidden=(20,), cell=ALIF(), recurrent=True, output=LeakyIntegrator()),
+        Rate(steps=8),
+        MaxMembrane(),
+    ),
+    "conv": (
+        Conv(channels=(4,), kernels=(3,), batch_norm=True, dropout=0.3, hidden=(9,)),
+        Delta(steps=8),
+        MeanMembrane(),
+    ),
+    "izhikevich": (
+        MLP(hidden=(20,), cell=Izhikevich(gain=3000.0), output="none"),
+        Latency(steps=30, tau=5),
+        LastMembrane(),
+    ),
+    "spiking relu": (
+        Conv(channels=(4,), kernels=(3,), cell=SpikingActivation(dt=0.7), output="none"),
+        Direct(steps=8),
+        FilteredSum(),
+    ),
 }
 every = pytest.mark.parametrize("name", NETWORKS)
 

@@ -48,7 +48,7 @@ def test_an_image_draws_the_same_bytes_in_any_batch_and_a_shorter_draw_is_a_pref
 
 
 def test_bytes_are_uniform():
-    # chi-square with 255 degrees of freedom; beyond 5 sigma (255 +- 5 sqrt(510)) about once in 10^6 seeds, and the seed is fixed
+    # chi-square with 255 degrees of freedom: beyond 5 sigma about once in 10^6 seeds, and the seed is fixed
     count = torch.bincount(random_bytes(Draw(0, 0, torch.arange(64)), 0, 4096).flatten(), minlength=256).double()
     expected = count.sum() / 256
     chi_square = ((count - expected).square() / expected).sum().item()
@@ -66,7 +66,9 @@ def test_every_part_of_the_key_gives_independent_bytes():
         "step": (Draw(0, 0, torch.tensor([0])), 1, 0),
         "stream": (Draw(0, 0, torch.tensor([0])), 0, 3),
     }
-    drawn = {name: random_bytes(draw, step, n, stream).double().squeeze() for name, (draw, step, stream) in keys.items()}
+    drawn = {
+        name: random_bytes(draw, step, n, stream).double().squeeze() for name, (draw, step, stream) in keys.items()
+    }
     for one, other in itertools.combinations(drawn, 2):
         correlation = torch.corrcoef(torch.stack([drawn[one], drawn[other]]))[0, 1].item()
         assert abs(correlation) < 5 / math.sqrt(n), (one, other)  # 5 sigma
@@ -88,6 +90,9 @@ def test_a_generator_depends_on_its_key_alone_and_leaves_the_global_one():
     before = torch.get_rng_state()
     first, again = (torch.rand(5, generator=generator("weights", 1)) for _ in range(2))
     assert torch.equal(first, again)
-    others = [torch.rand(5, generator=generator(*key)) for key in [("weights", 2), ("order", 1), ("weights", "1"), ("weights", 1, 1)]]
+    others = [
+        torch.rand(5, generator=generator(*key))
+        for key in [("weights", 2), ("order", 1), ("weights", "1"), ("weights", 1, 1)]
+    ]
     assert all(not torch.equal(first, other) for other in others)
     assert torch.equal(torch.get_rng_state(), before)

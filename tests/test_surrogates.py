@@ -67,7 +67,9 @@ def test_the_gradient_is_finite_far_away(kind):
     assert FORMULAS[kind][0].derivative(x).isfinite().all()
 
 
-@pytest.mark.parametrize("make", [lambda: FastSigmoid(slope=0), lambda: Triangle(width=-1), lambda: ATan(alpha=float("inf"))])
+@pytest.mark.parametrize(
+    "make", [lambda: FastSigmoid(slope=0), lambda: Triangle(width=-1), lambda: ATan(alpha=float("inf"))]
+)
 def test_a_slope_or_width_that_is_not_positive_and_finite_is_an_error(make):
     with pytest.raises(ConfigError, match=r"slope|width|alpha"):
         make()

@@ -16,7 +16,8 @@ from spikewise.readouts import LastMembrane
 from spikewise.types import Draw
 
 MODES = [
-    {"reset": reset, "reset_delay": delay} for reset, delay in itertools.product(("subtract", "zero", "none"), (False, True))
+    {"reset": reset, "reset_delay": delay}
+    for reset, delay in itertools.product(("subtract", "zero", "none"), (False, True))
 ]
 KINDS = get_args(get_args(Dynamics)[0])
 """The members of the union: a new neuron enters every test of the contract by being in it."""
@@ -53,4 +54,17 @@ def run(neuron: Dynamics, currents: Tensor, state=None, weights=None) -> EngineR
     return engine.run(graph, weights, inputs, Draw.first(batch), RunOptions(state=state))
 
 
-__all__ = ["ALIF", "IF", "KINDS", "LIF", "MODES", "Izhikevich", "LeakyIntegrator", "alone", "drive", "every_neuron", "label", "run"]
+__all__ = [
+    "ALIF",
+    "IF",
+    "KINDS",
+    "LIF",
+    "MODES",
+    "Izhikevich",
+    "LeakyIntegrator",
+    "alone",
+    "drive",
+    "every_neuron",
+    "label",
+    "run",
+]

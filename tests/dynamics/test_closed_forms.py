@@ -62,7 +62,9 @@ def test_a_reset_to_zero_spikes_with_the_charging_time_as_period_and_one_step_mo
 def test_integrate_and_fire_carries_its_current_as_a_rate_to_within_one_spike(current, delay):
     spikes, _ = trace(IF(reset_delay=delay), constant(current, 320))
     t = torch.arange(1, 321)
-    assert torch.equal(spikes.cumsum(0), (t * current).ceil().double() - 1)  # strict: a spike once t I exceeds the next whole number
+    assert torch.equal(
+        spikes.cumsum(0), (t * current).ceil().double() - 1
+    )  # strict: a spike once t I exceeds the next whole number
 
 
 @pytest.mark.parametrize("current", [0.4, 0.9, 1.7])
@@ -82,7 +84,9 @@ def test_when_the_reset_is_delayed_matters_only_to_a_leaky_membrane():
     assert not torch.equal(now, later)
 
 
-@pytest.mark.parametrize("mode", [{"reset": "subtract"}, {"reset": "zero", "reset_delay": True}, {"reset": "none"}], ids=repr)
+@pytest.mark.parametrize(
+    "mode", [{"reset": "subtract"}, {"reset": "zero", "reset_delay": True}, {"reset": "none"}], ids=repr
+)
 def test_the_models_contain_each_other(mode):
     currents = drive(LIF(), 80, 2, 3)
     lif = run(LIF(beta=0.95, **mode), currents).trajectory

@@ -51,7 +51,9 @@ def test_no_state_is_the_explicit_initial_state_and_the_input_state_is_not_chang
     name = alone(neuron, F).named[-1].name
     fresh = neuron.initial_state(currents[0])
     before = [part.clone() for part in fresh]
-    assert torch.equal(run(neuron, currents, {name: fresh}).trajectory.membrane, run(neuron, currents).trajectory.membrane)
+    assert torch.equal(
+        run(neuron, currents, {name: fresh}).trajectory.membrane, run(neuron, currents).trajectory.membrane
+    )
     assert_same(fresh, before)
 
 
@@ -94,7 +96,7 @@ def test_spread_sets_the_channels_apart_and_none_leaves_them_alike(neuron):
     apart = neuron.replace(per="channel", spread=0.2)
     membrane = run(apart, drive(neuron, T, 1, 1).expand(T, 1, F)).trajectory.membrane
     assert (membrane[:, 0, 0] != membrane[:, 0, 1]).any()
-    assert not [key for key in Network(alone(neuron.replace(per="channel"), 9)).state_dict()]
+    assert not Network(alone(neuron.replace(per="channel"), 9)).state_dict()
 
 
 @neurons

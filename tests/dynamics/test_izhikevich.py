@@ -21,7 +21,10 @@ def test_euler_converges_to_the_differential_equation_at_first_order():
 
     def slope(_, y):
         v, u = y
-        return [(n.k * (v - n.v_rest) * (v - n.v_threshold) - u + 100) / n.capacitance, n.a * (n.b * (v - n.v_rest) - u)]
+        return [
+            (n.k * (v - n.v_rest) * (v - n.v_threshold) - u + 100) / n.capacitance,
+            n.a * (n.b * (v - n.v_rest) - u),
+        ]
 
     exact = solve_ivp(slope, (0, 24), [n.v_rest, 0.0], rtol=1e-11, atol=1e-11).y[0, -1]
     steps = [0.5, 0.25, 0.125, 0.0625, 0.03125]

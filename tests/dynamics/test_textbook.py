@@ -23,14 +23,20 @@ LEARN = {"lif": ("beta", "threshold"), "if": ("threshold",), "alif": ("beta", "t
 
 def cases(kind, **more):
     return [
-        kind(**mode, reset_gradient=gradient, surrogate=ours[next(surrogates)], learn=LEARN[kind.model_fields["kind"].default], **more)
+        kind(
+            **mode,
+            reset_gradient=gradient,
+            surrogate=ours[next(surrogates)],
+            learn=LEARN[kind.model_fields["kind"].default],
+            **more,
+        )
         for mode in MODES
         for gradient in (False, True)
     ]
 
 
 def check(neuron, one_neuron):
-    """Spikes, membranes, and the derivative of a weighted sum of both along a random direction in currents and parameters."""
+    """Spikes, membranes, and the derivative of a weighted sum of both along one direction of everything."""
     rng = torch.Generator().manual_seed(1)
     currents = drive(neuron, T, B, F).requires_grad_()
     direction = torch.randn(currents.shape, dtype=torch.float64, generator=rng)
@@ -41,15 +47,21 @@ def check(neuron, one_neuron):
     book = np.empty((4, T, B, F))
     for b, f in itertools.product(range(B), range(F)):
         along = {f"d_{key}": towards[key] for key in neuron.learn}
-        book[:, :, b, f] = one_neuron(currents.detach()[:, b, f].tolist(), direction[:, b, f].tolist(), bump[neuron.surrogate.kind], along)
+        book[:, :, b, f] = one_neuron(
+            currents.detach()[:, b, f].tolist(), direction[:, b, f].tolist(), bump[neuron.surrogate.kind], along
+        )
     z, membrane, dz, dv = torch.from_numpy(book)
 
     assert torch.equal(spikes, z)
     assert spikes.sum() > 5
     torch.testing.assert_close(v, membrane, rtol=1e-12, atol=1e-12)
     on_z, on_v = torch.randn(2, T, B, F, dtype=torch.float64, generator=rng)
-    gradients = torch.autograd.grad((on_z * spikes + on_v * v).sum(), [currents, *learned.values()], materialize_grads=True)
-    slope = (gradients[0] * direction).sum() + sum(g * towards[key] for g, key in zip(gradients[1:], learned, strict=True))
+    gradients = torch.autograd.grad(
+        (on_z * spikes + on_v * v).sum(), [currents, *learned.values()], materialize_grads=True
+    )
+    slope = (gradients[0] * direction).sum() + sum(
+        g * towards[key] for g, key in zip(gradients[1:], learned, strict=True)
+    )
     torch.testing.assert_close(slope, (on_z * dz + on_v * dv).sum(), rtol=1e-10, atol=1e-10)
 
 
@@ -65,7 +77,10 @@ def test_lif_and_if_follow_the_textbook_with_every_derivative(neuron):
 
 @pytest.mark.parametrize(
     "neuron",
-    [*cases(ALIF, beta=0.8, adaptation=0.3, adaptation_decay=0.9), *cases(ALIF, adaptation=0.3, threshold_gradient=False)],
+    [
+        *cases(ALIF, beta=0.8, adaptation=0.3, adaptation_decay=0.9),
+        *cases(ALIF, adaptation=0.3, threshold_gradient=False),
+    ],
     ids=name,
 )
 def test_alif_follows_the_textbook_with_every_derivative(neuron):
@@ -74,10 +89,15 @@ def test_alif_follows_the_textbook_with_every_derivative(neuron):
         "decay": neuron.adaptation_decay,
         "moving_gradient": neuron.threshold_gradient,
     }
-    check(neuron, lambda currents, direction, bump, along: textbook.adaptive(currents, direction, neuron, bump, **along, **fixed))
+    check(
+        neuron,
+        lambda currents, direction, bump, along: textbook.adaptive(currents, direction, neuron, bump, **along, **fixed),
+    )
 
 
-@pytest.mark.parametrize("neuron", [Izhikevich(), Izhikevich(dt=0.25, a=0.1, b=2.0, c=-65.0, d=20.0)], ids=["regular", "fast"])
+@pytest.mark.parametrize(
+    "neuron", [Izhikevich(), Izhikevich(dt=0.25, a=0.1, b=2.0, c=-65.0, d=20.0)], ids=["regular", "fast"]
+)
 def test_izhikevich_follows_the_textbook(neuron):
     currents = drive(neuron, 400, B, F)
     result = run(neuron, currents)
@@ -93,4 +113,6 @@ def test_the_leaky_integrator_follows_the_textbook():
     neuron = LeakyIntegrator(beta=0.83)
     currents = drive(neuron, T, 1, 1)
     book = textbook.integrator(currents.flatten().tolist(), 0.83)
-    torch.testing.assert_close(run(neuron, currents).trajectory.membrane.flatten(), torch.from_numpy(book), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        run(neuron, currents).trajectory.membrane.flatten(), torch.from_numpy(book), rtol=1e-12, atol=1e-12
+    )

@@ -1,6 +1,7 @@
 """The neuron equations once more, one number at a time in float64, with derivatives by hand along one direction.
 
-Each function takes currents [T] and their direction, and returns spikes, membranes before the reset, and the membranes' and spikes' derivatives.
+Each function takes currents [T] and their direction, and returns spikes, membranes before the reset, and the
+derivatives of both.
 `bump` is the surrogate's derivative; `d_beta` and `d_threshold` are the direction in the parameters.
 """
 
@@ -16,8 +17,9 @@ class Run(NamedTuple):
     dv: np.ndarray
 
 
-def reset(v, dv, z, dz, threshold, d_threshold, mode):
+def reset(v, dv, z, dz, level, mode):
     """Membrane and its derivative after a spike z."""
+    threshold, d_threshold = level
     if mode == "subtract":
         return v - threshold * z, dv - d_threshold * z - threshold * dz
     if mode == "zero":
@@ -26,10 +28,14 @@ def reset(v, dv, z, dz, threshold, d_threshold, mode):
 
 
 def lif(currents, direction, neuron, bump, *, d_beta=0.0, d_threshold=0.0):
-    return adaptive(currents, direction, neuron, bump, d_beta=d_beta, d_threshold=d_threshold, adaptation=0.0, decay=0.0)
+    return adaptive(
+        currents, direction, neuron, bump, d_beta=d_beta, d_threshold=d_threshold, adaptation=0.0, decay=0.0
+    )
 
 
-def adaptive(currents, direction, neuron, bump, *, d_beta=0.0, d_threshold=0.0, adaptation, decay, moving_gradient=True):
+def adaptive(
+    currents, direction, neuron, bump, *, d_beta=0.0, d_threshold=0.0, adaptation, decay, moving_gradient=True
+):
     beta, threshold = neuron.values()["beta"], neuron.threshold
     held, d_held, z, dz, a, da = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     out = []
@@ -38,7 +44,7 @@ def adaptive(currents, direction, neuron, bump, *, d_beta=0.0, d_threshold=0.0, 
         v, dv = beta * held + current, beta * d_held + d_beta * held + d_current
         reset_dz = dz if neuron.reset_gradient else 0.0
         if neuron.reset_delay:
-            v, dv = reset(v, dv, z, reset_dz, threshold, d_threshold, neuron.reset)
+            v, dv = reset(v, dv, z, reset_dz, (threshold, d_threshold), neuron.reset)
         level, d_level = threshold + adaptation * a, (d_threshold + adaptation * da) * moving_gradient
         z = 1.0 if v > level else 0.0
         dz = bump(v - level) * (dv - d_level)
@@ -46,7 +52,7 @@ def adaptive(currents, direction, neuron, bump, *, d_beta=0.0, d_threshold=0.0, 
         held, d_held = v, dv
         if not neuron.reset_delay:
             reset_dz = dz if neuron.reset_gradient else 0.0
-            held, d_held = reset(v, dv, z, reset_dz, threshold, d_threshold, neuron.reset)
+            held, d_held = reset(v, dv, z, reset_dz, (threshold, d_threshold), neuron.reset)
     return Run(*np.array(out).T)
 
 

@@ -39,7 +39,9 @@ def time_first(array) -> Tensor:
 
 def dynamics(name, surrogate):
     if name == "lif":
-        bump = FastSigmoid(slope=1.0) if surrogate == "fast_sigmoid" else Triangle(height=1 / (1 + 1e-5), width=1 + 1e-5)
+        bump = (
+            FastSigmoid(slope=1.0) if surrogate == "fast_sigmoid" else Triangle(height=1 / (1 + 1e-5), width=1 + 1e-5)
+        )
         return LIF(beta=math.exp(-1 / 10), reset="zero", reset_delay=True, surrogate=bump)
     return ALIF(
         beta=math.exp(-1 / 20),
@@ -119,7 +121,9 @@ def test_izhikevich_matches_the_published_trace(numbers):
 def test_leaky_integrator_and_max_readout_match_the_published_logits(numbers):
     network = one_layer(Neuron(dynamics=LeakyIntegrator(beta=math.exp(-1 / 10))), 5, MaxMembrane())
     output = run(network, numbers, {"linear1.weight": "readout_w"})
-    torch.testing.assert_close(output.trajectory.membrane[:, :1], time_first(numbers["readout_y"]), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        output.trajectory.membrane[:, :1], time_first(numbers["readout_y"]), rtol=1e-5, atol=1e-5
+    )
     torch.testing.assert_close(output.logits, torch.from_numpy(numbers["readout_logits"]), rtol=1e-5, atol=1e-5)
 
 
@@ -130,7 +134,9 @@ def encoder_cases():
 
 @pytest.mark.parametrize("case", encoder_cases())
 def test_charging_times_give_the_published_latency_and_periodic_trains(case):
-    steps, tau, threshold = (cast(part.lstrip("ntauhr")) for cast, part in zip((int, float, float), case.split("_"), strict=True))
+    steps, tau, threshold = (
+        cast(part.lstrip("ntauhr")) for cast, part in zip((int, float, float), case.split("_"), strict=True)
+    )
     with np.load(FIXTURES / "encoders.npz") as stored:
         k = charging_time(torch.from_numpy(stored["pixels"]), steps, tau, threshold)
         clock = torch.arange(steps).view(-1, 1)
