@@ -1,0 +1,266 @@
+"""`SpikingClassifier`: a spiking network as a scikit-learn estimator, for tables of numbers and for images."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from spikewise.config import Config, parse
+from spikewise.data import AugmentConfig, ImageSet, Split
+from spikewise.dynamics import Dynamics
+from spikewise.encoders import Encoder
+from spikewise.errors import ShapeError
+from spikewise.losses import CrossEntropy
+from spikewise.models import Model, build
+from spikewise.network import Network
+from spikewise.readouts import Readout
+from spikewise.training import Task, TrainConfig, fit
+from spikewise.types import Draw
+
+__all__ = ["SpikingClassifier"]
+
+_BATCH = 256
+_LARGEST_SEED = 2**31 - 1
+Pixels = UInt8[np.ndarray, "N C H W"]
+
+
+class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
+    """Spiking neural network classifier.
+
+    Rows of numbers become intensities 0..255: each feature goes from the smallest to the largest value seen in `fit`,
+    values beyond are clipped. Images ([n, height, width], [n, channels, height, width], or rows with `image_shape`)
+    keep their proportions: uint8 is taken as it is, other numbers are scaled by one smallest and one largest value.
+
+    `validation_fraction` of the samples choose the best epoch. Where that part would lack a class, or a class has one
+    sample only, there is no such part: all samples are trained on, and the last epoch is kept.
+
+    Args:
+        hidden: Neurons of each hidden layer.
+        steps: Time steps of the encoder.
+        encoder: Kind of encoder ("direct", "rate", "latency", "periodic", "delta"), or an encoder.
+        neuron: Kind of neuron ("lif", "if", "alif", "izhikevich"), or a neuron.
+        beta: Membrane decay per step, for a `neuron` given by name that has one.
+        readout: Kind of readout, or a readout.
+        epochs: Passes over the training part.
+        batch_size: Samples per update.
+        learning_rate: Adam's, at the start; it falls along half a cosine.
+        validation_fraction: Share of the samples that choose the epoch; 0 keeps the last one.
+        patience: Stop after so many epochs without a better one.
+        balanced: Weigh classes inversely to their frequency.
+        image_shape: (height, width) or (channels, height, width) of an image in each row of X.
+        model: Any `spikewise.models.Model`; replaces `hidden`, `neuron` and `beta`.
+        train: Any `spikewise.training.TrainConfig`; replaces the parameters from `epochs` to `balanced`, without the
+            fraction.
+        device: Where to train: "cpu", "cuda", "mps".
+        random_state: Fixes weights, order and encoding; None is a fixed seed too.
+
+    Attributes:
+        classes_: Class labels.
+        network_: The trained `spikewise.network.Network`.
+        history_: One `EpochRecord` for each epoch.
+        best_epoch_: Epoch whose weights were kept.
+        warnings_: Layers that are dead or saturated, in words.
+        n_features_in_: Features, or pixels in all channels.
+    """
+
+    def __init__(  # noqa: PLR0913  # scikit-learn wants flat parameters
+        self,
+        hidden: tuple[int, ...] = (128,),
+        *,
+        steps: int = 10,
+        encoder: Encoder | str = "direct",
+        neuron: Dynamics | str = "lif",
+        beta: float = 0.9,
+        readout: Readout | str = "mean_membrane",
+        epochs: int = 40,
+        batch_size: int = 32,
+        learning_rate: float = 5e-3,
+        validation_fraction: float = 0.1,
+        patience: int | None = None,
+        balanced: bool = False,
+        image_shape: tuple[int, ...] | None = None,
+        model: Model | None = None,
+        train: TrainConfig | None = None,
+        device: str = "cpu",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.steps = steps
+        self.encoder = encoder
+        self.neuron = neuron
+        self.beta = beta
+        self.readout = readout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.balanced = balanced
+        self.image_shape = image_shape
+        self.model = model
+        self.train = train
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train on samples X [n, features], or images, and their labels y [n].
+
+        Raises:
+            ConfigError: a parameter is wrong.
+            ValueError: samples or labels are of no use, as scikit-learn says.
+        """
+        rows, self.image_shape_ = _rows(X, self.image_shape)
+        rows, y = validate_data(self, rows, y, dtype=_number_types(rows))
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"SpikingClassifier needs samples of at least 2 classes; y has 1 class: {self.classes_[0]!r}."
+            )
+        self.low_, self.high_ = _range(rows, self.image_shape_)
+        chosen = _Chosen.of(self)
+        images = self._images(rows)
+        seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED)) if self.random_state is not None else 0
+        split = _split(labels, self.validation_fraction, seed)
+        graph = build(
+            chosen.model, chosen.encoder, chosen.readout, image_shape=images.shape[1:], classes=len(self.classes_)
+        )
+        kept = {} if split.validation is not split.train else {"keep": "last", "patience": None}
+        task = Task(
+            _image_set(images, labels, self.classes_),
+            split,
+            CrossEntropy(),
+            chosen.train.replace(**kept),
+            AugmentConfig(),
+            seed,
+        )
+        self.network_ = Network(graph, seed=seed).to(self.device)
+        with tempfile.TemporaryDirectory() as folder:
+            result = fit(self.network_, task, Path(folder))
+        self.network_.eval()
+        self.history_, self.best_epoch_, self.warnings_ = result.history, result.best_epoch, result.warnings
+        return self
+
+    def decision_function(self, X: ArrayLike) -> Float[np.ndarray, "..."]:
+        """Logits [n, classes]; for two classes the second's minus the first's, [n]."""
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, "N K"]:
+        """Softmax of the logits."""
+        logits = self._logits(X)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Most probable class of each sample."""
+        answers = self._logits(X).argmax(axis=1)
+        return np.asarray(self.classes_[answers])
+
+    def _logits(self, X: ArrayLike) -> Float[np.ndarray, "N K"]:
+        check_is_fitted(self)
+        rows, _ = _rows(X, self.image_shape)
+        images = torch.from_numpy(self._images(validate_data(self, rows, dtype=_number_types(rows), reset=False)))
+        logits = []
+        with torch.no_grad():
+            for start in range(0, len(images), _BATCH):
+                batch = images[start : start + _BATCH]
+                # One key for every sample: an answer does not depend on the sample's place.
+                draw = Draw(0, 0, torch.zeros(len(batch), dtype=torch.int64))
+                logits.append(self.network_(batch.to(self.network_.device), draw).logits.double().cpu())
+        return torch.cat(logits).numpy()
+
+    def _images(self, rows: NDArray[Any]) -> Pixels:
+        """Rows as intensities, in the shape of images."""
+        shape = (len(rows), *(self.image_shape_ or (1, 1, rows.shape[1])))
+        if rows.dtype == np.uint8 and not self.low_.any() and (self.high_ == 255).all():
+            return rows.reshape(shape)
+        width = np.where(self.high_ > self.low_, self.high_ - self.low_, 1.0)
+        scaled = np.rint(((rows - self.low_) / width).clip(0, 1) * 255)
+        return np.asarray(scaled, np.uint8).reshape(shape)
+
+
+class _Chosen(Config):
+    """The configs that an estimator's flat parameters stand for."""
+
+    encoder: Encoder
+    model: Model
+    readout: Readout
+    train: TrainConfig
+
+    @classmethod
+    def of(cls, given: SpikingClassifier) -> "_Chosen":
+        decay = {"beta": given.beta} if given.neuron in ("lif", "alif") else {}
+        mlp = {"kind": "mlp", "hidden": tuple(given.hidden), "cell": _of_kind(given.neuron, **decay)}
+        names = ("epochs", "batch_size", "learning_rate", "patience")
+        train = {**{name: getattr(given, name) for name in names}, "class_weights": given.balanced}
+        table = {
+            "encoder": _of_kind(given.encoder, steps=given.steps),
+            "model": mlp if given.model is None else given.model,
+            "readout": _of_kind(given.readout),
+            "train": train if given.train is None else given.train,
+        }
+        return parse(cls, table)
+
+
+def _of_kind(choice: object, **settings: object) -> object:
+    """A named kind with its settings, as a table; anything else is a config already."""
+    return {"kind": choice, **settings} if isinstance(choice, str) else choice
+
+
+def _rows(X: Any, image_shape: tuple[int, ...] | None) -> tuple[Any, tuple[int, int, int] | None]:
+    """X with one row a sample, and the shape of an image (None: features)."""
+    shape = tuple(image_shape) if image_shape is not None else None
+    found = np.shape(X)[1:] if isinstance(X, np.ndarray) else ()
+    if len(found) in (2, 3):
+        shape = shape or found
+        X = X.reshape(len(X), -1)
+    if shape is None:
+        return X, None
+    if len(shape) not in (2, 3) or (len(np.shape(X)) == 2 and np.prod(shape) != np.shape(X)[1]):
+        raise ShapeError(
+            f"image_shape is (height, width) or (channels, height, width) of the pixels in a row of X; got {shape} for "
+            f"{np.shape(X)[1:]}."
+        )
+    channels, height, width = shape if len(shape) == 3 else (1, *shape)
+    return X, (channels, height, width)
+
+
+def _number_types(X: Any) -> list[type]:
+    """Images in uint8 stay as they are; everything else is float64."""
+    return [np.uint8, np.float64] if getattr(X, "dtype", None) == np.uint8 else [np.float64]
+
+
+def _range(
+    rows: NDArray[Any], image_shape: tuple[int, ...] | None
+) -> tuple[Float[np.ndarray, "*F"], Float[np.ndarray, "*F"]]:
+    """Smallest and largest value: of each feature, or of all pixels together; those of the type for uint8 images."""
+    if rows.dtype == np.uint8 and image_shape is not None:
+        return np.zeros(()), np.full((), 255.0)
+    axis = 0 if image_shape is None else None
+    return np.asarray(rows.min(axis=axis), np.float64), np.asarray(rows.max(axis=axis), np.float64)
+
+
+def _split(labels: Int64[np.ndarray, " N"], fraction: float, seed: int) -> Split:
+    """Train and validation positions; the same object twice where the samples are too few for two parts."""
+    everything = np.arange(len(labels))
+    count, counts = round(fraction * len(labels)), np.bincount(labels)
+    if count >= len(counts) and counts.min() >= 2 and len(labels) - count >= len(counts):
+        train, validation = train_test_split(everything, test_size=count, stratify=labels, random_state=seed)
+        if len(np.unique(labels[validation])) == len(counts) == len(np.unique(labels[train])):
+            return Split(np.sort(train), np.sort(validation), everything[:0])
+    return Split(everything, everything, everything[:0])
+
+
+def _image_set(images: Pixels, labels: Int64[np.ndarray, " N"], classes: NDArray[Any]) -> ImageSet:
+    roles = np.zeros(len(labels), np.int8)
+    return ImageSet("samples", images, labels.astype(np.int64), tuple(map(str, classes)), roles, fingerprint="")

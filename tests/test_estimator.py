@@ -1,0 +1,201 @@
+"""The estimator keeps scikit-learn's contract, and answers depend on the samples alone."""
+
+import pickle
+import random
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from spikewise.dynamics import ALIF
+from spikewise.encoders import Rate
+from spikewise.errors import ConfigError, ShapeError
+from spikewise.estimator import SpikingClassifier
+from spikewise.models import Conv
+from spikewise.training import TrainConfig
+
+
+def quick(**changes: object) -> SpikingClassifier:
+    return SpikingClassifier(**{"hidden": (16,), "steps": 4, "epochs": 10, "random_state": 0, **changes})
+
+
+@pytest.fixture(scope="module")
+def blobs() -> tuple[np.ndarray, np.ndarray]:
+    X, y = make_blobs(120, 4, centers=3, random_state=1)
+    return X, np.array(["ant", "bee", "cow"])[y]
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    X, y = load_digits(return_X_y=True)
+    return X[:300], y[:300]
+
+
+@pytest.mark.slow
+def test_scikit_learn_finds_nothing_wrong():
+    found = check_estimator(SpikingClassifier(hidden=(32,), steps=4, epochs=15), on_skip=None, on_fail=None)
+    wrong = {check["check_name"]: check["exception"] for check in found if check["status"] == "failed"}
+    assert not wrong
+    assert len(found) > 40
+
+
+def test_it_learns_separable_classes_with_names(blobs):
+    X, y = blobs
+    model = quick(epochs=25).fit(X, y)
+    assert model.score(X, y) > 0.95
+    assert list(model.classes_) == ["ant", "bee", "cow"]
+    assert model.n_features_in_ == 4
+    shares = model.predict_proba(X)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert (model.classes_[shares.argmax(axis=1)] == model.predict(X)).all()
+
+
+def test_two_classes_have_one_decision_value(blobs):
+    X, y = blobs
+    two = y != "cow"
+    model = quick().fit(X[two], y[two])
+    decision = model.decision_function(X[two])
+    assert decision.shape == (two.sum(),)
+    assert ((decision > 0) == (model.predict(X[two]) == "bee")).all()
+
+
+@pytest.mark.parametrize("encoder", ["direct", "rate", "latency", "periodic", Rate(steps=3)], ids=str)
+def test_an_answer_does_not_depend_on_the_other_samples(encoder, blobs):
+    X, y = blobs
+    model = quick(encoder=encoder, epochs=2).fit(X, y)
+    whole = model.decision_function(X)
+    backwards = model.decision_function(X[::-1])[::-1]
+    np.testing.assert_allclose(whole, backwards, atol=1e-5)
+    np.testing.assert_allclose(whole[7:8], model.decision_function(X[7:8]), atol=1e-5)
+
+
+@pytest.mark.parametrize("X", [np.array([[0.0], [5.0]]), np.array([[-1e6], [1e6]]), np.array([[1e-9], [3e-9]])], ids=str)
+def test_any_range_of_values_will_do(X):
+    X, y = np.repeat(X, 20, axis=0), np.repeat([0, 1], 20)
+    assert quick(epochs=30, learning_rate=0.02).fit(X, y).score(X, y) == 1
+
+
+def test_a_constant_feature_and_values_never_seen_are_harmless(blobs):
+    X, y = blobs
+    X = np.column_stack([X, np.full(len(X), 7.0)])
+    model = quick(epochs=2).fit(X, y)
+    far = X.copy()
+    far[:, :4] = 1e9
+    top = np.tile([*X[:, :4].max(axis=0), 7.0], (len(X), 1))
+    np.testing.assert_array_equal(model.decision_function(far), model.decision_function(top))
+
+
+def test_pipelines_cross_validation_and_grid_search(blobs):
+    X, y = blobs
+    pipe = make_pipeline(StandardScaler(), quick(epochs=20, learning_rate=0.02))
+    assert cross_val_score(pipe, X, y, cv=3).mean() > 0.9
+    search = GridSearchCV(quick(epochs=3), {"hidden": [(8,), (16,)], "beta": [0.5, 0.9]}, cv=2).fit(X, y)
+    assert search.best_params_["hidden"] in {(8,), (16,)}
+
+
+def test_images_of_any_layout_are_the_same_samples(digits):
+    X, y = digits
+    pixels = np.rint(X * (255 / 16)).astype(np.uint8)
+    cube, channels = pixels.reshape(-1, 8, 8), pixels.reshape(-1, 1, 8, 8)
+    answers = [
+        quick(image_shape=shape, epochs=2).fit(images, y).decision_function(images)
+        for images, shape in [(cube, None), (channels, None), (pixels, (8, 8)), (pixels, (1, 8, 8))]
+    ]
+    for other in answers[1:]:
+        np.testing.assert_array_equal(answers[0], other)
+
+
+def test_uint8_images_mean_the_same_as_numbers(digits):
+    X, y = digits
+    images = (X * 10).astype(np.uint8).reshape(-1, 8, 8)
+    model = quick(epochs=2).fit(images, y)
+    np.testing.assert_array_equal(model.decision_function(images), model.decision_function(images.astype(float)))
+
+
+def test_a_convolutional_network_learns_digits(digits):
+    X, y = digits
+    model = Conv(channels=(8,), kernels=(3,))
+    train = TrainConfig(epochs=12, learning_rate=0.01, batch_size=32)
+    fitted = SpikingClassifier(steps=4, image_shape=(8, 8), model=model, train=train).fit(X[:250], y[:250])
+    assert fitted.score(X[250:], y[250:]) > 0.7
+
+
+def test_one_seed_gives_one_result_and_the_global_generators_stay(blobs):
+    X, y = blobs
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002  # the global generator is what is watched
+    torch.manual_seed(1)
+    before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    first, second = (quick(epochs=2, random_state=seed).fit(X, y).decision_function(X) for seed in (5, 5))
+    np.testing.assert_array_equal(first, second)
+    quick(epochs=1, random_state=None).fit(X, y)
+    assert random.getstate() == before[0]
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[2])
+    assert (quick(epochs=2, random_state=6).fit(X, y).decision_function(X) != first).any()
+
+
+def test_a_fitted_classifier_survives_pickling_and_a_clone_is_fresh(blobs):
+    X, y = blobs
+    model = quick(epochs=2, neuron=ALIF(beta=0.8)).fit(X, y)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_proba(X), model.predict_proba(X))
+    fresh = clone(model)
+    assert not hasattr(fresh, "network_")
+    assert fresh.get_params()["neuron"] == ALIF(beta=0.8)
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (1, 5), (2, 2), (3, 40)], ids=str)
+def test_few_samples_of_a_class_are_enough(counts):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], counts)
+    model = quick(epochs=3).fit(rng.normal(size=(len(y), 3)), y)
+    assert len(model.history_) == 3
+
+
+def test_without_a_validation_part_the_last_epoch_is_kept(blobs):
+    X, y = blobs
+    last = quick(epochs=4, validation_fraction=0, patience=1).fit(X, y)
+    assert len(last.history_) == 4
+    network = last.network_
+    again = quick(epochs=4, validation_fraction=0, train=TrainConfig(epochs=4, batch_size=32, learning_rate=5e-3, keep="last"))
+    for name, weight in again.fit(X, y).network_.state_dict().items():
+        assert torch.equal(weight, network.state_dict()[name])
+
+
+def test_feature_names_are_remembered(blobs):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    model = quick(epochs=1).fit(frame, y)
+    assert list(model.feature_names_in_) == ["a", "b", "c", "d"]
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame[["b", "a", "c", "d"]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"encoder": "rat"}, ConfigError, "Did you mean 'rate'"),
+        ({"neuron": "lfi"}, ConfigError, "lif"),
+        ({"beta": 2.0}, ConfigError, "beta"),
+        ({"epochs": 0}, ConfigError, "epochs"),
+        ({"image_shape": (3, 3)}, ShapeError, "image_shape"),
+        ({"model": Conv()}, ShapeError, "max_pool1"),
+    ],
+    ids=["encoder", "neuron", "beta", "epochs", "image_shape", "model"],
+)
+def test_a_wrong_parameter_is_named(changes, error, words, blobs):
+    X, y = blobs
+    with pytest.raises(error, match=words):
+        quick(**changes).fit(X[:, :1] if "model" in changes else X, y)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(ValueError, match="2 classes"):
+        quick().fit(np.zeros((4, 2)), ["a"] * 4)
