@@ -1,0 +1,64 @@
+"""What a reader must know before believing the figures."""
+
+from typing import Literal, NamedTuple
+
+from spikewise.evaluation import Results
+
+__all__ = ["Notice", "notices"]
+
+
+class Notice(NamedTuple):
+    """A warning; `bad` ones make the figures wrong, `care` ones make them less certain."""
+
+    level: Literal["bad", "care"]
+    title: str
+    text: str
+
+
+def notices(results: Results) -> list[Notice]:
+    """Every reservation that the results themselves give reason for, the worst first."""
+    found = [*_leaks(results), *_protocol(results), *_training(results)]
+    return sorted(found, key=lambda notice: notice.level != "bad")
+
+
+def _leaks(results: Results) -> list[Notice]:
+    data, leaks = results.data, results.data.straddling
+    out = []
+    for number, one, many in (
+        (leaks.duplicates, "group of identical images lies", "groups of identical images lie"),
+        (leaks.near_duplicates, "group of nearly identical images lies", "groups of nearly identical images lie"),
+        (leaks.subjects, "subject occurs", "subjects occur"),
+    ):
+        if number:
+            text = f"{number:,} {one if number == 1 else many} in more than one part; every accuracy is flattered."
+            out.append(Notice("bad", "The split leaks", text))
+    if data.subjects is not None and not data.grouped and not leaks.subjects:
+        text = "Subjects are known, but the split was not asked to keep their images together."
+        out.append(Notice("care", "Subjects were not kept apart", text))
+    return out
+
+
+def _protocol(results: Results) -> list[Notice]:
+    out = []
+    runs = sum(len(network.runs) for network in results.networks)
+    opened = results.protocol.test_opened
+    if opened > runs:
+        text = (
+            f"{opened} times for {runs} runs. What is chosen on test images no longer tells how new images will fare."
+        )
+        out.append(Notice("bad", "The test set was opened more than once a run", text))
+    if len(results.protocol.seeds) < 2:
+        text = "A second seed could give other figures; with one seed nobody can tell the difference from luck."
+        out.append(Notice("care", "One seed", text))
+    return out
+
+
+def _training(results: Results) -> list[Notice]:
+    where: dict[str, list[str]] = {}
+    for network in results.networks:
+        for run in network.runs:
+            for warning in run.warnings:
+                where.setdefault(warning, []).append(f"{network.name}, seed {run.seed}")
+    return [
+        Notice("care", "Warning from training", f"{warning} ({'; '.join(runs)})") for warning, runs in where.items()
+    ]

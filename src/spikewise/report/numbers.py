@@ -1,0 +1,112 @@
+"""Numbers as a reader wants them: shares in percent, thousands grouped, a real minus sign, nothing for nothing."""
+
+from typing import Final, NamedTuple
+
+from spikewise.evaluation import Estimate
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "brief",
+    "count",
+    "duration",
+    "interval",
+    "metric_value",
+    "p_value",
+    "percent",
+    "points",
+]
+
+NONE: Final = "–"
+
+
+class Metric(NamedTuple):
+    """How a metric is called and written."""
+
+    label: str
+    percent: bool
+    hint: str = ""
+
+
+METRICS: Final = {
+    "accuracy": Metric("Accuracy", True),
+    "balanced_accuracy": Metric("Balanced accuracy", True),
+    "f1_macro": Metric("F1, macro", True),
+    "f1": Metric("F1, positive class", True),
+    "f1_weighted": Metric("F1, weighted", True),
+    "precision_macro": Metric("Precision, macro", True),
+    "precision_weighted": Metric("Precision, weighted", True),
+    "precision": Metric("Precision, positive class", True),
+    "recall_macro": Metric("Recall, macro", True, "sensitivity"),
+    "recall": Metric("Recall, positive class", True, "sensitivity"),
+    "specificity_macro": Metric("Specificity, macro", True),
+    "specificity": Metric("Specificity", True),
+    "g_mean": Metric("G-mean", True),
+    "auc": Metric("AUC", False),
+    "ece": Metric("ECE", True, "calibration error, lower is better"),
+    "brier": Metric("Brier score", False, "lower is better"),
+    "nll": Metric("Log loss", False, "lower is better"),
+}
+"""Known metrics, in the order of the table."""
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """A share of 1 in percent."""
+    return NONE if value is None else f"{_minus(f'{100 * value:.{digits}f}')} %"
+
+
+def points(value: float | None, digits: int = 2) -> str:
+    """A difference of shares in percentage points, always with its sign."""
+    return NONE if value is None else _minus(f"{100 * value:+.{digits}f}")
+
+
+def count(value: float | None) -> str:
+    """A whole number with its thousands grouped."""
+    return NONE if value is None else _minus(f"{value:,.0f}")
+
+
+def brief(value: float | None) -> str:
+    """Three or four significant figures, thousands grouped: 0.0123, 1.23, 12,300."""
+    if value is None:
+        return NONE
+    if abs(value) >= 1000:
+        return count(value)
+    return _minus(f"{value:.3g}")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them."""
+    if seconds is None:
+        return NONE
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def p_value(p: float | None) -> str:
+    """A p value with three digits, or that it is smaller."""
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def metric_value(name: str, value: float | None) -> str:
+    """A metric in its unit."""
+    if value is None:
+        return NONE
+    metric = METRICS.get(name)
+    return percent(value) if metric and metric.percent else _minus(f"{value:.4f}")
+
+
+def interval(name: str, estimate: Estimate) -> str:
+    """The ends of an interval in the metric's unit, or nothing."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    ends = (metric_value(name, end).removesuffix(" %") for end in (estimate.low, estimate.high))
+    return " to ".join(ends)
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\u2212")

@@ -1,0 +1,112 @@
+"""Pictures inside the page: figures as SVG elements, images and animations as data addresses."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from spikewise import viz
+from spikewise.evaluation import EpochRecord, NetworkResult, Results
+from spikewise.viz import LIGHT
+
+__all__ = ["Panel", "confusions", "costs", "curves", "data_address", "image_address", "panel", "rates"]
+
+
+class Panel(NamedTuple):
+    """A figure on the page and the words under it."""
+
+    svg: Markup
+    caption: str
+
+
+def panel(figure: Figure, key: str, caption: str) -> Panel:
+    """A figure made part of the page."""
+    return Panel(Markup(viz.inline_svg(figure, key=key, title=caption)), caption)  # built by ElementTree
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """Bytes as a `data:` address; `kind` is "png" or "gif"."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def image_address(image: UInt8[np.ndarray, "C H W"]) -> str:
+    """An image as a `data:` address."""
+    return data_address(viz.png_bytes(viz.picture(image)), "png")
+
+
+def colours(networks: Sequence[NetworkResult]) -> dict[str, str]:
+    """The colour each network has in every figure."""
+    return {network.name: LIGHT.colour(position) for position, network in enumerate(networks)}
+
+
+def curves(results: Results) -> list[Panel]:
+    """Learning curves of what was recorded after each epoch."""
+    out = []
+    for field, ylabel, percent in (
+        ("validation_accuracy", "validation accuracy, %", True),
+        ("validation_loss", "validation loss", False),
+        ("train_loss", "training loss", False),
+    ):
+        runs = {network.name: [_values(run.history, field) for run in network.runs] for network in results.networks}
+        runs = {name: seeds for name, seeds in runs.items() if any(x is not None for seed in seeds for x in seed)}
+        if runs:
+            drawn = viz.learning_curves(runs, ylabel=ylabel, percent=percent, colours=colours(results.networks))
+            caption = f"{ylabel.capitalize()} after each epoch: mean over seeds, band from the lowest to the highest."
+            out.append(panel(drawn, f"curve-{field}", caption))
+    return out
+
+
+def confusions(results: Results) -> list[Panel]:
+    """The confusion matrix of each network, summed over its seeds."""
+    out = []
+    for position, network in enumerate(results.networks):
+        counts = np.array([run.confusion for run in network.runs], dtype=np.int64).sum(0)
+        drawn = viz.confusion_matrix(counts, results.data.classes, colour=LIGHT.colour(position))
+        hits, total = int(np.trace(counts)), max(int(counts.sum()), 1)
+        caption = f"{network.name}: {hits:,} of {total:,} answers right{_seeds(len(network.runs))}."
+        out.append(panel(drawn, f"confusion-{position}", caption))
+    return out
+
+
+def rates(results: Results) -> Panel | None:
+    """Spike rates of every spiking layer, on the test part."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for network in results.networks:
+        for run in network.runs:
+            for layer, rate in run.spike_rates.items():
+                found.setdefault(network.name, {}).setdefault(layer, []).append(rate)
+    if not found:
+        return None
+    drawn = viz.spike_rates(found, colours=colours(results.networks))
+    return panel(
+        drawn, "rates", "Spikes per neuron and time step on the test images: bar for the mean, dot for each seed."
+    )
+
+
+def costs(results: Results) -> Panel | None:
+    """Energy, operations and training time side by side."""
+    quantities: dict[str, dict[str, float]] = {}
+    for network in results.networks:
+        cost = network.cost
+        values: Mapping[str, float | None] = {
+            **{f"energy by {model}, nJ per image": value for model, value in cost.energy_nanojoule.items()},
+            "additions for spikes and multiply-accumulates, per image": cost.macs + (cost.synaptic_operations or 0),
+            "training, s per epoch": cost.train_seconds_per_epoch.mean if cost.train_seconds_per_epoch else None,
+            "latency, ms for one image": cost.latency_ms,
+        }
+        for quantity, value in values.items():
+            if value is not None:
+                quantities.setdefault(quantity, {})[network.name] = value
+    return panel(viz.cost_bars(quantities, colours=colours(results.networks)), "costs", "What the networks cost.")
+
+
+def _values(history: Sequence[EpochRecord], field: str) -> list[float | None]:
+    return [getattr(epoch, field) for epoch in history]
+
+
+def _seeds(number: int) -> str:
+    return "" if number == 1 else f", {number} seeds added up"

@@ -1,0 +1,131 @@
+"""The report: one HTML file that needs nothing else, made from a run's results and artifacts."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from spikewise.evaluation import Results
+from spikewise.files import write_text
+from spikewise.report import numbers, pictures, samples, tables
+from spikewise.report.artifacts import Artifacts
+from spikewise.report.glossary import GLOSSARY
+from spikewise.report.notices import notices
+from spikewise.viz import DARK, LIGHT, css_variables
+
+__all__ = ["Linked", "render", "render_many", "write_report"]
+
+
+class Linked(NamedTuple):
+    """A run in a table of several: its results, and where its own report is, if it has one."""
+
+    results: Results
+    name: str
+    link: str | None = None
+    """Relative address of its report."""
+
+
+def render(results: Results, artifacts: Artifacts | None = None, *, command: str | None = None) -> str:
+    """The report of one run as one HTML page that loads nothing.
+
+    Args:
+        artifacts: Images and traces; without them the page says that there are none.
+        command: What to type to get the same run.
+    """
+    if artifacts is not None and not results.data.publishable:
+        artifacts = artifacts.without_images()
+    traces = artifacts.traces if artifacts else None
+    pairs = artifacts.disagreements if artifacts else None
+    classes = results.data.classes
+    return _page(
+        "report.html.j2",
+        r=results,
+        artifacts=artifacts,
+        command=command,
+        notices=notices(results),
+        metrics=tables.metric_rows(results),
+        costs=tables.cost_rows(results),
+        forest=tables.forest(results.comparisons),
+        curves=pictures.curves(results),
+        confusions=pictures.confusions(results),
+        rates=pictures.rates(results),
+        cost_panel=pictures.costs(results),
+        grid=samples.grid_rows(artifacts, classes) if artifacts else [],
+        traces=traces,
+        samples=samples.samples(traces, classes) if traces else [],
+        pairs=pairs,
+        disputes=samples.disputes(pairs, classes) if pairs else [],
+        glossary=GLOSSARY,
+    )
+
+
+def render_many(runs: Sequence[Results | Linked]) -> str:
+    """A page with one row for each network of each run, the most accurate of each image set first."""
+    linked = [run if isinstance(run, Linked) else Linked(run, run.data.name) for run in runs]
+    rows = [(run, network) for run in linked for network in run.results.networks]
+    rows.sort(key=lambda row: (row[0].results.data.name, -_accuracy(row[1].metrics), row[1].name))
+    return _page("many.html.j2", rows=rows, runs=linked)
+
+
+def write_report(folder: Path, *, command: str | None = None) -> Path:
+    """Write `report.html` of a run folder from its `results.json` and, if it is there, `artifacts.npz`.
+
+    Raises:
+        RunError: the results are missing, or one of the files is damaged.
+    """
+    results = Results.load(folder / "results.json")
+    stored = folder / "artifacts.npz"
+    page = render(results, Artifacts.load(stored) if stored.exists() else None, command=command)
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _accuracy(metrics: Any) -> float:  # the metrics of any network
+    return metrics["accuracy"].mean if "accuracy" in metrics else -1.0
+
+
+def _asset(name: str) -> str:
+    return resources.files("spikewise.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    for name in ("brief", "count", "duration", "interval", "metric_value", "p_value", "percent", "points"):
+        made.filters[name] = getattr(numbers, name)
+    made.filters["address"] = lambda link: quote(link, safe="/")  # a colon would allow other schemes
+    return made
+
+
+def _page(template: str, **content: object) -> str:
+    script = _asset("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    style = "\n".join((_theme_css(), _asset("report.css")))
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),  # our own
+            script=Markup(script),  # our own
+            script_digest=digest,
+            networks_known=len(LIGHT.series),
+            **content,
+        )
+    )
+
+
+def _theme_css() -> str:
+    light, dark = (" ".join(f"{k}: {v};" for k, v in css_variables(theme).items()) for theme in (LIGHT, DARK))
+    return (
+        f":root {{ color-scheme: light dark; {light} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+    )

@@ -1,0 +1,142 @@
+"""Rows of the report's tables and places on its interval strips, made from `Results`."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from spikewise.evaluation import Cost, Estimate, NetworkResult, PairComparison, Results
+from spikewise.report.numbers import METRICS, brief, count, duration, interval, metric_value, points
+
+__all__ = ["Cell", "Forest", "Row", "Strip", "cost_rows", "forest", "metric_rows"]
+
+
+class Strip(NamedTuple):
+    """An interval drawn on a line, in percent of its width."""
+
+    low: float
+    mean: float
+    high: float
+
+
+class Cell(NamedTuple):
+    """A figure, its interval (or a remark), and the drawing of it."""
+
+    value: str
+    small: str = ""
+    strip: Strip | None = None
+
+
+class Row(NamedTuple):
+    """One line of a table."""
+
+    label: str
+    hint: str
+    cells: tuple[Cell, ...]
+
+
+class ForestRow(NamedTuple):
+    """One comparison: the difference, and where it lies."""
+
+    pair: PairComparison
+    difference: str
+    ends: str
+    strip: Strip | None
+
+
+class Forest(NamedTuple):
+    """Differences on a common scale with zero in the middle."""
+
+    rows: tuple[ForestRow, ...]
+    reach: str
+    """The right end of the scale, in points; the left end is its negative."""
+
+
+def metric_rows(results: Results) -> list[Row]:
+    """A row for each metric that a network has: known ones in the usual order, then the others."""
+    found = dict.fromkeys(name for network in results.networks for name in network.metrics)
+    order = [name for name in METRICS if name in found] + [name for name in found if name not in METRICS]
+    return [_metric_row(name, results.networks) for name in order]
+
+
+def cost_rows(results: Results) -> list[Row]:
+    """What each network costs; rows that no network has are left out."""
+    models = dict.fromkeys(model for network in results.networks for model in network.cost.energy_nanojoule)
+    energies = [
+        (f"Energy, {model}", "nJ per image, computed", lambda cost, m=model: brief(cost.energy_nanojoule.get(m)))
+        for model in models
+    ]
+    rows = [_cost_row(label, hint, get, results.networks) for label, hint, get in [*_COSTS[:6], *energies, *_COSTS[6:]]]
+    steps = Row("Time steps", "", tuple(Cell(count(network.steps)) for network in results.networks))
+    spent = [
+        sum(run.train_seconds for run in network.runs) / len(network.runs) if network.runs else None
+        for network in results.networks
+    ]
+    training = Row("Training, one seed", "", tuple(Cell(duration(seconds)) for seconds in spent))
+    rows = [rows[0], steps, *rows[1:], training]
+    return [row for row in rows if any(cell.value != "–" for cell in row.cells)]
+
+
+def forest(comparisons: Sequence[PairComparison]) -> Forest:
+    """All comparisons on one scale that is symmetric about zero."""
+    ends = [abs(x) for pair in comparisons for x in _ends(pair.difference)]
+    reach = 1.15 * max([*ends, 1e-4])
+    rows = [
+        ForestRow(pair, points(pair.difference.mean), _range(pair.difference), _strip(pair.difference, -reach, reach))
+        for pair in comparisons
+    ]
+    return Forest(tuple(rows), points(reach, 1))
+
+
+_Getter = Callable[[Cost], str]
+
+
+def _per_epoch(cost: Cost) -> str:
+    return duration(cost.train_seconds_per_epoch.mean if cost.train_seconds_per_epoch else None)
+
+
+_COSTS: tuple[tuple[str, str, _Getter], ...] = (
+    ("Parameters", "", lambda cost: count(cost.parameters)),
+    ("Size", "kB", lambda cost: brief(cost.bytes / 1000)),
+    ("MACs", "per image", lambda cost: count(cost.macs)),
+    ("Synaptic operations", "per image", lambda cost: count(cost.synaptic_operations)),
+    ("Membrane updates", "per image", lambda cost: count(cost.state_updates or None)),
+    ("Training, one epoch", "", _per_epoch),
+    ("Throughput", "images/s", lambda cost: count(cost.throughput_images_per_second)),
+    ("Latency", "ms, one image", lambda cost: brief(cost.latency_ms)),
+    ("Peak memory", "MB", lambda cost: brief(cost.peak_memory_mb)),
+)
+
+
+def _cost_row(label: str, hint: str, get: _Getter, networks: Sequence[NetworkResult]) -> Row:
+    return Row(label, hint, tuple(Cell(get(network.cost)) for network in networks))
+
+
+def _metric_row(name: str, networks: Sequence[NetworkResult]) -> Row:
+    estimates = [network.metrics.get(name) for network in networks]
+    ends = [x for estimate in estimates if estimate for x in _ends(estimate)]
+    low, high = min(ends), max(ends)
+    margin = 0.08 * (high - low) or 0.01
+    cells = [_estimate_cell(name, estimate, low - margin, high + margin) for estimate in estimates]
+    known = METRICS.get(name)
+    return Row(known.label if known else name, known.hint if known else "", tuple(cells))
+
+
+def _estimate_cell(name: str, estimate: Estimate | None, low: float, high: float) -> Cell:
+    if estimate is None:
+        return Cell("–")
+    return Cell(metric_value(name, estimate.mean), interval(name, estimate), _strip(estimate, low, high))
+
+
+def _ends(estimate: Estimate) -> list[float]:
+    return [x for x in (estimate.low, estimate.mean, estimate.high) if x is not None]
+
+
+def _range(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "no interval"
+    return f"{points(estimate.low)} to {points(estimate.high)}"
+
+
+def _strip(estimate: Estimate, left: float, right: float) -> Strip | None:
+    if estimate.low is None or estimate.high is None:
+        return None
+    return Strip(*(round(100 * (x - left) / (right - left), 2) for x in (estimate.low, estimate.mean, estimate.high)))

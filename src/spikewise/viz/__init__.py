@@ -1,0 +1,46 @@
+"""Figures, pictures and animations: pure functions from arrays; light and dark, for files and for pages."""
+
+from spikewise.viz.animation import (
+    accumulated,
+    count_animation,
+    count_frames,
+    encoded_animation,
+    encoded_frames,
+    gif_bytes,
+    still,
+)
+from spikewise.viz.canvas import label, save_figure
+from spikewise.viz.curves import confusion_matrix, cost_bars, learning_curves
+from spikewise.viz.images import picture, png_bytes, sample_grid
+from spikewise.viz.spikes import OutputTrace, evidence_over_time, is_spikes, membrane_traces, raster, spike_rates
+from spikewise.viz.svg import inline_svg
+from spikewise.viz.theme import DARK, LIGHT, Theme, css_variables
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "OutputTrace",
+    "Theme",
+    "accumulated",
+    "confusion_matrix",
+    "cost_bars",
+    "count_animation",
+    "count_frames",
+    "css_variables",
+    "encoded_animation",
+    "encoded_frames",
+    "evidence_over_time",
+    "gif_bytes",
+    "inline_svg",
+    "is_spikes",
+    "label",
+    "learning_curves",
+    "membrane_traces",
+    "picture",
+    "png_bytes",
+    "raster",
+    "sample_grid",
+    "save_figure",
+    "spike_rates",
+    "still",
+]

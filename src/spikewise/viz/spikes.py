@@ -1,0 +1,188 @@
+"""Figures of spikes: rasters, firing rates, and what the output neurons do with what they receive."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from spikewise.errors import ShapeError
+from spikewise.viz.canvas import TEXT, axes, label, new_figure
+from spikewise.viz.theme import LIGHT, Theme
+
+__all__ = ["OutputTrace", "evidence_over_time", "is_spikes", "membrane_traces", "raster", "sampled_rows", "spike_rates"]
+
+
+def is_spikes(encoded: Num[np.ndarray, "*any"]) -> bool:
+    """Whether an encoded input consists of spikes or signed events, not of currents."""
+    return bool(np.isin(encoded, (-1, 0, 1)).all())
+
+
+def sampled_rows(count: int, limit: int) -> Int[np.ndarray, " R"]:
+    """At most `limit` evenly spread positions among `count`, all of them if they fit."""
+    return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
+
+
+def raster(trains: Mapping[str, Num[np.ndarray, "T F"]], *, theme: Theme = LIGHT, limit: int = 256) -> Figure:
+    """One panel for each group of neurons: a dash for each spike, time to the right.
+
+    Args:
+        trains: Spikes by the name of the group; where they are signed, negative events have a colour of their own.
+        limit: Rows to draw of each group; of larger groups an even sample is drawn.
+    """
+    if not trains or any(spikes.ndim != 2 for spikes in trains.values()):
+        raise ShapeError(f"A raster needs spikes [T, F]; got {[spikes.shape for spikes in trains.values()]}.")
+    heights = [0.8 + min(spikes.shape[1], limit) / 110 for spikes in trains.values()]
+    figure = new_figure(sum(heights) + 0.35, theme=theme)
+    panels = axes(figure, len(trains), heights=heights, theme=theme)
+    for ax, (name, spikes) in zip(panels, trains.items(), strict=True):
+        rows = sampled_rows(spikes.shape[1], limit)
+        _dashes(ax, spikes[:, rows] > 0, colour=theme.series[0], gid="spikes")
+        if (spikes < 0).any():
+            _dashes(ax, spikes[:, rows] < 0, colour=theme.series[1], gid="negative")
+        shown = f"{spikes.shape[1]}" if len(rows) == spikes.shape[1] else f"{len(rows)} of {spikes.shape[1]}"
+        ax.set_title(label(name, 40), loc="left", size=TEXT, color=theme.ink, parse_math=False)
+        ax.set_title(f"{shown} neurons", loc="right", size=TEXT, color=theme.muted)
+        ax.set(ylim=(len(rows), 0), yticks=[])
+    _time_axis(panels[-1], len(next(iter(trains.values()))))
+    return figure
+
+
+class OutputTrace(NamedTuple):
+    """What one output neuron did."""
+
+    name: str
+    membrane: Float[np.ndarray, " T"]
+    spikes: Num[np.ndarray, " T"] | None
+    role: str
+    """Why it is shown: "answer", "true class", "runner-up"."""
+
+
+def membrane_traces(
+    received: Num[np.ndarray, "T F"] | None,
+    outputs: Sequence[OutputTrace],
+    *,
+    threshold: float | None = None,
+    theme: Theme = LIGHT,
+) -> Figure:
+    """Spikes that arrive at the output layer, then membrane, threshold and spikes of some output neurons.
+
+    Args:
+        received: Spikes of the layer before; None where it does not spike.
+    """
+    top = [] if received is None else [0.9]
+    figure = new_figure(0.35 + sum(top) + 0.85 * len(outputs), theme=theme)
+    panels = axes(figure, len(top) + len(outputs), heights=top + [0.85] * len(outputs), theme=theme)
+    if received is not None:
+        rows = sampled_rows(received.shape[1], 128)
+        _dashes(panels[0], received[:, rows] > 0, colour=theme.muted, gid="received")
+        panels[0].set(ylim=(len(rows), 0), yticks=[])
+        panels[0].set_title("spikes of the layer before", loc="left", size=TEXT, color=theme.muted)
+    low, high = _common_range([trace.membrane for trace in outputs], threshold)
+    for ax, (position, trace) in zip(panels[len(top) :], enumerate(outputs), strict=True):
+        _membrane(ax, trace, threshold, theme, theme.colour(position))
+        ax.set_ylim(low, high)
+    _time_axis(panels[-1], len(outputs[0].membrane))
+    return figure
+
+
+def evidence_over_time(
+    evidence: Float[np.ndarray, "T K"], classes: Sequence[str], shown: Sequence[int], *, theme: Theme = LIGHT
+) -> Figure:
+    """The readout's sum up to each step: the classes in `shown` in colour and named, the others grey."""
+    figure = new_figure(2.5, theme=theme)
+    ax = axes(figure, theme=theme)[0]
+    steps = np.arange(1, len(evidence) + 1)
+    for k in range(evidence.shape[1]):
+        if k not in shown:
+            ax.plot(steps, evidence[:, k], color=theme.grid, linewidth=0.8)
+    for position, k in enumerate(shown):
+        dashes = ("-", "--", "-.", ":")[position % 4]
+        ax.plot(steps, evidence[:, k], dashes, color=theme.colour(position), linewidth=1.8, gid=f"evidence-{k}")
+    ends = _spread([float(evidence[-1, k]) for k in shown], ax.get_ylim())
+    for position, (k, y) in enumerate(zip(shown, ends, strict=True)):
+        ax.annotate(
+            label(classes[k], 16), (1.01, y), xycoords=("axes fraction", "data"), annotation_clip=False,
+            color=theme.colour(position), size=TEXT, va="center", parse_math=False,
+        )  # fmt: skip
+    ax.grid(axis="y", color=theme.grid, linewidth=0.6)
+    _time_axis(ax, len(evidence), first=1)
+    return figure
+
+
+def spike_rates(
+    rates: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    colours: Mapping[str, str] | None = None,
+    theme: Theme = LIGHT,
+) -> Figure:
+    """Spikes per neuron and step: a bar for each layer of each network (mean), a dot for each seed."""
+    rows = [(network, layer, list(seeds)) for network, layers in rates.items() for layer, seeds in layers.items()]
+    figure = new_figure(0.6 + 0.3 * len(rows), theme=theme)
+    ax = axes(figure, theme=theme)[0]
+    colours = colours or {network: theme.colour(position) for position, network in enumerate(rates)}
+    many = len(rates) > 1
+    for y, (network, _, seeds) in enumerate(rows):
+        ax.barh(y, float(np.mean(seeds)), height=0.6, color=colours[network])
+        ax.plot(seeds, [y] * len(seeds), "o", color=theme.ink, markersize=2.5)
+    names = [label(f"{network} · {layer}" if many else layer, 22) for network, layer, _ in rows]
+    ax.set_yticks(range(len(rows)), names, parse_math=False)
+    ax.set(ylim=(len(rows) - 0.5, -0.5), xlabel="spikes per neuron and step")
+    ax.set_xlim(0, max([max(seeds, default=0) for *_, seeds in rows] + [0.01]) * 1.1)
+    ax.grid(axis="x", color=theme.grid, linewidth=0.6)
+    return figure
+
+
+def _dashes(ax: Axes, spikes: Bool[np.ndarray, "T R"], *, colour: str, gid: str) -> None:
+    """Draw spikes as one path of upright dashes: a thousand of them cost one element."""
+    at, row = np.nonzero(spikes)
+    points = np.stack([np.stack([at, row + 0.1], 1), np.stack([at, row + 0.9], 1)], 1).reshape(-1, 2)
+    codes = np.tile([Outline.MOVETO, Outline.LINETO], len(at))
+    outline = Outline(points, codes) if len(at) else Outline(np.zeros((0, 2)))
+    ax.add_patch(PathPatch(outline, fill=False, edgecolor=colour, linewidth=1.3, capstyle="butt", gid=gid))
+
+
+def _membrane(ax: Axes, trace: OutputTrace, threshold: float | None, theme: Theme, colour: str) -> None:
+    steps = np.arange(len(trace.membrane))
+    ax.plot(steps, trace.membrane, color=colour, linewidth=1.6, gid="membrane", marker="o", markersize=1.6)
+    if threshold is not None:
+        ax.axhline(threshold, color=theme.muted, linewidth=0.8, linestyle=(0, (4, 3)), gid="threshold")
+    if trace.spikes is not None and np.any(trace.spikes):
+        when = np.nonzero(trace.spikes)[0]
+        ax.plot(when, [1.0] * len(when), "|", transform=ax.get_xaxis_transform(), color=theme.ink,
+                markersize=8, markeredgewidth=1.6, clip_on=False, gid="output")  # fmt: skip
+    ax.set_ylabel(label(trace.name, 12), rotation=0, ha="right", va="center", color=colour, parse_math=False)
+    ax.set_title(trace.role, loc="right", size=TEXT - 0.5, color=theme.muted, pad=7)
+    ax.yaxis.set_label_coords(-0.12, 0.5)
+    ax.locator_params(axis="y", nbins=3)
+
+
+def _common_range(traces: Sequence[NDArray[np.floating]], threshold: float | None) -> tuple[float, float]:
+    values = [float(x) for trace in traces for x in (trace.min(), trace.max())] + (
+        [] if threshold is None else [threshold]
+    )
+    margin = 0.08 * (max(values) - min(values) or 1.0)
+    return min(values) - margin, max(values) + margin
+
+
+def _spread(values: Sequence[float], limits: tuple[float, float]) -> list[float]:
+    """Heights for labels: the values, pushed apart where they would touch."""
+    gap = 0.085 * (limits[1] - limits[0])
+    heights = list(values)
+    order = sorted(range(len(values)), key=lambda k: values[k])
+    for below, above in pairwise(order):
+        heights[above] = max(heights[above], heights[below] + gap)
+    return heights
+
+
+def _time_axis(ax: Axes, steps: int, first: int = 0) -> None:
+    ax.set_xlim(first - 0.6, steps - 1 + first + 0.6)
+    ax.set_xlabel("time step")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
