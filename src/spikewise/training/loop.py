@@ -125,7 +125,7 @@ class _Session:
         """Train and validate one epoch, then write the checkpoint."""
         task, epoch = self.task, len(self.result.history) + 1
         started = time.perf_counter()
-        loss, accuracy = self._train(epoch, listener)
+        loss, accuracy, rate = self._train(epoch, listener)
         trained = time.perf_counter() - started
         validation = predict(self.evaluated, task.images, task.split.validation, seed=task.seed)
         record = EpochRecord(
@@ -134,7 +134,7 @@ class _Session:
             train_accuracy=accuracy,
             validation_loss=validation.loss,
             validation_accuracy=float((validation.predicted == validation.labels).mean()),
-            learning_rate=task.train.learning_rate_at(epoch),
+            learning_rate=rate,
             seconds=time.perf_counter() - started,
             images_per_second=len(task.split.train) / trained,
             spike_rates={layer: rate.mean().item() for layer, rate in validation.rates.items()},
@@ -153,17 +153,19 @@ class _Session:
         weights, _ = load_weights(self.folder / WEIGHTS)
         self.network.load_state_dict(weights)
 
-    def _train(self, epoch: int, listener: Listener) -> tuple[float, float]:
+    def _train(self, epoch: int, listener: Listener) -> tuple[float, float, float]:
+        """Loss, accuracy and the last learning rate of one pass over the training part."""
         task, config = self.task, self.task.train
         self.network.train()
-        total, right, done = 0.0, 0, 0
+        total, right, done, rate = 0.0, 0, 0, config.learning_rate
         order = list(batches(task.split.train, config.batch_size, seed=task.seed, epoch=epoch))
         for number, index in enumerate(order):
-            rate = config.learning_rate_at(epoch - 1 + (number + 1) / len(order))
+            # The middle of the batch: no update is lost at either end of a schedule, however few there are.
+            rate = config.learning_rate_at(epoch - 1 + (number + 0.5) / len(order))
             loss, hits = self._step(index, epoch, number, rate)
             total, right, done = total + loss * len(index), right + hits, done + len(index)
             listener.batch(images=done, total=len(task.split.train), loss=total / done)
-        return total / done, right / done
+        return total / done, right / done, rate
 
     def _step(self, index: np.ndarray[Any, Any], epoch: int, number: int, rate: float) -> tuple[float, int]:
         task, config, device = self.task, self.task.train, self.network.device
