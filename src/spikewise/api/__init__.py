@@ -8,7 +8,7 @@ model.predict_proba("seven.png")
 from spikewise.api.encoding import encode, save_encoded
 from spikewise.api.evaluation import Evaluation, evaluate
 from spikewise.api.runs import Run, compare, execute, train
-from spikewise.api.summary import summary
+from spikewise.api.summary import remarks, summary, tests
 from spikewise.api.trained import Answers, Images, Trained, load
 from spikewise.data import load_data
 
@@ -24,7 +24,9 @@ __all__ = [
     "execute",
     "load",
     "load_data",
+    "remarks",
     "save_encoded",
     "summary",
+    "tests",
     "train",
 ]

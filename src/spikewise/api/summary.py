@@ -1,9 +1,9 @@
-"""`summary`: the figures of a run that a person reads first, as rows of text."""
+"""What a person reads first of a run: figures and tests as rows of text, and the sentences they do not replace."""
 
 from spikewise.evaluation import NetworkResult, Results
-from spikewise.report.numbers import brief, count, interval, metric_value
+from spikewise.report.numbers import brief, count, interval, metric_value, p_value, points
 
-__all__ = ["summary"]
+__all__ = ["remarks", "summary", "tests"]
 
 _METRICS = {"accuracy": "test accuracy", "balanced_accuracy": "balanced accuracy", "f1_macro": "F1, macro"}
 
@@ -15,6 +15,24 @@ def summary(results: Results) -> list[list[str]]:
     header = ["", *(network.name for network in results.networks)]
     rows = [[label, *(column.get(label, "") for column in columns)] for label in labels]
     return [header, *(row for row in rows if any(row[1:]))]
+
+
+def tests(results: Results) -> list[list[str]]:
+    """A row for each pair of networks: who, difference in percentage points, its interval, p, and what follows."""
+    rows = []
+    for pair in results.comparisons:
+        low, high = pair.difference.low, pair.difference.high
+        ends = "" if low is None or high is None else f"{points(low)} to {points(high)}"
+        words = {True: "significant", False: "not significant", None: "cannot tell"}[pair.significant]
+        rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(pair.p), words])
+    return rows
+
+
+def remarks(results: Results) -> list[str]:
+    """The verdict's sentences without those that the table and the tests say already."""
+    spoken = [pair.sentence for pair in results.comparisons]
+    main = next((sentence for sentence in results.verdict.sentences if sentence in spoken), None)
+    return [one for one in results.verdict.sentences[1:] if one == main or one not in spoken]
 
 
 def _figures(network: NetworkResult) -> dict[str, str]:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import torch
 
 from spikewise import __version__
+from spikewise.data import DataConfig
 from spikewise.data.catalog import CATALOG
 from spikewise.data.locate import cache_folder, candidates, data_folders
-from spikewise.encoders import Rate
 from spikewise.engine import choose
+from spikewise.experiments import Experiment
 from spikewise.experiments.facts import environment, resolve_device
-from spikewise.models import MLP, build
+from spikewise.models import build
 from spikewise.network import Network
-from spikewise.readouts import SpikeCount
 
 __all__ = ["Check", "examine"]
 
@@ -76,7 +76,8 @@ def _other_devices() -> str:
 
 
 def _network() -> Check:
-    graph = build(MLP(hidden=(8,)), Rate(steps=4), SpikeCount(), image_shape=(1, 4, 4), classes=2)
+    usual = Experiment(data=DataConfig(source="digits"))
+    graph = build(usual.model, usual.encoder, usual.readout, image_shape=(1, 4, 4), classes=2)
     engine = choose("auto", graph, "cpu")
 
     def run() -> str:

@@ -45,8 +45,12 @@ def print_text(text: str, *, style: str = "", indent: int = 0) -> None:
 
 
 def print_json(content: Any) -> None:  # whatever JSON can hold
-    """JSON on standard output."""
-    print(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False))
+    """JSON on standard output; of a list each item is one line."""
+    if isinstance(content, list):
+        lines = [json.dumps(item, allow_nan=False, ensure_ascii=False) for item in content]
+        print("[\n" + ",\n".join(lines) + "\n]")
+    else:
+        print(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False))
 
 
 def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:

@@ -36,7 +36,13 @@ def list_sets(as_json: o.Json = False) -> None:
                      "classes": len(one.classes), "licence": one.licence} for one in CATALOG.values()])  # fmt: skip
         return
     rows = [
-        [one.name, one.shape, " + ".join(f"{n:,}" for n in one.counts if n), str(len(one.classes)), one.licence]
+        [
+            one.name,
+            one.shape,
+            " + ".join(f"{n:,}" for n in one.counts if n),
+            str(len(one.classes) or "by target"),
+            one.licence,
+        ]
         for one in CATALOG.values()
     ]
     print_rows(["name", "shape", "images", "classes", "licence"], rows, right=[3])
@@ -58,12 +64,13 @@ def info(
     rows: list[list[str]] = []
     if known is not None:
         rows += [["set", known.title], ["licence", known.licence], ["citation", known.citation]]
-        rows += [["note", note] for note in known.notes]
+        rows += [["published", f"{known.shape}, images {' + '.join(f'{n:,}' for n in known.counts if n)}"]]
     # a known set that is not here can still be described; a path cannot
     with contextlib.suppress(MissingDataError) if known is not None else contextlib.nullcontext():
         rows += _content(source, settings, data_dir, skip_bad)
     if as_json:
-        print_json(dict(rows))
+        keys = dict.fromkeys(key for key, _ in rows)
+        print_json({key: [value for name, value in rows if name == key] for key in keys})
     else:
         print_rows(["", ""], rows)
 
@@ -143,7 +150,7 @@ def _content(source: str, settings: list[str] | None, data_dir: Path | None, ski
         ["images", f"{len(images):,} of {'x'.join(map(str, images.image_shape))} (channels, height, width)"],
         ["subjects", "not known" if images.groups is None else f"{len(set(images.groups.tolist())):,}"],
         ["split", ", ".join(f"{name} {len(part):,}" for name, part in parts._asdict().items())],
-        ["leaks", f"groups of identical images in two parts: {leaks.duplicates}; subjects: {leaks.groups}"],
+        ["leaks", leaks.describe()],
         *(["note", note] for note in images.notes),
     ]
     for label, name in enumerate(images.classes):

@@ -74,7 +74,7 @@ def _options(
 def main() -> None:
     """Run the command line; every mistake that was foreseen is one message and exit code 2."""
     try:
-        app()
+        app(prog_name="spikewise")
     except SpikewiseError as error:
         complain(str(error))
         sys.exit(2)

@@ -133,14 +133,18 @@ def _run(  # noqa: PLR0913  # passed on from the command
 
 
 def _print_run(done: "Run") -> None:
-    from spikewise.api import summary
+    from spikewise.api import remarks, summary, tests
 
     header, *rows = summary(done.results)
     print()
     print_rows(header, rows)
+    paired = tests(done.results)
+    if paired:
+        print()
+        print_rows(["accuracy", "points", "95 % interval", "p", ""], paired, right=[1, 3])
     print()
     print_text(done.results.verdict.headline, style="bold")
-    for sentence in done.results.verdict.sentences:
+    for sentence in remarks(done.results):
         print_text(sentence, indent=2)
     print()
     print_rows(["", ""], [["folder", str(done.folder)], ["report", str(done.report)]])

@@ -18,6 +18,8 @@ from spikewise.training.events import Listener
 __all__ = ["LineProgress", "Plan", "ProgressDisplay", "RichProgress", "display", "duration"]
 
 Clock = Callable[[], float]
+_RECENT = 3
+"""Epochs from which a side's pace is taken: the first is slower than the rest."""
 
 
 class Plan(NamedTuple):
@@ -91,7 +93,7 @@ class _Course:
         """Time left in words; "at most" while a side has not shown its speed, for the slowest, spiking, comes first."""
         if not self.spent:
             return ""
-        paces = {side: sum(times) / len(times) for side, times in self.spent.items()}
+        paces = {side: sum(times[-_RECENT:]) / len(times[-_RECENT:]) for side, times in self.spent.items()}
         slowest = max(paces.values())
         seconds = (self.epochs - self.done - self.share) * paces.get(self.side, slowest)
         unseen = False
@@ -249,7 +251,7 @@ class RichProgress:
             what, done, total = self._work
             return _bar_line(what, done, total, f"{done:,} of {total:,}" if total else f"{done:,}")
         if not course.side:
-            return Text("Reading the images ...", style="dim")
+            return Text("Starting ...", style="dim")
         if self._over:
             return Text(f"Testing, comparing and writing the report ...  {elapsed}", style="dim")
         return _bar_line("all", course.epochs_done, course.total, f"{elapsed} passed, {course.left() or 'timing ...'}")

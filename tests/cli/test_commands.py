@@ -1,0 +1,229 @@
+"""Each command: its help, a happy path, one mistake."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spikewise.api import Run
+from spikewise.cli import main as entry
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+COMMANDS = [
+    "compare", "train", "config", "predict", "evaluate", "report", "encode", "presets", "doctor",
+    "data", "data list", "data info", "data download", "data verify", "data show",
+]  # fmt: skip
+TINY = ["--seeds", "1", "--epochs", "1", "-s", "split.limit=200", "-s", "model.hidden=[16]", "-s", "encoder.steps=4"]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Run a command in this process; returns exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPIKEWISE_DATA", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["spikewise", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            entry.main()
+        out, err = capsys.readouterr()
+        assert not CONTROL.search(out + err)
+        assert "Traceback" not in out + err
+        return int(stop.value.code or 0), out, err
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(call, command):
+    code, out, _ = call(*command.split(), "--help")
+    assert code == 0
+    assert f"Usage: spikewise {command}" in out
+
+
+def test_help_lists_every_command_and_the_exit_codes(call):
+    code, out, _ = call("--help")
+    assert code == 0
+    assert all(re.search(rf"\b{command.split()[0]}\b", out) for command in COMMANDS)
+    assert "Exit codes" in out
+
+
+def test_version(call):
+    code, out, _ = call("--version")
+    assert (code, out.split()[0]) == (0, "spikewise")
+
+
+def test_compare_prints_a_table_the_verdict_and_the_report(call):
+    code, out, err = call("compare", "digits", *TINY)
+    assert code == 0
+    assert re.search(r"^ +snn +twin +cnn$", out, re.MULTILINE)
+    assert "test accuracy" in out
+    assert Path(re.search(r"^report +(\S+)$", out, re.MULTILINE)[1]).is_file()
+    epochs = [line for line in err.splitlines() if "epoch 1/1" in line]
+    assert [line.split()[0] for line in epochs] == ["snn", "twin", "cnn"]
+
+
+def test_train_with_json_prints_json_alone_and_a_second_call_reads_the_run_back(call):
+    code, first, err = call("train", "digits", *TINY, "--json")
+    assert code == 0
+    assert "epoch 1/1" in err
+    _, second, err = call("train", "digits", *TINY, "--json", "--quiet")
+    assert err == ""
+    assert json.loads(first) == json.loads(second)
+    assert [network["name"] for network in json.loads(first)["networks"]] == ["snn"]
+
+
+def test_config_prints_toml_that_config_reads_back(call, tmp_path):
+    code, out, _ = call("config", "digits", *TINY, "-s", "encoder.kind=latency")
+    assert code == 0
+    (tmp_path / "experiment.toml").write_text(out)
+    assert call("config", "--config", "experiment.toml")[1] == out
+    assert json.loads(call("config", "--schema")[1])["properties"]["data"]
+
+
+def test_predict_gives_a_label_and_a_probability(call, run: Run, image):
+    code, out, _ = call("predict", run.folder, image, image.parent)
+    assert code == 0
+    answers = re.findall(r"stripe\.png +(\d) +[\d.]+%", out)
+    assert len(answers) == 2
+    assert len(set(answers)) == 1
+
+
+def test_predict_with_json_gives_probabilities_and_evidence(call, run: Run, image):
+    code, out, _ = call("predict", run.folder, image, "--json", "--network", "twin", "--seed", 1)
+    assert code == 0
+    (answer,) = json.loads(out)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert answer["probability"] == max(answer["probabilities"].values())
+    assert (answer["network"], answer["seed"], answer["spikes"]) == ("twin", 1, None)
+
+
+def test_evaluate_gives_what_the_run_found_and_is_recorded(call, run: Run):
+    before = len(json.loads((run.folder / "openings.json").read_text()))
+    code, out, _ = call("evaluate", run.folder, "--json")
+    assert code == 0
+    found = {(one["network"], one["seed"]): one["metrics"]["accuracy"] for one in json.loads(out)}
+    known = {(net.name, one.seed): one.test["accuracy"] for net in run.results.networks for one in net.runs}
+    assert found == pytest.approx(known)
+    openings = json.loads((run.folder / "openings.json").read_text())
+    assert [opening["why"] for opening in openings[before:]] == ["evaluate"] * 6
+
+
+def test_report_is_written_again_and_for_several_runs(call, run: Run, tmp_path):
+    (run.folder / "report.html").unlink()
+    assert call("report", run.folder)[0] == 0
+    assert (run.folder / "report.html").is_file()
+    assert call("report", run.folder, run.folder, "-o", "both.html")[0] == 0
+    assert (tmp_path / "both.html").is_file()
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.gif", b"GIF89a"), ("a.png", b"\x89PNG")])
+def test_encode_writes_an_animation_or_a_raster(call, image, tmp_path, name, start):
+    code, out, _ = call("encode", image, "--encoder", "latency", "--steps", 5, "--size", 12, "--grey", "-o", name)
+    assert (code, out.strip()) == (0, name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_presets_are_listed(call):
+    from spikewise.experiments import preset_names
+
+    code, out, _ = call("presets")
+    assert code == 0
+    assert all(name in out for name in preset_names())
+
+
+def test_doctor_finds_this_machine_sound(call):
+    code, out, _ = call("doctor", "--json")
+    assert {check["what"] for check in json.loads(out)} >= {"spikewise", "engine", "device"}
+    assert [check["what"] for check in json.loads(out) if not check["sound"]] in ([], ["processor"])
+    assert code == (0 if all(check["sound"] for check in json.loads(out)) else 1)
+
+
+def test_doctor_says_what_to_do_about_a_folder_that_is_not_there(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("SPIKEWISE_DATA", str(tmp_path / "nowhere"))
+    code, out, _ = call("doctor")
+    assert code == 1
+    assert "nowhere is no folder" in out
+
+
+def test_data_commands(call):
+    assert "mnist" in call("data", "list")[1]
+    assert "1,797 of 1x8x8" in call("data", "info", "digits")[1]
+    assert call("data", "info", "mnist")[0] == 0  # not here, and still described
+    assert call("data", "verify", "digits")[0] == 0
+    code, out, _ = call("data", "verify", "mnist", "--json")
+    assert (code, {file["verdict"] for file in json.loads(out)}) == (1, {"missing"})
+
+
+def test_data_show_draws_a_grid(command, tmp_path):
+    done = command("data", "show", "digits", "-o", "grid.png")
+    assert (done.returncode, done.stdout.strip()) == (0, "grid.png")
+    assert (tmp_path / "grid.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("compare", "No images were named"),
+        ("compare digts", "Did you mean 'digits'?"),
+        ("compare digits --set train.epohs=3", "Did you mean 'epochs'?"),
+        ("compare digits --set nonsense", "key=value"),
+        ("compare digits --config nowhere.toml", "Cannot read the config"),
+        ("compare digits --preset nowhere", "Unknown preset"),
+        ("compare digits --device tpu", "device"),
+        ("compare digits --epochs 0", "--epochs"),
+        ("train no/such/folder", "does not exist"),
+        ("config", "No images were named"),
+        ("predict . nothing.png", "is not a run folder"),
+        ("evaluate .", "is not a run folder"),
+        ("report .", "results.json"),
+        ("encode nothing.png", "does not exist"),
+        ("data info nothing.npz", "does not exist"),
+        ("data download nowhere", "Unknown image set"),
+        ("data verify mnst", "Did you mean 'mnist'?"),
+        ("data show mnist", "not found"),
+        ("compar digits", "Did you mean 'compare'?"),
+        ("compare digits --epoch 1", "--epochs"),
+        ("presets --nothing", "No such option"),
+        ("doctor --threads x", "No such option"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(call, arguments, words):
+    code, out, err = call(*arguments.split())
+    assert code == 2
+    assert words in " ".join(err.replace("│", " ").split())
+    assert out == ""
+
+
+def test_images_that_cannot_be_read_are_named(call, run: Run, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG nothing")
+    code, _, err = call("predict", run.folder, "broken.png")
+    assert code == 2
+    assert "broken.png" in err
+    assert call("predict", run.folder, "broken.png", "--network", "rnn")[2].startswith("Error: Unknown network 'rnn'")
+
+
+def test_standard_input_is_an_image(command, run: Run, image):
+    done = command("predict", run.folder, "-", "--json", stdin=image.read_bytes())
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[0]["image"] == "-"
+
+
+def test_ctrl_c_ends_with_one_line_and_130(call, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spikewise.api.execute", interrupted)
+    code, _, err = call("compare", "digits")
+    assert code == 130
+    assert err.strip() == "Interrupted. The same command goes on where this one stopped."
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, spikewise.cli.main; print([m for m in ('torch', 'numpy', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

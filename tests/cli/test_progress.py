@@ -1,0 +1,114 @@
+"""Progress displays tell the truth about what is done and how long the rest takes."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from spikewise.evaluation import EpochRecord
+from spikewise.training.progress import LineProgress, Plan, RichProgress, duration
+
+PLAN = Plan(("snn", "twin"), (0, 1))
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def record(epoch: int, seconds: float) -> EpochRecord:
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=0.5,
+        validation_loss=0.4,
+        validation_accuracy=0.875,
+        learning_rate=1e-3,
+        seconds=seconds,
+        images_per_second=1234.5,
+    )
+
+
+def last_line(stream: io.StringIO) -> str:
+    return stream.getvalue().splitlines()[-1]
+
+
+def test_lines_name_side_seed_epoch_and_figures():
+    stream = io.StringIO()
+    shown = LineProgress(stream, PLAN)
+    shown.started("snn", 1, epochs=4, done=0)
+    shown.batch(images=10, total=20, loss=1.0)
+    assert stream.getvalue() == ""
+    shown.epoch(record(1, 2.0))
+    line = last_line(stream)
+    assert line.startswith("snn seed 1: epoch 1/4  loss 0.5000  validation 87.50 %  1,234 images/s")
+
+
+def test_time_left_counts_every_training_and_is_an_upper_bound_until_each_side_was_timed():
+    stream = io.StringIO()
+    shown = LineProgress(stream, PLAN)
+    shown.started("snn", 0, epochs=4, done=0)
+    shown.epoch(record(1, 10.0))
+    assert last_line(stream).endswith("at most 2:30 left")  # 15 epochs of 10 s
+    shown.started("twin", 0, epochs=4, done=0)
+    shown.epoch(record(1, 1.0))
+    assert last_line(stream).endswith("about 0:07 left")  # 3 + 4 epochs of 1 s
+
+
+def test_epochs_of_an_earlier_process_count_as_done():
+    stream = io.StringIO()
+    shown = LineProgress(stream, PLAN)
+    shown.started("twin", 1, epochs=4, done=2)  # snn 0, snn 1 and twin 0 were finished earlier
+    assert "goes on after epoch 2 of 4" in last_line(stream)
+    shown.epoch(record(3, 5.0))
+    assert last_line(stream).endswith("about 0:05 left")
+
+
+def picture(shown: RichProgress) -> str:
+    screen = io.StringIO()
+    Console(file=screen, width=100).print(shown.render())
+    return screen.getvalue()
+
+
+def test_the_live_table_has_a_row_for_each_side():
+    clock = Clock()
+    shown = RichProgress(Console(file=io.StringIO()), PLAN, title="compare on digits", clock=clock)
+    assert "Starting" in picture(shown)
+    shown.started("snn", 1, epochs=4, done=0)
+    clock.now = 2.0
+    shown.batch(images=100, total=200, loss=1.25)
+    text = picture(shown)
+    assert re.search(r"snn +2 of 2 .* 0/4 +1\.2500 +50 *$", text, re.MULTILINE)
+    assert re.search(r"twin +waiting", text)
+    shown.epoch(record(1, 4.0))
+    assert "87.50 %" in picture(shown)
+    assert "at most 0:44 left" in picture(shown)  # 3 + 8 epochs of 4 s
+
+
+def test_the_live_table_says_when_training_is_over_and_what_was_done_earlier():
+    shown = RichProgress(Console(file=io.StringIO()), PLAN)
+    shown.started("twin", 1, epochs=1, done=0)
+    assert re.search(r"snn +done earlier", picture(shown))
+    shown.epoch(record(1, 1.0))
+    shown.finished()
+    assert "writing the report" in picture(shown)
+
+
+def test_other_work_has_its_own_line():
+    shown = RichProgress(Console(file=io.StringIO()))
+    shown.work("decoding", 50, 200)
+    assert re.search(r"decoding .* 50 of 200", picture(shown))
+    stream = io.StringIO()
+    lines = LineProgress(stream)
+    for done in (1, 2, 3):
+        lines.work("decoding", done, 3)
+    assert stream.getvalue() == "decoding (3)\n"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3725, "1:02:05"), (-1, "0:00")])
+def test_durations(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,135 @@
+"""The Python interface: what a notebook types."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spikewise.api import Run, compare, evaluate, load, load_data, train
+from spikewise.api.settings import overrides
+from spikewise.config import Config
+from spikewise.data import split
+from spikewise.encoders import Latency
+from spikewise.errors import ConfigError, DataError, RunError, ShapeError, SpikewiseError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("runs")
+    return compare("digits", seeds=2, epochs=1, out=out, model={"hidden": [16]}, encoder={"steps": 4}, **LIMIT)
+
+
+LIMIT = {"split.limit": 200}
+
+
+def test_a_run_shows_itself(run):
+    text = repr(run)
+    assert text.startswith("compare on digits\n")
+    assert "test accuracy" in run.table()
+    assert run.results.verdict.headline in text
+    assert run.report.is_file()
+
+
+def test_the_same_call_reads_the_run_back(run):
+    again = compare(
+        "digits", seeds=[0, 1], epochs=1, out=run.folder.parent, model={"hidden": (16,)}, encoder={"steps": 4}, **LIMIT
+    )
+    assert again.folder == run.folder
+    assert again.results == run.results
+
+
+def test_train_takes_the_spiking_network_alone_and_shows_progress(tmp_path, capsys):
+    done = train("digits", seeds=1, epochs=1, out=tmp_path, progress=True, model={"hidden": [8]}, **LIMIT)
+    assert [network.name for network in done.results.networks] == ["snn"]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "epoch 1/1" in err
+
+
+@pytest.mark.parametrize("network", ["snn", "twin", "cnn"])
+def test_every_road_of_an_image_into_a_network_gives_the_same_answer(run, tmp_path, network):
+    images = load_data("digits").images[:3]
+    model = load(run.folder, network, seed=1)
+    expected = model.predict_proba(images)
+    assert expected.shape == (3, 10)
+    np.testing.assert_allclose(expected.sum(1), 1, rtol=1e-5)
+    pictures = [Image.fromarray(image[0]) for image in images]
+    paths = [tmp_path / f"{at}.png" for at in range(3)]
+    for path, picture in zip(paths, pictures, strict=True):
+        picture.save(path)
+    for same in (images[:, 0], pictures, paths, [str(path) for path in paths], [path.read_bytes() for path in paths]):
+        np.testing.assert_array_equal(model.predict_proba(same), expected)
+    np.testing.assert_array_equal(model.predict(images), expected.argmax(1))
+
+
+def test_an_answer_does_not_depend_on_the_other_images(run):
+    images = load_data("digits").images[:5]
+    model = run.load()
+    together = model.explain(images)
+    for at in range(5):
+        alone = model.explain(images[at : at + 1])
+        np.testing.assert_allclose(alone.probabilities[0], together.probabilities[at], rtol=1e-5)
+        np.testing.assert_allclose(alone.evidence[0], together.evidence[at], rtol=1e-4, atol=1e-5)
+
+
+def test_images_of_other_sizes_are_resized_and_arrays_of_other_shapes_refused(run):
+    model = run.load("twin")
+    assert model.predict(Image.new("RGB", (40, 30))).shape == (1,)
+    with pytest.raises(ShapeError, match="1x8x8"):
+        model.predict(np.zeros((2, 9, 9), np.uint8))
+    with pytest.raises(ShapeError, match="no images"):
+        model.predict([])
+    with pytest.raises(SpikewiseError, match="nowhere"):
+        model.predict("nowhere.png")
+
+
+def test_loading_what_is_not_there_says_what_is(run, tmp_path):
+    with pytest.raises(ConfigError, match="no seed 7; it has 0, 1"):
+        load(run.folder, seed=7)
+    with pytest.raises(ConfigError, match="Did you mean 'snn'"):
+        load(run.folder, "sn")
+    with pytest.raises(RunError, match="not a run folder"):
+        load(tmp_path)
+
+
+def test_evaluation_repeats_the_test_and_reads_other_sets_of_the_same_classes(run, tmp_path):
+    (own,) = evaluate(run.folder, network="twin", seed=0)
+    assert own.metrics["accuracy"] == pytest.approx(run.results.network("twin").runs[0].test["accuracy"])
+    digits = load_data("digits")
+    test = split(digits, None).test
+    for label in (1, 0):
+        folder = tmp_path / "zeros-and-ones" / str(label)
+        folder.mkdir(parents=True)
+        for at in test[digits.labels[test] == label]:
+            Image.fromarray(digits.images[at, 0]).save(folder / f"{at}.png")
+    (other,) = evaluate(run.folder, tmp_path / "zeros-and-ones", network="twin", seed=0)
+    assert other.images == own.confusion[:2].sum()
+    np.testing.assert_array_equal(other.confusion[:2], own.confusion[:2])
+    (tmp_path / "zeros-and-ones" / "1").rename(tmp_path / "zeros-and-ones" / "eleven")
+    with pytest.raises(DataError, match="does not know: eleven"):
+        evaluate(run.folder, tmp_path / "zeros-and-ones")
+
+
+def test_settings_become_overrides():
+    given = {
+        "train.learning_rate": 0.01,
+        "encoder": {"steps": np.int64(5), "kind": "latency"},
+        "model": {"hidden": (8, 4), "cell": {"reset_delay": True}},
+        "title": 'a "b"',
+        "data": {"source": Path("x")},
+    }
+    assert set(overrides(given)) == {
+        "train.learning_rate=0.01",
+        'encoder.kind="latency"',
+        "encoder.steps=5",
+        "model.hidden=[8, 4]",
+        "model.cell.reset_delay=true",
+        'title="a \\"b\\""',
+        'data.source="x"',
+    }
+    assert overrides({"encoder": {"steps": 5, "kind": "rate"}})[0] == 'encoder.kind="rate"'
+    config: Config = Latency(steps=7)
+    assert overrides({"encoder": config})[0] == 'encoder.kind="latency"'
+    with pytest.raises(ConfigError, match=r"'train\.patience' cannot be set to None"):
+        overrides({"train": {"patience": None}})
