@@ -9,10 +9,10 @@ ROOT = Path(spikewise.__file__).parent
 LEVELS = [
     {"errors", "types"},
     {"files", "config", "randomness"},
-    {"surrogates", "encoders", "readouts"},
+    {"surrogates", "encoders", "readouts", "initial"},
     {"dynamics", "losses", "data"},
     {"graph"},
-    {"engine", "initial", "models"},
+    {"engine", "models"},
     {"network"},
     {"evaluation"},
     {"training"},
