@@ -29,6 +29,7 @@ __all__ = ["MLP", "Cell", "Conv", "Layers", "Model", "build", "twin"]
 
 Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Width = Annotated[float, Field(gt=0)]
 Cell = Annotated[
     Annotated[Dynamics, Field()] | Activation | SpikingActivation,
     Field(discriminator="kind"),
@@ -42,6 +43,8 @@ class MLP(Config):
     kind: Literal["mlp"] = "mlp"
     hidden: tuple[Size, ...] = (512,)
     """Neurons of each hidden layer."""
+    width: Width = 1.0
+    """Multiplies every hidden size (rounded, at least 1): one knob for the number of parameters."""
     cell: Cell = LIF()
     recurrent: bool = False
     """Recurrent weights in the hidden layers."""
@@ -78,6 +81,8 @@ class Conv(Config):
     """Normalise after each convolution."""
     hidden: tuple[Size, ...] = ()
     """Neurons of each hidden fully connected layer."""
+    width: Width = 1.0
+    """Multiplies channels and hidden sizes (rounded, at least 1): one knob for the number of parameters."""
     cell: Cell = LIF()
     hidden_cell: Cell | None = None
     """Cell of the hidden layers, where it is another."""
@@ -103,7 +108,7 @@ class Conv(Config):
 
     def layers(self, classes: int) -> tuple[Layer, ...]:
         """The layers for a number of classes."""
-        convolutions = [x for pair in zip(self.channels, self.kernels, strict=True) for x in self._convolution(*pair)]
+        convolutions = [x for pair in zip(_scaled(self.channels, self.width), self.kernels, strict=True) for x in self._convolution(*pair)]
         return (
             *convolutions,
             Flatten(),
@@ -172,11 +177,15 @@ def _without_spikes(layer: Layer) -> Layer:
     return Activation() if isinstance(layer, Neuron) and is_spiking(layer) else layer
 
 
+def _scaled(sizes: tuple[int, ...], width: float) -> list[int]:
+    return [max(1, round(size * width)) for size in sizes]
+
+
 def _dense(hidden: tuple[int, ...], model: MLP | Conv) -> list[Layer]:
     cell = (model.hidden_cell if isinstance(model, Conv) else None) or model.cell
     drop: list[Layer] = [Dropout(p=model.dropout)] if model.dropout else []
     after = _layer_of(cell, recurrent=model.recurrent, init=model.init)
-    return [x for size in hidden for x in (Linear(features=size, bias=model.bias, init=model.init), after, *drop)]
+    return [x for size in _scaled(hidden, model.width) for x in (Linear(features=size, bias=model.bias, init=model.init), after, *drop)]
 
 
 def _layer_of(cell: Cell, *, recurrent: bool = False, init: Init = Uniform()) -> Layer:  # noqa: B008  # immutable

@@ -1,0 +1,90 @@
+"""Write the reference pages from the code: `make docs`. A test fails when a page is out of date."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Written by docs/build.py from the code; run `make docs` after a change. -->\n\n"
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    from spikewise.cli.main import app
+
+    root = typer.main.get_command(app)
+    return NOTE + "# Commands\n\n" + "\n".join(_command(root, "spikewise"))
+
+
+def config() -> str:
+    """Every key of an experiment file."""
+    from spikewise.experiments import Experiment
+
+    schema = Experiment.model_json_schema()
+    parts = [NOTE, "# Experiment files\n\n", "Keys of a TOML file for `--config`, and of `--set key=value`.\n"]
+    parts.append(_table("Experiment", schema))
+    for name, definition in sorted(schema["$defs"].items()):
+        if definition.get("properties"):
+            parts.append(_table(name, definition))
+    return "".join(parts)
+
+
+def results() -> str:
+    """The content of results.json."""
+    from spikewise.evaluation import results_json_schema
+
+    schema = json.dumps(results_json_schema(), indent=1)
+    return f"{NOTE}# results.json\n\nJSON Schema of a run's `results.json`.\n\n```json\n{schema}\n```\n"
+
+
+def _command(command: Any, path: str) -> list[str]:  # a class of click, or of the copy that newer typers carry
+    if hasattr(command, "commands"):
+        return [line for name, below in command.commands.items() for line in _command(below, f"{path} {name}")]
+    rows = []
+    for parameter in command.params:
+        if getattr(parameter, "hidden", False) or parameter.name == "help":
+            continue
+        is_option = parameter.param_type_name == "option"
+        names = parameter.opts if is_option else [(parameter.metavar or parameter.name).upper()]
+        meaning = " ".join((getattr(parameter, "help", "") or "").split()).replace("|", "\\|")
+        rows.append(f"| {', '.join(f'`{name}`' for name in names)} | {meaning} |")
+    table = ["| argument or option | meaning |", "|---|---|", *rows, ""] if rows else []
+    return [f"## `{path}`\n", (command.help or "").strip() + "\n", *table]
+
+
+def _table(name: str, definition: dict[str, Any]) -> str:
+    about = definition.get("description", "").strip()
+    lines = [f"\n## {name}\n\n{about}\n\n| key | type | default | meaning |\n|---|---|---|---|\n"]
+    for key, field in definition["properties"].items():
+        default = "required" if key in definition.get("required", []) else f"`{json.dumps(field.get('default'))}`"
+        if len(default) > 80:
+            default = "see its table"
+        meaning = field.get("description", "").replace("\n", " ")
+        lines.append(f"| `{key}` | {_type(field)} | {default} | {meaning} |\n")
+    return "".join(lines)
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "const" in field:
+        return f'"{field["const"]}"'
+    if "enum" in field:
+        return ", ".join(f'"{choice}"' for choice in field["enum"])
+    if "$ref" in field:
+        return field["$ref"].rpartition("/")[2]
+    options = field.get("anyOf") or field.get("oneOf")
+    if options:
+        return " or ".join(_type(option) for option in options)
+    if field.get("type") == "array":
+        return "list of " + _type(field.get("items", {}))
+    return {"integer": "whole number", "null": "none"}.get(field.get("type", ""), field.get("type", "any"))
+
+
+PAGES = {"commands.md": commands, "config.md": config, "results.md": results}
+
+if __name__ == "__main__":
+    for page, write in PAGES.items():
+        (HERE / page).write_text(write(), encoding="utf-8")
+        print(f"docs/{page}", file=sys.stderr)
