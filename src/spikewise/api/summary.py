@@ -18,8 +18,11 @@ def summary(results: Results) -> list[list[str]]:
 
 
 def tests(results: Results) -> list[list[str]]:
-    """A row for each pair of networks: who, difference in percentage points, its interval, p, and what follows."""
-    rows = []
+    """A header and a row for each pair: who, difference in percentage points, its interval, p, and what follows."""
+    if not results.comparisons:
+        return []
+    level = results.comparisons[0].difference.level
+    rows = [["accuracy", "points", f"{100 * level:g} % interval", "p", ""]]
     for pair in results.comparisons:
         low, high = pair.difference.low, pair.difference.high
         ends = "" if low is None or high is None else f"{points(low)} to {points(high)}"
@@ -48,7 +51,7 @@ def _figures(network: NetworkResult) -> dict[str, str]:
     out["spike additions / image"] = "" if cost.synaptic_operations is None else count(cost.synaptic_operations)
     out["membrane updates / image"] = count(cost.state_updates) if cost.state_updates else ""
     for model, energy in cost.energy_nanojoule.items():
-        out[f"energy / image, nJ ({model})"] = brief(energy)
+        out[f"energy, nJ ({model})"] = brief(energy)
     epoch = cost.train_seconds_per_epoch
     out["training, s / epoch"] = "" if epoch is None else brief(epoch.mean)
     out["inference, images / s"] = (

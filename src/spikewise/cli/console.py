@@ -53,11 +53,17 @@ def print_json(content: Any) -> None:  # whatever JSON can hold
         print(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False))
 
 
-def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+_STYLES = {"ok": "green", "other-version": "green", "problem": "bold red", "missing": "bold red", "wrong": "bold red"}
+
+
+def print_rows(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), whole: Sequence[int] = ()
+) -> None:
     """A table; on a terminal long cells are folded, elsewhere each row is one line.
 
     Args:
         right: Columns that are aligned to the right.
+        whole: Columns that are never folded.
     """
     from rich.table import Table
     from rich.text import Text
@@ -68,16 +74,16 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: S
         return
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_header=any(header))
     for at, name in enumerate(header):
-        table.add_column(name, justify="right" if at in right else "left", overflow="fold")
+        table.add_column(name, justify="right" if at in right else "left", no_wrap=at in whole, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     console.print(table)
 
 
 def _print_plain(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = enumerate(zip(row, widths, strict=True))
-        print(
-            "  ".join(cell.rjust(width) if at in right else cell.ljust(width) for at, (cell, width) in cells).rstrip()
-        )
+    lines = [[cell.replace("\n", ". ") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = enumerate(zip(line, widths, strict=True))
+        words = [cell.rjust(width) if at in right else cell.ljust(width) for at, (cell, width) in cells]
+        print("  ".join(words).rstrip())

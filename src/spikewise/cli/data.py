@@ -45,7 +45,7 @@ def list_sets(as_json: o.Json = False) -> None:
         ]
         for one in CATALOG.values()
     ]
-    print_rows(["name", "shape", "images", "classes", "licence"], rows, right=[3])
+    print_rows(["name", "shape", "images", "classes", "licence"], rows, right=[3], whole=[0, 2, 3])
 
 
 @commands.command()

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import out, print_json, print_rows
+from spikewise.cli.console import print_json, print_rows
 
 __all__ = ["register"]
 
@@ -25,7 +25,7 @@ def presets(as_json: o.Json = False) -> None:
     if as_json:
         print_json([dict(zip(("name", "data", "about"), row, strict=True)) for row in rows])
     else:
-        print_rows(["name", "data", "about"], rows)
+        print_rows(["name", "data", "about"], rows, whole=[0, 1])
 
 
 def doctor(data_dir: o.DataDir = None, as_json: o.Json = False) -> None:
@@ -36,12 +36,7 @@ def doctor(data_dir: o.DataDir = None, as_json: o.Json = False) -> None:
     if as_json:
         print_json([check._asdict() for check in found])
     else:
-        screen = out()
-        for check in found:
-            mark = "[green]ok[/]     " if check.sound else "[bold red]problem[/]"
-            screen.print(f"{mark} ", end="")
-            screen.print(f"{check.what}: {check.found}", markup=False, soft_wrap=True)
-            if check.advice:
-                screen.print(f"        {check.advice}", markup=False, soft_wrap=True)
+        rows = [["ok" if one.sound else "problem", one.what, f"{one.found}\n{one.advice}".strip()] for one in found]
+        print_rows(["", "", ""], rows, whole=[0, 1])
     if not all(check.sound for check in found):
         raise typer.Exit(1)

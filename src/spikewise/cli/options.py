@@ -28,6 +28,7 @@ _WHAT, _HOW, _OUTPUT = "What to run", "How to run it", "Output"
 Data = Annotated[
     str | None,
     typer.Argument(
+        metavar="DATA",
         help="A known set (`spikewise data list`), or the path of an .npz, an IDX file or a folder of class folders.",
         show_default=False,
     ),
@@ -35,7 +36,9 @@ Data = Annotated[
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", "-p", help="A named experiment; see `spikewise presets`.", rich_help_panel=_WHAT),
+    typer.Option(
+        "--preset", "-p", metavar="NAME", help="A named experiment; see `spikewise presets`.", rich_help_panel=_WHAT
+    ),
 ]
 Config = Annotated[
     Path | None,
@@ -54,12 +57,24 @@ Settings = Annotated[
 ]
 Seeds = Annotated[
     int | None,
-    typer.Option("--seeds", min=1, help="How many seeds: one training each.", show_default="3", rich_help_panel=_WHAT),
+    typer.Option(
+        "--seeds",
+        metavar="N",
+        min=1,
+        help="How many seeds: one training each.",
+        show_default="3",
+        rich_help_panel=_WHAT,
+    ),
 ]
 Epochs = Annotated[
     int | None,
     typer.Option(
-        "--epochs", min=1, help="Epochs of each training.", show_default="by the set's size", rich_help_panel=_WHAT
+        "--epochs",
+        metavar="N",
+        min=1,
+        help="Epochs of each training.",
+        show_default="by the set's size",
+        rich_help_panel=_WHAT,
     ),
 ]
 SkipBad = Annotated[
@@ -85,7 +100,9 @@ Device = Annotated[
 ]  # fmt: skip
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="Processor threads to use.", show_default="all", rich_help_panel=_HOW),
+    typer.Option(
+        "--threads", metavar="N", min=1, help="Processor threads to use.", show_default="all", rich_help_panel=_HOW
+    ),
 ]
 Out = Annotated[
     Path,

@@ -138,10 +138,9 @@ def _print_run(done: "Run") -> None:
     header, *rows = summary(done.results)
     print()
     print_rows(header, rows)
-    paired = tests(done.results)
-    if paired:
+    for names, *pairs in [tests(done.results)] if done.results.comparisons else []:
         print()
-        print_rows(["accuracy", "points", "95 % interval", "p", ""], paired, right=[1, 3])
+        print_rows(names, pairs, right=[1, 3])
     print()
     print_text(done.results.verdict.headline, style="bold")
     for sentence in remarks(done.results):
