@@ -1,4 +1,4 @@
-"""`Config`, the base of every setting: frozen, checked on construction, unknown keys refused with the nearest right name."""
+"""`Config`, the base of every setting: frozen, checked on construction, unknown keys refused with the nearest name."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -58,7 +58,7 @@ def _problem(config_type: type[BaseModel], detail: ErrorDetails) -> str:
     context = detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
-            return str(unknown_choice("key", key, _known_keys(config_type, path[:-1]), last=path[-1]))
+            return str(unknown_choice("key", key, config_type.model_fields, last=path[-1]))
         case "union_tag_invalid":
             tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
             return str(unknown_choice(f"{key}.kind", context["tag"], tags))
@@ -68,26 +68,3 @@ def _problem(config_type: type[BaseModel], detail: ErrorDetails) -> str:
             return f"In '{'.'.join(path)}': {context['error']}" if path else str(context["error"])
         case _:
             return f"'{key}': {detail['msg']}; got {detail.get('input')!r}."
-
-
-def _known_keys(config_type: type[BaseModel], path: list[str]) -> set[str]:
-    """Field names of the model that stands at `path` below `config_type`."""
-    candidates: list[type[BaseModel]] = [config_type]
-    for part in path:
-        below = [found for c in candidates if part in c.model_fields for found in _models_in(c.model_fields[part].annotation)]
-        tagged = [c for c in candidates if _tag(c) == part]
-        candidates = below or tagged or candidates
-    return {name for c in candidates for name in c.model_fields}
-
-
-def _tag(model: type[BaseModel]) -> object:
-    field = model.model_fields.get("kind")
-    return field.default if field else None
-
-
-def _models_in(annotation: object) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    inner = getattr(annotation, "__value__", None)
-    parts = getattr(annotation, "__args__", ()) if inner is None else (inner,)
-    return [model for part in parts for model in _models_in(part)]

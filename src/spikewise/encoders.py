@@ -54,7 +54,7 @@ class Rate(_Encoder):
 
 
 def charging_time(x: Float[Tensor, "*F"], steps: int, tau: float, threshold: float) -> Int64[Tensor, "*F"]:
-    """Step at which a LIF neuron under constant current `x` reaches threshold; `steps` or later where it does not in time.
+    """Step at which a LIF neuron under constant current `x` reaches threshold; `steps` or later where it is too late.
 
         k = trunc(tau ln(x / (x - threshold)))   for x >= threshold (clipped to threshold + 1e-7)
 
@@ -105,7 +105,7 @@ class Periodic(_Charging):
 
 
 class Direct(_Encoder):
-    """The intensity (0..1) itself as a constant input current at every step; one step is a conventional network's input."""
+    """The intensity (0..1) as a constant current at every step; one step is a conventional network's input."""
 
     kind: Literal["direct"] = "direct"
     steps: Steps = 10
@@ -167,5 +167,3 @@ def _clock(steps: int, images: Tensor) -> Tensor:
 
 
 Encoder = Annotated[Rate | Latency | Periodic | Direct | Delta, Field(discriminator="kind")]
-
-

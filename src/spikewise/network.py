@@ -68,7 +68,9 @@ class Network(nn.Module):
         """Number of learned values."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
-    def forward(self, images: UInt8[Tensor, "B C H W"], draw: Draw | None = None, options: RunOptions | None = None) -> Output:
+    def forward(
+        self, images: UInt8[Tensor, "B C H W"], draw: Draw | None = None, options: RunOptions | None = None
+    ) -> Output:
         """Encode, run and read out a batch.
 
         Args:
@@ -85,7 +87,9 @@ class Network(nn.Module):
         if images.shape[1:] != self.graph.image_shape or images.dtype != torch.uint8:
             wanted = "x".join(map(str, self.graph.image_shape))
             found = "x".join(map(str, images.shape[1:]))
-            raise ShapeError(f"The network reads uint8 images of {wanted} (channels, height, width); got {images.dtype} {found}.")
+            raise ShapeError(
+                f"The network reads uint8 images of {wanted} (channels, height, width); got {images.dtype} {found}."
+            )
         currents: Tensor = self.graph.encoder(images, draw)
         return currents
 
@@ -100,7 +104,7 @@ class Network(nn.Module):
         draw = Draw.first(len(image)) if draw is None else draw
         state: EngineState | None = None
         seen: list[Trajectory] = []
-        for step in self.encode(image, draw).split(1):
+        for step in self.encode(image, draw).chunk(self.graph.steps):
             result = self.run(step, draw, RunOptions(state=state)).result
             state = result.state
             seen.append(result.trajectory)

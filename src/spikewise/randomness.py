@@ -36,7 +36,7 @@ def philox4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, i
         high0, high1 = (p0 >> 32) & _MASK, (p1 >> 32) & _MASK
         c0, c1, c2, c3 = high1 ^ c1 ^ k0, p1 & _MASK, high0 ^ c3 ^ k1, p0 & _MASK
         k0, k1 = (k0 + _KEY_STEPS[0]) & _MASK, (k1 + _KEY_STEPS[1]) & _MASK
-    return torch.broadcast_tensors(c0, c1, c2, c3)
+    return c0, c1, c2, c3
 
 
 def random_bytes(draw: Draw, step: int, count: int, stream: int = 0) -> UInt8[Tensor, "B count"]:

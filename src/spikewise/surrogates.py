@@ -47,7 +47,7 @@ class _Bump(Config):
 
 
 class FastSigmoid(_Bump):
-    """dz/dx = 1 / (1 + slope |x|)^2.  Source: Zenke and Ganguli, "SuperSpike", Neural Computation 30(6), 2018, eq. 18."""
+    """dz/dx = 1 / (1 + slope |x|)^2.  Source: Zenke and Ganguli, Neural Computation 30(6), 2018, eq. 18."""
 
     kind: Literal["fast_sigmoid"] = "fast_sigmoid"
     slope: Positive = 25.0
@@ -81,7 +81,7 @@ class Triangle(_Bump):
 
 
 class Boxcar(_Bump):
-    """dz/dx = 1 / (2 width) where |x| < width.  Source: Wu et al., STBP, Frontiers in Neuroscience 12:331, 2018, eq. 24."""
+    """dz/dx = 1 / (2 width) where |x| < width.  Source: Wu et al., Frontiers in Neuroscience 12:331, 2018, eq. 24."""
 
     kind: Literal["boxcar"] = "boxcar"
     width: Positive = 0.5

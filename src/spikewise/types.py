@@ -1,6 +1,6 @@
 """Names for the arrays that travel through the package (axes: DESIGN conventions, time first).
 
-    T steps   B images in a batch   C channels   H height   W width   K classes   N images in a set
+T steps   B images in a batch   C channels   H height   W width   K classes   N images in a set
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class Draw(NamedTuple):
     """The run's seed."""
     epoch: int
     """0 for evaluation, 1, 2, ... while training."""
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     """Int64 [B]: position of each image in its set."""
 
     @classmethod

@@ -84,7 +84,7 @@ class IF(NeuronConfig):
 def lif_step(
     current: Float[Tensor, "B *F"], state: LIFState, p: Parameters, neuron: LIF | IF
 ) -> tuple[Float[Tensor, "B *F"], Float[Tensor, "B *F"], LIFState]:
-    """One step of a LIF population: spikes, the membrane that was compared with the threshold, next state. See `LIF`."""
+    """One step of a LIF population: spikes, the membrane that met the threshold, next state. See `LIF`."""
     threshold = p["threshold"]
     v = p["beta"] * state.v + current
     if neuron.reset_delay:

@@ -45,13 +45,18 @@ class NeuronConfig(Config):
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Range to which each parameter is clamped where it is used; what is not named is unbounded."""
         above = float("inf")
-        return {"beta": (0.0, 1.0), "threshold": (1e-3, above), "adaptation": (0.0, above), "adaptation_decay": (0.0, 1.0)}
+        return {
+            "beta": (0.0, 1.0),
+            "threshold": (1e-3, above),
+            "adaptation": (0.0, above),
+            "adaptation_decay": (0.0, 1.0),
+        }
 
 
 def reset_membrane(
     v: Float[Tensor, "B *F"], z: Float[Tensor, "B *F"], threshold: Tensor | float, reset: Reset, *, gradient: bool
 ) -> Float[Tensor, "B *F"]:
-    """The membrane after the spikes `z`: `v - threshold z`, `v (1 - z)`, or `v`; no gradient through `z` unless asked."""
+    """The membrane after spikes `z`: `v - threshold z`, `v (1 - z)` or `v`; no gradient through `z` unless asked."""
     if reset == "none":
         return v
     z = z if gradient else z.detach()

@@ -79,7 +79,9 @@ def run(
     return EngineResult(Trajectory(done.spikes, membrane), state, traces, rates, events)
 
 
-def _layer(at: NamedLayer, own: dict[str, Tensor], x: Tensor, draw: Draw, how: tuple[RunOptions, int]) -> _Done:
+def _layer(  # noqa: PLR0911  # one line per kind of layer
+    at: NamedLayer, own: dict[str, Tensor], x: Tensor, draw: Draw, how: tuple[RunOptions, int]
+) -> _Done:
     options, stream = how
     before = (options.state or {}).get(at.name)
     match at.layer:
@@ -89,10 +91,10 @@ def _layer(at: NamedLayer, own: dict[str, Tensor], x: Tensor, draw: Draw, how: t
             return _spiking_layer(at.layer, x, before, draw, how)
         case Dropout(p=p):
             return _Done(_dropout(x, p, draw, stream) if options.training else x)
-        case BatchNorm():
-            return _Done(_over_frames(x, lambda frames: _batch_norm(at.layer, own, frames, options.training)))
-        case Conv2d():
-            return _Done(_over_frames(x, lambda frames: _in_chunks(at.layer, own, frames)))
+        case BatchNorm() as norm:
+            return _Done(_over_frames(x, lambda frames: _batch_norm(norm, own, frames, options.training)))
+        case Conv2d() as convolution:
+            return _Done(_over_frames(x, lambda frames: _in_chunks(convolution, own, frames)))
         case Linear():
             return _Done(F.linear(x, own["weight"], own.get("bias")))
         case Flatten():
@@ -108,16 +110,17 @@ def _layer(at: NamedLayer, own: dict[str, Tensor], x: Tensor, draw: Draw, how: t
 def _neurons(layer: Neuron, own: dict[str, Tensor], current: Tensor, before: Any) -> _Done:
     dynamics = layer.dynamics
     bounds = dynamics.bounds()
-    p = {name: own[name].clamp(*bounds.get(name, (-math.inf, math.inf))) if name in own else value
-         for name, value in dynamics.values().items()}
+    p: dict[str, Tensor | float] = dict(dynamics.values())
+    p |= {name: own[name].clamp(*bounds.get(name, (-math.inf, math.inf))) for name in p.keys() & own.keys()}
     recurrent = own.get("recurrent")
     if recurrent is not None and not layer.self_connections:
         recurrent = recurrent - recurrent.diag().diag()
-    state = dynamics.initial_state(current[0]) if before is None else before
+    step: Callable[..., tuple[Tensor | None, Tensor, Any]] = dynamics.step
+    state: Any = dynamics.initial_state(current[0]) if before is None else before
     spikes, membranes = [], []
     for now in current.unbind(0):
         total = now if recurrent is None else now + F.linear(state.z, recurrent)
-        z, v, state = dynamics.step(total, state, p)
+        z, v, state = step(total, state, p)
         spikes.append(z)
         membranes.append(v)
     membrane = torch.stack(membranes)
@@ -142,7 +145,7 @@ def spiking_activation(
             v = charged - n
             outputs.append(n / dt)
         carried = torch.stack(outputs)
-    return rates + (carried - rates).detach(), v
+    return carried + (rates - rates.detach()), v
 
 
 def _spiking_layer(layer: SpikingActivation, x: Tensor, before: Any, draw: Draw, how: tuple[RunOptions, int]) -> _Done:
@@ -172,8 +175,10 @@ def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, traini
 def _in_chunks(layer: Conv2d, own: dict[str, Tensor], frames: Tensor) -> Tensor:
     weight = own["weight"].to(memory_format=torch.channels_last)
     out = [
-        F.conv2d(chunk.contiguous(memory_format=torch.channels_last), weight, own.get("bias"), layer.stride, layer.padding)
-        for chunk in frames.split(_FRAMES_PER_CHUNK)
+        F.conv2d(
+            chunk.contiguous(memory_format=torch.channels_last), weight, own.get("bias"), layer.stride, layer.padding
+        )
+        for chunk in torch.split(frames, _FRAMES_PER_CHUNK)
     ]
     return torch.cat(out) if len(out) > 1 else out[0]
 
@@ -181,4 +186,4 @@ def _in_chunks(layer: Conv2d, own: dict[str, Tensor], frames: Tensor) -> Tensor:
 def _over_frames(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply a function of frames [T*B, ...] to [T, B, ...]."""
     out = function(x.flatten(0, 1))
-    return out.unflatten(0, x.shape[:2])
+    return torch.unflatten(out, 0, x.shape[:2])

@@ -15,11 +15,9 @@ from spikewise.errors import ConfigError, ShapeError
 from spikewise.evaluation.results import Estimate
 from spikewise.evaluation.statistics import (
     Resampling,
-    bootstrap_metric,
     bootstrap_seeds_and_images,
     estimate_from_draws,
     image_weights,
-    seeds_only,
 )
 
 __all__ = [
@@ -188,7 +186,8 @@ def _weighted_auc(
     """`area_under_curve` of each resample; nan where a class is absent from it."""
     classes = probabilities.shape[1]
     chosen = [1] if classes == 2 else range(classes)
-    return np.mean([_weighted_ranks(labels == k, probabilities[:, k], weights) for k in chosen], axis=0)
+    areas = [_weighted_ranks(labels == k, probabilities[:, k], weights) for k in chosen]
+    return np.asarray(np.mean(areas, axis=0))
 
 
 def _weighted_ranks(

@@ -19,7 +19,7 @@ __all__ = ["Predictions", "predict"]
 class Predictions(NamedTuple):
     """What a network said about some images of a set."""
 
-    index: Int64[np.ndarray, " N"]
+    index: Int64[np.ndarray, " N"]  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     """Positions in the set."""
     labels: Int64[np.ndarray, " N"]
     logits: Float[np.ndarray, "N K"]

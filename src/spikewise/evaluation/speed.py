@@ -44,7 +44,7 @@ def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Spe
 
 
 def peak_memory_mb(work: Callable[[], object]) -> float | None:
-    """Memory that `work` needs at its peak beyond what the process holds before; None without Linux's /proc and glibc."""
+    """Memory that `work` needs at its peak beyond what was held before; None without Linux's /proc and glibc."""
     try:
         # What the process has freed but still holds would hide what `work` needs.
         ctypes.CDLL(None).malloc_trim(0)

@@ -170,7 +170,7 @@ def _training_memory(setting: Setting, contestant: Contestant) -> float | None:
         for _ in range(_MEMORY_STEPS):
             optimizer.zero_grad()
             output = network(batch, Draw(0, 1, torch.from_numpy(index)))
-            contestant.loss(output.logits, output.trajectory, target).backward()
+            torch.autograd.backward(contestant.loss(output.logits, output.trajectory, target))
             optimizer.step()
 
     return peak_memory_mb(work)

@@ -61,7 +61,7 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment) -> DataFa
         train=part(split.train),
         validation=part(split.validation),
         test=part(split.test),
-        subjects=None if images.groups is None else int(len(np.unique(images.groups))),
+        subjects=None if images.groups is None else len(np.unique(images.groups)),
         grouped=images.groups is not None and experiment.split.grouped,
         straddling=Straddling(duplicates=leaks.duplicates, subjects=leaks.groups),
         publishable=images.publishable,
@@ -72,7 +72,9 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment) -> DataFa
 def _cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         if names:
             return names[0]
     return platform.processor() or platform.machine()

@@ -77,8 +77,10 @@ def _laid_over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
     out = dict(table)
     for key, value in changes.items():
         old = out.get(key)
-        merge = isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) == old.get("kind")
-        out[key] = _laid_over(old, value) if merge else value
+        if isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) == old.get("kind"):
+            out[key] = _laid_over(old, value)
+        else:
+            out[key] = value
     return out
 
 
