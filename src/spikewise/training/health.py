@@ -1,5 +1,6 @@
 """What can go wrong inside a network while it trains, said in words with advice."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -10,7 +11,7 @@ from spikewise.engine import EngineResult
 from spikewise.errors import TrainingError
 from spikewise.network import Network
 
-__all__ = ["divergence", "rate_warnings"]
+__all__ = ["all_finite", "divergence", "rate_warnings"]
 
 _SILENT, _SATURATED = 1e-4, 0.95
 """Spikes per step below which a neuron counts as dead, above which as saturated."""
@@ -36,16 +37,29 @@ def rate_warnings(rates: Mapping[str, Float[Tensor, "*F"]]) -> tuple[str, ...]:
     return tuple(out)
 
 
-def divergence(network: Network, result: EngineResult, loss: float, *, epoch: int, batch: int) -> TrainingError:
-    """The error for a loss that is not a number, naming the first place where one stands."""
+def all_finite(network: Network) -> bool:
+    """Whether every weight is a number. A spiking layer hides what is not: a membrane that is nan never spikes."""
+    largest = torch.nn.utils.get_total_norm([w.detach() for w in network.weights.values()], norm_type=math.inf)
+    return bool(largest.isfinite())
+
+
+def divergence(
+    network: Network, loss: str, result: EngineResult | None = None, *, epoch: int, batch: int
+) -> TrainingError:
+    """The error for a loss or weights that are not numbers, naming the first place where one stands.
+
+    Args:
+        loss: which, and what it was.
+        result: what the network did in this batch; None after it.
+    """
     bad = [name for name, weight in network.weights.items() if not torch.isfinite(weight).all()]
     if bad:
-        where = f"The weights {bad[0]} were no longer finite before this batch"
-    elif not torch.isfinite(result.trajectory.membrane).all():
+        where = f"The weights {bad[0]} were no longer finite {'before' if result else 'after'} this batch"
+    elif result is None or not torch.isfinite(result.trajectory.membrane).all():
         where = f"The weights were finite; the output of {network.graph.named[-1].name} was not"
     else:
-        where = "Weights and outputs were finite; the loss itself overflowed"
+        where = "Weights and outputs were finite; the readout or the loss overflowed"
     return TrainingError(
-        f"Training diverged in epoch {epoch}, batch {batch}: the loss is {loss}. {where}. "
+        f"Training diverged in epoch {epoch}, batch {batch}: {loss}. {where}. "
         "Lower train.learning_rate, set train.gradient_clip (1.0 is usual), or train in float32."
     )

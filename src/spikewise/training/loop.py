@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from spikewise.data import AugmentConfig, ImageSet, Split, augment, batches, class_weights
-from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation import EpochRecord
+from spikewise.evaluation.prediction import Predictions, predict
+from spikewise.files import make_folder
 from spikewise.losses import Loss, Target
 from spikewise.network import Network, Output
 from spikewise.training.checkpoint import Checkpoint, load_weights, save_weights
 from spikewise.training.config import TrainConfig
 from spikewise.training.events import Listener, Silent
-from spikewise.training.health import divergence, rate_warnings
+from spikewise.training.health import all_finite, divergence, rate_warnings
 from spikewise.types import Draw
 
 __all__ = ["WEIGHTS", "FitResult", "Task", "fit"]
@@ -76,7 +77,7 @@ def fit(network: Network, task: Task, folder: Path, listener: Listener | None = 
     """
     listener = listener or Silent()
     task = replace(task, train=task.train.settled(len(task.split.train)))
-    session = _Session(network, task, folder)
+    session = _Session(network, task, make_folder(folder))
     session.resume()
     listener.started(task.name, task.seed, epochs=session.epochs, done=len(session.result.history))
     while not session.is_over():
@@ -127,7 +128,7 @@ class _Session:
         started = time.perf_counter()
         loss, accuracy, rate = self._train(epoch, listener)
         trained = time.perf_counter() - started
-        validation = predict(self.evaluated, task.images, task.split.validation, seed=task.seed)
+        validation = self._validate(epoch)
         record = EpochRecord(
             epoch=epoch,
             train_loss=loss,
@@ -167,6 +168,15 @@ class _Session:
             listener.batch(images=done, total=len(task.split.train), loss=total / done)
         return total / done, right / done, rate
 
+    def _validate(self, epoch: int) -> Predictions:
+        """Predict the validation part; what is not finite is never kept."""
+        task = self.task
+        validation = predict(self.evaluated, task.images, task.split.validation, seed=task.seed)
+        if validation.loss is not None and not np.isfinite(validation.loss):
+            last = -(-len(task.split.train) // task.train.batch_size)
+            raise divergence(self.evaluated, f"the validation loss is {validation.loss}", epoch=epoch, batch=last)
+        return validation
+
     def _step(self, index: np.ndarray[Any, Any], epoch: int, number: int, rate: float) -> tuple[float, int]:
         task, config, device = self.task, self.task.train, self.network.device
         draw = Draw(task.seed, epoch, torch.from_numpy(index).to(device))
@@ -180,8 +190,10 @@ class _Session:
             loss = task.loss(output.logits.float(), output.trajectory, target)
         value = loss.item()
         if not np.isfinite(value):
-            raise divergence(self.network, output.result, value, epoch=epoch, batch=number + 1)
+            raise divergence(self.network, f"the loss is {value}", output.result, epoch=epoch, batch=number + 1)
         self._update(loss, rate)
+        if not all_finite(self.network):
+            raise divergence(self.network, f"the loss was {value:.4g}", epoch=epoch, batch=number + 1)
         return value, int((output.logits.detach().argmax(-1) == labels).sum())
 
     def _update(self, loss: Tensor, rate: float) -> None:
@@ -189,13 +201,14 @@ class _Session:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        torch.autograd.backward(loss)
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
         self.optimizer.step()
         if self.average is not None:
             with torch.no_grad():
-                for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+                pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
+                for mean, now in pairs:
                     mean.lerp_(now, 1 - config.ema)
 
     def _judge(self, record: EpochRecord, validation: Predictions) -> None:
