@@ -181,7 +181,9 @@ class Neuron(Config):
         """Check that there are spikes to feed back."""
         del context
         if self.recurrent and not self.spikes:
-            raise ConfigError("A leaky integrator has no spikes to feed back; use a spiking neuron, or recurrent = false.")
+            raise ConfigError(
+                "A leaky integrator has no spikes to feed back; use a spiking neuron, or recurrent = false."
+            )
 
     def output_shape(self, shape: Shape) -> Shape:
         """Unchanged."""

@@ -45,9 +45,7 @@ class CrossEntropy(Config):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target spread evenly over all classes. Source: Szegedy et al., CVPR 2016, sec. 7."""
 
-    def __call__(
-        self, logits: Float[Tensor, "B K"], trajectory: Trajectory, target: Target
-    ) -> Float[Tensor, ""]:
+    def __call__(self, logits: Float[Tensor, "B K"], trajectory: Trajectory, target: Target) -> Float[Tensor, ""]:
         """Mean over the batch."""
         del trajectory
         return _weighted(_cross_entropy(logits, target.shares, self.label_smoothing), target.weights)
@@ -63,9 +61,7 @@ class StepCrossEntropy(Config):
     on: Literal["spikes", "membrane"] = "spikes"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
-    def __call__(
-        self, logits: Float[Tensor, "B K"], trajectory: Trajectory, target: Target
-    ) -> Float[Tensor, ""]:
+    def __call__(self, logits: Float[Tensor, "B K"], trajectory: Trajectory, target: Target) -> Float[Tensor, ""]:
         """Mean over steps and the batch."""
         del logits
         output = _output_spikes(trajectory, self.kind) if self.on == "spikes" else trajectory.membrane
@@ -85,9 +81,7 @@ class CountMSE(Config):
     incorrect_rate: Share = 0.2
     """Spikes per step wanted from the other classes."""
 
-    def __call__(
-        self, logits: Float[Tensor, "B K"], trajectory: Trajectory, target: Target
-    ) -> Float[Tensor, ""]:
+    def __call__(self, logits: Float[Tensor, "B K"], trajectory: Trajectory, target: Target) -> Float[Tensor, ""]:
         """Mean over classes and the batch."""
         del logits
         rate = _output_spikes(trajectory, self.kind).mean(0)
@@ -100,9 +94,7 @@ class OneHotMSE(Config):
 
     kind: Literal["one_hot_mse"] = "one_hot_mse"
 
-    def __call__(
-        self, logits: Float[Tensor, "B K"], trajectory: Trajectory, target: Target
-    ) -> Float[Tensor, ""]:
+    def __call__(self, logits: Float[Tensor, "B K"], trajectory: Trajectory, target: Target) -> Float[Tensor, ""]:
         """Mean over classes and the batch."""
         del trajectory
         return _weighted((logits.softmax(-1) - target.shares).square().mean(-1), target.weights)

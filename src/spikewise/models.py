@@ -108,7 +108,11 @@ class Conv(Config):
 
     def layers(self, classes: int) -> tuple[Layer, ...]:
         """The layers for a number of classes."""
-        convolutions = [x for pair in zip(_scaled(self.channels, self.width), self.kernels, strict=True) for x in self._convolution(*pair)]
+        convolutions = [
+            x
+            for pair in zip(_scaled(self.channels, self.width), self.kernels, strict=True)
+            for x in self._convolution(*pair)
+        ]
         return (
             *convolutions,
             Flatten(),
@@ -141,7 +145,9 @@ class Layers(Config):
 Model = Annotated[MLP | Conv | Layers, Field(discriminator="kind")]
 
 
-def build(model: Model, encoder: Encoder, readout: Readout, *, image_shape: tuple[int, int, int], classes: int) -> Graph:
+def build(
+    model: Model, encoder: Encoder, readout: Readout, *, image_shape: tuple[int, int, int], classes: int
+) -> Graph:
     """The graph of a model for one image shape.
 
     Raises:
@@ -150,7 +156,9 @@ def build(model: Model, encoder: Encoder, readout: Readout, *, image_shape: tupl
     """
     graph = Graph(image_shape=image_shape, encoder=encoder, layers=model.layers(classes), readout=readout)
     if graph.classes != classes:
-        raise ConfigError(f"The network has {graph.classes} outputs and the images have {classes} classes; make them equal.")
+        raise ConfigError(
+            f"The network has {graph.classes} outputs and the images have {classes} classes; make them equal."
+        )
     return graph
 
 
@@ -185,7 +193,11 @@ def _dense(hidden: tuple[int, ...], model: MLP | Conv) -> list[Layer]:
     cell = (model.hidden_cell if isinstance(model, Conv) else None) or model.cell
     drop: list[Layer] = [Dropout(p=model.dropout)] if model.dropout else []
     after = _layer_of(cell, recurrent=model.recurrent, init=model.init)
-    return [x for size in _scaled(hidden, model.width) for x in (Linear(features=size, bias=model.bias, init=model.init), after, *drop)]
+    return [
+        x
+        for size in _scaled(hidden, model.width)
+        for x in (Linear(features=size, bias=model.bias, init=model.init), after, *drop)
+    ]
 
 
 def _layer_of(cell: Cell, *, recurrent: bool = False, init: Init = Uniform()) -> Layer:  # noqa: B008  # immutable

@@ -6,4 +6,13 @@ from spikewise.experiments.run import Finished, run_experiment
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sides import describe
 
-__all__ = ["Experiment", "Finished", "RunFolder", "describe", "load_preset", "preset_names", "resolve", "run_experiment"]
+__all__ = [
+    "Experiment",
+    "Finished",
+    "RunFolder",
+    "describe",
+    "load_preset",
+    "preset_names",
+    "resolve",
+    "run_experiment",
+]

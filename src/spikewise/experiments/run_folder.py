@@ -1,16 +1,15 @@
 """The run folder: what a run leaves on disk, and how a killed run finds its way back.
 
-    run.json                      format, version, identity, resolved experiment, fingerprint of the data
-    experiment.toml               the resolved experiment, to run again
-    networks/NAME/seed-N/         checkpoint.safetensors (to resume), weights.safetensors (the result),
-                                  fit.json (learning curve), test.npz (index, labels, logits on the test images)
-    openings.json                 each time the test images were predicted
-    artifacts.npz results.json report.html figures/
+run.json                      format, version, identity, resolved experiment, fingerprint of the data
+experiment.toml               the resolved experiment, to run again
+networks/NAME/seed-N/         checkpoint.safetensors (to resume), weights.safetensors (the result),
+                              fit.json (learning curve), test.npz (index, labels, logits on the test images)
+openings.json                 each time the test images were predicted
+artifacts.npz results.json report.html figures/
 """
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ __all__ = ["FORMAT", "RunFolder"]
 
 FORMAT: Final = 1
 """Version of the folder's layout."""
+_NEEDED = {"kind", "identity", "fingerprint", "experiment"}
 
 
 class RunFolder:
@@ -78,6 +78,9 @@ class RunFolder:
         if not file.exists():
             raise RunError(f"{self.path} is not a run folder (it has no run.json). `spikewise compare` makes one.")
         facts = read_json(file)
+        if isinstance(facts, dict) and facts.get("format") == FORMAT and not _NEEDED <= facts.keys():
+            lacking = ", ".join(sorted(_NEEDED - facts.keys()))
+            raise RunError(f"{file} is damaged (it lacks {lacking}). Remove it and run again.")
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             found = facts.get("format") if isinstance(facts, dict) else None
             version = facts.get("spikewise_version", "unknown") if isinstance(facts, dict) else "unknown"
@@ -123,13 +126,20 @@ class RunFolder:
         except ImportError:
             yield
             return
-        with storage_errors(self.path), (self.path / ".lock").open("w") as file:
+        with storage_errors(self.path):
+            file = (self.path / ".lock").open("ab")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RunError(f"Another process is at work in {self.path}. Wait for it, or choose another --out.") from None
-            file.write(str(os.getpid()))
+            self._clear()
             yield
+
+    def _clear(self) -> None:
+        """Remove what a killed process had half written."""
+        for part in self.path.rglob(".*.part"):
+            part.unlink(missing_ok=True)
 
     def _must_match(self, experiment: Experiment, fingerprint: str) -> None:
         facts = self.facts()
