@@ -186,6 +186,7 @@ def test_data_show_draws_a_grid(command, tmp_path):
         ("data download nowhere", "Unknown image set"),
         ("data verify mnst", "Did you mean 'mnist'?"),
         ("data show mnist", "not found"),
+        ("data show digits -o grid.foo", "Available: .pdf, .png, .svg"),
         ("compar digits", "Did you mean 'compare'?"),
         ("compare digits --epoch 1", "--epochs"),
         ("presets --nothing", "No such option"),

@@ -116,9 +116,12 @@ def show(
 ) -> None:
     """Draw a few images of each class."""
     from spikewise.data.batches import sample_positions
-    from spikewise.errors import DataError
+    from spikewise.errors import DataError, unknown_choice
     from spikewise.viz import sample_grid, save_figure
 
+    kinds = (".pdf", ".png", ".svg")
+    if out.suffix.lower() not in kinds:
+        raise unknown_choice("kind of figure", out.suffix or out.name, kinds)
     images, _ = _load(source, settings, data_dir, skip_bad)
     if not images.publishable:
         raise DataError(f"The images of {images.name} identify people and must not be shown; none was drawn.")
