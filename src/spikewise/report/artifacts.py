@@ -146,7 +146,7 @@ class Artifacts:
             RunError: the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 stored = {name: file[name] for name in file.files}
             return cls(
                 grid_images=stored["grid_images"],

@@ -93,7 +93,7 @@ def costs(results: Results) -> Panel | None:
     for network in results.networks:
         cost = network.cost
         values: Mapping[str, float | None] = {
-            **{f"energy by {model}, nJ per image": value for model, value in cost.energy_nanojoule.items()},
+            **{f"energy ({model}), nJ per image": value for model, value in cost.energy_nanojoule.items()},
             "additions for spikes and multiply-accumulates, per image": cost.macs + (cost.synaptic_operations or 0),
             "training, s per epoch": cost.train_seconds_per_epoch.mean if cost.train_seconds_per_epoch else None,
             "latency, ms for one image": cost.latency_ms,
@@ -101,7 +101,9 @@ def costs(results: Results) -> Panel | None:
         for quantity, value in values.items():
             if value is not None:
                 quantities.setdefault(quantity, {})[network.name] = value
-    return panel(viz.cost_bars(quantities, colours=colours(results.networks)), "costs", "What the networks cost.")
+    return panel(
+        viz.cost_bars(quantities, colours=colours(results.networks)), "costs", "Energy is computed; times are measured."
+    )
 
 
 def _values(history: Sequence[EpochRecord], field: str) -> list[float | None]:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -77,11 +78,15 @@ def render_many(runs: Sequence[Results | Linked]) -> str:
 def write_report(folder: Path, *, command: str | None = None) -> Path:
     """Write `report.html` of a run folder from its `results.json` and, if it is there, `artifacts.npz`.
 
+    Args:
+        command: What to type to get the same run; by default, to run the folder's `experiment.toml`.
     Raises:
         RunError: the results are missing, or one of the files is damaged.
     """
     results = Results.load(folder / "results.json")
     stored = folder / "artifacts.npz"
+    if command is None and (folder / "experiment.toml").exists():
+        command = f"spikewise {results.kind} --config {shlex.quote(f'{folder.resolve().name}/experiment.toml')}"
     page = render(results, Artifacts.load(stored) if stored.exists() else None, command=command)
     write_text(folder / "report.html", page)
     return folder / "report.html"

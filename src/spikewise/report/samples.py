@@ -98,7 +98,7 @@ def samples(traces: Traces, classes: Sequence[str]) -> list[Sample]:
 def _sample(traces: Traces, at: int, classes: Sequence[str]) -> Sample:
     truth, answer = int(traces.labels[at]), int(traces.predicted[at])
     moving = traces.membrane.shape[1] > 1
-    encoded = traces.encoded[at] if len(traces.encoded) and moving else None
+    encoded = viz.condensed(traces.encoded[at]) if len(traces.encoded) and moving else None
     spikes = None if traces.spikes is None or not moving else traces.spikes[at]
     return Sample(
         truth=classes[truth],
@@ -125,8 +125,9 @@ def _animate(frames: Sequence[Image.Image]) -> Animation:
 
 
 def _count(spikes: np.ndarray, classes: Sequence[str]) -> Animation:
-    light = _animate(viz.count_frames(spikes, classes, theme=LIGHT))
-    dark = _animate(viz.count_frames(spikes, classes, theme=DARK))
+    every = -(-len(spikes) // 40)  # frames; the last step is always one of them
+    light = _animate(viz.count_frames(spikes, classes, theme=LIGHT)[::-every][::-1])
+    dark = _animate(viz.count_frames(spikes, classes, theme=DARK)[::-every][::-1])
     return Animation(light.light, light.still, dark.light, dark.still)
 
 

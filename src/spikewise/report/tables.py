@@ -64,7 +64,7 @@ def cost_rows(results: Results) -> list[Row]:
         (f"Energy, {model}", "nJ per image, computed", lambda cost, m=model: brief(cost.energy_nanojoule.get(m)))
         for model in models
     ]
-    rows = [_cost_row(label, hint, get, results.networks) for label, hint, get in [*_COSTS[:6], *energies, *_COSTS[6:]]]
+    rows = [_cost_row(label, hint, get, results.networks) for label, hint, get in [*_COSTS[:5], *energies, *_COSTS[5:]]]
     steps = Row("Time steps", "", tuple(Cell(count(network.steps)) for network in results.networks))
     spent = [
         sum(run.train_seconds for run in network.runs) / len(network.runs) if network.runs else None

@@ -2,6 +2,7 @@
 
 from spikewise.viz.animation import (
     accumulated,
+    condensed,
     count_animation,
     count_frames,
     encoded_animation,
@@ -22,6 +23,7 @@ __all__ = [
     "OutputTrace",
     "Theme",
     "accumulated",
+    "condensed",
     "confusion_matrix",
     "cost_bars",
     "count_animation",

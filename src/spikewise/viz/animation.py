@@ -12,10 +12,11 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from spikewise.errors import ShapeError
 from spikewise.viz.canvas import label
 from spikewise.viz.images import picture, png_bytes
-from spikewise.viz.theme import LIGHT, Theme
+from spikewise.viz.theme import DARK, LIGHT, Theme
 
 __all__ = [
     "accumulated",
+    "condensed",
     "count_animation",
     "count_frames",
     "encoded_animation",
@@ -40,6 +41,20 @@ def encoded_frames(encoded: Num[np.ndarray, "T C2 H W"], *, scale: int = 1) -> l
         raise ShapeError(f"An encoded image is [T, C, H, W]; got {encoded.shape}.")
     pixels = [_colours(step.astype(np.float32)) for step in encoded]
     return [Image.fromarray(step.repeat(scale, 0).repeat(scale, 1)) for step in pixels]
+
+
+def condensed(
+    encoded: Num[np.ndarray, "T C2 H W"], *, steps: int = 40, side: int = 48
+) -> Num[np.ndarray, "T2 C2 H2 W2"]:
+    """Means over neighbouring steps and pixels, until there are at most `steps` frames of at most `side` pixels a side."""
+    for axis, limit in ((0, steps), (2, side), (3, side)):
+        size = encoded.shape[axis]
+        group = -(-size // limit)
+        if group > 1:
+            starts = np.arange(0, size, group)
+            lengths = np.diff([*starts, size]).reshape([-1 if at == axis else 1 for at in range(4)])
+            encoded = np.add.reduceat(encoded.astype(np.float32), starts, axis=axis) / lengths
+    return encoded
 
 
 def encoded_animation(encoded: Num[np.ndarray, "T C2 H W"], *, scale: int = 1) -> bytes:
@@ -116,9 +131,9 @@ def gif_bytes(frames: Sequence[Image.Image]) -> bytes:
 
 
 def _with_ends(colours: Image.Image) -> Image.Image:
-    """A palette that surely holds black, white and both event colours beside those of the last frame."""
+    """A palette of the last frame's colours, and surely of black, white, both event colours and both backgrounds."""
     found = (colours.getpalette() or [])[: 32 * 3]
-    sure = [0, 0, 0, 255, 255, 255, *_ON, *_OFF, *ImageColor.getrgb("#808080")]
+    sure = [0, 0, 0, 255, 255, 255, *_ON, *_OFF, *ImageColor.getrgb(LIGHT.surface), *ImageColor.getrgb(DARK.surface)]
     palette = Image.new("P", (1, 1))
     palette.putpalette((sure + found + [0] * 768)[:768])
     return palette

@@ -112,10 +112,14 @@ def cost_bars(
         top = max([*values.values(), 1e-30])
         for y, (name, value) in enumerate(values.items()):
             ax.barh(y, value, height=0.62, color=colours[name])
-            ax.text(value + 0.015 * top, y, f"{value:,.4g}", va="center", size=TEXT, color=theme.ink)
+            ax.text(value + 0.015 * top, y, _brief(value), va="center", size=TEXT, color=theme.ink)
         _plain_panel(ax, quantity, [label(name, 16) for name in values], theme)
         ax.set_xlim(0, 1.2 * top)
     return figure
+
+
+def _brief(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _plain_panel(ax: Axes, title: str, names: Sequence[str], theme: Theme) -> None:

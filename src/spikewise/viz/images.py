@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from spikewise.errors import ShapeError
-from spikewise.viz.canvas import TEXT, label, new_figure
+from spikewise.viz.canvas import TEXT, Margins, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["picture", "png_bytes", "sample_grid"]
@@ -47,7 +47,7 @@ def sample_grid(
 ) -> Figure:
     """A row for each class that occurs, with its name and its first `columns` images."""
     shown = [k for k in range(len(classes)) if (labels == k).any()]
-    figure = new_figure(0.2 + 0.56 * max(len(shown), 1), width=1.6 + 0.56 * columns, theme=theme)
+    figure = new_figure(0.2 + 0.56 * max(len(shown), 1), width=1.6 + 0.56 * columns, margins=Margins(0, 0), theme=theme)
     for row, k in enumerate(shown):
         for column, image in enumerate(images[labels == k][:columns]):
             place = ((1.4 + 0.56 * column) / (1.6 + 0.56 * columns), 1 - (row + 1) / len(shown), 0, 0)

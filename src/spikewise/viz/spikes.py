@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
-from spikewise.viz.canvas import TEXT, axes, label, new_figure
+from spikewise.viz.canvas import TEXT, Margins, axes, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["OutputTrace", "evidence_over_time", "is_spikes", "membrane_traces", "raster", "sampled_rows", "spike_rates"]
@@ -30,7 +30,7 @@ def sampled_rows(count: int, limit: int) -> Int[np.ndarray, " R"]:
     return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
 
 
-def raster(trains: Mapping[str, Num[np.ndarray, "T F"]], *, theme: Theme = LIGHT, limit: int = 256) -> Figure:
+def raster(trains: Mapping[str, Num[np.ndarray, "T F"]], *, theme: Theme = LIGHT, limit: int = 160) -> Figure:
     """One panel for each group of neurons: a dash for each spike, time to the right.
 
     Args:
@@ -39,8 +39,8 @@ def raster(trains: Mapping[str, Num[np.ndarray, "T F"]], *, theme: Theme = LIGHT
     """
     if not trains or any(spikes.ndim != 2 for spikes in trains.values()):
         raise ShapeError(f"A raster needs spikes [T, F]; got {[spikes.shape for spikes in trains.values()]}.")
-    heights = [0.8 + min(spikes.shape[1], limit) / 110 for spikes in trains.values()]
-    figure = new_figure(sum(heights) + 0.35, theme=theme)
+    heights = [0.5 + min(spikes.shape[1], limit) / 90 for spikes in trains.values()]
+    figure = new_figure(sum(heights) + 0.3 * len(heights) + 0.4, margins=Margins(0.1, 0.1), theme=theme)
     panels = axes(figure, len(trains), heights=heights, theme=theme)
     for ax, (name, spikes) in zip(panels, trains.items(), strict=True):
         rows = sampled_rows(spikes.shape[1], limit)
@@ -78,7 +78,7 @@ def membrane_traces(
         received: Spikes of the layer before; None where it does not spike.
     """
     top = [] if received is None else [0.9]
-    figure = new_figure(0.35 + sum(top) + 0.85 * len(outputs), theme=theme)
+    figure = new_figure(0.65 + 1.1 * (len(top) + len(outputs)), margins=Margins(1.0, 0.1), theme=theme)
     panels = axes(figure, len(top) + len(outputs), heights=top + [0.85] * len(outputs), theme=theme)
     if received is not None:
         rows = sampled_rows(received.shape[1], 128)
@@ -97,7 +97,7 @@ def evidence_over_time(
     evidence: Float[np.ndarray, "T K"], classes: Sequence[str], shown: Sequence[int], *, theme: Theme = LIGHT
 ) -> Figure:
     """The readout's sum up to each step: the classes in `shown` in colour and named, the others grey."""
-    figure = new_figure(2.5, theme=theme)
+    figure = new_figure(2.6, margins=Margins(0.45, 1.0, 0.1), theme=theme)
     ax = axes(figure, theme=theme)[0]
     steps = np.arange(1, len(evidence) + 1)
     for k in range(evidence.shape[1]):
@@ -143,15 +143,24 @@ def spike_rates(
 def _dashes(ax: Axes, spikes: Bool[np.ndarray, "T R"], *, colour: str, gid: str) -> None:
     """Draw spikes as one path of upright dashes: a thousand of them cost one element."""
     at, row = np.nonzero(spikes)
+    width = float(np.clip(100 / max(len(spikes), 1), 0.8, 4.5))
     points = np.stack([np.stack([at, row + 0.1], 1), np.stack([at, row + 0.9], 1)], 1).reshape(-1, 2)
     codes = np.tile([Outline.MOVETO, Outline.LINETO], len(at))
     outline = Outline(points, codes) if len(at) else Outline(np.zeros((0, 2)))
-    ax.add_patch(PathPatch(outline, fill=False, edgecolor=colour, linewidth=1.3, capstyle="butt", gid=gid))
+    ax.add_patch(PathPatch(outline, fill=False, edgecolor=colour, linewidth=width, capstyle="butt", gid=gid))
 
 
 def _membrane(ax: Axes, trace: OutputTrace, threshold: float | None, theme: Theme, colour: str) -> None:
     steps = np.arange(len(trace.membrane))
-    ax.plot(steps, trace.membrane, color=colour, linewidth=1.6, gid="membrane", marker="o", markersize=1.6)
+    ax.plot(
+        steps,
+        trace.membrane,
+        color=colour,
+        linewidth=1.6,
+        gid="membrane",
+        marker="o" if len(steps) <= 30 else "",
+        markersize=1.6,
+    )
     if threshold is not None:
         ax.axhline(threshold, color=theme.muted, linewidth=0.8, linestyle=(0, (4, 3)), gid="threshold")
     if trace.spikes is not None and np.any(trace.spikes):
@@ -160,7 +169,7 @@ def _membrane(ax: Axes, trace: OutputTrace, threshold: float | None, theme: Them
                 markersize=8, markeredgewidth=1.6, clip_on=False, gid="output")  # fmt: skip
     ax.set_ylabel(label(trace.name, 12), rotation=0, ha="right", va="center", color=colour, parse_math=False)
     ax.set_title(trace.role, loc="right", size=TEXT - 0.5, color=theme.muted, pad=7)
-    ax.yaxis.set_label_coords(-0.12, 0.5)
+    ax.yaxis.set_label_coords(-0.1, 0.5)
     ax.locator_params(axis="y", nbins=3)
 
 

@@ -14,6 +14,7 @@ __all__ = ["inline_svg"]
 _NUMBER = re.compile(r"-?\d+\.\d{2,}")
 _FONT = re.compile(r"font:\s*(?:(\d+|bold)\s+)?([\d.]+)px[^;]*")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_UPRIGHT = re.compile(r"M (\S+) (\S+) L \1 (\S+)")
 _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _VARIABLES = {colour: f"var({name})" for name, colour in css_variables(LIGHT).items()}
 
@@ -69,7 +70,8 @@ def _clean(name: str, value: str, key: str) -> str:
     value = _REFERENCE.sub(lambda m: f"url(#{key}-{m[1]})", value)
     if name in ("d", "x", "y", "transform", "points", "x1", "x2", "y1", "y2"):
         value = _NUMBER.sub(lambda m: f"{float(m[0]):.1f}".removesuffix(".0"), value)
-    return " ".join(value.split())
+    value = " ".join(value.split())
+    return _UPRIGHT.sub(r"M\1 \2V\3", value) if name == "d" else value
 
 
 def _font(match: re.Match[str]) -> str:
