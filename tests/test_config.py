@@ -84,3 +84,10 @@ def test_a_config_comes_back_from_its_own_data():
     assert parse(Conv, model.model_dump()) == model
     assert parse(Conv, model.model_dump(mode="json")) == model
     assert Conv.model_validate_json(model.model_dump_json()) == model
+
+
+def test_the_word_none_switches_an_optional_setting_off():
+    from spikewise.experiments import resolve
+
+    assert resolve("digits", overrides=["train.patience=none"]).train.patience is None
+    assert resolve("digits", overrides=["model.output=none"]).model.output == "none"

@@ -1,14 +1,13 @@
 """Spikewise: is a spiking neural network worth it on these images?
 
-    import spikewise
-    run = spikewise.compare("digits", seeds=3)
-    print(run.results.verdict.headline)
-
-Names are imported when they are first used, so that `import spikewise` and `spikewise --help` answer at once.
+import spikewise
+run = spikewise.compare("digits", seeds=3)
+print(run.results.verdict.headline)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from spikewise.lazy import lazy_exports
 
 __version__ = "0.1.0"
 
@@ -18,11 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "SpikingClassifier", "Trained", "__version__", "compare", "evaluate", "load", "load_data", "train"]
 
-
-def __getattr__(name: str) -> Any:  # whatever the package exports
-    if name not in __all__:
-        raise AttributeError(f"module 'spikewise' has no attribute '{name}'. It exports: {', '.join(__all__)}.")
-    return getattr(import_module("spikewise.estimator" if name == "SpikingClassifier" else "spikewise.api"), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        **dict.fromkeys(("Run", "Trained", "compare", "evaluate", "load", "load_data", "train"), "spikewise.api"),
+        "SpikingClassifier": "spikewise.estimator",
+    },
+)
 
 
 def __dir__() -> list[str]:

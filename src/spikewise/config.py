@@ -1,7 +1,7 @@
 """`Config`, the base of every setting: frozen, checked on construction, unknown keys refused with the nearest name."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -26,9 +26,16 @@ class Config(BaseModel):
 
     def __init__(self, **data: Any) -> None:  # pydantic's own signature
         try:
-            super().__init__(**data)
+            super().__init__(**{key: self._read(key, value) for key, value in data.items()})
         except pydantic.ValidationError as error:
             raise _in_words(type(self), error) from None
+
+    @classmethod
+    def _read(cls, key: str, value: Any) -> Any:
+        """TOML has no word for None: "none" stands for it where a field may be None."""
+        field = cls.model_fields.get(key)
+        absent = value == "none" if isinstance(value, str) else False
+        return None if absent and field is not None and type(None) in get_args(field.annotation) else value
 
     def replace(self: ConfigT, **changes: Any) -> ConfigT:  # any field of any subclass
         """A copy with some fields changed, checked like a new one."""

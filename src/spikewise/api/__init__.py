@@ -5,12 +5,17 @@ model = run.load()
 model.predict_proba("seven.png")
 """
 
-from spikewise.api.encoding import encode, save_encoded
-from spikewise.api.evaluation import Evaluation, evaluate
-from spikewise.api.runs import Run, compare, execute, train
-from spikewise.api.summary import remarks, summary, tests
-from spikewise.api.trained import Answers, Images, Trained, load
-from spikewise.data import load_data
+from typing import TYPE_CHECKING
+
+from spikewise.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from spikewise.api.encoding import encode, save_encoded
+    from spikewise.api.evaluation import Evaluation, evaluate
+    from spikewise.api.runs import Run, compare, execute, train
+    from spikewise.api.summary import remarks, summary, tests
+    from spikewise.api.trained import Answers, Images, Trained, load
+    from spikewise.data import load_data
 
 __all__ = [
     "Answers",
@@ -30,3 +35,25 @@ __all__ = [
     "tests",
     "train",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "Answers": "spikewise.api.trained",
+        "Evaluation": "spikewise.api.evaluation",
+        "Images": "spikewise.api.trained",
+        "Run": "spikewise.api.runs",
+        "Trained": "spikewise.api.trained",
+        "compare": "spikewise.api.runs",
+        "encode": "spikewise.api.encoding",
+        "evaluate": "spikewise.api.evaluation",
+        "execute": "spikewise.api.runs",
+        "load": "spikewise.api.trained",
+        "load_data": "spikewise.data",
+        "remarks": "spikewise.api.summary",
+        "save_encoded": "spikewise.api.encoding",
+        "summary": "spikewise.api.summary",
+        "tests": "spikewise.api.summary",
+        "train": "spikewise.api.runs",
+    },
+)

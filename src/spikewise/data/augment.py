@@ -7,10 +7,10 @@ between the random numbers and the result is integer arithmetic, so CPU and GPU 
 import math
 from typing import Annotated, NamedTuple
 
+import scipy  # its parts load when they are first used
 import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 from pydantic import Field
-from scipy.special import betaincinv
 from torch import Tensor
 
 from spikewise.config import Config
@@ -161,7 +161,7 @@ def _strip(where: Float64[Tensor, " B"], side: Float64[Tensor, " B"], length: in
 def _blend(
     images: UInt8[Tensor, "B C H W"], labels: Int64[Tensor, " B"], dice: _Dice, alpha: float, classes: int
 ) -> Augmented:
-    share = torch.from_numpy(betaincinv(alpha, alpha, dice(_MIX).numpy()))
+    share = torch.from_numpy(scipy.special.betaincinv(alpha, alpha, dice(_MIX).numpy()))
     own = torch.round(share * (1 << 15)).to(images.device, torch.int32)
     other = (1 << 15) - own
     weight, rest = own[:, None, None, None], other[:, None, None, None]

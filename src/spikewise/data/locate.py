@@ -102,7 +102,7 @@ def missing(known: KnownSet, data_dir: Path | None, detail: str = "") -> Missing
     """The error for a set that is nowhere, with the way to get it."""
     looked = ", ".join(str(folder / known.folders[0]) for folder in data_folders(data_dir))
     if known.manual is None:
-        advice = f"Get it with: spikewise download {known.name}"
+        advice = f"Get it with: spikewise data download {known.name}"
     else:
         advice = f"It needs an account:\n{known.manual.format(data_dir=default_data_folder(data_dir))}"
     return MissingDataError(f"{known.title} was not found (looked in {looked}).{detail} {advice}")

@@ -6,8 +6,7 @@ leave undefined (recall of an absent class, AUC with a class absent) is nan in a
 """
 
 import numpy as np
-import scipy.sparse
-import sklearn.metrics
+import scipy  # its parts load when they are first used
 from jaxtyping import Bool, Float, Int, Num
 from numpy.typing import NDArray
 
@@ -115,7 +114,8 @@ def area_under_curve(labels: Labels, probabilities: Probabilities) -> float:
     if np.unique(labels).size < classes:
         return float("nan")
     chosen = [1] if classes == 2 else range(classes)
-    return float(np.mean([sklearn.metrics.roc_auc_score(labels == k, probabilities[:, k]) for k in chosen]))
+    once = np.ones((1, labels.size))
+    return float(np.mean([_weighted_ranks(labels == k, probabilities[:, k], once)[0] for k in chosen]))
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities, *, bins: int = 15) -> float:

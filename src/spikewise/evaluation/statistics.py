@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy  # its parts load when they are first used
 from jaxtyping import Bool, Float, Int, Num
 from numpy.typing import NDArray
 from pydantic import Field

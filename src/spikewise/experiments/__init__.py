@@ -1,10 +1,15 @@
 """Experiments: one typed description of everything that decides a result, and running it."""
 
+from typing import TYPE_CHECKING
+
 from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.resolve import load_preset, preset_names, resolve
-from spikewise.experiments.run import Finished, run_experiment
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sides import describe
+from spikewise.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from spikewise.experiments.run import Finished, run_experiment
 
 __all__ = [
     "Experiment",
@@ -16,3 +21,6 @@ __all__ = [
     "resolve",
     "run_experiment",
 ]
+
+# Running brings the report and its figures along; looking at a run folder does not.
+__getattr__ = lazy_exports(__name__, dict.fromkeys(("Finished", "run_experiment"), "spikewise.experiments.run"))

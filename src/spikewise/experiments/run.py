@@ -51,6 +51,7 @@ def run_experiment(
     started = time.perf_counter()
     experiment = experiment if kind == "compare" else experiment.replace(sides=("snn",))
     device = resolve_device(experiment.device)
+    experiment = experiment.replace(device=str(device))  # "auto" and the device it means are one experiment
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     contestants = sides_of(experiment, images)
     parts = split(images, experiment.split)
