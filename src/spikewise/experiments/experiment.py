@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from spikewise.config import Config, parse
 from spikewise.data import AugmentConfig, DataConfig, SplitConfig
@@ -55,6 +55,13 @@ class Experiment(Config):
     engine: Literal["auto", "reference"] = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
 
+    @field_validator("sides", "seeds")
+    @classmethod
+    def _each_once(cls, value: tuple[object, ...]) -> tuple[object, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("names one twice; each can be trained once")
+        return value
+
     def identity(self) -> str:
         """Eight hexadecimal digits over everything that decides the result."""
         deciding = self.model_dump(mode="json", exclude=set(DESCRIPTIVE))
@@ -83,14 +90,17 @@ def with_overrides(table: dict[str, Any], overrides: Iterable[str]) -> dict[str,
         ConfigError: an override is not of the form key=value.
     """
     out: dict[str, Any] = json.loads(json.dumps(table))
-    for override in overrides:
+    # A new kind clears its table, so kinds come first, the outermost before those inside it.
+    for override in sorted(overrides, key=_kinds_first):
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"An override is key=value, such as train.epochs=5; got '{override}'.")
         *path, last = key.strip().split(".")
         at = out
         for part in path:
-            below = at.setdefault(part, {})
+            if at.get(part) is None:
+                at[part] = {}
+            below = at[part]
             if not isinstance(below, dict):
                 raise ConfigError(f"'{key.strip()}' cannot be set: '{part}' is a value, not a table.")
             at = below
@@ -105,6 +115,12 @@ def with_overrides(table: dict[str, Any], overrides: Iterable[str]) -> dict[str,
 def parse_experiment(table: dict[str, Any]) -> Experiment:
     """The experiment that a table describes; raises ConfigError naming what is wrong."""
     return parse(Experiment, table)
+
+
+def _kinds_first(override: str) -> tuple[bool, int]:
+    key = override.partition("=")[0].strip()
+    is_kind = key.endswith(".kind")
+    return not is_kind, key.count(".") if is_kind else 0
 
 
 def _value(text: str) -> Any:  # whatever TOML can say

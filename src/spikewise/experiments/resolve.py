@@ -41,7 +41,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     for key, value in asked.items():
         if value is not None:
             _set(table, key, value)
-    if "source" not in table.get("data", {}):
+    if table.get("data") in (None, {}) or (isinstance(table["data"], dict) and "source" not in table["data"]):
         raise ConfigError("No images were named. Give a set's name or a path, such as `spikewise compare digits`.")
     # Overrides are laid over the complete table, so that model.hidden=[64] needs no model.kind beside it.
     complete = _laid_over(_parse(table).model_dump(mode="json"), defects if as_published else {})
@@ -89,6 +89,8 @@ def _set(table: dict[str, Any], key: str, value: Any) -> None:
     at = table
     for part in path:
         at = at.setdefault(part, {})
+        if not isinstance(at, dict):
+            raise ConfigError(f"'{part}' is a table, such as {part} = {{ {last} = ... }}; got {at!r}.")
     at[last] = value
 
 
