@@ -40,6 +40,7 @@ from spikewise.types import Draw
 __all__ = ["conclude"]
 
 _MEMORY_STEPS = 3
+_WHY = "end of the run"
 
 
 class _Tested(NamedTuple):
@@ -109,7 +110,9 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
 
 
 def _open_test(setting: Setting, contestant: Contestant, network: Network, seed: int) -> Predictions:
-    setting.folder.note_opening(contestant.name, seed, "end of the run")
+    opened = [(one["network"], one["seed"], one["why"]) for one in setting.folder.openings()]
+    if (contestant.name, seed, _WHY) not in opened:  # a resumed run repeats itself: same weights, same answers
+        setting.folder.note_opening(contestant.name, seed, _WHY)
     test = predict(network, setting.images, setting.split.test, seed=seed)
     path = setting.folder.training(contestant.name, seed) / "test.npz"
     write_npz(path, index=test.index, labels=test.labels, logits=test.logits)
