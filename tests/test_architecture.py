@@ -7,7 +7,7 @@ import spikewise
 
 ROOT = Path(spikewise.__file__).parent
 LEVELS = [
-    {"errors", "types"},
+    {"errors", "lazy", "types"},
     {"files", "config", "randomness"},
     {"surrogates", "encoders", "readouts", "initial"},
     {"dynamics", "losses", "data"},
