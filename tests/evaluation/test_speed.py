@@ -1,0 +1,42 @@
+"""Speed and memory are measured, in the right units."""
+
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from spikewise.encoders import Direct
+from spikewise.evaluation import speed
+from spikewise.models import MLP, build
+from spikewise.network import Network
+from spikewise.readouts import LastMembrane
+
+
+def test_throughput_counts_images_and_latency_is_in_milliseconds(monkeypatch):
+    graph = build(MLP(hidden=(4,)), Direct(steps=2), LastMembrane(), image_shape=(1, 3, 3), classes=2)
+    monkeypatch.setattr(speed, "_answer", lambda network, images: time.sleep(0.01 if len(images) > 1 else 0.002))
+    found = speed.measure_speed(Network(graph), np.zeros((50, 1, 3, 3), np.uint8))
+    assert 50 / 0.05 < found.throughput <= 50 / 0.01
+    assert 2 <= found.latency_ms < 20
+
+
+def test_a_real_network_has_a_speed():
+    graph = build(MLP(hidden=(4,)), Direct(steps=2), LastMembrane(), image_shape=(1, 3, 3), classes=2)
+    found = speed.measure_speed(Network(graph), np.zeros((300, 1, 3, 3), np.uint8))
+    assert found.throughput > 0
+    assert found.latency_ms > 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_peak_memory_sees_what_is_freed_again():
+    found = speed.peak_memory_mb(lambda: torch.ones(64, 1024, 1024 // 4).sum())
+    if found is None:
+        pytest.skip("the kernel lets no process reset its peak here")
+    assert 55 < found < 110
+
+
+def test_without_the_kernels_help_there_is_no_figure(monkeypatch, tmp_path):
+    monkeypatch.setattr(speed, "_CLEAR", tmp_path / "none" / "clear_refs")
+    assert speed.peak_memory_mb(lambda: None) is None
