@@ -1,5 +1,6 @@
 """A made-up run with plausible numbers: what a report is built from, without training anything."""
 
+import functools
 import math
 
 import numpy as np
@@ -99,6 +100,12 @@ def _part(images, K):
     return Part(images=images * K, per_class=(images,) * K)
 
 
+@functools.cache
+def made(**kind):
+    """`results`, made once for each kind."""
+    return results(**kind)
+
+
 def results(classes=DIGITS, *, seeds=(0, 1, 2), networks=ROLES, test=40, steps=25, data=None, protocol=None, epochs=12):
     rng, K = np.random.default_rng(7), len(classes)
     labels = np.repeat(np.arange(K), test)
@@ -194,9 +201,9 @@ def traces(images, labels, K, *, steps=25, spiking_output=True):
     )
 
 
-def artifacts(classes=DIGITS, *, channels=1, size=28, steps=25, spiking_output=True, make=blobs):
+def artifacts(classes=DIGITS, *, channels=1, size=28, steps=25, spiking_output=True, traced=3, make=blobs):
     rng, K = np.random.default_rng(11), len(classes)
-    grid, each = np.repeat(np.arange(K), 6), np.arange(min(K, 10))
+    grid, each = np.repeat(np.arange(K), 6), np.arange(min(K, traced))
     disputed = rng.integers(0, K, 18)
     wrong = (disputed + 1 + rng.integers(0, K - 1, 18)) % K
     flip = rng.random(18) < 0.5

@@ -1,15 +1,17 @@
 """The report says what the results say, loads nothing, and survives every kind of run."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from fake import ROLES, artifacts, results
+from fake import ROLES, artifacts, made, results
 
 from spikewise.errors import RunError
 from spikewise.evaluation import Straddling
 from spikewise.report import Linked, render, render_many, write_report
+from spikewise.report.samples import samples
 
 SECTIONS = ["verdict", "comparison", "tests", "learning", "confusion", "disagreements", "images", "encoding"]
 SECTIONS += ["rates", "neurons", "cost", "data", "glossary"]
@@ -53,7 +55,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def whole():
-    return render(results(), artifacts(), command="spikewise compare digits")
+    return render(made(), artifacts(), command="spikewise compare digits")
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +63,9 @@ def small():
     """A quick page: little to draw."""
 
     def make(*, shown=None, **kind):
-        made = results(**{"classes": ("cat", "dog"), "seeds": (0, 1), "epochs": 3, **kind})
-        return render(made, shown), made
+        return render(
+            results(**{"classes": ("cat", "dog"), "seeds": (0, 1), "epochs": 3, "networks": ROLES[:2], **kind}), shown
+        )
 
     return make
 
@@ -102,25 +105,25 @@ def test_a_reader_who_cannot_see_is_told(whole):
 
 
 def test_figures_are_those_of_the_results(whole):
-    made, text = results(), Page(whole).text
-    for network in made.networks:
+    run, text = made(), Page(whole).text
+    for network in run.networks:
         accuracy = network.metrics["accuracy"]
         assert f"{100 * accuracy.mean:.2f} %" in text
         assert f"{100 * accuracy.low:.2f} to {100 * accuracy.high:.2f}" in text
         auc = network.metrics["auc"]
         assert f"{auc.low:.4f} to {auc.high:.4f}" in text
         assert f"{network.cost.macs:,.0f}" in text
-    for pair in made.comparisons:
+    for pair in run.comparisons:
         low, high = (f"{100 * x:+.2f}".replace("-", "\u2212") for x in (pair.difference.low, pair.difference.high))
         assert f"{low} to {high}" in text
-    assert made.verdict.headline in text
-    for sentence in made.verdict.sentences:
+    assert run.verdict.headline in text
+    for sentence in run.verdict.sentences:
         assert sentence in text
 
 
 def test_moving_pictures_have_a_still_one_for_those_who_want_it(whole):
     pictures = re.findall(r"<picture>.*?</picture>", whole, re.S)
-    assert len(pictures) == 30  # encoded, mean and counts of ten images
+    assert len(pictures) == 9  # encoded, mean and counts of three images
     for picture in pictures:
         assert "prefers-reduced-motion: reduce" in picture
         assert "data:image/png" in picture
@@ -129,7 +132,10 @@ def test_moving_pictures_have_a_still_one_for_those_who_want_it(whole):
 def test_names_are_text_never_markup():
     classes = (EVIL, "<img src=x onerror=alert(2)>", "x" * 300)
     data = {"name": EVIL, "source": "javascript:alert(3)", "notes": (EVIL,), "image_shape": (3, 8, 8)}
-    html = render(results(classes, seeds=(0, 1), epochs=2, data=data), artifacts(classes, channels=3, size=8, steps=6))
+    html = render(
+        results(classes, seeds=(0, 1), epochs=2, data=data, networks=ROLES[:2]),
+        artifacts(classes, channels=3, size=8, steps=6),
+    )
     page = Page(html)
     assert len(page.all("script")) == 1
     assert [a for _, a in page.tags if any(name.startswith("on") for name in a)] == []
@@ -140,7 +146,7 @@ def test_names_are_text_never_markup():
 
 def test_a_set_that_must_not_be_shown_is_not_shown(small):
     classes = ("cat", "dog")
-    html, _ = small(shown=artifacts(classes, size=8, steps=5), data={"publishable": False})
+    html = small(shown=artifacts(classes, size=8, steps=5), data={"publishable": False})
     page = Page(html)
     images = [a for a in page.all("img") if "plain" not in a.get("class", "")]
     assert images == []
@@ -150,7 +156,7 @@ def test_a_set_that_must_not_be_shown_is_not_shown(small):
 
 
 def test_a_run_without_artifacts_has_a_report(small):
-    html, _ = small()
+    html = small()
     page = Page(html)
     assert [a["id"] for a in page.all("section")] == SECTIONS
     assert "No traces were stored" in page.text
@@ -159,21 +165,28 @@ def test_a_run_without_artifacts_has_a_report(small):
 
 def test_forty_seven_classes():
     classes = tuple(f"character {k}" for k in range(47))
-    html = render(results(classes, test=6, epochs=2), artifacts(classes, steps=8))
+    html = render(results(classes, test=4, epochs=2, networks=ROLES[:2], seeds=(0, 1)), artifacts(classes, steps=8))
     assert [a["id"] for a in Page(html).all("section")] == SECTIONS
     assert len(html) < 3_000_000
+
+
+def test_the_spikes_that_reach_the_output_are_those_of_the_last_hidden_layer():
+    shown = artifacts(("cat", "dog"), size=8, steps=5).traces
+    alone = dataclasses.replace(shown, layers={"lif2": shown.layers["lif2"]})
+    drawn = [samples(traces, ("cat", "dog"))[0].membrane.svg for traces in (shown, alone)]
+    assert drawn[0] == drawn[1]
 
 
 @pytest.mark.parametrize("spiking_output", [True, False])
 def test_a_network_of_one_time_step_has_no_course_over_time(small, spiking_output):
     shown = artifacts(("cat", "dog"), size=8, steps=1, spiking_output=spiking_output)
-    html, _ = small(shown=shown, steps=1)
+    html = small(shown=shown, steps=1)
     assert "one time step" in Page(html).text
     assert "<picture>" not in html
 
 
 def test_one_network_alone_says_so(small):
-    html, _ = small(networks=ROLES[:1])
+    html = small(networks=ROLES[:1])
     assert "nothing to compare" in Page(html).text
 
 
@@ -189,17 +202,16 @@ def test_one_network_alone_says_so(small):
     ],
 )
 def test_reservations_stand_before_the_first_table(small, kind, words):
-    html, _ = small(**kind)
+    html = small(**kind)
     assert words in Page(html[: html.index('<section id="comparison"')] + "</main></div></body></html>").text
 
 
 def test_a_clean_run_has_no_notice(small):
-    made = results(classes=("cat", "dog"), seeds=(1, 2), epochs=2)
-    assert 'class="notice' not in render(made)
+    assert 'class="notice' not in small(seeds=(1, 2))
 
 
 def test_a_run_folder_gets_its_report(tmp_path):
-    results(classes=("cat", "dog"), epochs=2).save(tmp_path / "results.json")
+    made(classes=("cat", "dog"), epochs=2).save(tmp_path / "results.json")
     artifacts(("cat", "dog"), size=8, steps=5).save(tmp_path / "artifacts.npz")
     (tmp_path / "experiment.toml").write_text("")
     path = write_report(tmp_path)

@@ -45,12 +45,12 @@ class Traces:
     encoded: Num[np.ndarray, "S T C2 H W"]
     """Spikes (0 and 1, or signed events) or currents that enter the network."""
     layers: Mapping[str, UInt8[np.ndarray, "S T F"]]
-    """Spikes of at most 128 sampled neurons of each spiking layer, in network order."""
+    """Spikes of at most 128 sampled neurons of each hidden spiking layer, in network order."""
     membrane: Float[np.ndarray, "S T K"]
     evidence: Float[np.ndarray, "S T K"]
     """The readout's sum up to each step."""
     spikes: Num[np.ndarray, "S T K"] | None = None
-    """Spikes of the output neurons; None where they do not spike."""
+    """Spikes of the output neurons, which are not among `layers`; None where they do not spike."""
     threshold: float | None = None
 
     def __post_init__(self) -> None:

@@ -160,7 +160,6 @@ def _membrane(traces: Traces, at: int, classes: Sequence[str]) -> Panel:
         for k, role in _shown(traces, at)
     ]
     hidden = list(traces.layers.values())
-    hidden = hidden[:-1] if spikes is not None and len(hidden) > 1 else hidden
     drawn = viz.membrane_traces(hidden[-1][at] if hidden else None, outputs, threshold=traces.threshold)
     marks = "" if traces.threshold is None else "; dashed: threshold"
     marks += "" if spikes is None else "; marks above: spikes sent"

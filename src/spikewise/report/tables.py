@@ -86,11 +86,14 @@ def forest(comparisons: Sequence[PairComparison]) -> Forest:
     return Forest(tuple(rows), points(reach, 1))
 
 
-_Getter = Callable[[Cost], str]
+_Getter = Callable[[Cost], str | Cell]
 
 
-def _per_epoch(cost: Cost) -> str:
-    return duration(cost.train_seconds_per_epoch.mean if cost.train_seconds_per_epoch else None)
+def _per_epoch(cost: Cost) -> str | Cell:
+    seconds = cost.train_seconds_per_epoch
+    if seconds is None or seconds.sd is None:
+        return duration(seconds.mean if seconds else None)
+    return Cell(duration(seconds.mean), f"± {duration(seconds.sd)} over seeds")
 
 
 _COSTS: tuple[tuple[str, str, _Getter], ...] = (
@@ -107,7 +110,8 @@ _COSTS: tuple[tuple[str, str, _Getter], ...] = (
 
 
 def _cost_row(label: str, hint: str, get: _Getter, networks: Sequence[NetworkResult]) -> Row:
-    return Row(label, hint, tuple(Cell(get(network.cost)) for network in networks))
+    found = [get(network.cost) for network in networks]
+    return Row(label, hint, tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in found))
 
 
 def _metric_row(name: str, networks: Sequence[NetworkResult]) -> Row:

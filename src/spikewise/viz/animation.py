@@ -44,9 +44,9 @@ def encoded_frames(encoded: Num[np.ndarray, "T C2 H W"], *, scale: int = 1) -> l
 
 
 def condensed(
-    encoded: Num[np.ndarray, "T C2 H W"], *, steps: int = 40, side: int = 48
+    encoded: Num[np.ndarray, "T C2 H W"], *, steps: int = 32, side: int = 32
 ) -> Num[np.ndarray, "T2 C2 H2 W2"]:
-    """Means over neighbouring steps and pixels, until there are at most `steps` frames of at most `side` pixels a side."""
+    """Means over neighbouring steps and pixels: at most `steps` frames of at most `side` pixels a side."""
     for axis, limit in ((0, steps), (2, side), (3, side)):
         size = encoded.shape[axis]
         group = -(-size // limit)
