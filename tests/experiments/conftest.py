@@ -1,0 +1,149 @@
+"""Experiments that take a second, in this process or in one that may be killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spikewise.experiments import Experiment
+
+SERVER = """
+import json, os, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from spikewise.errors import SpikewiseError
+from spikewise.experiments import resolve, run_experiment
+from spikewise.training.progress import LineProgress
+
+def work(config, out, kind, log):
+    with open(log, "w", buffering=1) as lines:
+        try:
+            experiment = resolve(config=Path(config))
+            done = run_experiment(experiment, out=Path(out), kind=kind, listener=LineProgress(lines))
+        except SpikewiseError as error:
+            print(f"{type(error).__name__}: {error}", file=lines)
+            return 2
+        print(done.folder, file=lines)
+    return 0
+
+for order in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os._exit(work(*json.loads(order)))
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Server:
+    """A process that has imported everything, and forks one process for each run: no time goes into imports."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+
+    def start(self, config: Path, out: Path, kind: str = "train") -> "Run":
+        """Begin an experiment; it says a line for each epoch."""
+        log = Path(f"{out}.log")
+        log.unlink(missing_ok=True)
+        print(json.dumps([str(config), str(out), kind, str(log)]), file=self.process.stdin, flush=True)
+        return Run(self, int(self.process.stdout.readline()), log)
+
+
+class Run:
+    """An experiment in a process of its own."""
+
+    def __init__(self, server: Server, pid: int, log: Path) -> None:
+        self.server, self.pid, self.log = server, pid, log
+
+    def lines(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def wait_for(self, met: Callable[[list[str]], bool]) -> None:
+        """Until what it has said is enough."""
+        deadline = time.monotonic() + 120
+        while not met(self.lines()):
+            assert time.monotonic() < deadline, self.lines()
+            time.sleep(0.002)
+
+    def kill(self) -> bool:
+        """Whether it was still alive."""
+        os.kill(self.pid, signal.SIGKILL)
+        return self.wait() == -signal.SIGKILL
+
+    def wait(self) -> int:
+        """Its exit status."""
+        return int(self.server.process.stdout.readline())
+
+    def finish(self) -> Path:
+        """Its run folder."""
+        status = self.wait()
+        assert status == 0, self.lines()
+        return Path(self.lines()[-1])
+
+
+@pytest.fixture(scope="session")
+def server():
+    server = Server()
+    yield server
+    server.process.stdin.close()
+    server.process.stdout.close()
+    server.process.wait()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def columns_file(tmp_path) -> Path:
+    """An .npz of 90 images of three classes that one bright column tells apart, with its own split."""
+    return write_columns(tmp_path / "columns.npz")
+
+
+@pytest.fixture
+def columns_writer():
+    return write_columns
+
+
+def write_columns(path: Path, *, test_noise: int = 0) -> Path:
+    rng = np.random.default_rng(3)
+    parts = {}
+    for part, count in {"train": 48, "val": 18, "test": 24}.items():
+        labels = np.arange(count) % 3
+        images = rng.integers(0, 100, (count, 8, 8), dtype=np.uint8)
+        images[np.arange(count), :, 2 * labels] = rng.integers(90, 250, (count, 8))
+        if part == "test" and test_noise:
+            images = np.random.default_rng(test_noise).integers(0, 256, images.shape, dtype=np.uint8)
+        parts |= {f"{part}_images": images, f"{part}_labels": labels[:, None]}
+    np.savez(path, **parts)
+    return path
+
+
+@pytest.fixture
+def small(columns_file) -> Experiment:
+    """A comparison that takes a second."""
+    return Experiment(
+        data={"source": str(columns_file)},
+        encoder={"kind": "direct", "steps": 3},
+        model={"kind": "mlp", "hidden": [8]},
+        cnn={"kind": "mlp", "hidden": [8], "cell": {"kind": "activation"}, "output": "none"},
+        train={"epochs": 2, "batch_size": 16},
+        seeds=(0, 1),
+        device="cpu",
+    )

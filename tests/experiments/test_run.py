@@ -1,0 +1,119 @@
+"""A run's test set is opened once and decides nothing; its folder knows what it belongs to."""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import spikewise.experiments.run as module
+from spikewise.errors import RunError
+from spikewise.experiments import RunFolder, resolve, run_experiment
+
+WEIGHTS = "weights.safetensors"
+
+
+@pytest.fixture
+def finished(small, tmp_path) -> Path:
+    return run_experiment(small, out=tmp_path / "runs").folder
+
+
+@pytest.fixture
+def made(small, tmp_path) -> Path:
+    """A folder of a run that has not begun."""
+    return RunFolder.create(tmp_path / "run", small, "compare", "abc").path
+
+
+def test_a_finished_run_is_read_back_and_its_file_asks_for_the_same(finished, small, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(module, "train_all", refuse)
+    monkeypatch.setattr(module, "conclude", refuse)
+    settled = resolve(config=finished / "experiment.toml")
+    assert finished.name.endswith(settled.identity())
+    for experiment in (small, settled):
+        assert run_experiment(experiment, out=finished.parent).folder == finished
+    openings = json.loads((finished / "openings.json").read_text())
+    assert sorted((one["network"], one["seed"]) for one in openings) == [
+        (name, seed) for name in ("cnn", "snn", "twin") for seed in (0, 1)
+    ]
+
+
+def test_other_test_images_change_nothing_that_is_chosen(finished, small, tmp_path, columns_writer):
+    columns_writer(Path(small.data.source), test_noise=5)
+    other = run_experiment(small, out=tmp_path / "other").folder
+    for path in sorted(finished.rglob(WEIGHTS)):
+        mine, theirs = load_file(path), load_file(other / path.relative_to(finished))
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+        before, after = (
+            np.load(folder.parent / "test.npz")["logits"] for folder in (path, other / path.relative_to(finished))
+        )
+        assert (before != after).any()
+
+
+def test_the_global_generators_are_not_touched(small, tmp_path):
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002  # the global generator is what is watched
+    torch.manual_seed(1)
+    before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    run_experiment(small.replace(seeds=(0,), augment={"shift": 1}), out=tmp_path)
+    assert random.getstate() == before[0]
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_changed_images_are_refused(made, small):
+    with pytest.raises(RunError, match="have changed"):
+        RunFolder.create(made, small, "compare", "def")
+
+
+def test_another_experiment_is_refused(made, small):
+    with pytest.raises(RunError, match="holds another experiment"):
+        RunFolder.create(made, small.replace(seeds=(7,)), "compare", "abc")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "damaged"),
+        ("[]", "run format None"),
+        ('{"format": 99, "spikewise_version": "9.9"}', "run format 99, written by spikewise 9.9"),
+        ('{"format": 1}', "damaged .it lacks experiment, fingerprint, identity, kind"),
+    ],
+)
+def test_a_damaged_or_foreign_folder_is_refused(content, words, made, small):
+    (made / "run.json").write_text(content)
+    with pytest.raises(RunError, match=words):
+        RunFolder.open(made)
+    with pytest.raises(RunError, match=words):
+        RunFolder.create(made, small, "compare", "abc")
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(RunError, match=r"no run\.json"):
+        RunFolder.open(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked on Windows")
+def test_a_second_process_is_kept_out_until_the_first_has_gone(made):
+    folder = RunFolder.open(made)
+    with folder.lock(), pytest.raises(RunError, match="Another process"), RunFolder.open(made).lock():
+        pass
+    with folder.lock():
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked on Windows")
+def test_what_a_killed_process_left_half_written_is_removed_and_errors_pass_through(made):
+    half = made / ".results.json.abc.part"
+    half.write_text("{")
+    folder = RunFolder.open(made)
+    with folder.lock():
+        assert not half.exists()
+    with pytest.raises(FileExistsError, match="of the caller"), folder.lock():
+        raise FileExistsError("of the caller")
