@@ -213,3 +213,10 @@ def test_bad_input_is_refused_in_words(rng):
         compare_networks(side._replace(seeds=(0,)), side, labels)
     with pytest.raises(ConfigError, match="softmax"):
         compare_networks(side._replace(probabilities=side.probabilities * 3), side, labels)
+
+
+def test_a_leak_that_spares_the_test_part_flatters_no_accuracy(rng):
+    leaky = facts(1000, straddling=Straddling(duplicates=8, reaches_test=False))
+    verdict, _ = judged(rng, 0.95, 0.80, data=leaky)
+    assert "8 groups of identical images in more than one part, none in the test part" in verdict.paragraph
+    assert "flattered" not in verdict.paragraph

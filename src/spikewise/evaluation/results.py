@@ -67,6 +67,8 @@ class Straddling(_Record):
     duplicates: Count | None = None
     near_duplicates: Count | None = None
     subjects: Count | None = None
+    reaches_test: bool = True
+    """False where none of it concerns the test part: then it only flatters what is chosen on validation."""
 
 
 class DataFacts(_Record):

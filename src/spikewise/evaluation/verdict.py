@@ -240,9 +240,8 @@ def _caveats(
         found.append(f"{_count(leaks.near_duplicates, 'group')} of nearly identical images")
     if leaks.subjects:
         found.append(f"{_count(leaks.subjects, 'subject')}")
-    caveats = (
-        [f"The split leaks: {', '.join(found)} in more than one part, so every accuracy is flattered."] if found else []
-    )
+    effect = "so every accuracy is flattered" if leaks.reaches_test else "none in the test part: only choices suffer"
+    caveats = [f"The split leaks: {', '.join(found)} in more than one part, {effect}."] if found else []
     if data.subjects is not None and not data.grouped and not leaks.subjects:
         caveats.append("The split does not keep subjects apart, although they are known.")
     units = min([pair.units for pair in comparisons], default=data.test.images)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from spikewise.data import ImageSet, Split, straddling
+from spikewise.data import Straddling as StraddlingCounts
 from spikewise.errors import ConfigError
 from spikewise.evaluation.results import DataFacts, Environment, Part, Straddling
 from spikewise.experiments.experiment import Experiment
@@ -63,10 +64,18 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment) -> DataFa
         test=part(split.test),
         subjects=None if images.groups is None else len(np.unique(images.groups)),
         grouped=images.groups is not None and experiment.split.grouped,
-        straddling=Straddling(duplicates=leaks.duplicates, subjects=leaks.groups),
+        straddling=Straddling(
+            duplicates=leaks.duplicates, subjects=leaks.groups, reaches_test=_reaches_test(images, split, leaks)
+        ),
         publishable=images.publishable,
         notes=images.notes,
     )
+
+
+def _reaches_test(images: ImageSet, split: Split, leaks: StraddlingCounts) -> bool:
+    seen = np.concatenate([split.train, split.validation])
+    subjects = images.groups is not None and bool(np.isin(images.groups[split.test], images.groups[seen]).any())
+    return subjects or any(count for pair, count in leaks.duplicate_pairs.items() if pair.endswith("test"))
 
 
 def _cpu_name() -> str:

@@ -24,13 +24,14 @@ def notices(results: Results) -> list[Notice]:
 def _leaks(results: Results) -> list[Notice]:
     data, leaks = results.data, results.data.straddling
     out = []
+    effect = "every accuracy is flattered" if leaks.reaches_test else "none in the test part, so only choices suffer"
     for number, one, many in (
         (leaks.duplicates, "group of identical images lies", "groups of identical images lie"),
         (leaks.near_duplicates, "group of nearly identical images lies", "groups of nearly identical images lie"),
         (leaks.subjects, "subject occurs", "subjects occur"),
     ):
         if number:
-            text = f"{number:,} {one if number == 1 else many} in more than one part; every accuracy is flattered."
+            text = f"{number:,} {one if number == 1 else many} in more than one part; {effect}."
             out.append(Notice("bad", "The split leaks", text))
     if data.subjects is not None and not data.grouped and not leaks.subjects:
         text = "Subjects are known, but the split was not asked to keep their images together."
