@@ -18,8 +18,9 @@ from spikewise.experiments import Experiment
 SERVER = """
 import json, os, sys
 from pathlib import Path
-import torch
+import matplotlib.backends.backend_svg, torch
 torch.set_num_threads(1)
+torch.optim.Adam([torch.zeros(1)])  # imports half of PyTorch
 from spikewise.errors import SpikewiseError
 from spikewise.experiments import resolve, run_experiment
 from spikewise.training.progress import LineProgress
