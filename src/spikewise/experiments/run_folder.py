@@ -78,7 +78,7 @@ class RunFolder:
         if not file.exists():
             raise RunError(f"{self.path} is not a run folder (it has no run.json). `spikewise compare` makes one.")
         facts = read_json(file)
-        if isinstance(facts, dict) and facts.get("format") == FORMAT and not _NEEDED <= facts.keys():
+        if isinstance(facts, dict) and facts.get("format") == FORMAT and _NEEDED - facts.keys():
             lacking = ", ".join(sorted(_NEEDED - facts.keys()))
             raise RunError(f"{file} is damaged (it lacks {lacking}). Remove it and run again.")
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
@@ -132,7 +132,9 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RunError(f"Another process is at work in {self.path}. Wait for it, or choose another --out.") from None
+                raise RunError(
+                    f"Another process is at work in {self.path}. Wait for it, or choose another --out."
+                ) from None
             self._clear()
             yield
 
