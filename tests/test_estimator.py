@@ -76,7 +76,9 @@ def test_an_answer_does_not_depend_on_the_other_samples(encoder, blobs):
     np.testing.assert_allclose(whole[7:8], model.decision_function(X[7:8]), atol=1e-5)
 
 
-@pytest.mark.parametrize("X", [np.array([[0.0], [5.0]]), np.array([[-1e6], [1e6]]), np.array([[1e-9], [3e-9]])], ids=str)
+@pytest.mark.parametrize(
+    "X", [np.array([[0.0], [5.0]]), np.array([[-1e6], [1e6]]), np.array([[1e-9], [3e-9]])], ids=str
+)
 def test_any_range_of_values_will_do(X):
     X, y = np.repeat(X, 20, axis=0), np.repeat([0, 1], 20)
     assert quick(epochs=30, learning_rate=0.02).fit(X, y).score(X, y) == 1
@@ -164,7 +166,9 @@ def test_without_a_validation_part_the_last_epoch_is_kept(blobs):
     last = quick(epochs=4, validation_fraction=0, patience=1).fit(X, y)
     assert len(last.history_) == 4
     network = last.network_
-    again = quick(epochs=4, validation_fraction=0, train=TrainConfig(epochs=4, batch_size=32, learning_rate=5e-3, keep="last"))
+    again = quick(
+        epochs=4, validation_fraction=0, train=TrainConfig(epochs=4, batch_size=32, learning_rate=5e-3, keep="last")
+    )
     for name, weight in again.fit(X, y).network_.state_dict().items():
         assert torch.equal(weight, network.state_dict()[name])
 
