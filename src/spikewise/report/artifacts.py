@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Num, UInt8
@@ -117,7 +117,7 @@ class Artifacts:
     traces: Traces | None = None
     disagreements: Disagreements | None = None
 
-    def without_images(self) -> Self:
+    def without_images(self) -> "Artifacts":
         """The same without any image, nor the encoded input that an image could be rebuilt from."""
         traces, pairs = self.traces, self.disagreements
         return dataclasses.replace(
@@ -139,7 +139,7 @@ class Artifacts:
         write_npz(path, **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> "Artifacts":
         """Read what `save` wrote.
 
         Raises:

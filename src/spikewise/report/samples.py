@@ -125,7 +125,7 @@ def _animate(frames: Sequence[Image.Image]) -> Animation:
 
 
 def _count(spikes: np.ndarray, classes: Sequence[str]) -> Animation:
-    every = -(-len(spikes) // 40)  # frames; the last step is always one of them
+    every = -(-len(spikes) // 25)  # frames; the last step is always one of them
     light = _animate(viz.count_frames(spikes, classes, theme=LIGHT)[::-every][::-1])
     dark = _animate(viz.count_frames(spikes, classes, theme=DARK)[::-every][::-1])
     return Animation(light.light, light.still, dark.light, dark.still)
@@ -139,7 +139,8 @@ def _raster(traces: Traces, at: int) -> Panel | None:
     if not trains:
         return None
     caption = "Each dash is a spike: one row for each neuron, time to the right."
-    return panel(viz.raster(trains), f"raster-{at}", caption)
+    rows = int(np.clip(8000 // traces.membrane.shape[1], 40, 160))  # long trains: fewer rows, the same size
+    return panel(viz.raster(trains, limit=rows), f"raster-{at}", caption)
 
 
 def _shown(traces: Traces, at: int) -> list[tuple[int, str]]:

@@ -85,7 +85,10 @@ def count_animation(spikes: Num[np.ndarray, "T K"], classes: Sequence[str], *, t
 
 def still(frames: Sequence[Image.Image]) -> bytes:
     """The last frame as a PNG, for readers who want no motion, and for paper."""
-    return png_bytes(frames[-1])
+    last, few = frames[-1], 256
+    if last.getcolors(few) is not None:  # a palette then loses nothing, and the file is a third
+        last = last.quantize(few, dither=Image.Dither.NONE)
+    return png_bytes(last)
 
 
 def _colours(step: Num[np.ndarray, "C H W"]) -> UInt8[np.ndarray, "H W 3"]:
@@ -111,7 +114,7 @@ def _bars(counts: np.ndarray, top: float, names: Sequence[str], title: str, them
         length = round((width - left - 34 * scale) * float(count) / top)
         draw.rectangle((left, y + 3 * scale, left + max(length, 1), y + row - 3 * scale), fill=colour)
         draw.text((left + length + 5 * scale, y + row // 2), f"{count:g}", fill=theme.muted, font=font, anchor="lm")
-    return drawn
+    return drawn.quantize(10, dither=Image.Dither.NONE).convert("RGB")  # fewer tones, half the file
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

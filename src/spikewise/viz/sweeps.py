@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from spikewise.evaluation import Estimate
 from spikewise.viz.canvas import TEXT, Margins, axes, label, new_figure
@@ -67,14 +68,8 @@ def factor_boxes(
     figure = new_figure(sum(heights) + 0.75, theme=theme)
     panels = axes(figure, len(factors), heights=heights, theme=theme)
     for ax, (factor, levels) in zip(panels, factors.items(), strict=True):
-        values = [scale * np.asarray(own) for own in levels.values()]
-        line = {"color": theme.ink, "linewidth": 0.9}
-        ax.boxplot(
-            values, orientation="horizontal", positions=range(len(levels)), widths=0.6, patch_artist=True, manage_ticks=False,
-            boxprops={"facecolor": theme.grid, "edgecolor": theme.ink, "linewidth": 0.9}, whiskerprops=line, capprops=line,
-            medianprops={"color": theme.series[1], "linewidth": 1.8},
-            flierprops={"marker": "o", "markersize": 2.2, "markerfacecolor": theme.muted, "markeredgecolor": "none"},
-        )  # fmt: skip
+        for y, values in enumerate(levels.values()):
+            _box(ax, y, scale * np.asarray(values, dtype=np.float64), theme)
         ax.set_yticks(range(len(levels)), [label(name, 20) for name in levels], parse_math=False)
         ax.set_ylim(len(levels) - 0.5, -0.5)
         ax.set_title(label(factor, 40), loc="left", size=TEXT, color=theme.ink, parse_math=False)
@@ -83,13 +78,27 @@ def factor_boxes(
     return figure
 
 
+def _box(ax: Axes, y: int, values: NDArray[np.float64], theme: Theme) -> None:
+    """Median, quartiles, and a line to the furthest values within 1.5 quartile distances; dots beyond."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    reach = 1.5 * (high - low)
+    inside = values[(values >= low - reach) & (values <= high + reach)]
+    outside = values[(values < low - reach) | (values > high + reach)]
+    ax.plot([inside.min(), inside.max()], [y, y], color=theme.ink, linewidth=0.9)
+    ax.barh(y, high - low, left=low, height=0.6, color=theme.grid, edgecolor=theme.ink, linewidth=0.9)
+    ax.plot([middle, middle], [y - 0.3, y + 0.3], color=theme.series[1], linewidth=2.0)
+    ax.plot(outside, [y] * len(outside), "o", markersize=2.2, color=theme.muted)
+
+
 def difference_forest(
     rows: Sequence[tuple[str, Estimate]], *, xlabel: str, scale: float = 1.0, theme: Theme = LIGHT
 ) -> Figure:
     """A line for each paired difference: its mean and interval about zero; open where zero lies within."""
     longest = max((len(name) for name, _ in rows), default=0)
     left = 0.25 + 0.062 * min(longest, 60)
-    figure = new_figure(0.75 + 0.24 * max(len(rows), 1), width=left + 3.2, margins=Margins(left, 0.25, 0.2), theme=theme)
+    figure = new_figure(
+        0.75 + 0.24 * max(len(rows), 1), width=left + 3.2, margins=Margins(left, 0.25, 0.2), theme=theme
+    )
     ax = axes(figure, theme=theme)[0]
     ax.axvline(0, color=theme.muted, linewidth=0.9, linestyle=(0, (4, 3)))
     for y, (_, estimate) in enumerate(rows):
@@ -105,7 +114,7 @@ def difference_forest(
     return figure
 
 
-def metric_curve(  # noqa: PLR0913  # what the axes say, and how they are scaled
+def metric_curve(
     curves: Mapping[str, Sequence[Point]],
     *,
     xlabel: str,
@@ -120,7 +129,16 @@ def metric_curve(  # noqa: PLR0913  # what the axes say, and how they are scaled
         points = sorted(unsorted, key=lambda point: point.x)
         x, colour = [point.x for point in points], theme.colour(at)
         mean = [scale * point.estimate.mean for point in points]
-        ax.plot(x, mean, _DASHES[at % 4], marker=_MARKERS[at % 4], markersize=4, color=colour, linewidth=1.8, label=label(name))
+        ax.plot(
+            x,
+            mean,
+            _DASHES[at % 4],
+            marker=_MARKERS[at % 4],
+            markersize=4,
+            color=colour,
+            linewidth=1.8,
+            label=label(name),
+        )
         for point in points:
             if point.estimate.low is not None and point.estimate.high is not None:
                 ends = [scale * point.estimate.low, scale * point.estimate.high]
