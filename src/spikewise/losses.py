@@ -1,5 +1,6 @@
 """Losses on what the last layer did; targets are labels [B] or label shares [B, K] (after mixup)."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from spikewise.config import Config
 from spikewise.errors import ConfigError
 from spikewise.readouts import Trajectory
 
-__all__ = ["CountMSE", "CrossEntropy", "Loss", "OneHotMSE", "StepCrossEntropy", "Target"]
+__all__ = ["CountMSE", "CrossEntropy", "Loss", "OneHotMSE", "RatePenalty", "StepCrossEntropy", "Target"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -98,6 +99,40 @@ class OneHotMSE(Config):
         """Mean over classes and the batch."""
         del trajectory
         return _weighted((logits.softmax(-1) - target.shares).square().mean(-1), target.weights)
+
+
+class RatePenalty(Config):
+    """Penalty on how often the neurons of the spiking layers spike, added to the loss.
+
+        l1      strength mean(r)
+        l2      strength mean(r^2)
+        range   strength mean(max(0, low - r)^2 + max(0, r - high)^2)
+
+    with r each neuron's mean spikes per step over steps and batch, the mean over the neurons of a layer, summed over
+    layers. Source: Zenke and Vogels, "The remarkable robustness of surrogate gradient learning", Neural Computation
+    33(4), 2021, eq. 11-12.
+    """
+
+    kind: Literal["l1", "l2", "range"] = "range"
+    strength: Annotated[float, Field(ge=0)] = 1.0
+    low: Annotated[float, Field(ge=0)] = 0.01
+    """Spikes per step below which "range" pulls up."""
+    high: Annotated[float, Field(ge=0)] = 0.2
+    """Spikes per step above which "range" pushes down."""
+
+    def __call__(self, spikes: Iterable[Float[Tensor, "T B *F"]]) -> Float[Tensor, ""]:
+        """The penalty for the spikes of each layer."""
+        return self.strength * torch.stack([self._of(layer.mean(dim=(0, 1))) for layer in spikes]).sum()
+
+    def _of(self, rate: Float[Tensor, "*F"]) -> Float[Tensor, ""]:
+        match self.kind:
+            case "l1":
+                return rate.mean()
+            case "l2":
+                return rate.square().mean()
+            case "range":
+                outside = (self.low - rate).clamp(min=0).square() + (rate - self.high).clamp(min=0).square()
+                return outside.mean()
 
 
 Loss = Annotated[CrossEntropy | StepCrossEntropy | CountMSE | OneHotMSE, Field(discriminator="kind")]

@@ -1,3 +1,5 @@
+import dataclasses
+
 """Training does what its config says: each rule against its closed form."""
 
 import math
@@ -9,7 +11,7 @@ import torch
 
 from spikewise.data import AugmentConfig, batches
 from spikewise.encoders import Rate
-from spikewise.losses import CrossEntropy, Target
+from spikewise.losses import CrossEntropy, RatePenalty, Target
 from spikewise.models import MLP, Conv
 from spikewise.readouts import Trajectory
 from spikewise.training import TrainConfig, fit
@@ -203,3 +205,20 @@ def test_the_first_loss_is_that_of_the_fresh_network(weighted, make_network, mak
     output = network(torch.from_numpy(task.images.images[index]), Draw(0, 1, torch.from_numpy(index)))
     expected = torch.nn.functional.cross_entropy(output.logits, labels, weights)
     assert fit(network, task, tmp_path).history[0].train_loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_rate_penalty_is_its_formula():
+    spikes = torch.zeros(4, 3, 2)
+    spikes[:2, :, 0] = 1  # one neuron at rate 0.5, one silent
+    assert RatePenalty(kind="l1", strength=2)([spikes]).item() == pytest.approx(2 * 0.25)
+    assert RatePenalty(kind="l2")([spikes, spikes]).item() == pytest.approx(2 * 0.125)
+    outside = RatePenalty(kind="range", low=0.1, high=0.2)([spikes]).item()
+    assert outside == pytest.approx((0.1**2 + 0.3**2) / 2)
+
+
+def test_a_rate_penalty_lowers_the_rates(make_network, make_task, tmp_path):
+    task, rates = make_task(epochs=6, learning_rate=1e-2), []
+    for name, penalty in (("free", None), ("penalised", RatePenalty(kind="l1", strength=20.0))):
+        result = fit(make_network(), dataclasses.replace(task, penalty=penalty), tmp_path / name)
+        rates.append(sum(result.history[-1].spike_rates.values()))
+    assert rates[1] < 0.5 * rates[0]

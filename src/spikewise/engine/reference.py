@@ -159,7 +159,7 @@ def _spiking_layer(layer: SpikingActivation, x: Tensor, before: Any, draw: Draw,
     elif v is None:
         v = torch.zeros_like(x[0])
     output, after = spiking_activation(rates, v, layer.dt)
-    return _Done(output, output.detach() * layer.dt, None, after)
+    return _Done(output, output * layer.dt, None, after)
 
 
 def _dropout(x: Tensor, p: float, draw: Draw, stream: int) -> Tensor:
@@ -169,6 +169,8 @@ def _dropout(x: Tensor, p: float, draw: Draw, stream: int) -> Tensor:
 
 def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, training: bool) -> Tensor:
     mean, var = own["running_mean"], own["running_var"]
+    # One value has no spread: a batch of a single flat frame is normalised by what was seen before.
+    training = training and frames.numel() > frames.shape[1]
     return F.batch_norm(frames, mean, var, own["weight"], own["bias"], training, layer.momentum, layer.epsilon)
 
 

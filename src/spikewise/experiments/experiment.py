@@ -13,7 +13,7 @@ from spikewise.config import Config, parse
 from spikewise.data import AugmentConfig, DataConfig, SplitConfig
 from spikewise.encoders import Encoder, Rate
 from spikewise.errors import ConfigError
-from spikewise.losses import CrossEntropy, Loss
+from spikewise.losses import CrossEntropy, Loss, RatePenalty
 from spikewise.models import MLP, Conv, Model
 from spikewise.readouts import MeanMembrane, Readout
 from spikewise.training.config import TrainConfig
@@ -45,6 +45,8 @@ class Experiment(Config):
     model: Model = MLP()
     readout: Readout = MeanMembrane()
     loss: Loss = CrossEntropy()
+    rate_penalty: RatePenalty | None = None
+    """Keeps spike rates low, or in a range; for the spiking network alone."""
     train: TrainConfig = TrainConfig()
     cnn: Conv | MLP | None = None
     """The conventional baseline; None is a small CNN: two 3x3 convolutions (16, 32), pooling, 128 hidden units."""

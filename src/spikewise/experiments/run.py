@@ -86,6 +86,7 @@ def train_all(setting: Setting, contestants: list[Contestant], listener: Listene
             experiment.augment,
             seed,
             contestant.name,
+            experiment.rate_penalty,
         )
         result = fit(setting.network(contestant, seed), task, folder, listener)
         write_json(folder / "fit.json", result.notes())

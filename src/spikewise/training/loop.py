@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from spikewise.data import AugmentConfig, ImageSet, Split, augment, batches, class_weights
+from spikewise.engine import EngineResult, RunOptions
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.files import make_folder
-from spikewise.losses import Loss, Target
+from spikewise.losses import Loss, RatePenalty, Target
 from spikewise.network import Network, Output
 from spikewise.training.checkpoint import Checkpoint, load_weights, save_weights
 from spikewise.training.config import TrainConfig
@@ -38,6 +39,7 @@ class Task:
     augment: AugmentConfig
     seed: int
     name: str = "network"
+    penalty: RatePenalty | None = None
 
 
 @dataclass
@@ -101,6 +103,11 @@ class _Session:
         if config.class_weights:
             weights = class_weights(task.images.labels[task.split.train], len(task.images.classes))
             self.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=network.device)
+
+    @property
+    def penalised(self) -> frozenset[str]:
+        """Layers whose spikes the penalty needs."""
+        return frozenset(() if self.task.penalty is None else self.network.graph.spiking_layers)
 
     @property
     def epochs(self) -> int:
@@ -185,9 +192,11 @@ class _Session:
         changed = augment(images, labels, draw, task.augment, classes=len(task.images.classes))
         targets = labels if changed.targets is None else changed.targets
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            output: Output = self.network(changed.images, draw)
+            output: Output = self.network(changed.images, draw, RunOptions(record=self.penalised))
             target = Target.of(targets, len(task.images.classes), self.class_weights)
             loss = task.loss(output.logits.float(), output.trajectory, target)
+            if task.penalty is not None and self.penalised:
+                loss = loss + task.penalty(spikes_of(output.result))
         value = loss.item()
         if not np.isfinite(value):
             raise divergence(self.network, f"the loss is {value}", output.result, epoch=epoch, batch=number + 1)
@@ -227,6 +236,12 @@ class _Session:
     def _save(self) -> None:
         notes = {"best": self.best, "result": self.result.notes()}
         Checkpoint.of(self.network, self.average, self.optimizer, notes).save(self.folder / CHECKPOINT)
+
+
+def spikes_of(result: EngineResult) -> list[Tensor]:
+    """Spikes of the recorded layers; a layer that carries plain rates in training has none."""
+    spikes = [trace.spikes for trace in result.traces.values() if trace.spikes is not None]
+    return spikes or [result.trajectory.membrane.new_zeros(1, 1, 1)]
 
 
 def _score(config: TrainConfig, record: EpochRecord, validation: Predictions) -> tuple[float, float]:
