@@ -1,7 +1,6 @@
-import dataclasses
-
 """Training does what its config says: each rule against its closed form."""
 
+import dataclasses
 import math
 import random
 
