@@ -104,7 +104,9 @@ def test_events_up_and_down_have_two_colours():
 
 def test_counted_spikes_end_at_their_sum():
     spikes = np.ones((4, 2), np.uint8)
-    assert len(viz.count_frames(spikes, ["a", "b"])) == 4
+    frames = viz.count_frames(spikes, ["a", "b"])
+    assert len(frames) == 4
+    assert viz.count_frames(spikes, ["a", "b"], every=3) == [frames[0], frames[3]]
     file = Image.open(io.BytesIO(viz.count_animation(spikes, ["a", "b"], theme=DARK)))
     assert file.n_frames == 4
     assert file.convert("RGB").getpixel((0, 0)) == tuple(bytes.fromhex(DARK.surface[1:]))

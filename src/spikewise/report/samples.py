@@ -120,14 +120,16 @@ def _changes(encoded: np.ndarray) -> bool:
     return bool((encoded != encoded[:1]).any())
 
 
-def _animate(frames: Sequence[Image.Image]) -> Animation:
-    return Animation(data_address(viz.gif_bytes(frames), "gif"), data_address(viz.still(frames), "png"))
+def _animate(frames: Sequence[Image.Image], *, colours: int = 32) -> Animation:
+    return Animation(
+        data_address(viz.gif_bytes(frames, colours=colours), "gif"), data_address(viz.still(frames), "png")
+    )
 
 
 def _count(spikes: np.ndarray, classes: Sequence[str]) -> Animation:
-    every = -(-len(spikes) // 25)  # frames; the last step is always one of them
-    light = _animate(viz.count_frames(spikes, classes, theme=LIGHT)[::-every][::-1])
-    dark = _animate(viz.count_frames(spikes, classes, theme=DARK)[::-every][::-1])
+    every = 1 if len(spikes) <= 25 else -(-len(spikes) // 16)
+    light = _animate(viz.count_frames(spikes, classes, every=every, theme=LIGHT), colours=10)
+    dark = _animate(viz.count_frames(spikes, classes, every=every, theme=DARK), colours=10)
     return Animation(light.light, light.still, dark.light, dark.still)
 
 
