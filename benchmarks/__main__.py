@@ -1,0 +1,26 @@
+"""`python -m benchmarks [NAME ...]`: run benchmarks and print a table each; without names, all of them.
+
+A benchmark is a module of this folder with a function `main()`. Speeds are compared side by side in one run, as ratios.
+"""
+
+import pkgutil
+import sys
+from importlib import import_module
+from pathlib import Path
+
+
+def names() -> list[str]:
+    return sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if not m.name.startswith("_"))
+
+
+def run(asked: list[str]) -> None:
+    unknown = set(asked) - set(names())
+    if unknown:
+        sys.exit(f"Unknown benchmark: {', '.join(sorted(unknown))}. Available: {', '.join(names())}.")
+    for name in asked or names():
+        module = import_module(f"benchmarks.{name}")
+        print(f"\n## {name}: {(module.__doc__ or '').splitlines()[0]}\n")
+        module.main()
+
+
+run(sys.argv[1:])
