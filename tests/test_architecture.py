@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 import spikewise
 
 ROOT = Path(spikewise.__file__).parent
@@ -52,3 +54,16 @@ def test_a_module_imports_only_from_lower_levels_or_its_own_sub_package():
             if LEVEL.get(other, 99) >= LEVEL[own]
         ]
     assert not wrong
+
+
+@pytest.mark.parametrize("package", [path.parent for path in sorted(ROOT.rglob("__init__.py"))], ids=lambda p: p.name)
+def test_a_lazy_export_is_not_hidden_by_a_module_of_its_name(package):
+    exports = {
+        key.value
+        for node in ast.walk(ast.parse((package / "__init__.py").read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy_exports"
+        for key in ast.walk(node)
+        if isinstance(key, ast.Constant)
+    }
+    modules = {path.stem for path in package.iterdir()}
+    assert not exports & modules  # once the module is imported, its package has it as an attribute of that name

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.runs import Run, compare, execute, train
-    from spikewise.api.summary import remarks, summary, tests
     from spikewise.api.trained import Answers, Images, Trained, load
+    from spikewise.api.wording import remarks, summary, tests
     from spikewise.data import load_data
 
 __all__ = [
@@ -50,10 +50,10 @@ __getattr__ = lazy_exports(
         "execute": "spikewise.api.runs",
         "load": "spikewise.api.trained",
         "load_data": "spikewise.data",
-        "remarks": "spikewise.api.summary",
+        "remarks": "spikewise.api.wording",
         "save_encoded": "spikewise.api.encoding",
-        "summary": "spikewise.api.summary",
-        "tests": "spikewise.api.summary",
+        "summary": "spikewise.api.wording",
+        "tests": "spikewise.api.wording",
         "train": "spikewise.api.runs",
     },
 )

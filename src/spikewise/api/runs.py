@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from spikewise.api.settings import overrides
-from spikewise.api.summary import summary
 from spikewise.api.trained import Trained, load
+from spikewise.api.wording import summary
 from spikewise.evaluation import Results
 from spikewise.experiments import Experiment, resolve, run_experiment
 from spikewise.training.progress import Plan, display
