@@ -1,0 +1,126 @@
+"""Reading a sweep: its cells, and what is said about a file that is wrong."""
+
+import pytest
+
+from spikewise.errors import ConfigError
+from spikewise.experiments.sweep import load_sweep, parse_sweep, sweep_names
+from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells, identity_of
+
+BASE = {"data": {"source": "digits"}, "train": {"epochs": 1}}
+
+
+def plan(**table):
+    return parse_sweep({"title": "t", "base": BASE, **table})
+
+
+@pytest.mark.parametrize("name", sweep_names())
+def test_every_sweep_that_comes_along_has_cells_that_all_differ(name):
+    cells = cells_of(load_sweep(name))
+    assert len({cell.experiment.identity() for cell in cells}) == len(cells) > 1
+
+
+def test_cells_are_all_combinations_and_carry_their_settings():
+    cells = cells_of(plan(grid={"model": {"hidden": [[8], [16]], "recurrent": [False, True]}}))
+    found = {(cell.experiment.model.hidden, cell.experiment.model.recurrent) for cell in cells}
+    assert found == {((8,), False), ((8,), True), ((16,), False), ((16,), True)}
+    assert cells[0].levels == {"model.hidden": "8", "model.recurrent": "false"}
+
+
+def test_a_table_is_a_level_and_deeper_settings_are_laid_over_it():
+    cell = {"label": "slow", "kind": "lif", "beta": 0.99}
+    grid = {"model.cell.threshold": [0.5], "model.cell": [cell, {"kind": "alif"}]}
+    slow, adaptive = cells_of(plan(grid=grid))
+    assert slow.levels["model.cell"] == "slow"
+    assert (slow.experiment.model.cell.beta, slow.experiment.model.cell.threshold) == (0.99, 0.5)
+    assert adaptive.levels["model.cell"] == adaptive.experiment.model.cell.kind == "alif"
+
+
+def test_a_level_keeps_to_its_only():
+    forms = [
+        {"label": "a", "model.dropout": 0.1},
+        {"label": "b", "only": {"model.recurrent": True}, "model.dropout": 0.2},
+    ]
+    cells = cells_of(plan(grid={"model.recurrent": [False, True], "form": forms}))
+    assert [cell.name for cell in cells] == [
+        "model.recurrent false, form a",
+        "model.recurrent true, form a",
+        "model.recurrent true, form b",
+    ]
+
+
+def test_defects_concern_the_cells_that_have_what_they_break():
+    cells = {
+        (cell.levels["cell"], cell.levels["as_published"]): cell for cell in cells_of(load_sweep("mnist-grid-small"))
+    }
+    assert cells["ALIF", "true"].experiment.model.cell.threshold_gradient is False
+    assert cells["ALIF", "false"].experiment.model.cell.threshold_gradient is True
+    for cell in ("LIF", "ALIF"):
+        published, intended = (cells[cell, label].experiment for label in ("true", "false"))
+        assert (published.encoder.tau, intended.encoder.tau) == (0.02, 2.0)
+        assert (published.model.init.kind, intended.model.init.kind) == ("normal", "xavier")
+
+
+def test_what_is_asked_wins_over_the_file_and_changes_the_identity():
+    sweep = plan(set={"train": {"epochs": 3}, "seeds": 2}, grid={"model.recurrent": [False, True]})
+    usual = cells_of(sweep)
+    asked = cells_of(sweep, Asked(seeds=1, epochs=7, overrides=("train.batch_size=8",)))
+    assert usual[0].experiment.seeds == (0, 1)
+    assert (asked[0].experiment.seeds, asked[0].experiment.train.epochs) == ((0,), 7)
+    assert asked[0].experiment.train.batch_size == 8
+    assert identity_of(usual) != identity_of(asked)
+    assert identity_of(usual) == identity_of(usual[::-1])
+
+
+def test_a_subset_is_chosen_by_levels():
+    cells = cells_of(load_sweep("mnist-grid-small"))
+    chosen = chosen_cells(cells, ["cell=ALIF", "model.hidden=100,200", "as_published=false"])
+    assert len(chosen) == 8
+    with pytest.raises(ConfigError, match="Did you mean 'cell'"):
+        chosen_cells(cells, ["cel=ALIF"])
+    with pytest.raises(ConfigError, match="Unknown level of cell 'ALIFF'"):
+        chosen_cells(cells, ["cell=ALIFF"])
+
+
+GRID = {"model.recurrent": [False, True]}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"gird": {}, "grid": GRID}, "Unknown key 'gird'. Did you mean 'grid'"),
+        ({"grid": {}}, "grid is empty"),
+        ({"grid": {"model.recurrent": []}}, "'model.recurrent' has no levels"),
+        ({"grid": {"model.recurrent": True}}, "needs a list of levels"),
+        ({"grid": {"modle.recurrent": [True]}}, "Did you mean 'model'"),
+        ({"grid": {"model.recurent": [True]}}, "Did you mean 'recurrent'"),
+        ({"grid": {"form": [{"model.hidden": [3]}]}}, "needs a label"),
+        ({"grid": {"network": ["snn"]}}, "column of that name"),
+        ({"grid": {"model.recurrent": [True, True]}}, "two levels called 'true'"),
+        ({"grid": {"form": [{"label": "a"}, {"label": "b"}]}}, "Two cells are one experiment"),
+        ({"base": {}, "preset": "mnist-alf", "grid": GRID}, "Did you mean 'mnist-alif'"),
+        ({"preset": "mnist-alif", "grid": GRID}, "give one of the two"),
+        ({"metric": "acuracy", "grid": GRID}, "Did you mean 'accuracy'"),
+        ({"title": "a/b", "grid": GRID}, "title"),
+        ({"as_published": True, "grid": GRID}, "knows no difference"),
+        (
+            {"grid": GRID, "claims": [{"statement": "s", "factor": "model.recurrent", "levels": ["yes", "false"]}]},
+            "Unknown level of model.recurrent 'yes'",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_mistake_is_named_with_what_is_right(table, message):
+    with pytest.raises(ConfigError, match=message):
+        cells_of(plan(**table))
+
+
+def test_unknown_sweeps_and_missing_files_are_named(tmp_path):
+    with pytest.raises(ConfigError, match="Did you mean 'mnist-grid'"):
+        load_sweep("mnist-gird")
+    with pytest.raises(ConfigError, match="Cannot read"):
+        load_sweep(str(tmp_path / "none.toml"))
+
+
+def test_a_factor_cannot_be_set_for_all_cells():
+    with pytest.raises(ConfigError, match="is varied by the factor"):
+        cells_of(plan(grid=GRID), Asked(overrides=("model.recurrent=true",)))
