@@ -1,0 +1,149 @@
+"""The sweep folder: which cells there are, and where their runs are.
+
+sweep-TITLE-IDENTITY/
+    sweep.json               the sweep, its cells, and the name of each cell's run folder beside this one
+    cells/RUN.toml           the resolved experiment of a cell
+    logs/RUN.txt             what its process wrote
+    failures/RUN.json        why it failed, until it succeeds
+    table.csv table.sqlite   one row for each cell, seed and network
+    sweep.html figures/      the page to read
+KIND-DATA-IDENTITY/          a run folder for each cell; `spikewise train` and other sweeps find them too
+"""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import tomli_w
+
+from spikewise import __version__
+from spikewise.data import ImageSet, Progress, load_data, split
+from spikewise.errors import RunError
+from spikewise.experiments.experiment import Experiment, parse_experiment
+from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.run_folder import RunFolder, read_json
+from spikewise.experiments.sweep import Sweep, parse_sweep
+from spikewise.experiments.sweep_cells import Cell, identity_of
+from spikewise.files import make_folder, write_json, write_text
+
+__all__ = ["Placed", "SweepFolder", "place"]
+
+FORMAT: Final = 1
+"""Version of the folder's layout."""
+
+
+class Placed(NamedTuple):
+    """A cell and where its run is."""
+
+    cell: Cell
+    run: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether its results are there."""
+        return (self.run / "results.json").exists()
+
+    def is_locked(self) -> bool:
+        """Whether another process is at work on it."""
+        if not self.run.exists():
+            return False
+        try:
+            with RunFolder(self.run).lock():
+                return False
+        except RunError:
+            return True
+
+
+class SweepFolder(NamedTuple):
+    """A sweep on disk."""
+
+    path: Path
+    sweep: Sweep
+    cells: tuple[Placed, ...]
+
+    @classmethod
+    def create(cls, out: Path, sweep: Sweep, cells: Sequence[Placed]) -> "SweepFolder":
+        """Make or renew the folder of these cells."""
+        path = out / f"sweep-{sweep.title}-{identity_of([placed.cell for placed in cells])}"
+        for part in ("cells", "logs", "failures", "figures"):
+            make_folder(path / part)
+        for placed in cells:
+            table = placed.cell.experiment.model_dump(mode="json", exclude_none=True)
+            write_text(path / "cells" / f"{placed.run.name}.toml", tomli_w.dumps(table))
+        rows = [
+            {"run": at.run.name, "levels": at.cell.levels, "experiment": at.cell.experiment.model_dump(mode="json")}
+            for at in cells
+        ]
+        facts = {
+            "format": FORMAT,
+            "spikewise_version": __version__,
+            "sweep": sweep.model_dump(mode="json"),
+            "cells": rows,
+        }
+        write_json(path / "sweep.json", facts)
+        return cls(path, sweep, tuple(cells))
+
+    @classmethod
+    def open(cls, path: Path) -> "SweepFolder":
+        """Read a sweep folder back.
+
+        Raises:
+            RunError: it is not a sweep folder, is damaged, or was written by another version.
+        """
+        file = path / "sweep.json"
+        if not file.exists():
+            raise RunError(f"{path} is not a sweep folder (it has no sweep.json). `spikewise sweep` makes one.")
+        facts = read_json(file)
+        if facts.get("format") != FORMAT:
+            raise RunError(f"{path} has sweep format {facts.get('format')!r}; this is spikewise {__version__}.")
+        cells = [Placed(Cell(row["levels"], parse_experiment(row["experiment"])), path.parent / row["run"])
+                 for row in facts["cells"]]  # fmt: skip
+        return cls(path, parse_sweep(facts["sweep"]), tuple(cells))
+
+    def experiment_file(self, placed: Placed) -> Path:
+        """The resolved experiment of a cell."""
+        return self.path / "cells" / f"{placed.run.name}.toml"
+
+    def log(self, placed: Placed) -> Path:
+        """What the cell's process writes."""
+        return self.path / "logs" / f"{placed.run.name}.txt"
+
+    def failure(self, placed: Placed) -> str | None:
+        """Why the cell failed, if it did."""
+        file = self.path / "failures" / f"{placed.run.name}.json"
+        return str(read_json(file)["message"]) if file.exists() else None
+
+    def note_failure(self, placed: Placed, message: str, exit_code: int) -> None:
+        """Record why a cell failed."""
+        content = {"message": message, "exit_code": exit_code, "cell": placed.cell.levels}
+        write_json(self.path / "failures" / f"{placed.run.name}.json", content)
+
+    def forget_failure(self, placed: Placed) -> None:
+        """Remove the record of a failure."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.path / "failures" / f"{placed.run.name}.json").unlink()
+
+
+def place(
+    cells: Sequence[Cell], out: Path, kind: str, *, data_dir: Path | None = None, decoding: Progress | None = None
+) -> list[Placed]:
+    """Where each cell's run will be, as `run_experiment` names it: "auto" stands for what it means here.
+
+    Raises:
+        DataError: the images are missing or wrong.
+    """
+    seen: dict[str, ImageSet] = {}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def run_of(experiment: Experiment) -> str:
+        data, parts = experiment.data.model_dump_json(), experiment.split.model_dump_json()
+        if data not in seen:
+            seen[data] = load_data(experiment.data, data_dir=data_dir, progress=decoding)
+        if (data, parts) not in sizes:
+            sizes[data, parts] = len(split(seen[data], experiment.split).train)
+        device = str(resolve_device(experiment.device))
+        settled = experiment.replace(device=device, train=experiment.train.settled(sizes[data, parts]))
+        return f"{kind}-{seen[data].name}-{settled.identity()}"
+
+    return [Placed(cell, out / run_of(cell.experiment)) for cell in cells]
