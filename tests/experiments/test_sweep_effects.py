@@ -1,0 +1,98 @@
+"""Effects of factors on tables whose effects are known."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from spikewise.experiments.sweep import Claim
+from spikewise.experiments.sweep_effects import answer, choose, difference, differences, mean_over
+
+LABELS = {"size": ("1", "2", "3", "4", "5", "6", "7", "8"), "mode": ("off", "on")}
+
+
+def table(effect: float, *, noise: float = 0.002, seeds: int = 3, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for size, mode, run in itertools.product(LABELS["size"], LABELS["mode"], range(seeds)):
+        value = 0.5 + 0.03 * int(size) + effect * (mode == "on") + rng.normal(0, noise)
+        rows.append(
+            {"run": f"{size}-{mode}", "size": size, "mode": mode, "network": "snn", "seed": run, "status": "done",
+             "validation_accuracy": value, "test_accuracy": value}
+        )  # fmt: skip
+    return rows
+
+
+def measured(rows):
+    return difference(rows, tuple(LABELS), "mode", ("on", "off"), "accuracy")
+
+
+def test_the_difference_is_that_of_matched_pairs():
+    found = measured(table(-0.02, noise=0))
+    assert found.estimate.mean == pytest.approx(-0.02, abs=1e-12)
+    assert (found.pairs, found.configurations) == (24, 8)
+
+
+def test_an_effect_is_said_with_its_interval_and_pairs():
+    found = measured(table(-0.02))
+    assert found.clear
+    assert found.estimate.low < -0.02 < found.estimate.high < 0
+    sentence = found.sentence("accuracy")
+    assert sentence.startswith("mode on instead of off costs ")
+    assert "95 % interval" in sentence
+    assert sentence.endswith("over 24 matched pairs.")
+    assert "adds" in measured(table(0.02)).sentence("accuracy")
+
+
+def test_no_effect_is_not_said_to_be_one():
+    found = measured(table(0.0, noise=0.01))
+    assert found.clear is False
+    assert "no clear effect" in found.sentence("accuracy")
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say():
+    inside = [
+        found.estimate.low <= 0.01 <= found.estimate.high
+        for found in (measured(table(0.01, noise=0.01, seeds=2, seed=k)) for k in range(200))
+    ]
+    assert np.mean(inside) > 0.88  # 95 % less what 8 configurations and 200 trials allow
+
+
+def test_unfinished_cells_have_no_pairs():
+    rows = [row for row in table(0.1) if row["size"] == "1"]
+    for row in rows:
+        if row["mode"] == "on":
+            row["status"] = "failed"
+    assert measured(rows) is None
+    assert differences(rows, LABELS, "accuracy") == []
+
+
+def test_one_pair_or_pairs_that_are_all_alike_give_no_interval():
+    rows = [row for row in table(0.1) if row["size"] == "1" and row["seed"] == 0]
+    assert "too few for an interval" in measured(rows).sentence("accuracy")
+    assert mean_over(np.array([0.01, 0.01]), np.array([0, 1])).low is None
+
+
+def test_a_factor_with_several_levels_is_compared_with_its_first():
+    found = [one for one in differences(table(0.0), LABELS, "accuracy") if one.factor == "size"]
+    assert [(one.first, one.second) for one in found] == [(str(k), "1") for k in range(2, 9)]
+    assert found[-1].estimate.mean == pytest.approx(0.21, abs=0.01)
+
+
+def test_validation_alone_chooses():
+    rows = table(0.0, noise=0)
+    for row in rows:
+        if row["run"] == "1-off":
+            row["test_accuracy"] = 1.0
+    (choice,) = choose(rows, tuple(LABELS), "accuracy")
+    assert choice.levels["size"] == "8"
+    assert choice.test == choice.validation == pytest.approx(0.74)
+    assert "validation chooses size 8" in choice.sentence("accuracy")
+
+
+def test_a_claim_is_answered_over_all_cells_and_within_each_level():
+    claim = Claim(statement="On is better", factor="mode", levels=("on", "off"), by="size")
+    found = answer(claim, table(0.02), LABELS, "accuracy")
+    assert [where for where, _ in found.measured] == ["all cells", *(f"size {k}" for k in range(1, 9))]
+    assert "over 24 matched pairs" in found.measured[0][1]
+    assert "over 3 matched pairs" in found.measured[1][1]
