@@ -1,0 +1,157 @@
+"""The figures of a sweep, made from the rows of its table."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from spikewise.experiments.sweep_effects import (
+    LOWER_IS_BETTER,
+    NETWORK,
+    Choice,
+    Difference,
+    by_run,
+    figure_of,
+    mean_of,
+    mean_over,
+)
+from spikewise.experiments.sweep_table import Row
+from spikewise.report.numbers import METRICS
+from spikewise.viz.sweeps import Bar, Point, configuration_bars, difference_forest, factor_boxes, metric_curve
+
+__all__ = ["Drawn", "Scope", "draw"]
+
+_BARS = 40
+"""Configurations up to which each has a bar; of more, the best by validation."""
+
+
+class Scope(NamedTuple):
+    """What the figures are about."""
+
+    metric: str
+    against: str
+    """"level" or "parameters": what the curves are drawn against."""
+    labels: Mapping[str, Sequence[str]]
+    """The levels of each factor."""
+
+    @property
+    def scale(self) -> float:
+        """From values to the axes."""
+        return 100.0 if METRICS[self.metric].percent else 1.0
+
+    def axis(self, what: str = "", unit: str = "%") -> str:
+        """What an axis says."""
+        return f"{what}{METRICS[self.metric].label}{f', {unit}' if METRICS[self.metric].percent else ''}, test"
+
+
+class Drawn(NamedTuple):
+    """A figure, the name of its file, and its caption."""
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+def draw(
+    scope: Scope, rows: Sequence[Row], choices: Sequence[Choice], differences: Sequence[Difference]
+) -> list[Drawn]:
+    """All figures that the finished trainings allow."""
+    done = [row for row in rows if row["status"] == "done" and row.get(f"test_{scope.metric}") is not None]
+    if not done:
+        return []
+    curves = [_curve(scope, done, factor) for factor in _numeric(scope.labels)]
+    forest = [_forest(scope, differences)] if differences else []
+    boxes = [_boxes(scope, done)] if any(len(labels) > 1 for labels in scope.labels.values()) else []
+    return [*curves, *forest, *boxes, _bars(scope, done, choices)]
+
+
+def _curve(scope: Scope, done: Sequence[Row], factor: str) -> Drawn:
+    against = "parameters" if scope.against == "parameters" else factor
+    curves: dict[str, list[Point]] = {}
+    for network in dict.fromkeys(str(row[NETWORK]) for row in done):
+        for label in scope.labels[factor]:
+            own = [row for row in done if row[NETWORK] == network and row[factor] == label]
+            if own:
+                x = mean_of(own, "parameters") or 0.0 if against == "parameters" else float(label)
+                curves.setdefault(network, []).append(_point(own, x, scope.metric))
+    figure = metric_curve(curves, xlabel=against, ylabel=scope.axis(), scale=scope.scale)
+    caption = f"{METRICS[scope.metric].label} on the test images against {against}: mean and 95 % interval."
+    return Drawn(f"curve-{factor}", figure, caption)
+
+
+def _point(own: Sequence[Row], x: float, metric: str) -> Point:
+    runs = list(dict.fromkeys(row["run"] for row in own))
+    values = np.array([figure_of(row, f"test_{metric}") for row in own])
+    return Point(x, mean_over(values, np.array([runs.index(row["run"]) for row in own])))
+
+
+def _forest(scope: Scope, differences: Sequence[Difference]) -> Drawn:
+    rows = [(f"{one.factor}: {one.first} − {one.second}", one.estimate) for one in differences]
+    figure = difference_forest(rows, xlabel=scope.axis("difference of ", "points"), scale=scope.scale)
+    caption = "Paired differences: equal in all else and in the seed, with 95 % intervals. Open: no clear effect."
+    return Drawn("differences", figure, caption)
+
+
+def _boxes(scope: Scope, done: Sequence[Row]) -> Drawn:
+    column = f"test_{scope.metric}"
+    boxes = {
+        factor: {
+            label: own for label in labels if (own := [figure_of(row, column) for row in done if row[factor] == label])
+        }
+        for factor, labels in scope.labels.items()
+        if len(labels) > 1
+    }
+    figure = factor_boxes(boxes, xlabel=scope.axis(), scale=scope.scale)
+    caption = "All trainings by the level of each factor. Not matched: within a box the other factors differ."
+    return Drawn("factors", figure, caption)
+
+
+def _bars(scope: Scope, done: Sequence[Row], choices: Sequence[Choice]) -> Drawn:
+    chosen = {(choice.network, choice.run) for choice in choices}
+    groups = by_run(done)
+    sign = -1 if scope.metric in LOWER_IS_BETTER else 1
+    order = sorted(groups, key=lambda key: -sign * (mean_of(groups[key], f"validation_{scope.metric}") or 0.0))
+    varied = [name for name, labels in scope.labels.items() if len(labels) > 1]
+    bars = [
+        Bar(
+            _words(groups[key][0], varied),
+            [figure_of(row, f"test_{scope.metric}") for row in groups[key]],
+            key in chosen,
+        )
+        for key in order[:_BARS]
+    ]
+    caption = (
+        f"The {_BARS} configurations that validation ranks highest"
+        if len(order) > _BARS
+        else "All configurations, as validation ranks them"
+    )
+    figure = configuration_bars(bars, xlabel=scope.axis(), scale=scope.scale)
+    return Drawn(
+        "configurations",
+        figure,
+        f"{caption}: mean over seeds (dots) on the test images. Orange: what validation chooses.",
+    )
+
+
+def _words(row: Row, factors: Sequence[str]) -> str:
+    """A configuration in few words: levels that speak for themselves without their factor."""
+    parts = []
+    for factor in factors:
+        name, level = factor.rpartition(".")[2].replace("_", " "), str(row[factor])
+        with_name = f"{name} {level}" if _is_number(level) else level
+        parts.append({"true": name, "false": f"not {name}"}.get(level, with_name))
+    return ", ".join(parts)
+
+
+def _numeric(labels: Mapping[str, Sequence[str]]) -> list[str]:
+    """Factors with at least three levels on a scale."""
+    return [name for name, own in labels.items() if len(own) > 2 and all(map(_is_number, own))]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

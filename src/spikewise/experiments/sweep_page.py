@@ -1,0 +1,128 @@
+"""The page of a sweep: what was chosen, what each factor does, the figures, and every cell; it loads nothing."""
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import NamedTuple
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from spikewise.experiments.sweep_effects import (
+    NETWORK,
+    Answer,
+    Choice,
+    Difference,
+    answer,
+    by_run,
+    choose,
+    differences,
+    mean_of,
+)
+from spikewise.experiments.sweep_figures import Drawn, Scope, draw
+from spikewise.experiments.sweep_folder import SweepFolder
+from spikewise.experiments.sweep_grid import factors_of
+from spikewise.experiments.sweep_table import Row, rows_of, write_tables
+from spikewise.files import write_text
+from spikewise.report.numbers import METRICS, count, duration, metric_value
+from spikewise.viz import DARK, LIGHT, css_variables, inline_svg, save_figure
+
+__all__ = ["Findings", "conclude_sweep"]
+
+
+class Findings(NamedTuple):
+    """What a sweep found out."""
+
+    rows: list[Row]
+    choices: list[Choice]
+    differences: list[Difference]
+    answers: list[Answer]
+    labels: dict[str, tuple[str, ...]]
+    """The levels of each factor; the network is one where there are several."""
+
+
+def conclude_sweep(folder: SweepFolder) -> Findings:
+    """Write the tables, the figures and the page from what the run folders hold now."""
+    found = _find(folder)
+    write_tables(folder, found.rows)
+    scope = Scope(folder.sweep.metric, folder.sweep.against, found.labels)
+    drawn = draw(scope, found.rows, found.choices, found.differences)
+    for one in drawn:
+        save_figure(one.figure, folder.path / "figures" / f"{one.name}.svg")
+    write_text(folder.path / "sweep.html", _render(folder, found, drawn))
+    return found
+
+
+def _find(folder: SweepFolder) -> Findings:
+    metric, rows = folder.sweep.metric, rows_of(folder)
+    there = {name: {placed.cell.levels[name] for placed in folder.cells} for name in folder.cells[0].cell.levels}
+    labels = {
+        factor.name: tuple(label for label in factor.labels if label in there[factor.name])
+        for factor in factors_of(folder.sweep)
+    }
+    networks = tuple(dict.fromkeys(str(row[NETWORK]) for row in rows if row["status"] == "done"))
+    if len(networks) > 1:
+        labels[NETWORK] = networks[::-1]  # the others are compared with the last, which is the conventional one
+    answers = [answer(claim, rows, labels, metric) for claim in folder.sweep.claims]
+    return Findings(rows, choose(rows, tuple(labels), metric), differences(rows, labels, metric), answers, labels)
+
+
+def _render(folder: SweepFolder, found: Findings, drawn: Sequence[Drawn]) -> str:
+    metric = folder.sweep.metric
+    states = [row["status"] for row in {str(row["run"]): row for row in found.rows}.values()]
+    text = resources.files("spikewise.experiments").joinpath("sweeps", "page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(text).render(
+        style=Markup(_style()),  # our own
+        sweep=folder.sweep,
+        states={state: states.count(state) for state in dict.fromkeys(states)},
+        cells=len(states),
+        metric=METRICS[metric].label,
+        choices=[choice.sentence(metric) for choice in found.choices],
+        effects=[one.sentence(metric) for one in found.differences],
+        answers=found.answers,
+        panels=[
+            (Markup(inline_svg(one.figure, key=one.name.replace(".", "-"), title=one.caption)), one.caption)
+            for one in drawn
+        ],
+        columns=[name for name in found.labels if name != NETWORK],
+        table=_table(found, metric),
+        failures=_failures(found),
+    )
+
+
+def _style() -> str:
+    light, dark = (" ".join(f"{k}: {v};" for k, v in css_variables(theme).items()) for theme in (LIGHT, DARK))
+    shared = resources.files("spikewise.report").joinpath("assets", "report.css").read_text(encoding="utf-8")
+    return (
+        f":root {{ color-scheme: light dark; {light} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n{shared}"
+    )
+
+
+def _failures(found: Findings) -> dict[str, str]:
+    """The message of each failed cell, by its levels in words."""
+    factors = [name for name in found.labels if name != NETWORK]
+    return {
+        ", ".join(f"{name} {row[name]}" for name in factors): str(row["error"]) for row in found.rows if row["error"]
+    }
+
+
+def _table(found: Findings, metric: str) -> list[list[str]]:
+    """A line for each cell and network: levels, network, seeds, validation, test, parameters, rate, time, status."""
+    lines = []
+    for (network, _), own in by_run(found.rows).items():
+        rate = mean_of(own, "spike_rate")
+        lines.append(
+            [
+                *(str(own[0][name]) for name in found.labels if name != NETWORK),
+                network,
+                str(len(own)),
+                metric_value(metric, mean_of(own, f"validation_{metric}")),
+                metric_value(metric, mean_of(own, f"test_{metric}")),
+                count(mean_of(own, "parameters")),
+                "–" if rate is None else f"{rate:.3f}",
+                duration(mean_of(own, "train_seconds")),
+                str(own[0]["status"]),
+            ]
+        )
+    return lines
