@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from spikewise import __version__
-from spikewise.cli import data, encode, info, run, use
+from spikewise.cli import data, encode, info, run, sweep, use
 from spikewise.cli.console import complain, say
 from spikewise.errors import SpikewiseError
 
@@ -50,6 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 run.register(app)
+sweep.register(app)
 use.register(app)
 data.register(app)
 encode.register(app)
