@@ -13,19 +13,20 @@ from spikewise import viz
 from spikewise.evaluation import EpochRecord, NetworkResult, Results
 from spikewise.viz import LIGHT
 
-__all__ = ["Panel", "confusions", "costs", "curves", "data_address", "image_address", "panel", "rates"]
+__all__ = ["Panel", "confusions", "costs", "curves", "data_address", "image_address", "rates"]
 
 
 class Panel(NamedTuple):
     """A figure on the page and the words under it."""
 
-    svg: Markup
+    key: str
+    figure: Figure
     caption: str
 
-
-def panel(figure: Figure, key: str, caption: str) -> Panel:
-    """A figure made part of the page."""
-    return Panel(Markup(viz.inline_svg(figure, key=key, title=caption)), caption)  # built by ElementTree
+    @property
+    def svg(self) -> Markup:
+        """The figure as part of the page."""
+        return Markup(viz.inline_svg(self.figure, key=self.key, title=self.caption))  # built by ElementTree
 
 
 def data_address(content: bytes, kind: str) -> str:
@@ -56,7 +57,7 @@ def curves(results: Results) -> list[Panel]:
         if runs:
             drawn = viz.learning_curves(runs, ylabel=ylabel, percent=percent, colours=colours(results.networks))
             caption = f"{ylabel.capitalize()} after each epoch: mean over seeds, band from the lowest to the highest."
-            out.append(panel(drawn, f"curve-{field}", caption))
+            out.append(Panel(f"curve-{field}", drawn, caption))
     return out
 
 
@@ -68,7 +69,7 @@ def confusions(results: Results) -> list[Panel]:
         drawn = viz.confusion_matrix(counts, results.data.classes, colour=LIGHT.colour(position))
         hits, total = int(np.trace(counts)), max(int(counts.sum()), 1)
         caption = f"{network.name}: {hits:,} of {total:,} answers right{_seeds(len(network.runs))}."
-        out.append(panel(drawn, f"confusion-{position}", caption))
+        out.append(Panel(f"confusion-{network.name}", drawn, caption))
     return out
 
 
@@ -82,8 +83,8 @@ def rates(results: Results) -> Panel | None:
     if not found:
         return None
     drawn = viz.spike_rates(found, colours=colours(results.networks))
-    return panel(
-        drawn, "rates", "Spikes per neuron and time step on the test images: bar for the mean, dot for each seed."
+    return Panel(
+        "rates", drawn, "Spikes per neuron and time step on the test images: bar for the mean, dot for each seed."
     )
 
 
@@ -101,8 +102,8 @@ def costs(results: Results) -> Panel | None:
         for quantity, value in values.items():
             if value is not None:
                 quantities.setdefault(quantity, {})[network.name] = value
-    return panel(
-        viz.cost_bars(quantities, colours=colours(results.networks)), "costs", "Energy is computed; times are measured."
+    return Panel(
+        "costs", viz.cost_bars(quantities, colours=colours(results.networks)), "Energy is computed; times are measured."
     )
 
 

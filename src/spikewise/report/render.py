@@ -17,6 +17,7 @@ from spikewise.evaluation import Results
 from spikewise.files import write_text
 from spikewise.report import numbers, pictures, samples, tables
 from spikewise.report.artifacts import Artifacts
+from spikewise.report.figures import write_figures
 from spikewise.report.glossary import GLOSSARY
 from spikewise.report.notices import notices
 from spikewise.viz import DARK, LIGHT, css_variables
@@ -76,7 +77,7 @@ def render_many(runs: Sequence[Results | Linked]) -> str:
 
 
 def write_report(folder: Path, *, command: str | None = None) -> Path:
-    """Write `report.html` of a run folder from its `results.json` and, if it is there, `artifacts.npz`.
+    """Write `report.html` and `figures/` of a run folder from its `results.json` and, if it is there, `artifacts.npz`.
 
     Args:
         command: What to type to get the same run; by default, to run the folder's `experiment.toml`.
@@ -87,7 +88,11 @@ def write_report(folder: Path, *, command: str | None = None) -> Path:
     stored = folder / "artifacts.npz"
     if command is None and (folder / "experiment.toml").exists():
         command = f"spikewise {results.kind} --config {shlex.quote(f'{folder.resolve().name}/experiment.toml')}"
-    page = render(results, Artifacts.load(stored) if stored.exists() else None, command=command)
+    artifacts = Artifacts.load(stored) if stored.exists() else None
+    if artifacts is not None and not results.data.publishable:
+        artifacts = artifacts.without_images()
+    write_figures(folder / "figures", results, artifacts)
+    page = render(results, artifacts, command=command)
     write_text(folder / "report.html", page)
     return folder / "report.html"
 

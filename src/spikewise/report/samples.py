@@ -9,7 +9,7 @@ from PIL import Image
 from spikewise import viz
 from spikewise.report.artifacts import Artifacts, Disagreements, Traces
 from spikewise.report.numbers import percent
-from spikewise.report.pictures import Panel, data_address, image_address, panel
+from spikewise.report.pictures import Panel, data_address, image_address
 from spikewise.viz import DARK, LIGHT, OutputTrace
 
 __all__ = ["Animation", "Dispute", "GridRow", "Sample", "disputes", "grid_rows", "samples"]
@@ -92,10 +92,11 @@ def disputes(pairs: Disagreements, classes: Sequence[str]) -> list[Dispute]:
 
 def samples(traces: Traces, classes: Sequence[str]) -> list[Sample]:
     """Every traced image; nothing moves and no raster is drawn for a network of one time step."""
-    return [_sample(traces, at, classes) for at in range(len(traces))]
+    return [sample(traces, at, classes) for at in range(len(traces))]
 
 
-def _sample(traces: Traces, at: int, classes: Sequence[str]) -> Sample:
+def sample(traces: Traces, at: int, classes: Sequence[str]) -> Sample:
+    """One traced image."""
     truth, answer = int(traces.labels[at]), int(traces.predicted[at])
     moving = traces.membrane.shape[1] > 1
     encoded = viz.condensed(traces.encoded[at]) if len(traces.encoded) and moving else None
@@ -142,7 +143,7 @@ def _raster(traces: Traces, at: int) -> Panel | None:
         return None
     caption = "Each dash is a spike: one row for each neuron, time to the right."
     rows = int(np.clip(8000 // traces.membrane.shape[1], 40, 160))  # long trains: fewer rows, the same size
-    return panel(viz.raster(trains, limit=rows), f"raster-{at}", caption)
+    return Panel(f"raster-{at}", viz.raster(trains, limit=rows), caption)
 
 
 def _shown(traces: Traces, at: int) -> list[tuple[int, str]]:
@@ -166,12 +167,12 @@ def _membrane(traces: Traces, at: int, classes: Sequence[str]) -> Panel:
     drawn = viz.membrane_traces(hidden[-1][at] if hidden else None, outputs, threshold=traces.threshold)
     marks = "" if traces.threshold is None else "; dashed: threshold"
     marks += "" if spikes is None else "; marks above: spikes sent"
-    return panel(drawn, f"membrane-{at}", f"Membranes of output neurons{marks}.")
+    return Panel(f"membrane-{at}", drawn, f"Membranes of output neurons{marks}.")
 
 
 def _evidence(traces: Traces, at: int, classes: Sequence[str]) -> Panel:
     shown = [k for k, _ in _shown(traces, at)]
     drawn = viz.evidence_over_time(traces.evidence[at], classes, shown)
-    return panel(
-        drawn, f"evidence-{at}", "Evidence for each class up to each time step; the highest at the end is the answer."
+    return Panel(
+        f"evidence-{at}", drawn, "Evidence for each class up to each time step; the highest at the end is the answer."
     )
