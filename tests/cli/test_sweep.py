@@ -26,3 +26,11 @@ def test_a_mistake_is_one_message(command, tmp_path):
     assert done.returncode == 2
     assert "bad.toml" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_no_sweep_and_settings_for_one_that_was_begun_are_refused(command, tmp_path):
+    (tmp_path / "folder").mkdir()
+    done = command("sweep", "folder")
+    assert (done.returncode, "not a sweep folder" in done.stderr) == (2, True)
+    done = command("sweep", "folder", "--epochs", "3")
+    assert (done.returncode, "its settings stay" in done.stderr) == (2, True)

@@ -71,8 +71,7 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     asked = Asked(data, tuple(settings or []), seeds, epochs, device)
     folder = _folder(name, asked, cells or [], data_dir, out)
     if not table_only:
-        silent = quiet or None
-        run_cells(folder, jobs=jobs or available_cores(), data_dir=data_dir, say=_ignore if silent else say)
+        run_cells(folder, jobs=jobs or available_cores(), data_dir=data_dir, say=_ignore if quiet else say)
     found = conclude_sweep(folder)
     if as_json:
         print_json(_as_json(folder, found))
@@ -82,12 +81,17 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
 
 def _folder(name: str, asked: "Asked", conditions: list[str], data_dir: Path | None, out: Path) -> "SweepFolder":
     """The sweep that was asked for, ready to run: a folder of before as it is, anything else planned anew."""
-    from spikewise.experiments.sweep import load_sweep
-    from spikewise.experiments.sweep_cells import cells_of, chosen_cells
+    from spikewise.errors import ConfigError
+    from spikewise.experiments.sweep import load_sweep, sweep_names
+    from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells
     from spikewise.experiments.sweep_folder import SweepFolder, place
     from spikewise.training.progress import display
 
-    if name and Path(name).is_dir():
+    if name and name not in sweep_names() and Path(name).is_dir():
+        if asked != Asked() or conditions:
+            raise ConfigError(
+                f"{name} is a sweep that was begun; its settings stay. Give the sweep's name or file instead."
+            )
         return SweepFolder.open(Path(name))
     plan = load_sweep(name)
     cells = chosen_cells(cells_of(plan, asked), conditions)
