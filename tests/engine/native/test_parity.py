@@ -37,21 +37,26 @@ NEURONS = [
 ]
 
 
+def error(found, wanted):
+    return ((found.double() - wanted).abs().max() / (wanted.abs().max() + 1e-9)).item()
+
+
 def check(net, batch):
     native_out, native_grads = outputs(net, batch, "native", measure=True)
     reference_out, reference_grads = outputs(net, batch, "reference", measure=True)
-    _, exact = outputs(net, batch, "reference", double=True)
+    exact_out, exact = outputs(net, batch, "reference", double=True)
     if reference_out.trajectory.spikes is not None:
         assert torch.equal(native_out.trajectory.spikes, reference_out.trajectory.spikes)
-    torch.testing.assert_close(native_out.trajectory.membrane, reference_out.trajectory.membrane, rtol=1e-6, atol=1e-6)
-    for name, rate in reference_out.result.rates.items():
-        torch.testing.assert_close(native_out.result.rates[name], rate, rtol=1e-6, atol=1e-7, msg=name)
-    for name, rate in reference_out.result.input_events.items():
-        torch.testing.assert_close(native_out.result.input_events[name], rate, rtol=1e-6, atol=1e-7, msg=name)
+    own = error(reference_out.trajectory.membrane, exact_out.trajectory.membrane)
+    assert error(native_out.trajectory.membrane, exact_out.trajectory.membrane) <= max(1e-5, 3 * own)
+    for found, wanted in zip(native_out.result[3:], reference_out.result[3:], strict=True):
+        assert found.keys() == wanted.keys()
+        for name, rate in wanted.items():
+            torch.testing.assert_close(found[name], rate, rtol=1e-6, atol=1e-7, msg=name)
     assert native_grads.keys() == exact.keys()
     for name, wanted in exact.items():
-        size = wanted.abs().max().item()
-        torch.testing.assert_close(native_grads[name].double(), wanted, rtol=1e-5, atol=2e-6 * size + 1e-9, msg=lambda m, n=name: f"{n}: {m}")
+        # float64 may spike elsewhere than float32 where decays are no dyadic numbers; then the reference is off as well
+        assert error(native_grads[name], wanted) <= max(1e-5, 3 * error(reference_grads[name], wanted)), name
     return native_out
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from spikewise.errors import EngineError
 
-__all__ = ["extension", "isa", "status"]
+__all__ = ["extension", "isa", "status", "versions"]
 
 try:
     from spikewise.engine.native import _native as _found
@@ -20,6 +20,11 @@ def extension() -> ModuleType | None:
     """The compiled module; None where the package was installed without a compiler."""
     module: ModuleType | None = _extension
     return module
+
+
+def versions() -> tuple[str, ...]:
+    """Versions of the kernels that this processor can run, the best first."""
+    return tuple(_extension.versions()) if _extension is not None else ()
 
 
 def isa() -> str:
