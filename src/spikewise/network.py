@@ -80,23 +80,29 @@ class Network(nn.Module):
         """
         draw = Draw.first(len(images)) if draw is None else draw
         draw = draw._replace(index=draw.index.to(images.device))
-        return self.run(self.encode(images, draw), draw, options)
+        self._check(images)
+        options = RunOptions(training=self.training) if options is None else options._replace(training=self.training)
+        result = engine.run_images(self.graph, self.weights, images, draw, options, self.engine_name)
+        return Output(self.graph.readout(result.trajectory), result)
 
     def encode(self, images: UInt8[Tensor, "B C H W"], draw: Draw) -> Float[Tensor, "T B C2 H W"]:
         """Spikes or currents that enter the first layer."""
+        self._check(images)
+        currents: Tensor = self.graph.encoder(images, draw)
+        return currents
+
+    def _check(self, images: Tensor) -> None:
         if images.shape[1:] != self.graph.image_shape or images.dtype != torch.uint8:
             wanted = "x".join(map(str, self.graph.image_shape))
             found = "x".join(map(str, images.shape[1:]))
             raise ShapeError(
                 f"The network reads uint8 images of {wanted} (channels, height, width); got {images.dtype} {found}."
             )
-        currents: Tensor = self.graph.encoder(images, draw)
-        return currents
 
     def run(self, inputs: Float[Tensor, "T B C2 H W"], draw: Draw, options: RunOptions | None = None) -> Output:
         """Run and read out what is already encoded."""
         options = RunOptions(training=self.training) if options is None else options._replace(training=self.training)
-        result = engine.run(self.graph, self.weights, inputs, draw, options)
+        result = engine.run(self.graph, self.weights, inputs, draw, options, self.engine_name)
         return Output(self.graph.readout(result.trajectory), result)
 
     def stream(self, image: UInt8[Tensor, "1 C H W"], draw: Draw | None = None) -> Iterator[Float[Tensor, "K"]]:

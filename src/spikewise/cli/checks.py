@@ -13,7 +13,7 @@ from spikewise import __version__
 from spikewise.data import DataConfig
 from spikewise.data.catalog import CATALOG
 from spikewise.data.locate import cache_folder, candidates, data_folders
-from spikewise.engine import choose
+from spikewise.engine import choose, native
 from spikewise.experiments import Experiment
 from spikewise.experiments.facts import environment, resolve_device
 from spikewise.models import build
@@ -42,6 +42,7 @@ def examine(data_dir: Path | None = None) -> list[Check]:
         *_packages(),
         _processor(),
         Check("device", str(resolve_device("auto")), advice=_other_devices()),
+        Check("native engine", native.status()),
         _network(),
         *_data(data_dir),
         _writable("cache of decoded images", cache_folder(None)),

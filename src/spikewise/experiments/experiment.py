@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from spikewise.config import Config, parse
 from spikewise.data import AugmentConfig, DataConfig, SplitConfig
 from spikewise.encoders import Encoder, Rate
+from spikewise.engine import EngineName
 from spikewise.errors import ConfigError
 from spikewise.losses import CrossEntropy, Loss, RatePenalty
 from spikewise.models import MLP, Conv, Model
@@ -54,7 +55,7 @@ class Experiment(Config):
     """Which networks a comparison trains."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
     """One training per seed and side; a seed fixes weights, order, augmentation and encoding."""
-    engine: Literal["auto", "reference"] = "auto"
+    engine: EngineName = "auto"
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
 
     @field_validator("sides", "seeds")

@@ -1,0 +1,18 @@
+// Which of the compiled versions of the engine this processor can run.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "plan.h"
+
+namespace spikewise {
+
+struct Version {
+  std::string name;
+  Forward forward;
+};
+
+// The best first; the last runs everywhere.
+std::vector<Version> versions();
+
+}  // namespace spikewise

@@ -1,0 +1,166 @@
+// A stage over maps: a convolution (or nothing), pooling, neurons. Images are independent, so they are the tasks.
+#pragma once
+#include "conv_values.h"
+#include "pool.h"
+
+namespace spikewise::SPIKEWISE_ISA {
+
+class MapStage final : public Stage {
+ public:
+  MapStage(const StageSpec& stage, const Call& call)
+      : Stage(stage, call), conv_(stage), pool_(stage, is_conv() ? conv_.length : stage.made.c) {}
+
+  void forward(const Signal& in, const Call& call, const StateIn* from, bool keep_membranes) override {
+    prepare(in, call, from, keep_membranes);
+    in_steps_ = in.steps;
+    const bool passes_spikes = !has_neurons() && !is_conv() && in.spikes && spec.pool != PoolKind::avg;
+    if (passes_spikes) out = Signal::of_spikes(batch, in.steps, spec.out.features());
+    if (spec.pool == PoolKind::max && call.keep) chosen_ = Array<std::uint8_t>(static_cast<std::size_t>(batch) * in.steps * chosen_length());
+    if (is_conv()) {
+      bias_ = Array<float>(conv_.length, true);
+      if (spec.slots.bias >= 0) std::memcpy(bias_.data(), call.parameters[spec.slots.bias].data, sizeof(float) * conv_.channels);
+      taps_ = taps(spec, conv_, call.parameters[spec.slots.weight].data);
+      if (in.spikes) table_ = conv_table(conv_, taps_);
+    }
+    parallel(batch, call.threads, [&](int b) { forward_image(in, b); });
+  }
+
+  void backward(const Signal& in, const OutputGradient& next, const BackwardCall& call, bool first) override {
+    if (out.spikes && !membrane.values) membrane = Signal::of_values(batch, out.steps, out.features);
+    const Split split{batch, std::min(batch, 16)};
+    std::vector<ParameterGradients> neurons(wants_neuron_gradients(call) ? split.parts : 0);
+    for (ParameterGradients& one : neurons) one = ParameterGradients(population->length);
+    const bool wanted = is_conv() && (call.gradients[spec.slots.weight] || (spec.slots.bias >= 0 && call.gradients[spec.slots.bias]));
+    const std::size_t weights = wanted ? conv_.weights() * conv_.length : 0;
+    Array<float> sums(split.parts * weights, true), bias(wanted ? split.parts * conv_.length : 0, true);
+    parallel(split.parts, call.threads, [&](int part) {
+      float* table = wanted && in.spikes ? scratch(3, conv_.rows * conv_.length) : nullptr;
+      if (table) std::fill(table, table + conv_.rows * conv_.length, 0.0f);
+      for (int b = split.first(part); b < split.first(part + 1); ++b) {
+        back_image(b, next, neurons.empty() ? nullptr : &neurons[part]);
+        if (in.steps < kept().steps) sum_over_steps(b, 0, kept().length);
+        for (int t = 0; wanted && t < in.steps; ++t) add_step(in, b, t, table, &sums[part * weights], &bias[part * conv_.length]);
+      }
+      if (table) fold(conv_, table, &sums[part * weights]);
+    });
+    if (wanted) write_gradients(split, sums, bias, call);
+    if (!neurons.empty()) write_neuron_gradients(neurons, call);
+    if (is_conv() && !first) by_output_ = taps_by_output(conv_, taps_);
+  }
+
+  void of(int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
+    (void)f, (void)width;  // a map's gradient is asked for as a whole
+    const std::size_t inputs = spec.in.features();
+    for (int t = 0; t < in_steps_; ++t) {
+      float* row = to + t * stride;
+      if (is_conv()) back_through_conv(conv_, unpooled(image, t, 4), by_output_, scratch(5, conv_.row_bits() * conv_.height_in + 64), row);
+      else {
+        std::fill(row, row + inputs, 0.0f);
+        unpool(pool_, kept().row(image, t), chosen(image, t), row);
+      }
+    }
+  }
+
+ private:
+  bool is_conv() const { return spec.op == Op::conv; }
+  std::size_t chosen_length() const { return features() + kLanes; }
+  std::uint8_t* chosen(int b, int t) { return chosen_ ? &chosen_[(static_cast<std::size_t>(b) * in_steps_ + t) * chosen_length()] : nullptr; }
+  const std::uint8_t* chosen(int b, int t) const { return const_cast<MapStage*>(this)->chosen(b, t); }
+
+  void forward_image(const Signal& in, int b) {
+    const std::size_t length = row_length(spec.out.features());
+    float* currents = scratch(0, in.steps * length + kLanes);
+    for (int t = 0; t < in.steps; ++t) pool(pool_, source(in, b, t), currents + t * length, chosen(b, t));
+    if (has_neurons()) {
+      for (std::size_t f = 0; f < features(); f += 64)
+        run_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), 0, steps, currents + f, in.steps == 1 ? 0 : length);
+      return;
+    }
+    for (int t = 0; t < in.steps; ++t) {
+      if (out.spikes) pack_nonzero(currents + t * length, features(), out.frame(b, t));
+      else std::memcpy(out.row(b, t), currents + t * length, sizeof(float) * features());
+    }
+  }
+
+  // The map before pooling, at one step of one image.
+  const float* source(const Signal& in, int b, int t) {
+    if (!is_conv()) {
+      if (!in.spikes) return in.row(b, t);
+      float* expanded = scratch(1, round_up(in.features, 64));
+      expand(in.frame(b, t), in.features, expanded);
+      return expanded;
+    }
+    float* made = scratch(1, static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length);
+    if (in.spikes) {
+      const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(0, conv_.padded_words() + 1));
+      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { convolve<kCount>(conv_, frame, table_.data(), bias_.data(), first, made); });
+    } else {
+      const float* map = padded_map(conv_, in.row(b, t), scratch(2, conv_.row_bits() * conv_.height_in));
+      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { convolve_values<kCount>(conv_, map, taps_.data(), bias_.data(), first, made); });
+    }
+    return made;
+  }
+
+  void back_image(int b, const OutputGradient& next, ParameterGradients* sums) {
+    Signal& held = kept();
+    if (!has_neurons()) return next.of(b, 0, features(), held.row(b, 0), held.length);
+    float *z = scratch(0, steps * held.length), *v = scratch(1, steps * held.length);
+    next.of(b, 0, features(), z, held.length);
+    const bool beside = next.of_membrane(b, 0, features(), v, held.length);
+    if (!spec.neuron.spikes()) v = z;
+    for (std::size_t f = 0; f < features(); f += 64)
+      back_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), z + f, beside || v == z ? v + f : nullptr, held.length, sums);
+  }
+
+  // Gradient of the map before pooling, [position][conv length].
+  const float* unpooled(int b, int t, int slot) const {
+    const std::size_t size = static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length;
+    float* to = scratch(slot, size);
+    std::fill(to, to + size, 0.0f);
+    unpool(pool_, kept().row(b, t), chosen(b, t), to);
+    return to;
+  }
+
+  void add_step(const Signal& in, int b, int t, float* table, float* sums, float* bias) {
+    const float* g = unpooled(b, t, 2);
+    for (std::size_t o = 0; o < conv_.length; o += kLanes) {
+      Lanes sum = load(bias + o);
+      for (int p = 0; p < conv_.width * conv_.height; ++p) sum = sum + load(g + p * conv_.length + o);
+      store(bias + o, sum);
+    }
+    if (table) {
+      const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(0, conv_.padded_words() + 1));
+      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { gather_patterns<kCount>(conv_, frame, g, first, table); });
+    } else {
+      const float* map = padded_map(conv_, in.row(b, t), scratch(4, conv_.row_bits() * conv_.height_in));
+      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { gather_values<kCount>(conv_, map, g, first, sums); });
+    }
+  }
+
+  void write_gradients(const Split& split, const Array<float>& sums, const Array<float>& bias, const BackwardCall& call) const {
+    const std::size_t weights = conv_.weights() * conv_.length;
+    const int k = conv_.kernel;
+    if (float* to = call.gradients[spec.slots.weight])
+      for (int o = 0; o < conv_.channels; ++o)
+        for (int i = 0; i < conv_.channels_in; ++i)
+          for (int tap = 0; tap < k * k; ++tap) {
+            float sum = 0;
+            for (int part = 0; part < split.parts; ++part)
+              sum += sums[part * weights + (static_cast<std::size_t>(tap) * conv_.channels_in + i) * conv_.length + o];
+            to[(static_cast<std::size_t>(o) * conv_.channels_in + i) * k * k + tap] = sum;
+          }
+    if (float* to = spec.slots.bias >= 0 ? call.gradients[spec.slots.bias] : nullptr)
+      for (int o = 0; o < conv_.channels; ++o) {
+        to[o] = 0;
+        for (int part = 0; part < split.parts; ++part) to[o] += bias[part * conv_.length + o];
+      }
+  }
+
+  ConvShape conv_;
+  PoolShape pool_;
+  int in_steps_ = 1;
+  Array<float> bias_, taps_, table_, by_output_;
+  Array<std::uint8_t> chosen_;
+};
+
+}  // namespace spikewise::SPIKEWISE_ISA

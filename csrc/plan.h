@@ -1,0 +1,112 @@
+// What to compute: a graph compiled into stages, and one call of it. Nothing here depends on the instruction set.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace spikewise {
+
+enum class Op : int { none, linear, conv };
+enum class PoolKind : int { none, max, avg };
+enum class NeuronKind : int { none, spiking, adaptive, integrator };
+enum class Reset : int { subtract, zero, none };
+enum class Bump : int { fast_sigmoid, atan, triangle, boxcar, sigmoid, straight_through };
+enum class Source : int { rate, latency, periodic, direct, values };
+
+// Channels, height and width. Inside the engine every map is [height][width][channels].
+struct Shape {
+  int c = 1, h = 1, w = 1;
+  int features() const { return c * h * w; }
+};
+
+struct NeuronSpec {
+  NeuronKind kind = NeuronKind::none;
+  Reset reset = Reset::subtract;
+  bool delay = false, reset_gradient = false, threshold_gradient = true, relative = false, recurrent = false;
+  Bump bump = Bump::atan;
+  float bump_first = 1, bump_second = 1;
+  bool spikes() const { return kind == NeuronKind::spiking || kind == NeuronKind::adaptive; }
+};
+
+// Positions in a call's list of parameters; absent is -1.
+struct ParameterSlots {
+  int weight = -1, bias = -1, recurrent = -1, beta = -1, threshold = -1, adaptation = -1, adaptation_decay = -1;
+};
+
+// One weighted operation (or none), then pooling, then neurons; each may be missing.
+struct StageSpec {
+  std::string name;
+  Op op = Op::none;
+  Shape in, made, out;  // before the operation, after it, after the pooling
+  int kernel = 1, stride = 1, padding = 0;
+  PoolKind pool = PoolKind::none;
+  int pool_size = 1, pool_stride = 1;
+  NeuronSpec neuron;
+  ParameterSlots slots;
+  bool reorder = false;  // the weights of a linear operation count its inputs as [c][h][w]
+};
+
+struct Plan {
+  std::vector<StageSpec> stages;
+  Shape image;             // of what enters the first stage
+  bool channels_last = false;  // whether the first stage reads a map, so that the input is reordered to [h][w][c]
+};
+
+struct Parameter {
+  const float* data = nullptr;
+  std::size_t count = 0;
+};
+
+// Where an earlier run ended, for one stage: [batch][features] each, in the engine's order; null is rest.
+struct StateIn {
+  const float *v = nullptr, *z = nullptr, *a = nullptr;
+};
+
+struct Call {
+  int batch = 0, steps = 0, threads = 1;
+  Source source = Source::rate;
+  const std::uint8_t* images = nullptr;  // [batch][c][h][w]
+  const float* values = nullptr;         // [steps][batch][c][h][w], or one step if constant
+  bool constant = false;
+  const std::int32_t* first_spike = nullptr;  // 256 entries, for latency and periodic
+  std::uint64_t seed = 0;
+  std::uint32_t epoch = 0;
+  const std::int64_t* index = nullptr;
+  std::vector<Parameter> parameters;
+  std::vector<StateIn> state;  // empty, or one for each stage
+  bool keep = false;           // keep what backward needs
+  bool keep_membranes = false; // keep the membranes of every stage
+  float* spikes = nullptr;     // of the last stage, [steps][batch][classes]; null if it has none
+  float* membrane = nullptr;   // of the last stage, [steps][batch][classes]
+};
+
+struct BackwardCall {
+  const float* spikes = nullptr;    // gradient of the outputs; null is zero
+  const float* membrane = nullptr;
+  std::vector<float*> gradients;    // one for each parameter, null if not wanted; neuron parameters are [features]
+  int threads = 1;
+};
+
+// What one forward pass leaves behind.
+class Run {
+ public:
+  virtual ~Run() = default;
+  virtual void backward(const BackwardCall&) = 0;
+  // Spike (or event) counts of each feature over steps and batch, in the engine's order: of a stage's output, or input (-1 - stage).
+  virtual void count(int stage, float* out) const = 0;
+  virtual void dense_spikes(int stage, float* out) const = 0;    // [steps][batch][features]
+  virtual void dense_membranes(int stage, float* out) const = 0;
+  virtual void end_state(int stage, float* v, float* z, float* a) const = 0;  // [batch][features]
+  virtual std::size_t bytes() const = 0;
+};
+
+// Thrown with the name of a parameter that is not finite.
+struct NotFinite {
+  std::string stage;
+};
+
+using Forward = std::unique_ptr<Run> (*)(std::shared_ptr<const Plan>, const Call&);
+
+}  // namespace spikewise

@@ -1,0 +1,61 @@
+// Pooling of maps [position][channel], and the way back.
+#pragma once
+#include "plan.h"
+#include "simd.h"
+
+namespace spikewise::SPIKEWISE_ISA {
+
+// Positions may be further apart before pooling (`spacing`) than after it, where channels follow without a gap. Vectors
+// reach over the last channel of a position; the next position overwrites what they leave there.
+struct PoolShape {
+  PoolKind kind;
+  int size, stride, channels, width_in, height_in, width, height;
+  std::size_t spacing;
+
+  PoolShape(const StageSpec& s, std::size_t spacing)
+      : kind(s.pool), size(s.pool_size), stride(s.pool_stride), channels(s.made.c), width_in(s.made.w), height_in(s.made.h), width(s.out.w),
+        height(s.out.h), spacing(spacing) {}
+  std::size_t source(int y, int x, int k) const {
+    return (static_cast<std::size_t>(y * stride + k / size) * width_in + x * stride + k % size) * spacing;
+  }
+};
+
+// `chosen`, if not null, receives which element of its window each maximum was: the first of equals, as in PyTorch.
+inline void pool(const PoolShape& p, const float* in, float* out, std::uint8_t* chosen) {
+  const int count = p.size * p.size;
+  for (int y = 0; y < p.height; ++y)
+    for (int x = 0; x < p.width; ++x, out += p.channels, chosen += chosen ? p.channels : 0)
+      for (int c = 0; c < p.channels; c += kLanes) {
+        Lanes value = load(in + p.source(y, x, 0) + c), which = zero();
+        for (int k = 1; k < count; ++k) {
+          const Lanes other = load(in + p.source(y, x, k) + c);
+          if (p.kind == PoolKind::avg) {
+            value = value + other;
+            continue;
+          }
+          const Mask higher = greater(other, value);
+          value = where(higher, other, value);
+          which = where(higher, splat(static_cast<float>(k)), which);
+        }
+        store(out + c, p.kind == PoolKind::avg ? value / splat(static_cast<float>(count)) : value);
+        if (chosen) to_bytes(chosen + c, which);
+      }
+}
+
+// Add the gradient of a pooled map to that of the map before, which must be zero where it is not added to.
+inline void unpool(const PoolShape& p, const float* gradient, const std::uint8_t* chosen, float* to) {
+  const int count = p.size * p.size;
+  for (int y = 0; y < p.height; ++y)
+    for (int x = 0; x < p.width; ++x, gradient += p.channels, chosen += chosen ? p.channels : 0)
+      for (int c = 0; c < p.channels; c += kLanes) {
+        Lanes g = where(first_lanes(p.channels - c), load(gradient + c));
+        if (p.kind == PoolKind::avg) g = g / splat(static_cast<float>(count));
+        const Lanes which = chosen ? from_bytes(chosen + c) : zero();
+        for (int k = 0; k < count; ++k) {
+          const Lanes k_lanes = splat(static_cast<float>(k));
+          add_to(to + p.source(y, x, k) + c, chosen ? g - where(different(which, k_lanes), g) : g);
+        }
+      }
+}
+
+}  // namespace spikewise::SPIKEWISE_ISA

@@ -1,0 +1,153 @@
+// A stage whose outputs are cut into tiles of 64, with or without a matrix that feeds its spikes back to it.
+#pragma once
+#include "gemm.h"
+#include "stage.h"
+
+namespace spikewise::SPIKEWISE_ISA {
+
+class TiledStage : public Stage {
+ public:
+  using Stage::Stage;
+
+ protected:
+  static constexpr int kImagesAtOnce = 5;  // that share the passes over the recurrent matrix, backward
+
+  int tiles() const { return (outputs_ + 63) / 64; }
+  int width(int tile) const { return std::min(64, outputs_ - 64 * tile); }
+  Split split() const { return {batch, tiles() >= 8 ? 1 : std::min(batch, 8)}; }
+
+  // Gradient of a matrix that reads `in`, `delay` steps late. `ready(part, tile, first, last)` is called before the
+  // gradients of the currents of images [first, last) are read. Without `to`, only that.
+  template <class Ready>
+  void matrix_gradient(const Signal& in, int delay, const std::vector<int>& order, float* to, int threads, const Ready& ready) {
+    const Split parts = split();
+    std::optional<TimeRows> lists;
+    if (to && in.spikes) lists.emplace(Spikes{&in, delay}, parts, in.steps, threads);
+    const bool tables = lists && lists->use;
+    MatrixSums sums(parts.parts, round_up(in.features, 64), tiles(), outputs_, to != nullptr);
+    parallel(tiles() * parts.parts, threads, [&](int task) {
+      const int tile = task / parts.parts, part = task % parts.parts;
+      const std::size_t f = 64 * static_cast<std::size_t>(tile);
+      auto gradient = [&](int b, int t) { return std::as_const(*this).kept().row(b, t) + f; };
+      with_lanes(width(tile), [&]<int kCount>() {
+        if (tables) {
+          float* memory = scratch(2, static_cast<std::size_t>(kGroupsPerBlock) * kGroupPatterns * kCount * kLanes);
+          for (int block = lists->first_block[part]; block < lists->first_block[part + 1]; ++block) {
+            ready(part, tile, lists->blocks[block].first, lists->blocks[block].last);
+            add_block<kCount>(*lists, block, in.steps, gradient, memory, sums.of(part, tile));
+          }
+          return;
+        }
+        for (int b = parts.first(part); b < parts.first(part + 1); ++b) {
+          ready(part, tile, b, b + 1);
+          if (!to) continue;
+          if (in.spikes) add_events<kCount>(Spikes{&in, delay}, b, b + 1, in.steps, gradient, sums.of(part, tile));
+          else add_products<kCount>(in.row(b, 0), in.length, in.steps, in.features, gradient(b, 0), kept().length, sums.of(part, tile));
+        }
+      });
+    });
+    if (to) sums.write(to, in.features, order, threads);
+  }
+
+  // The currents wait where the membranes will be; every step adds the rows of the neurons that spiked in the step before.
+  void run_recurrent(const Call& call) {
+    pack_recurrent(call.parameters[spec.slots.recurrent].data);
+    parallel(batch, call.threads, [&](int b) {
+      std::vector<Row> rows;
+      float* total = scratch(3, row_length(outputs_));
+      for (int f = 0; f < outputs_; ++f)
+        if (state.z[b * state.length + f] != 0) rows.push_back(static_cast<Row>(f));
+      for (int t = 0; t < steps; ++t) {
+        for (int tile = 0; tile < tiles(); ++tile) step_tile(b, t, tile, rows, total);
+        rows.clear();
+        for_each_bit(out.frame(b, t), out.words, [&](std::size_t f) { rows.push_back(static_cast<Row>(f)); });
+      }
+    });
+  }
+
+  void back_recurrent(const OutputGradient& next, const BackwardCall& call, bool learns) {
+    const int groups = (batch + kImagesAtOnce - 1) / kImagesAtOnce;
+    std::vector<ParameterGradients> sums(learns ? groups : 0);
+    for (ParameterGradients& one : sums) one = ParameterGradients(population->length);
+    parallel(groups, call.threads, [&](int group) {
+      const int first = group * kImagesAtOnce, last = std::min(first + kImagesAtOnce, batch);
+      back_images(first, last, next, learns ? &sums[group] : nullptr);
+    });
+    if (learns) write_neuron_gradients(sums, call);
+  }
+
+  int outputs_ = 0;
+
+ private:
+  void step_tile(int b, int t, int tile, const std::vector<Row>& rows, float* total) {
+    const std::size_t f = 64 * static_cast<std::size_t>(tile);
+    with_lanes(width(tile), [&]<int kCount>() {
+      Lanes sum[kCount];
+      for (int j = 0; j < kCount; ++j) sum[j] = spikewise::SPIKEWISE_ISA::zero();
+      sum_rows<kCount>(&by_source_[f * outputs_], rows.data(), rows.size(), sum);
+      for (int j = 0; j < kCount; ++j) store(total + kLanes * j, load(kept().row(b, t) + f + kLanes * j) + sum[j]);
+    });
+    run_chunk(b, f, width(tile), t, t + 1, total, 0);
+  }
+
+  // [tile][source][targets of the tile] for the forward pass, [target][source] for the backward pass.
+  void pack_recurrent(const float* matrix) {
+    const std::size_t length = row_length(outputs_), n = outputs_;
+    by_source_ = Array<float>(n * round_up(n, kLanes));
+    by_target_ = Array<float>(n * length, true);
+    for (int tile = 0; tile < tiles(); ++tile) {
+      const std::size_t f = 64 * static_cast<std::size_t>(tile), stride = round_up(width(tile), kLanes);
+      for (std::size_t source = 0; source < n; ++source)
+        for (std::size_t k = 0; k < stride; ++k)
+          by_source_[f * n + source * stride + k] = f + k < n ? matrix[(f + k) * n + source] : 0.0f;
+    }
+    for (std::size_t target = 0; target < n; ++target)
+      for (std::size_t source = 0; source < n; ++source) {
+        const float w = matrix[target * n + source];
+        if (!std::isfinite(w)) throw NotFinite{spec.name};
+        by_target_[target * length + source] = w;
+      }
+  }
+
+  // A few images at once, from the last step to the first.
+  void back_images(int first, int last, const OutputGradient& next, ParameterGradients* sums) {
+    const std::size_t length = kept().length, frame = length * steps, lanes = length / kLanes;
+    const int count = last - first;
+    float *z = scratch(0, count * frame), *v = scratch(1, count * frame), *a = scratch(3, count * frame), *fed = scratch(4, count * length);
+    std::vector<LaneBack> back(count * lanes, LaneBack{splat(0), splat(0), splat(0)});
+    bool beside = false;
+    for (int i = 0; i < count; ++i) {
+      next.of(first + i, 0, length_of_features(), z + i * frame, length);
+      beside = next.of_membrane(first + i, 0, length_of_features(), v + i * frame, length);
+    }
+    auto places = [&](int i, std::size_t f) {
+      return BackwardPlaces{kept().row(first + i, 0) + f, length, z + i * frame + f, beside ? v + i * frame + f : nullptr, length,
+                            a + i * frame + f, length, &back[i * lanes + f / kLanes]};
+    };
+    auto each_tile = [&](auto&& work) {
+      for (int tile = 0; tile < tiles(); ++tile)
+        with_lanes(width(tile), [&]<int kCount>() { work.template operator()<kCount>(64 * static_cast<std::size_t>(tile)); });
+    };
+    with_neuron(spec.neuron, [&]<class Model>(Model) {
+      if constexpr (Model::kHasAdaptation)
+        each_tile([&]<int kCount>(std::size_t f) {
+          for (int i = 0; i < count; ++i) trace_adaptation<Model, kCount>(*population, f, steps, places(i, f));
+        });
+      for (int t = steps - 1; t >= 0; --t)
+        each_tile([&]<int kCount>(std::size_t f) {
+          if (t + 1 < steps) {
+            multiply_rows<kCount>(kept().row(first, t + 1), frame, count, &by_target_[f], row_length(outputs_), outputs_, fed + f, length);
+            for (int i = 0; i < count; ++i)
+              for (int j = 0; j < kCount * kLanes; j += kLanes) add_to(z + i * frame + t * length + f + j, load(fed + i * length + f + j));
+          }
+          for (int i = 0; i < count; ++i) back_neurons<Model, kCount>(*population, sums, f, t, t + 1, places(i, f));
+        });
+    });
+  }
+
+  std::size_t length_of_features() const { return round_up(outputs_, kLanes); }
+
+  Array<float> by_source_, by_target_;
+};
+
+}  // namespace spikewise::SPIKEWISE_ISA

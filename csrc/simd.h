@@ -1,0 +1,128 @@
+// Sixteen floats at a time. One type for every instruction set: AVX-512 holds it in one register, AVX2 in two, others in
+// four (SSE2, NEON) through the compiler's vector extension. Multiplication and addition round separately, as PyTorch's do;
+// only `fma` fuses.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#define INLINE inline __attribute__((always_inline))
+
+namespace spikewise::SPIKEWISE_ISA {
+
+constexpr int kLanes = 16;
+
+#if defined(__AVX512F__)
+
+struct Lanes {
+  __m512 x;
+};
+using Mask = __mmask16;
+
+INLINE Lanes load(const float* p) { return {_mm512_loadu_ps(p)}; }
+INLINE void store(float* p, Lanes a) { _mm512_storeu_ps(p, a.x); }
+INLINE Lanes splat(float a) { return {_mm512_set1_ps(a)}; }
+INLINE Lanes operator+(Lanes a, Lanes b) { return {_mm512_add_ps(a.x, b.x)}; }
+INLINE Lanes operator-(Lanes a, Lanes b) { return {_mm512_sub_ps(a.x, b.x)}; }
+INLINE Lanes operator*(Lanes a, Lanes b) { return {_mm512_mul_ps(a.x, b.x)}; }
+INLINE Lanes operator/(Lanes a, Lanes b) { return {_mm512_div_ps(a.x, b.x)}; }
+INLINE Lanes fma(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.x, b.x, c.x)}; }
+INLINE Lanes absolute(Lanes a) { return {_mm512_abs_ps(a.x)}; }
+INLINE Lanes larger(Lanes a, Lanes b) { return {_mm512_max_ps(a.x, b.x)}; }
+INLINE Mask greater(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.x, b.x, _CMP_GT_OQ); }
+INLINE Mask different(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.x, b.x, _CMP_NEQ_UQ); }
+INLINE Lanes where(Mask m, Lanes a) { return {_mm512_maskz_mov_ps(m, a.x)}; }
+INLINE Lanes where(Mask m, Lanes a, Lanes b) { return {_mm512_mask_mov_ps(b.x, m, a.x)}; }
+INLINE std::uint32_t bits_of(Mask m) { return m; }
+INLINE Lanes ones(std::uint32_t bits) { return {_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), _mm512_set1_ps(1.0f))}; }
+INLINE Lanes from_bytes(const std::uint8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+INLINE void to_bytes(std::uint8_t* p, Lanes a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(a.x)));
+}
+
+#else
+
+#if defined(__AVX2__)
+constexpr int kParts = 2;
+typedef float Part __attribute__((vector_size(32)));
+typedef std::int32_t IntPart __attribute__((vector_size(32)));
+#else
+constexpr int kParts = 4;
+typedef float Part __attribute__((vector_size(16)));
+typedef std::int32_t IntPart __attribute__((vector_size(16)));
+#endif
+constexpr int kPartLanes = kLanes / kParts;
+
+struct Lanes {
+  Part x[kParts];
+};
+struct Mask {
+  IntPart x[kParts];
+};
+
+#define EACH for (int i = 0; i < kParts; ++i)
+INLINE Lanes load(const float* p) { Lanes r; std::memcpy(&r, p, sizeof r); return r; }
+INLINE void store(float* p, Lanes a) { std::memcpy(p, &a, sizeof a); }
+INLINE Lanes splat(float a) { Lanes r; EACH r.x[i] = a - Part{}; return r; }
+INLINE Lanes operator+(Lanes a, Lanes b) { EACH a.x[i] += b.x[i]; return a; }
+INLINE Lanes operator-(Lanes a, Lanes b) { EACH a.x[i] -= b.x[i]; return a; }
+INLINE Lanes operator*(Lanes a, Lanes b) { EACH a.x[i] *= b.x[i]; return a; }
+INLINE Lanes operator/(Lanes a, Lanes b) { EACH a.x[i] /= b.x[i]; return a; }
+INLINE Mask greater(Lanes a, Lanes b) { Mask m; EACH m.x[i] = a.x[i] > b.x[i]; return m; }
+INLINE Mask different(Lanes a, Lanes b) { Mask m; EACH m.x[i] = a.x[i] != b.x[i]; return m; }
+INLINE Lanes where(Mask m, Lanes a) { EACH a.x[i] = (Part)((IntPart)a.x[i] & m.x[i]); return a; }
+INLINE Lanes where(Mask m, Lanes a, Lanes b) {
+  EACH a.x[i] = (Part)(((IntPart)a.x[i] & m.x[i]) | ((IntPart)b.x[i] & ~m.x[i]));
+  return a;
+}
+INLINE Lanes larger(Lanes a, Lanes b) { return where(greater(a, b), a, b); }
+INLINE Lanes absolute(Lanes a) { EACH a.x[i] = (Part)((IntPart)a.x[i] & 0x7fffffff); return a; }
+#if defined(__AVX2__)
+INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
+  EACH c.x[i] = (Part)_mm256_fmadd_ps((__m256)a.x[i], (__m256)b.x[i], (__m256)c.x[i]);
+  return c;
+}
+INLINE std::uint32_t bits_of(Mask m) {
+  return static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)m.x[0])) |
+         static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)m.x[1])) << 8;
+}
+#else
+INLINE Lanes fma(Lanes a, Lanes b, Lanes c) { return a * b + c; }
+INLINE std::uint32_t bits_of(Mask m) {
+  std::uint32_t r = 0;
+  for (int i = 0; i < kLanes; ++i) r |= (m.x[i / kPartLanes][i % kPartLanes] & 1u) << i;
+  return r;
+}
+#endif
+INLINE Lanes ones(std::uint32_t bits) {
+  Lanes r;
+  for (int i = 0; i < kLanes; ++i) r.x[i / kPartLanes][i % kPartLanes] = static_cast<float>(bits >> i & 1u);
+  return r;
+}
+INLINE Lanes from_bytes(const std::uint8_t* p) {
+  Lanes r;
+  for (int i = 0; i < kLanes; ++i) r.x[i / kPartLanes][i % kPartLanes] = static_cast<float>(p[i]);
+  return r;
+}
+INLINE void to_bytes(std::uint8_t* p, Lanes a) {
+  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<std::uint8_t>(a.x[i / kPartLanes][i % kPartLanes]);
+}
+#undef EACH
+
+#endif
+
+INLINE Lanes zero() { return splat(0.0f); }
+INLINE void add_to(float* p, Lanes a) { store(p, load(p) + a); }
+
+// The first `n` lanes, for any n.
+INLINE Mask first_lanes(int n) {
+  alignas(64) static constexpr float kNumber[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return greater(splat(static_cast<float>(n)), load(kNumber));
+}
+
+}  // namespace spikewise::SPIKEWISE_ISA

@@ -1,0 +1,131 @@
+// A stage: one weighted operation (or none), pooling, neurons. It keeps what its backward pass needs.
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "encode.h"
+#include "population.h"
+#include "weight_gradient.h"
+
+namespace spikewise::SPIKEWISE_ISA {
+
+// Memory of one thread that is not given back; each slot is one array.
+template <class T = float>
+T* scratch(int slot, std::size_t count) {
+  thread_local Array<T> arrays[8];
+  if (arrays[slot].size() < count) arrays[slot] = Array<T>(count);
+  return arrays[slot].data();
+}
+
+// Gradient of a stage's output, asked for an image and a range of features, at all its steps.
+class OutputGradient {
+ public:
+  virtual ~OutputGradient() = default;
+  virtual void of(int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const = 0;
+  // Gradient of the membranes beside that of the spikes; false if there is none.
+  virtual bool of_membrane(int, std::size_t, std::size_t, float*, std::size_t) const { return false; }
+};
+
+class Stage : public OutputGradient {
+ public:
+  Stage(const StageSpec& stage, const Call& call) : spec(stage), batch(call.batch), steps(call.steps) {}
+
+  virtual void forward(const Signal& in, const Call& call, const StateIn* from, bool keep_membranes) = 0;
+  virtual void backward(const Signal& in, const OutputGradient& next, const BackwardCall& call, bool first) = 0;
+
+  // What holds the membranes after forward and the gradients of the currents after backward.
+  Signal& kept() { return out.spikes ? membrane : out; }
+  const Signal& kept() const { return out.spikes ? membrane : out; }
+
+  StageSpec spec;
+  int batch, steps;
+  Signal out, membrane;
+  std::optional<Population> population;
+  PopulationState state;
+
+ protected:
+  bool has_neurons() const { return spec.neuron.kind != NeuronKind::none; }
+  std::size_t features() const { return static_cast<std::size_t>(spec.out.features()); }
+
+  void prepare(const Signal& in, const Call& call, const StateIn* from, bool keep_membranes) {
+    const int n = spec.out.features();
+    if (has_neurons()) {
+      population.emplace(spec, call.parameters);
+      state = PopulationState(batch, *population, from);
+    }
+    out = spec.neuron.spikes() ? Signal::of_spikes(batch, steps, n) : Signal::of_values(batch, has_neurons() ? steps : in.steps, n);
+    if (spec.neuron.spikes() && keep_membranes) membrane = Signal::of_values(batch, steps, n);
+  }
+
+  // Run the neurons of features [f, f + width) of one image over steps [from, to); `current` is at feature f, step 0.
+  void run_chunk(int image, std::size_t f, int width, int from, int to, const float* current, std::size_t stride) {
+    Signal& held = kept();
+    const ForwardPlaces at{.current = current,
+                           .current_stride = stride,
+                           .spikes = out.spikes ? out.frame(image, 0) + f / 64 : nullptr,
+                           .spikes_stride = out.words,
+                           .membrane = held.values ? held.row(image, 0) + f : nullptr,
+                           .membrane_stride = held.length};
+    with_neuron(spec.neuron, [&]<class Model>(Model) {
+      with_lanes(width, [&]<int kCount>() { run_neurons<Model, kCount>(*population, state, image, f, from, to, at); });
+    });
+  }
+
+  // Turn the kept membranes of features [f, f + width) of one image into gradients of the currents.
+  void back_chunk(int image, std::size_t f, int width, const float* z, const float* v, std::size_t stride, ParameterGradients* sums) {
+    Signal& held = kept();
+    LaneBack back[4];
+    for (LaneBack& one : back) one = {spikewise::SPIKEWISE_ISA::zero(), spikewise::SPIKEWISE_ISA::zero(), spikewise::SPIKEWISE_ISA::zero()};
+    const BackwardPlaces at{.membrane = held.row(image, 0) + f,
+                            .membrane_stride = held.length,
+                            .gradient_z = z,
+                            .gradient_v = v,
+                            .gradient_stride = stride,
+                            .a = spec.neuron.kind == NeuronKind::adaptive ? scratch(7, 64 * static_cast<std::size_t>(steps)) : nullptr,
+                            .a_stride = 64,
+                            .back = back};
+    with_neuron(spec.neuron, [&]<class Model>(Model) {
+      with_lanes(width, [&]<int kCount>() {
+        if constexpr (Model::kHasAdaptation) trace_adaptation<Model, kCount>(*population, f, steps, at);
+        back_neurons<Model, kCount>(*population, sums, f, 0, steps, at);
+      });
+    });
+  }
+
+  // The gradient of the output of features [f, f + width), then that of the currents, in `kept`.
+  void gradient_of_currents(int image, std::size_t f, int width, const OutputGradient& next, ParameterGradients* sums) {
+    Signal& held = kept();
+    if (!has_neurons()) return next.of(image, f, width, held.row(image, 0) + f, held.length);
+    float *z = scratch(5, 64 * static_cast<std::size_t>(steps)), *v = scratch(6, 64 * static_cast<std::size_t>(steps));
+    next.of(image, f, width, z, 64);
+    const bool beside = next.of_membrane(image, f, width, v, 64);
+    if (!spec.neuron.spikes()) back_chunk(image, f, width, z, z, 64, sums);
+    else back_chunk(image, f, width, z, beside ? v : nullptr, 64, sums);
+  }
+
+  // For a current that was the same at every step: the sum of the gradients of features [f, f + width), in the first row.
+  void sum_over_steps(int image, std::size_t f, std::size_t width) {
+    Signal& held = kept();
+    for (int t = 1; t < held.steps; ++t)
+      for (std::size_t i = f; i < f + width; i += kLanes) add_to(held.row(image, 0) + i, load(held.row(image, t) + i));
+  }
+
+  bool wants_neuron_gradients(const BackwardCall& call) const {
+    const ParameterSlots& s = spec.slots;
+    for (int slot : {s.beta, s.threshold, s.adaptation, s.adaptation_decay})
+      if (slot >= 0 && call.gradients[slot]) return true;
+    return false;
+  }
+  void write_neuron_gradients(const std::vector<ParameterGradients>& parts, const BackwardCall& call) const {
+    const int slots[] = {spec.slots.beta, spec.slots.threshold, spec.slots.adaptation, spec.slots.adaptation_decay};
+    for (int k = 0; k < 4; ++k) {
+      float* to = slots[k] >= 0 ? call.gradients[slots[k]] : nullptr;
+      for (std::size_t f = 0; to && f < features(); ++f) {
+        to[f] = 0;
+        for (const ParameterGradients& part : parts) to[f] += part.sums[k * part.length + f];
+      }
+    }
+  }
+};
+
+}  // namespace spikewise::SPIKEWISE_ISA

@@ -1,0 +1,49 @@
+"""The compiled extension, where there is one."""
+
+import os
+from types import ModuleType
+from typing import Any
+
+from spikewise.errors import EngineError
+
+__all__ = ["extension", "isa", "status", "versions"]
+
+try:
+    from spikewise.engine.native import _native as _found
+except ImportError:  # built without a compiler
+    _found = None
+
+_extension: Any = _found
+
+
+def extension() -> ModuleType | None:
+    """The compiled module; None where the package was installed without a compiler."""
+    module: ModuleType | None = _extension
+    return module
+
+
+def versions() -> tuple[str, ...]:
+    """Versions of the kernels that this processor can run, the best first."""
+    return tuple(_extension.versions()) if _extension is not None else ()
+
+
+def isa() -> str:
+    """Version of the kernels that runs: the best this processor has, or the one SPIKEWISE_ISA names.
+
+    Raises:
+        EngineError: the processor cannot run the named one, or nothing was compiled.
+    """
+    if _extension is None:
+        raise EngineError("The native engine was not compiled. Install a C++ compiler and reinstall spikewise.")
+    versions: list[str] = _extension.versions()
+    named = os.environ.get("SPIKEWISE_ISA")
+    if named and named not in versions:
+        raise EngineError(f"SPIKEWISE_ISA is '{named}', and this processor runs {', '.join(versions)}.")
+    return named or versions[0]
+
+
+def status() -> str:
+    """One line about the native engine."""
+    if _extension is None:
+        return "not compiled: no C++ compiler was found at installation, everything runs on the reference engine"
+    return f"compiled, {isa()} kernels (this processor runs {', '.join(_extension.versions())})"

@@ -1,0 +1,228 @@
+"""A graph compiled into the stages of the native engine, or the reason why it cannot be.
+
+A stage is one weighted operation (or none), then pooling, then neurons; each may be missing.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
+from spikewise.engine.contract import RunOptions
+from spikewise.engine.native.extension import extension, isa
+from spikewise.graph import AvgPool, Conv2d, Flatten, Graph, Linear, MaxPool, NamedLayer, Neuron, Shape
+from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangle
+
+__all__ = ["Compiled", "compiled", "refuses", "supports"]
+
+_RESETS = {"subtract": 0, "zero": 1, "none": 2}
+_NEURON_PARAMETERS = ("beta", "threshold", "adaptation", "adaptation_decay")
+_NEURON_KINDS = {IF: 1, LIF: 1, ALIF: 2, LeakyIntegrator: 3}
+
+
+class Slot(NamedTuple):
+    """One parameter that the engine reads: where it comes from."""
+
+    layer: NamedLayer
+    key: str
+    """Its name within the layer, or a neuron parameter's, stored or not."""
+
+
+class Stage(NamedTuple):
+    """The layers of a graph that run together, and what the engine is told about them."""
+
+    layers: tuple[NamedLayer, ...]
+    facts: dict[str, Any]
+
+    @property
+    def neuron(self) -> NamedLayer | None:
+        """The stage's neuron layer."""
+        return next((at for at in self.layers if isinstance(at.layer, Neuron)), None)
+
+
+class Compiled(NamedTuple):
+    """A graph ready for the native engine."""
+
+    handle: Any
+    stages: tuple[Stage, ...]
+    slots: tuple[Slot, ...]
+
+
+def supports(graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32) -> str | None:
+    """Why the native engine cannot run a graph, naming the layer; None if it can."""
+    if extension() is None:
+        return "the native engine was not compiled"
+    if device != "cpu":
+        return f"the native engine runs on the CPU, not on {device}"
+    if dtype != torch.float32:
+        return f"the native engine computes in float32, not {dtype}"
+    return _obstacle(graph)
+
+
+def refuses(graph: Graph, inputs: Tensor, options: RunOptions) -> str | None:
+    """Why the native engine cannot do one particular run of a graph that it supports; None if it can."""
+    if torch.is_grad_enabled() and inputs.requires_grad:
+        return "it returns no gradient of its input"
+    states = [part for state in (options.state or {}).values() for part in (state if isinstance(state, tuple) else (state,))]
+    if torch.is_grad_enabled() and any(part.requires_grad for part in states):
+        return "it returns no gradient of the state it starts from"
+    silent = sorted(options.record - {at.name for at in graph.named if isinstance(at.layer, Neuron)})
+    return f"it records neuron layers only, not {silent[0]}" if silent else None
+
+
+@lru_cache(maxsize=256)
+def _obstacle(graph: Graph) -> str | None:
+    before: NamedLayer | None = None
+    for position, at in enumerate(graph.named):
+        reason = _layer_obstacle(at)
+        if reason:
+            return f"layer {at.name}: {reason}"
+        if position > 1 and before and isinstance(before.layer, Flatten) and len(before.input) == 3 and not isinstance(at.layer, Linear):
+            return f"layer {at.name}: it follows a flatten layer without a linear layer between"
+        before = at
+    last = _stages(graph)[-1]
+    if len(last.layers[-1].output) != 1 or (last.facts["op"] != "linear" and last.facts["made"][1:] != (1, 1)):
+        return f"layer {graph.named[-1].name}: the network does not end in a linear layer or its neurons"
+    return None
+
+
+def _layer_obstacle(at: NamedLayer) -> str | None:
+    match at.layer:
+        case Linear() | Flatten() | AvgPool():
+            return None
+        case Conv2d(kernel=size) | MaxPool(size=size):
+            return None if size <= 15 else f"a window of {size} is larger than 15"
+        case Neuron(dynamics=IF() | LIF() | ALIF() as dynamics):
+            late = dynamics.reset_delay and dynamics.reset == "zero" and dynamics.reset_gradient
+            return "reset_gradient through a delayed reset to zero" if late else None
+        case Neuron(dynamics=LeakyIntegrator()):
+            return None
+        case Neuron(dynamics=dynamics):
+            return f"{dynamics.kind} neurons"
+        case _:
+            return f"a {at.layer.kind} layer"
+
+
+@lru_cache(maxsize=64)
+def compiled(graph: Graph) -> Compiled:
+    """The stages of a graph that `supports` has nothing against."""
+    module = extension()
+    assert module is not None
+    slots: list[Slot] = []
+    stages = _stages(graph)
+    facts = [_with_slots(stage, slots) for stage in stages]
+    channels, height, width = graph.image_shape
+    image = (graph.encoder.channels(channels), height, width)
+    reads_map = stages[0].facts["op"] != "linear" and stages[0].facts["in"] == image
+    handle = module.Plan(facts, image, reads_map, isa())
+    return Compiled(handle, stages, tuple(slots))
+
+
+def _stages(graph: Graph) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    map_before_flatten: Shape | None = None
+    for at in graph.named:
+        match at.layer:
+            case Flatten():
+                if stages and len(at.input) == 3:  # the first stage reads the image in its own order
+                    map_before_flatten = at.input
+            case Linear() | Conv2d():
+                stages.append(Stage((at,), _operation(at, map_before_flatten)))
+                map_before_flatten = None
+            case MaxPool() | AvgPool():
+                if not stages or not _takes_pool(stages[-1]):
+                    stages.append(Stage((), _nothing(at.input)))
+                stages[-1] = _joined(stages[-1], at, _pool(at))
+            case Neuron():
+                if not stages or stages[-1].neuron or _shape(at.input) != stages[-1].facts["out"]:
+                    stages.append(Stage((), _nothing(at.input)))
+                stages[-1] = _joined(stages[-1], at, _neuron(at.layer))
+    return tuple(stages)
+
+
+def _joined(stage: Stage, at: NamedLayer, facts: dict[str, Any]) -> Stage:
+    return Stage((*stage.layers, at), {**stage.facts, **facts})
+
+
+def _takes_pool(stage: Stage) -> bool:
+    return stage.facts["op"] != "linear" and stage.facts["pool"] == "none" and stage.neuron is None
+
+
+def _shape(shape: Shape) -> tuple[int, int, int]:
+    return (shape[0], 1, 1) if len(shape) == 1 else (shape[0], shape[1], shape[2])
+
+
+def _nothing(shape: Shape) -> dict[str, Any]:
+    whole = _shape(shape)
+    return {"op": "none", "in": whole, "made": whole, "out": whole, "pool": "none", "reorder": False}
+
+
+def _operation(at: NamedLayer, before: Shape | None) -> dict[str, Any]:
+    layer = at.layer
+    made = _shape(at.output)
+    facts = {"in": _shape(before or at.input), "made": made, "out": made, "pool": "none", "reorder": before is not None}
+    if isinstance(layer, Conv2d):
+        return {"op": "conv", **facts, "kernel": layer.kernel, "stride": layer.stride, "padding": layer.padding}
+    return {"op": "linear", **facts}
+
+
+def _pool(at: NamedLayer) -> dict[str, Any]:
+    layer = at.layer
+    assert isinstance(layer, MaxPool | AvgPool)
+    kind = "max" if isinstance(layer, MaxPool) else "avg"
+    return {"pool": kind, "pool_size": layer.size, "pool_stride": layer.stride or layer.size, "out": _shape(at.output)}
+
+
+def _neuron(layer: Neuron) -> dict[str, Any]:
+    dynamics = layer.dynamics
+    facts: dict[str, Any] = {"neuron": _NEURON_KINDS[type(dynamics)]}
+    if isinstance(dynamics, LeakyIntegrator):
+        return facts
+    assert isinstance(dynamics, IF | LIF | ALIF)
+    kind, first, second = _bump(dynamics.surrogate)
+    facts |= {"reset": _RESETS[dynamics.reset], "delay": dynamics.reset_delay, "reset_gradient": dynamics.reset_gradient}
+    facts |= {"bump": kind, "bump_first": first, "bump_second": second}
+    if isinstance(dynamics, ALIF):
+        facts |= {"threshold_gradient": dynamics.threshold_gradient, "relative": dynamics.relative_surrogate}
+    return facts
+
+
+def _bump(surrogate: Surrogate) -> tuple[int, float, float]:
+    match surrogate:
+        case FastSigmoid(slope=slope):
+            return 0, slope, 0.0
+        case ATan(alpha=alpha):
+            return 1, alpha, 0.0
+        case Triangle(height=height, width=width):
+            return 2, height, width
+        case Boxcar(width=width):
+            return 3, width, 0.0
+        case Sigmoid(slope=slope):
+            return 4, slope, 0.0
+        case StraightThrough():
+            return 5, 0.0, 0.0
+
+
+_MISSING: dict[str, Any] = {
+    "kernel": 1, "stride": 1, "padding": 0, "pool_size": 1, "pool_stride": 1, "neuron": 0, "reset": 0, "delay": False,
+    "reset_gradient": False, "threshold_gradient": True, "relative": False, "bump": 1, "bump_first": 1.0, "bump_second": 1.0,
+}  # fmt: skip
+_NUMBERS = {"op": {"none": 0, "linear": 1, "conv": 2}, "pool": {"none": 0, "max": 1, "avg": 2}}
+
+
+def _with_slots(stage: Stage, slots: list[Slot]) -> dict[str, Any]:
+    """The facts as the extension reads them, each parameter's place among `slots` included."""
+    facts: dict[str, Any] = {**_MISSING, **stage.facts, "name": stage.layers[0].name}
+    for key, numbers in _NUMBERS.items():
+        facts[key] = numbers[facts[key]]
+    facts |= dict.fromkeys(("weight", "bias", "recurrent", *_NEURON_PARAMETERS), -1)
+    for at in stage.layers:
+        wanted = set(at.parameters())
+        if isinstance(at.layer, Neuron):
+            wanted |= set(at.layer.dynamics.values())
+        for key in sorted(wanted):
+            facts[key] = len(slots)
+            slots.append(Slot(at, key))
+    return facts

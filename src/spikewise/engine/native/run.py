@@ -1,0 +1,260 @@
+"""Running a compiled graph: one autograd function for the whole network."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int32, UInt8
+from torch import Tensor
+
+from spikewise.dynamics import ALIFState, IntegratorState, LIFState, NeuronState
+from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
+from spikewise.engine.contract import EngineResult, EngineState, LayerTrace, RunOptions
+from spikewise.engine.native.plan import Compiled, Slot, Stage, compiled
+from spikewise.errors import EngineError
+from spikewise.graph import Conv2d, Graph, Linear, NamedLayer, Neuron
+from spikewise.readouts import Trajectory
+from spikewise.types import Draw
+
+__all__ = ["run", "run_images"]
+
+_SOURCES: dict[type, int] = {Rate: 0, Latency: 1, Periodic: 2, Direct: 3}
+_VALUES = 4
+
+
+class _Input(NamedTuple):
+    """What enters the first stage; the tensors are kept while the engine reads them."""
+
+    batch: int
+    steps: int
+    facts: dict[str, Any]
+    tensors: tuple[Tensor, ...]
+
+
+def run_images(
+    graph: Graph, weights: Mapping[str, Tensor], images: UInt8[Tensor, "B C H W"], draw: Draw, options: RunOptions
+) -> EngineResult:
+    """Encode images inside the engine and run the graph over them."""
+    encoder = graph.encoder
+    if isinstance(encoder, Delta):
+        return run(graph, weights, encoder(images, draw), draw, options)
+    images, index = images.contiguous(), draw.index.contiguous()
+    table = _first_spikes(encoder) if isinstance(encoder, Latency | Periodic) else torch.empty(0, dtype=torch.int32)
+    facts = {
+        "source": _SOURCES[type(encoder)], "images": images.data_ptr(), "values": 0, "constant": False,
+        "first_spike": table.data_ptr(), "seed": draw.seed & (2**64 - 1), "epoch": draw.epoch, "index": index.data_ptr(),
+    }  # fmt: skip
+    return _run(graph, weights, _Input(len(images), encoder.steps, facts, (images, index, table)), options)
+
+
+def run(
+    graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw, options: RunOptions
+) -> EngineResult:
+    """Run the graph over spikes or currents."""
+    constant = len(inputs) > 1 and inputs.stride(0) == 0
+    values = (inputs[:1] if constant else inputs).detach().contiguous()
+    facts = {"source": _VALUES, "images": 0, "values": values.data_ptr(), "constant": constant, "first_spike": 0}
+    facts |= {"seed": 0, "epoch": draw.epoch, "index": 0}
+    return _run(graph, weights, _Input(inputs.shape[1], len(inputs), facts, (values,)), options)
+
+
+def _first_spikes(encoder: Latency | Periodic) -> Int32[Tensor, " 256"]:
+    first = encoder.first_spikes()
+    if isinstance(encoder, Periodic):
+        first = first.clamp(1, max(encoder.steps - 1, 1))
+    return first.clamp(max=encoder.steps).to(torch.int32)
+
+
+def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: RunOptions) -> EngineResult:
+    plan = compiled(graph)
+    parameters = [_parameter(slot, weights) for slot in plan.slots]
+    job = _Job(plan, given, options)
+    if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
+        spikes, membrane = _Run.apply(job, *parameters)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    else:
+        spikes, membrane = job.forward(parameters, keep=False)
+    trajectory = Trajectory(spikes if job.last_spikes else None, membrane)
+    rates, events = job.measured() if options.measure else ({}, {})
+    return EngineResult(trajectory, _LazyState(job), job.traces(), rates, events)
+
+
+def _parameter(slot: Slot, weights: Mapping[str, Tensor]) -> Tensor:
+    """A parameter as the engine reads it: clamped, masked, and one value or one for each neuron in the engine's order."""
+    at, key = slot.layer, slot.key
+    if not isinstance(at.layer, Neuron):
+        return weights[f"{at.name}.{key}"].contiguous()
+    dynamics = at.layer.dynamics
+    if key == "recurrent":
+        matrix = weights[f"{at.name}.{key}"]
+        return (matrix if at.layer.self_connections else matrix - matrix.diag().diag()).contiguous()
+    stored = weights.get(f"{at.name}.{key}")
+    if stored is None:
+        return torch.tensor([dynamics.values()[key]])
+    value = stored.clamp(*dynamics.bounds().get(key, (-math.inf, math.inf)))
+    whole = value.expand(at.output)
+    return (whole if whole.ndim == 1 else whole.permute(1, 2, 0)).reshape(-1).contiguous()
+
+
+class _Job:
+    """One call of the engine on one batch."""
+
+    def __init__(self, plan: Compiled, given: _Input, options: RunOptions) -> None:
+        self.plan, self.given, self.options = plan, given, options
+        last = plan.stages[-1].neuron
+        self.last_spikes = last is not None and isinstance(last.layer, Neuron) and last.layer.spikes
+        self.handle: Any = None
+
+    def forward(self, parameters: list[Tensor], *, keep: bool) -> tuple[Tensor, Tensor]:
+        """Spikes (empty if the last layer has none) and membrane of the last layer."""
+        given, classes = self.given, self.plan.stages[-1].layers[-1].output[0]
+        shape = (given.steps, given.batch, classes)
+        spikes, membrane = torch.empty(shape if self.last_spikes else 0), torch.empty(shape)
+        state, held = self._state()
+        try:
+            self.handle = self.plan.handle.run({
+                **given.facts, "batch": given.batch, "steps": given.steps, "threads": torch.get_num_threads(),
+                "parameters": [(p.data_ptr(), p.numel()) for p in parameters], "state": state, "keep": keep,
+                "keep_membranes": bool(self.options.record), "spikes": spikes.data_ptr() if self.last_spikes else 0,
+                "membrane": membrane.data_ptr(),
+            })  # fmt: skip
+        except FloatingPointError as error:
+            raise EngineError(f"Layer {error} has weights that are not finite; training diverged, or the file is damaged.") from None
+        del held
+        return spikes, membrane
+
+    def _state(self) -> tuple[list[tuple[int, int, int]], list[Tensor]]:
+        """Addresses of the state to start from, for each stage, and the tensors that hold it."""
+        if self.options.state is None:
+            return [], []
+        held: list[Tensor] = []
+        addresses = []
+        for stage in self.plan.stages:
+            before = self.options.state.get(stage.neuron.name) if stage.neuron else None
+            row = [0, 0, 0]
+            for k, name in enumerate(("v", "z", "a")):
+                value = getattr(before, name, None)
+                if value is not None:
+                    held.append(_engine_order(value.detach().float()))
+                    row[k] = held[-1].data_ptr()
+            addresses.append((row[0], row[1], row[2]))
+        return addresses, held
+
+    def state_of(self, position: int, at: NamedLayer) -> NeuronState:
+        """State of a neuron layer after the last step."""
+        assert isinstance(at.layer, Neuron)
+        batch, dynamics = self.given.batch, at.layer.dynamics
+        count = 1 if not at.layer.spikes else 3 if "adaptation" in dynamics.values() else 2
+        parts = [torch.empty(batch, math.prod(at.output)) for _ in range(count)]
+        addresses = [part.data_ptr() for part in parts] + [0] * (3 - count)
+        self.handle.state(position, *addresses)
+        tensors = [_graph_order(part, at.output) for part in parts]
+        kind = (IntegratorState, LIFState, ALIFState)[count - 1]
+        return kind(*tensors)
+
+    def measured(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Spike rates of the spiking layers and event rates of the inputs of the weighted ones."""
+        frames = self.given.steps * self.given.batch
+        rates: dict[str, Tensor] = {}
+        events: dict[str, Tensor] = {}
+        for position, stage in enumerate(self.plan.stages):
+            first, neuron = stage.layers[0], stage.neuron
+            if isinstance(first.layer, Linear | Conv2d):
+                # a linear stage behind a flatten layer reads a map, the first one the image in its own order
+                shape = stage.facts["in"] if stage.facts["reorder"] or isinstance(first.layer, Conv2d) else first.input
+                counts = self._counts(-1 - position, shape, first.input)
+                constant = position == 0 and (self.given.facts["constant"] or self.given.facts["source"] == _SOURCES[Direct])
+                events[first.name] = counts / (self.given.batch if constant or self._is_constant(position) else frames)
+            if neuron is not None and isinstance(neuron.layer, Neuron) and neuron.layer.spikes:
+                rates[neuron.name] = self._counts(position, neuron.output, neuron.output) / frames
+        return rates, events
+
+    def _is_constant(self, position: int) -> bool:
+        """Whether what enters a stage is the same at every step: a constant input that met no neuron yet."""
+        constant = self.given.facts["constant"] or self.given.facts["source"] == _SOURCES[Direct]
+        return bool(constant) and all(stage.neuron is None for stage in self.plan.stages[:position])
+
+    def _counts(self, which: int, shape: tuple[int, ...], wanted: tuple[int, ...]) -> Tensor:
+        out = torch.empty(math.prod(shape))
+        self.handle.count(which, out.data_ptr())
+        return _graph_order(out.unsqueeze(0), shape)[0].reshape(wanted)
+
+    def traces(self) -> dict[str, LayerTrace]:
+        """Spikes and membranes of the recorded layers."""
+        out = {}
+        for position, stage in enumerate(self.plan.stages):
+            at = stage.neuron
+            if at is None or at.name not in self.options.record:
+                continue
+            frames = self.given.steps * self.given.batch
+            spikes, membrane = (torch.empty(frames, math.prod(at.output)) for _ in range(2))
+            self.handle.membranes(position, membrane.data_ptr())
+            spiking = isinstance(at.layer, Neuron) and at.layer.spikes
+            if spiking:
+                self.handle.spikes(position, spikes.data_ptr())
+            over = (self.given.steps, self.given.batch)
+            shaped = [_graph_order(x, at.output).unflatten(0, over) for x in (spikes, membrane)]
+            out[at.name] = LayerTrace(shaped[0] if spiking else None, shaped[1])
+        return out
+
+
+class _Run(torch.autograd.Function):
+    """The whole network, forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, job: _Job, *parameters: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(*parameters)
+        ctx.job = job
+        ctx.set_materialize_grads(False)
+        spikes, membrane = job.forward(list(parameters), keep=True)
+        if not job.last_spikes:
+            ctx.mark_non_differentiable(spikes)
+        return spikes, membrane
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        job: _Job = ctx.job
+        if job.handle is None or ctx.needs_input_grad[0]:
+            raise EngineError(
+                "The native engine keeps what backward needs for one pass only; run the network again before a second "
+                "backward pass, or use engine = 'reference'."
+            )
+        _ = ctx.saved_tensors  # fails if a parameter has been changed in place since forward
+        given = [None if g is None else g.contiguous() for g in gradients]
+        out = [torch.empty_like(p) if needed else None for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)]
+        spikes, membrane = ((0 if g is None or g.numel() == 0 else g.data_ptr()) for g in given)
+        handle, job.handle = job.handle, None
+        handle.backward(spikes, membrane, [0 if g is None else g.data_ptr() for g in out], torch.get_num_threads())
+        return None, *out
+
+
+class _LazyState(Mapping[str, NeuronState | Tensor]):
+    """State of each neuron layer, fetched when asked for."""
+
+    def __init__(self, job: _Job) -> None:
+        self.handle = job.handle
+        self.job = job
+        self.places = {stage.neuron.name: (i, stage.neuron) for i, stage in enumerate(job.plan.stages) if stage.neuron}
+
+    def __getitem__(self, name: str) -> NeuronState | Tensor:
+        if self.job.handle is None:
+            raise EngineError("The native engine has given the state back with the backward pass; read it before.")
+        return self.job.state_of(*self.places[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def _graph_order(flat: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """[N, features] in the engine's order ([h][w][c]) as [N, *shape] in the graph's."""
+    if len(shape) == 1:
+        return flat
+    channels, height, width = shape
+    return flat.view(-1, height, width, channels).permute(0, 3, 1, 2).contiguous()
+
+
+def _engine_order(value: Tensor) -> Tensor:
+    return (value if value.ndim == 2 else value.permute(0, 2, 3, 1)).contiguous()

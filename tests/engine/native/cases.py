@@ -1,0 +1,56 @@
+"""Networks whose weights lie on a dyadic grid, so that float sums are exact in any order."""
+
+from typing import Any
+
+import torch
+
+from spikewise.encoders import Encoder, Rate
+from spikewise.engine import EngineName, RunOptions
+from spikewise.graph import Graph, Layer
+from spikewise.network import Network, Output
+from spikewise.readouts import LastMembrane
+from spikewise.types import Draw
+
+GRID = 2.0**-8
+
+
+def network(
+    *layers: Layer, image_shape: tuple[int, int, int] = (1, 7, 9), encoder: Encoder = Rate(steps=11), scale: float = 1.0, seed: int = 0
+) -> Network:
+    """A network of these layers with weights on the grid; `scale` widens them."""
+    net = Network(Graph(image_shape=image_shape, encoder=encoder, layers=layers, readout=LastMembrane()), seed=seed)
+    for name, parameter in net.named_parameters():
+        if name.rsplit(".", 1)[-1] in ("weight", "bias", "recurrent"):
+            parameter.data = (parameter.data * 2 * scale / GRID).round() * GRID
+    return net
+
+
+def images(count: int, shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor:
+    """Random images with black and white areas."""
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randint(-200, 400, (count, *shape), generator=g)
+    return x.clamp(0, 255).to(torch.uint8)
+
+
+def outputs(net: Network, batch: torch.Tensor, engine: EngineName, *, double: bool = False, **options: Any) -> tuple[Output, dict[str, torch.Tensor]]:
+    """What an engine says, and the gradients of a loss that weighs every output of every step."""
+    copy = Network(net.graph, engine_name=engine)
+    copy.load_state_dict(net.state_dict())
+    draw = Draw(7, 3, torch.arange(10, 10 + len(batch)))
+    if double:
+        copy = copy.double()
+        out = copy.run(copy.encode(batch, draw).double(), draw, RunOptions(**options))
+    else:
+        out = copy(batch, draw, RunOptions(**options))
+    loss = weighted(out)
+    loss.backward()
+    return out, {name: p.grad for name, p in copy.named_parameters() if p.grad is not None}
+
+
+def weighted(out: Output) -> torch.Tensor:
+    """A loss that every spike and membrane of the last layer enters with a weight of its own."""
+    spikes, membrane = out.trajectory
+    g = torch.Generator().manual_seed(1)
+    mask = torch.randn(membrane.shape, generator=g).to(membrane.dtype)
+    loss = 0.3 * (membrane * mask).sum()
+    return loss if spikes is None else loss + (spikes * mask.flip(0)).sum()

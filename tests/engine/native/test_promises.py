@@ -1,0 +1,219 @@
+"""What holds for any network: threads, batches, ISA, errors, states, random graphs."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+from cases import images, network, outputs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spikewise.dynamics import ALIF, LIF, Izhikevich, LeakyIntegrator
+from spikewise.encoders import Rate
+from spikewise.engine import RunOptions, choose, native
+from spikewise.errors import EngineError
+from spikewise.graph import AvgPool, Conv2d, Flatten, Linear, MaxPool, Neuron
+from spikewise.network import Network
+from spikewise.types import Draw
+
+pytestmark = pytest.mark.skipif("not compiled" in native.status(), reason="built without a compiler")
+
+
+def nets():
+    recurrent = Neuron(dynamics=ALIF(learn=("beta", "threshold"), per="channel"), recurrent=True)
+    return [
+        network(Flatten(), Linear(features=600), Neuron(dynamics=LIF(learn=("beta",))), Linear(features=5), scale=3.0),
+        network(Flatten(), Linear(features=90), recurrent, Linear(features=5), Neuron(dynamics=LIF()), scale=3.0),
+        network(Conv2d(channels=6, kernel=3), MaxPool(), Neuron(dynamics=LIF(learn=("beta",))), Conv2d(channels=8, kernel=2),
+                Neuron(dynamics=LIF()), Flatten(), Linear(features=5), scale=3.0),
+    ]  # fmt: skip
+
+
+def real_weights(net):
+    g = torch.Generator().manual_seed(5)
+    for p in net.parameters():
+        if p.ndim > 1:
+            p.data = torch.randn(p.shape, generator=g) * 3 / p[0].numel() ** 0.5
+    return net
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_the_number_of_threads_changes_nothing(which, threads):
+    net, batch = real_weights(nets()[which]), images(37, (1, 7, 9))
+    results = []
+    for count in (1, 2, 3):
+        threads(count)
+        out, grads = outputs(net, batch, "native")
+        results.append([out.trajectory.membrane, *grads.values()])
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_an_image_gives_the_same_in_any_batch(which):
+    net, batch = real_weights(nets()[which]), images(23, (1, 7, 9))
+    net.engine_name = "native"
+    index = torch.arange(23)
+    with torch.no_grad():
+        together = net(batch, Draw(1, 0, index)).trajectory.membrane
+        for part in (slice(0, 1), slice(5, 9), slice(22, 23)):
+            assert torch.equal(net(batch[part], Draw(1, 0, index[part])).trajectory.membrane, together[:, part])
+
+
+def test_two_engines_in_two_threads_do_not_disturb_each_other():
+    work = [(real_weights(net), images(16, (1, 7, 9))) for net in nets()]
+    alone = [outputs(net, batch, "native")[1] for net, batch in work]
+    failures = []
+
+    def repeat(position):
+        for _ in range(5):
+            grads = outputs(*work[position], "native")[1]
+            if not all(torch.equal(grads[k], alone[position][k]) for k in grads):
+                failures.append(position)
+
+    running = [threading.Thread(target=repeat, args=(i,)) for i in range(3)]
+    for one in running:
+        one.start()
+    for one in running:
+        one.join()
+    assert not failures
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("which", range(3))
+def test_weights_that_are_not_finite_are_an_error_that_names_the_layer(which, bad):
+    net = nets()[which]
+    net.engine_name = "native"
+    at = next(name for name, p in net.named_parameters() if name.endswith("weight"))
+    net.get_parameter(at).data.view(-1)[3] = bad
+    with pytest.raises(EngineError, match=at.split(".", maxsplit=1)[0]):
+        net(images(2, (1, 7, 9)))
+
+
+def test_the_state_lets_a_run_go_on():
+    for net in nets():
+        whole = torch.rand(9, 4, 1, 7, 9, generator=torch.Generator().manual_seed(0)).round()
+        draw = Draw.first(4)
+        net.engine_name = "native"
+        with torch.no_grad():
+            all_at_once = net.run(whole, draw)
+            first = net.run(whole[:4], draw)
+            rest = net.run(whole[4:], draw, RunOptions(state=first.result.state))
+        parts = torch.cat([first.trajectory.membrane, rest.trajectory.membrane])
+        assert torch.equal(parts, all_at_once.trajectory.membrane)
+        for name, state in all_at_once.result.state.items():
+            for part, wanted in zip(rest.result.state[name], state, strict=True):
+                assert torch.equal(part, wanted)
+
+
+def test_states_and_traces_are_the_references():
+    for net in nets():
+        record = frozenset(at.name for at in net.graph.named if isinstance(at.layer, Neuron))
+        results = [outputs(net, images(3, (1, 7, 9)), engine, record=record)[0].result for engine in ("native", "reference")]
+        with torch.no_grad():
+            net.engine_name = "native"
+            state = net(images(3, (1, 7, 9)), Draw(7, 3, torch.arange(10, 13))).result.state
+        for name in record:
+            for part, wanted in zip(state[name], results[1].state[name], strict=True):
+                torch.testing.assert_close(part, wanted.detach(), rtol=1e-5, atol=1e-6)
+            assert torch.equal(results[0].traces[name].spikes, results[1].traces[name].spikes.detach())
+            torch.testing.assert_close(results[0].traces[name].output, results[1].traces[name].output.detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_streaming_gives_the_evidence_of_the_whole_run():
+    net = nets()[1]
+    net.engine_name = "native"
+    image, draw = images(1, (1, 7, 9)), Draw.first(1)
+    with torch.no_grad():
+        evidence = net.graph.readout.evidence(net(image, draw).trajectory)[:, 0]
+        streamed = torch.stack(list(net.stream(image, draw)))
+    assert torch.equal(streamed, evidence)
+
+
+def test_a_layer_that_cannot_run_is_named_and_auto_takes_the_reference():
+    net = network(Flatten(), Linear(features=4), Neuron(dynamics=Izhikevich()), Linear(features=2))
+    assert choose("auto", net.graph, "cpu") == "reference"
+    with pytest.raises(EngineError, match="izhikevich1"):
+        choose("native", net.graph, "cpu")
+    with pytest.raises(EngineError, match="cuda"):
+        choose("native", nets()[0].graph, "cuda")
+    assert choose("auto", nets()[0].graph, "cpu") == "native"
+    assert choose("auto", nets()[0].graph, "cpu", torch.float64) == "reference"
+
+
+def test_a_second_backward_pass_is_an_error_not_a_wrong_gradient():
+    net = nets()[0]
+    net.engine_name = "native"
+    loss = net(images(2, (1, 7, 9))).logits.sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(EngineError, match="one pass"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("isa", ["avx512", "avx2", "portable"])
+def test_every_version_of_the_kernels_keeps_parity(isa):
+    if isa not in native.versions():
+        pytest.skip(f"this processor has no {isa}")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/engine/native/test_parity.py"]
+    done = subprocess.run(command, env={**os.environ, "SPIKEWISE_ISA": isa}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+NEURON = st.builds(
+    lambda kind, **parts: kind(**parts),
+    st.sampled_from([LIF, ALIF]),
+    beta=st.sampled_from([0.0, 0.5, 0.875, 1.0]),
+    threshold=st.sampled_from([0.5, 1.0, 2.0]),
+    reset=st.sampled_from(["subtract", "zero", "none"]),
+    reset_delay=st.booleans(),
+)
+
+
+@st.composite
+def graphs(draw):
+    shape = (draw(st.integers(1, 3)), draw(st.integers(3, 11)), draw(st.integers(3, 11)))
+    layers, (height, width) = [], shape[1:]
+    for _ in range(draw(st.integers(0, 2))):
+        kernel, stride, padding = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(0, 2))
+        layers.append(Conv2d(channels=draw(st.integers(1, 40)), kernel=kernel, stride=stride, padding=padding, bias=draw(st.booleans())))
+        height, width = ((n + 2 * padding - kernel) // stride + 1 for n in (height, width))
+        if draw(st.booleans()) and min(height, width) >= 2:
+            layers.append(draw(st.sampled_from([MaxPool(), AvgPool(), MaxPool(size=2, stride=1)])))
+            stride = layers[-1].stride or 2
+            height, width = ((n - 2) // stride + 1 for n in (height, width))
+        layers.append(Neuron(dynamics=draw(NEURON)))
+        if min(height, width) < 3:
+            break
+    layers.append(Flatten())
+    for _ in range(draw(st.integers(0, 2))):
+        layers += [Linear(features=draw(st.integers(1, 150))), Neuron(dynamics=draw(NEURON), recurrent=draw(st.booleans()))]
+    layers += [Linear(features=draw(st.integers(1, 20))), Neuron(dynamics=draw(st.one_of(NEURON, st.just(LeakyIntegrator(beta=0.5)))))]
+    fill = draw(st.sampled_from(["random", "black", "white"]))
+    return network(*layers, image_shape=shape, encoder=Rate(steps=draw(st.integers(1, 7))), scale=draw(st.sampled_from([0.5, 3.0]))), fill
+
+
+@given(case=graphs(), count=st.integers(1, 6))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_graphs_give_the_references_spikes(case, count):
+    net, fill = case
+    batch = images(count, net.graph.image_shape)
+    batch = {"random": batch, "black": torch.zeros_like(batch), "white": torch.full_like(batch, 255)}[fill]
+    draw = Draw(3, 1, torch.arange(count))
+    with torch.no_grad():
+        found, wanted = (Network(net.graph, engine_name=name) for name in ("native", "reference"))
+        for one in (found, wanted):
+            one.load_state_dict(net.state_dict())
+        ours, theirs = found(batch, draw).trajectory, wanted(batch, draw).trajectory
+    if theirs.spikes is not None:
+        assert torch.equal(ours.spikes, theirs.spikes)
+    torch.testing.assert_close(ours.membrane, theirs.membrane, rtol=1e-5, atol=1e-5)
