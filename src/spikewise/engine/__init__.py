@@ -64,11 +64,15 @@ def run_images(
     return reference.run(graph, weights, graph.encoder(images, draw), draw, options)
 
 
-def _picked(engine: EngineName, graph: Graph, weights: Mapping[str, Tensor], inputs: Tensor, options: RunOptions) -> str:
+def _picked(
+    engine: EngineName, graph: Graph, weights: Mapping[str, Tensor], inputs: Tensor, options: RunOptions
+) -> str:
     dtype = next((w.dtype for w in weights.values()), torch.float32)
     if dtype == torch.float32 and inputs.is_floating_point():
         dtype = inputs.dtype
     picked = choose(engine, graph, inputs.device.type, dtype)
+    if engine == "auto" and options.record and torch.is_grad_enabled():
+        return "reference"  # what the native engine records carries no gradient
     reason = native.refuses(graph, inputs, options) if picked == "native" else None
     if reason and engine == "native":
         raise EngineError(f"The native engine cannot do this: {reason}. Use engine = 'auto' or 'reference'.")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -44,22 +45,29 @@ def all_finite(network: Network) -> bool:
 
 
 def divergence(
-    network: Network, loss: str, result: EngineResult | None = None, *, epoch: int, batch: int
+    network: Network,
+    what: str,
+    when: Literal["before", "in", "after"],
+    *,
+    epoch: int,
+    batch: int,
+    result: EngineResult | None = None,
 ) -> TrainingError:
     """The error for a loss or weights that are not numbers, naming the first place where one stands.
 
     Args:
-        loss: which, and what it was.
-        result: what the network did in this batch; None after it.
+        what: was found.
+        when: it was found, with respect to the batch.
+        result: what the network did in this batch, where that is known.
     """
     bad = [name for name, weight in network.weights.items() if not torch.isfinite(weight).all()]
     if bad:
-        where = f"The weights {bad[0]} were no longer finite {'before' if result else 'after'} this batch"
+        where = f"The weights {bad[0]} were no longer finite {'after' if when == 'after' else 'before'} this batch"
     elif result is None or not torch.isfinite(result.trajectory.membrane).all():
         where = f"The weights were finite; the output of {network.graph.named[-1].name} was not"
     else:
         where = "Weights and outputs were finite; the readout or the loss overflowed"
     return TrainingError(
-        f"Training diverged in epoch {epoch}, batch {batch}: {loss}. {where}. "
+        f"Training diverged in epoch {epoch}, batch {batch}: {what}. {where}. "
         "Lower train.learning_rate, set train.gradient_clip (1.0 is usual), or train in float32."
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spikewise.data import AugmentConfig, ImageSet, Split, augment, batches, class_weights
 from spikewise.engine import EngineResult, RunOptions
+from spikewise.errors import EngineError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.files import make_folder
@@ -97,6 +98,8 @@ class _Session:
         config = task.train
         self.optimizer = config.build_optimizer([p for p in network.parameters() if p.requires_grad])
         self.average = copy.deepcopy(network) if config.ema else None
+        if task.penalty is not None and network.engine_name == "native":
+            raise EngineError("The native engine cannot train with a rate_penalty. Use engine = 'auto' or 'reference'.")
         self.result = FitResult()
         self.best = (-float("inf"), -float("inf"))
         self.class_weights: Tensor | None = None
@@ -181,7 +184,9 @@ class _Session:
         validation = predict(self.evaluated, task.images, task.split.validation, seed=task.seed)
         if validation.loss is not None and not np.isfinite(validation.loss):
             last = -(-len(task.split.train) // task.train.batch_size)
-            raise divergence(self.evaluated, f"the validation loss is {validation.loss}", epoch=epoch, batch=last)
+            raise divergence(
+                self.evaluated, f"the validation loss is {validation.loss}", "after", epoch=epoch, batch=last
+            )
         return validation
 
     def _step(self, index: np.ndarray[Any, Any], epoch: int, number: int, rate: float) -> tuple[float, int]:
@@ -192,18 +197,29 @@ class _Session:
         changed = augment(images, labels, draw, task.augment, classes=len(task.images.classes))
         targets = labels if changed.targets is None else changed.targets
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            output: Output = self.network(changed.images, draw, RunOptions(record=self.penalised))
+            output = self._answer(changed.images, draw, number + 1)
             target = Target.of(targets, len(task.images.classes), self.class_weights)
             loss = task.loss(output.logits.float(), output.trajectory, target)
             if task.penalty is not None and self.penalised:
                 loss = loss + task.penalty(spikes_of(output.result))
         value = loss.item()
         if not np.isfinite(value):
-            raise divergence(self.network, f"the loss is {value}", output.result, epoch=epoch, batch=number + 1)
+            raise divergence(
+                self.network, f"the loss is {value}", "in", epoch=epoch, batch=number + 1, result=output.result
+            )
         self._update(loss, rate)
         if not all_finite(self.network):
-            raise divergence(self.network, f"the loss was {value:.4g}", epoch=epoch, batch=number + 1)
+            raise divergence(self.network, f"the loss was {value:.4g}", "after", epoch=epoch, batch=number + 1)
         return value, int((output.logits.detach().argmax(-1) == labels).sum())
+
+    def _answer(self, images: Tensor, draw: Draw, batch: int) -> Output:
+        try:
+            output: Output = self.network(images, draw, RunOptions(record=self.penalised))
+        except EngineError:
+            if all_finite(self.network):
+                raise
+            raise divergence(self.network, "nothing can be computed", "before", epoch=draw.epoch, batch=batch) from None
+        return output
 
     def _update(self, loss: Tensor, rate: float) -> None:
         config = self.task.train
