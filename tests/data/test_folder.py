@@ -1,4 +1,5 @@
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -72,6 +73,17 @@ def test_an_empty_class_folder_is_named(tree: Path):
 def test_a_missing_folder_is_missing(tmp_path: Path):
     with pytest.raises(MissingDataError, match="does not exist"):
         load_data(tmp_path / "no" / "folder")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_a_link_to_nowhere_and_a_pipe_are_bad_files(tree: Path):
+    (tree / "cat" / "lost.png").symlink_to(tree / "nowhere")
+    os.mkfifo(tree / "cat" / "pipe.png")
+    with pytest.raises(DataError, match=r"2 of \d+ images") as error:
+        load_data(tree, size=8)
+    assert re.search(r"lost\.png does not exist", str(error.value))
+    assert re.search(r"pipe\.png is a pipe", str(error.value))
+    assert "2 files could not be decoded" in " ".join(load_data(tree, size=8, skip_bad=True).notes)
 
 
 def test_a_link_that_leads_back_up_is_found(tree: Path):

@@ -68,6 +68,9 @@ def test_every_spelling_of_the_same_pixels_is_the_same(tmp_path: Path, images):
         ({"x": GREY, "y": LABELS + 0.5}, "not whole numbers"),
         ({"x": GREY, "y": LABELS - 1}, "negative label"),
         ({"x": GREY, "y": np.array([0, 1, 3, 0, 1, 3])}, r"no image has label 2"),
+        ({"x": GREY, "y": LABELS * 2**26}, r"has label \d+ and only 6 images"),
+        ({"x": GREY, "y": LABELS * 2**40}, "label out of range"),
+        ({"x": GREY, "y": LABELS * 1e300}, "label out of range"),
         ({"x": GREY[..., None, None], "y": LABELS}, "Volumes"),
         ({"x": GREY.reshape(6, -1), "y": LABELS}, "flattened"),
         ({"x": GREY - 300.0, "y": LABELS}, "pixels from"),
@@ -180,7 +183,9 @@ def test_unknown_names_and_paths_suggest_the_nearest(tmp_path: Path, no_data):
     save(tmp_path / "right.npz", x=GREY, y=LABELS)
     with pytest.raises(MissingDataError, match=r"Did you mean .*right\.npz"):
         load_data(tmp_path / "rigth.npz")
-    with pytest.raises(MissingDataError, match="spikewise download mnist"):
+    with pytest.raises(DataError, match=r"5,000 characters.* cannot be read"):
+        load_data("x" * 5000)
+    with pytest.raises(MissingDataError, match="spikewise data download mnist"):
         load_data("mnist", data_dir=tmp_path)
     with pytest.raises(MissingDataError, match=r"Sign in at https://www.kaggle.com"):
         load_data("socofing", data_dir=tmp_path)

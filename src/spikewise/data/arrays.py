@@ -15,6 +15,8 @@ from spikewise.errors import DataError
 
 __all__ = ["Labelled", "as_images", "as_labels", "assemble", "check_labels", "fingerprint", "fit", "hash_images"]
 
+_LARGEST_LABEL = 2**31 - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
@@ -108,6 +110,8 @@ def as_labels(array: NDArray[Any], what: str) -> NDArray[Any]:
         raise DataError(f"{what} holds {array.dtype} values that are not whole numbers; labels are 0, 1, 2, ...")
     if array.size and array.min() < 0:
         raise DataError(f"{what} has a negative label ({array.min()}); labels are 0, 1, 2, ...")
+    if array.size and array.max() > _LARGEST_LABEL:
+        raise DataError(f"{what} has a label out of range ({array.max()}); labels are 0, 1, 2, ...")
     return array.astype(np.int64)
 
 
@@ -163,13 +167,24 @@ def assemble(
     """
     shapes = {part.images.shape[1:] for part in parts}
     if len(shapes) > 1 and size is None:
-        raise DataError(f"{name} mixes images of {_list(shapes)} (channels, height, width). Give a size and grey.")
+        raise DataError(
+            f"{name} mixes images of {_list(shapes)} (channels, height, width). "
+            "Bring them to one: for example data.size=28 data.grey=true (on the command line: --set data.size=28)."
+        )
     fitted = [fit(part.images, size, grey) for part in parts]
     if len({images.shape[1] for images in fitted}) > 1:
-        raise DataError(f"{name} mixes grey and colour images. Say grey = true or grey = false.")
+        raise DataError(
+            f"{name} mixes grey and colour images. "
+            "Say which to make them, data.grey=true or data.grey=false (on the command line: --set data.grey=true)."
+        )
     images = fitted[0] if len(fitted) == 1 else np.concatenate(fitted)
     labels = np.concatenate([part.labels for part in parts])
     roles = np.concatenate([np.full(len(part.labels), part.role, np.int8) for part in parts])
+    if not classes and labels.max() >= len(labels):  # not a name for each number up to it: that may be any many
+        raise DataError(
+            f"{name} has label {labels.max()} and only {len(labels)} images, so some label in between has none. "
+            "Number the classes 0, 1, 2, ... without gaps."
+        )
     classes = classes or [str(label) for label in range(int(labels.max()) + 1)]
     check_labels(name, labels, classes)
     return ImageSet(

@@ -89,7 +89,10 @@ def decode_files(
 def _key(root: Path, files: Sequence[str], decoding: Decoding) -> str:
     digest = hashlib.sha256(repr((_VERSION, PIL.__version__, decoding, str(root.resolve()))).encode())
     for name in files:
-        status = (root / name).stat()
+        try:
+            status = (root / name).stat()
+        except OSError:  # a link to nowhere: decoding says so
+            status = (root / name).lstat()
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode())
     return digest.hexdigest()[:32]
 
@@ -120,7 +123,7 @@ def _settle(
         listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:4])
         raise DataError(
             f"{root} mixes images of {len(sizes)} sizes (height x width: {listed}{', ...' if len(sizes) > 4 else ''}). "
-            "Say which size to bring them to, for example size = 64."
+            "Say which size to bring them to: --set data.size=64, or size=64 in Python."
         )
     size = decoding.size or sizes.pop()
     grey = all(grey for _, _, grey in read) if decoding.grey is None else decoding.grey

@@ -96,6 +96,8 @@ def read_header(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Header
 
 
 def _open(source: Path | bytes) -> Image.Image:
+    if isinstance(source, Path) and source.is_fifo():  # opening one would wait for somebody to write
+        raise DataError(f"{source} is a pipe, not a file; a single image can come on standard input, named -.")
     try:
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -132,14 +132,21 @@ def _load_path(path: Path, config: DataConfig, cache: Path, progress: Progress |
 
 def _existing(source: str) -> Path:
     path = Path(source).expanduser()
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except OSError as failure:  # a name too long for any file, a folder that may not be entered
+        raise DataError(f"{_brief(source)} cannot be read: {failure.strerror}. Check the path.") from failure
     if path.name != source or path.suffix:
         close = nearest(path.name, (child.name for child in path.parent.iterdir())) if path.parent.is_dir() else None
         hint = f" Did you mean {path.parent / close}?" if close else ""
         raise MissingDataError(f"{path} does not exist.{hint}")
     error = unknown_choice("image set", source, CATALOG)
     raise ConfigError(f"{error} Or give the path of an .npz, an IDX file or a folder; no such file is here.")
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text):,} characters)"
 
 
 def _children(path: Path) -> list[Path]:
