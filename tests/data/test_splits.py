@@ -161,6 +161,11 @@ def test_a_class_missing_from_a_published_part_is_named(make_set):
         split(make_set(labels, roles=ROLES))
 
 
+def test_a_set_of_test_images_alone_is_refused(make_set):
+    with pytest.raises(DataError, match="no images to train on"):
+        split(make_set([0, 1] * 10, roles=[Role.TEST] * 20))
+
+
 def test_a_rare_class_reaches_every_part(make_set):
     labels = np.r_[np.zeros(500, np.int64), np.ones(3, np.int64)]
     groups = np.r_[np.arange(500) // 5, [200, 201, 202]]

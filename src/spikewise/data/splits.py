@@ -58,6 +58,11 @@ def split(image_set: ImageSet, config: SplitConfig | None = None) -> Split:
         parts = {role: _balance(image_set, positions, config) for role, positions in parts.items()}
     shares = _shares(parts, config)
     pool = parts[Role.TRAIN]
+    if not len(pool):
+        raise DataError(
+            f"{image_set.name} brings no images to train on: all are in its published validation and test parts. "
+            "Add a train part, or divide the set anew with split.published=false."
+        )
     if len(shares) > 1:
         placed = _divide(image_set, pool, list(shares.values()), list(shares), config)
         parts |= {role: pool[placed == number] for number, role in enumerate(shares)}
@@ -253,5 +258,5 @@ def _check_classes(image_set: ImageSet, result: Split) -> None:
             raise DataError(
                 f"The {part} part of {image_set.name} has no image of class {', '.join(absent[:5])} "
                 f"({len(positions)} images in all). Measures of it would be meaningless: add images, or divide the set "
-                "anew with published = false."
+                "anew with split.published=false."
             )
