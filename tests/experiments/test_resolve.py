@@ -66,6 +66,8 @@ def test_a_new_kind_replaces_what_belonged_to_the_old_one_in_whatever_order():
         ({"data": "digits", "overrides": ["train.epochs.more=3"]}, "'epochs' is a value"),
         ({"data": "digits", "overrides": ["train.epochs=many"]}, "epochs.*many"),
         ({"data": "digits", "overrides": ["train.learning_rate=inf"]}, "learning_rate"),
+        ({"data": "digits", "seeds": 10**9}, "seeds is at most 1,000"),
+        ({"data": "digits", "overrides": ["seeds=99999999999999999999"]}, "seeds is at most 1,000"),
         ({"preset": "mnist-snnn"}, "Did you mean"),
         ({"data": "digits", "device": "tpu"}, "device"),
     ],

@@ -11,6 +11,7 @@ from spikewise.experiments.experiment import Experiment, load_experiment, parse_
 __all__ = ["load_preset", "preset_names", "resolve"]
 
 _FOLDER = "presets"
+_MOST_SEEDS = 1000
 
 
 def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
@@ -97,4 +98,6 @@ def _set(table: dict[str, Any], key: str, value: Any) -> None:
 def _first_seeds(count: int) -> list[int]:
     if count < 1:
         raise ConfigError(f"The number of seeds is at least 1; got {count}.")
+    if count > _MOST_SEEDS:
+        raise ConfigError(f"The number of seeds is at most {_MOST_SEEDS:,}; got {count}. seeds = [7] asks for seed 7.")
     return list(range(count))
