@@ -9,7 +9,7 @@ import spikewise
 
 ROOT = Path(spikewise.__file__).parent
 LEVELS = [
-    {"errors", "lazy", "types"},
+    {"errors", "lazy", "memory", "types"},
     {"files", "config", "randomness"},
     {"surrogates", "encoders", "readouts", "initial"},
     {"dynamics", "losses", "data"},

@@ -202,3 +202,8 @@ def test_spiking_activation_approaches_its_function_as_steps_get_long_and_can_tr
 def test_images_of_another_shape_are_refused_in_words(bad, found):
     with pytest.raises(ShapeError, match=f"reads uint8 images of 2x8x8 .*got {found}"):
         make("mlp")(bad)
+
+
+def test_weights_beyond_memory_are_refused_before_they_are_drawn():
+    with pytest.raises(ShapeError, match=r"weights take [\d,.]+ GiB"):
+        layers(Flatten(), Linear(features=10**12))

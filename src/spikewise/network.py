@@ -13,6 +13,7 @@ from spikewise.engine import EngineName, EngineResult, EngineState, RunOptions
 from spikewise.errors import ShapeError
 from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.initial import Uniform, fans
+from spikewise.memory import physical_memory
 from spikewise.randomness import generator
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
@@ -44,6 +45,7 @@ class Network(nn.Module):
         super().__init__()
         self.graph = graph
         self.engine_name: EngineName = engine_name
+        _check_size(graph)
         draw = generator("weights", seed)
         for at in graph.named:
             holder = nn.Module()
@@ -120,6 +122,17 @@ class Network(nn.Module):
 def _joined(parts: list[Trajectory]) -> Trajectory:
     spikes = [part.spikes for part in parts if part.spikes is not None]
     return Trajectory(torch.cat(spikes) if spikes else None, torch.cat([part.membrane for part in parts]))
+
+
+def _check_size(graph: Graph) -> None:
+    """Weights that cannot fit are refused before they are drawn; training needs several times as much."""
+    size = sum(4 * math.prod(shape) for at in graph.named for shape in at.parameters().values())
+    available = physical_memory()
+    if size > available:
+        raise ShapeError(
+            f"The network's weights take {size / 2**30:,.1f} GiB, and this machine has {available / 2**30:,.1f} GiB of "
+            "memory. Make model.hidden, model.width or data.size smaller."
+        )
 
 
 def _is_learned(at: NamedLayer, key: str) -> bool:

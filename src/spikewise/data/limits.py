@@ -1,10 +1,10 @@
 """What is read piecewise, and how much memory a file's header may ask for."""
 
-import os
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from spikewise.errors import DataError
+from spikewise.memory import physical_memory
 
 __all__ = ["ByteSource", "check_memory"]
 
@@ -26,16 +26,9 @@ def check_memory(size: int, path: Path) -> None:
     Raises:
         DataError: it does.
     """
-    available = _physical_memory()
+    available = physical_memory()
     if size > available:
         raise DataError(
             f"{path} promises {size / 2**30:,.1f} GiB of data, and this machine has {available / 2**30:,.1f} GiB of "
             "memory. Either its header is damaged, or the set needs a larger machine (folders are read piecewise)."
         )
-
-
-def _physical_memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return 16 * 2**30
