@@ -296,7 +296,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise RunError(f"Cannot read {path}: {error.strerror or error}. Is this a finished run folder?") from error
     except ValueError as error:  # not JSON, or not UTF-8
-        raise RunError(f"{path} is damaged (not JSON: {error}). Run it again.") from error
+        raise RunError(f"{path} is damaged (not JSON: {error}). Remove it and run again.") from error
     if isinstance(content, dict):
         return content
-    raise RunError(f"{path} is damaged: no JSON object but {type(content).__name__}. Run it again.")
+    raise RunError(f"{path} is damaged: no JSON object but {type(content).__name__}. Remove it and run again.")
