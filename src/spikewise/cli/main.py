@@ -18,7 +18,7 @@ _EPILOGUE = """
 Exit codes: 0 done, 1 a fault of the program (or `doctor` found a problem), 2 a mistake in the command, the config or
 the data (the message says what to do), 130 interrupted with Ctrl-C, 141 nobody read the output.
 """
-_RESUMABLE = frozenset({"compare", "train", "data"})
+_RESUMABLE = frozenset({"compare", "train", "sweep", "data"})
 
 
 class _Commands(TyperGroup):

@@ -19,9 +19,11 @@ from spikewise.models import MLP, Conv, Model
 from spikewise.readouts import MeanMembrane, Readout
 from spikewise.training.config import TrainConfig
 
-__all__ = ["Experiment", "Side", "load_experiment", "with_overrides"]
+__all__ = ["Experiment", "RunKind", "Side", "load_experiment", "with_overrides"]
 
 Side = Literal["snn", "twin", "cnn"]
+RunKind = Literal["compare", "train"]
+"""All sides of an experiment, or the spiking network alone."""
 DESCRIPTIVE = ("title", "about", "source", "published")
 """Fields that change nothing about a result."""
 
@@ -64,6 +66,21 @@ class Experiment(Config):
         if len(set(value)) < len(value):
             raise ValueError("names one twice; each can be trained once")
         return value
+
+    def settled(self, kind: RunKind, *, device: str, train_images: int) -> "Experiment":
+        """The same with everything decided that "auto" left open, as it is run.
+
+        Args:
+            kind: "train" has the spiking network alone.
+            device: what the experiment's device means here.
+            train_images: how many there are.
+        """
+        sides = self.sides if kind == "compare" else ("snn",)
+        return self.replace(sides=sides, device=device, train=self.train.settled(train_images))
+
+    def folder_name(self, kind: str, data: str) -> str:
+        """Name of the run folder of a settled experiment on the image set called `data`."""
+        return f"{kind}-{data}-{self.identity()}"
 
     def identity(self) -> str:
         """Eight hexadecimal digits over everything that decides the result."""

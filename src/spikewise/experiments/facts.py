@@ -9,7 +9,7 @@ import torch
 
 from spikewise.data import ImageSet, Split, straddling
 from spikewise.data import Straddling as StraddlingCounts
-from spikewise.errors import ConfigError
+from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation.results import DataFacts, Environment, Part, Straddling
 from spikewise.experiments.experiment import Experiment
 
@@ -25,7 +25,10 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there[name.partition(":")[0]]:
+    kind, _, number = name.partition(":")
+    if kind not in there or (number and not number.isdecimal()):
+        raise unknown_choice("device", name, ["auto", *there])
+    if not there[kind] or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
         raise ConfigError(f"The device '{name}' is not available to PyTorch here. Use --device cpu, or auto.")
     return torch.device(name)
 

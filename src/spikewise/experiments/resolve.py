@@ -34,7 +34,11 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     """
     if preset is not None and config is not None:
         raise ConfigError(f"Both a preset ('{preset}') and a config file ({config}) were given; choose one.")
-    table = load_preset(preset) if preset else load_experiment(config) if config else {}
+    table: dict[str, Any] = {}
+    if preset is not None:
+        table = load_preset(preset)
+    elif config is not None:
+        table = load_experiment(config)
     defects = table.pop("as_published", {})
     if as_published and not defects:
         raise ConfigError(f"'{preset or config}' knows no difference between the published and the intended behaviour.")

@@ -4,12 +4,11 @@ import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from spikewise.data import Progress, load_data, split
 from spikewise.evaluation import Results
 from spikewise.experiments.conclude import conclude
-from spikewise.experiments.experiment import Experiment
+from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.setting import Setting
@@ -33,7 +32,7 @@ def run_experiment(
     experiment: Experiment,
     *,
     out: Path = Path("runs"),
-    kind: Literal["compare", "train"] = "compare",
+    kind: RunKind = "compare",
     data_dir: Path | None = None,
     listener: Listener | None = None,
     decoding: Progress | None = None,
@@ -49,14 +48,12 @@ def run_experiment(
         SpikewiseError: with one clear message; finished trainings stay on disk.
     """
     started = time.perf_counter()
-    experiment = experiment if kind == "compare" else experiment.replace(sides=("snn",))
     device = resolve_device(experiment.device)
-    experiment = experiment.replace(device=str(device))  # "auto" and the device it means are one experiment
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
-    contestants = sides_of(experiment, images)
     parts = split(images, experiment.split)
-    experiment = experiment.replace(train=experiment.train.settled(len(parts.train)))
-    path = out / f"{kind}-{images.name}-{experiment.identity()}"
+    experiment = experiment.settled(kind, device=str(device), train_images=len(parts.train))
+    contestants = sides_of(experiment, images)
+    path = out / experiment.folder_name(kind, images.name)
     folder = RunFolder.create(path, experiment, kind, images.fingerprint)
     with folder.lock():
         if not folder.results.exists():

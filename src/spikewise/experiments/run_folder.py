@@ -44,7 +44,9 @@ class RunFolder:
             StorageError: it cannot be written.
         """
         folder = cls(path)
-        if (path / "run.json").exists():
+        with storage_errors(path):
+            known = (path / "run.json").exists()
+        if known:
             folder._must_match(experiment, fingerprint)
             return folder
         make_folder(path)
@@ -75,7 +77,11 @@ class RunFolder:
     def facts(self) -> dict[str, Any]:
         """The content of run.json."""
         file = self.path / "run.json"
-        if not file.exists():
+        try:
+            there = file.exists()
+        except OSError as error:  # a folder that may not be entered, a name too long
+            raise RunError(f"{self.path} cannot be read: {error.strerror}. Check the path.") from error
+        if not there:
             raise RunError(f"{self.path} is not a run folder (it has no run.json). `spikewise compare` makes one.")
         facts = read_json(file)
         if isinstance(facts, dict) and facts.get("format") == FORMAT and _NEEDED - facts.keys():

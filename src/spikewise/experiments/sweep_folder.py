@@ -20,7 +20,7 @@ import tomli_w
 from spikewise import __version__
 from spikewise.data import ImageSet, Progress, load_data, split
 from spikewise.errors import RunError
-from spikewise.experiments.experiment import Experiment, parse_experiment
+from spikewise.experiments.experiment import Experiment, RunKind, parse_experiment
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.run_folder import RunFolder, read_json
 from spikewise.experiments.sweep import Sweep, parse_sweep
@@ -126,7 +126,7 @@ class SweepFolder(NamedTuple):
 
 
 def place(
-    cells: Sequence[Cell], out: Path, kind: str, *, data_dir: Path | None = None, decoding: Progress | None = None
+    cells: Sequence[Cell], out: Path, kind: RunKind, *, data_dir: Path | None = None, decoding: Progress | None = None
 ) -> list[Placed]:
     """Where each cell's run will be, as `run_experiment` names it: "auto" stands for what it means here.
 
@@ -143,7 +143,7 @@ def place(
         if (data, parts) not in sizes:
             sizes[data, parts] = len(split(seen[data], experiment.split).train)
         device = str(resolve_device(experiment.device))
-        settled = experiment.replace(device=device, train=experiment.train.settled(sizes[data, parts]))
-        return f"{kind}-{seen[data].name}-{settled.identity()}"
+        settled = experiment.settled(kind, device=device, train_images=sizes[data, parts])
+        return settled.folder_name(kind, seen[data].name)
 
     return [Placed(cell, out / run_of(cell.experiment)) for cell in cells]
