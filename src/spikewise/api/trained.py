@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikewise.config import parse
 from spikewise.data import decode_image
-from spikewise.errors import ConfigError, ShapeError
+from spikewise.errors import ConfigError, RunError, ShapeError
 from spikewise.evaluation import Results
 from spikewise.experiments import RunFolder
 from spikewise.experiments.facts import resolve_device
@@ -125,9 +125,15 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
         raise ConfigError(f"{run} has no seed {seed}; it has {', '.join(map(str, seeds))}.")
-    weights, notes = load_weights(folder.training(name, seed) / WEIGHTS)
+    path = folder.training(name, seed) / WEIGHTS
+    weights, notes = load_weights(path)
     built = Network(parse(Graph, notes["graph"]), engine_name=folder.experiment().engine)
-    built.load_state_dict(weights)
+    try:
+        built.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(
+            f"{path} holds the weights of another network, or is damaged. Remove it and run again."
+        ) from error
     return Trained(built.to(resolve_device(device)).eval(), results.data.classes, name, seed)
 
 

@@ -101,7 +101,13 @@ Device = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=1, help="Processor threads to use.", show_default="all", rich_help_panel=_HOW
+        "--threads",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="Processor threads to use.",
+        show_default="all",
+        rich_help_panel=_HOW,
     ),
 ]
 Out = Annotated[
