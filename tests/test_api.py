@@ -1,12 +1,15 @@
 """The Python interface: what a notebook types."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from spikewise.api import Run, compare, evaluate, load, load_data, train
+from spikewise.api import Run, compare, encode, evaluate, load, load_data, save_encoded, train
 from spikewise.api.settings import overrides
 from spikewise.config import Config
 from spikewise.data import split
@@ -133,3 +136,28 @@ def test_settings_become_overrides():
     assert overrides({"encoder": config})[0] == 'encoder.kind="latency"'
     with pytest.raises(ConfigError, match=r"'train\.patience' cannot be set to None"):
         overrides({"train": {"patience": None}})
+
+
+@pytest.mark.parametrize("device", ["x", "cpu:x", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(run, device):
+    with pytest.raises(ConfigError, match="device"):
+        load(run.folder, device=device)
+
+
+def test_weights_of_another_network_are_refused(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run.folder, copy)
+    path = copy / "networks" / "snn" / "seed-0" / "weights.safetensors"
+    with safe_open(path, "pt") as file:
+        notes = file.metadata()
+    save_file({name: value[:1].clone() for name, value in load_file(path).items()}, path, notes)
+    with pytest.raises(RunError, match="weights of another network"):
+        load(copy)
+
+
+def test_more_than_can_be_drawn_is_refused(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(ShapeError, match="take fewer steps"):
+        encode(tmp_path / "a.png", Latency(steps=100_000), size=(512, 512))
+    with pytest.raises(ConfigError, match="at most 1,000 frames"):
+        save_encoded(encode(tmp_path / "a.png", Latency(steps=1001)), tmp_path / "a.gif")

@@ -8,7 +8,7 @@ from jaxtyping import Num
 
 from spikewise.data import decode_image
 from spikewise.encoders import Encoder
-from spikewise.errors import ConfigError
+from spikewise.errors import ConfigError, ShapeError
 from spikewise.files import write_bytes
 from spikewise.types import Draw
 from spikewise.viz import encoded_animation, encoded_frames, is_spikes, raster, save_figure, still
@@ -17,6 +17,9 @@ __all__ = ["encode", "save_encoded"]
 
 _WIDTH = 320
 """Pixels that the longer side of an animation has at least, if its image is smaller."""
+_MOST_VALUES = 2**27
+"""Of one encoded image; encoding takes several times as many bytes."""
+_MOST_FRAMES = 1000
 
 
 def encode(
@@ -34,8 +37,14 @@ def encode(
         grey: True: one channel; False: three; None: as stored.
     Raises:
         DataError: the file is missing, damaged or no image.
+        ShapeError: more steps and pixels than can be held.
     """
     pixels = decode_image(Path(image) if isinstance(image, str) else image, size=size, grey=grey)
+    if pixels.size * encoder.steps > _MOST_VALUES:
+        raise ShapeError(
+            f"{encoder.steps:,} steps of {'x'.join(map(str, pixels.shape))} are more than {_MOST_VALUES:,} values: "
+            "take fewer steps, or a smaller size."
+        )
     encoded = encoder(torch.from_numpy(np.array(pixels[None])), Draw.first(1, seed=seed))
     return np.asarray(encoded[:, 0].numpy())
 
@@ -48,6 +57,10 @@ def save_encoded(encoded: Num[np.ndarray, "T C2 H W"], path: Path, *, title: str
     """
     scale = max(1, -(-_WIDTH // max(encoded.shape[2:])))
     match path.suffix.lower():
+        case ".gif" if len(encoded) > _MOST_FRAMES:
+            raise ConfigError(
+                f"An animation has at most {_MOST_FRAMES:,} frames; {len(encoded):,} steps are drawn as .png."
+            )
         case ".gif":
             write_bytes(path, encoded_animation(encoded, scale=scale))
         case ".png" | ".svg" | ".pdf" if is_spikes(encoded):
