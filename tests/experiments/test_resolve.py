@@ -69,6 +69,7 @@ def test_a_new_kind_replaces_what_belonged_to_the_old_one_in_whatever_order():
         ({"data": "digits", "seeds": 10**9}, "seeds is at most 1,000"),
         ({"data": "digits", "overrides": ["seeds=99999999999999999999"]}, "seeds is at most 1,000"),
         ({"preset": "mnist-snnn"}, "Did you mean"),
+        ({"data": "digits", "preset": ""}, "Unknown preset ''"),
         ({"data": "digits", "device": "tpu"}, "device"),
     ],
     ids=str,
