@@ -48,6 +48,8 @@ def parse(config_type: type[ConfigT], data: Mapping[str, Any]) -> ConfigT:
     Raises:
         ConfigError: as for `Config`.
     """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{config_type.__name__} is a table of settings; got {data!r}.")
     return config_type(**dict(data))
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import spikewise.experiments.run as module
-from spikewise.errors import RunError
+from spikewise.errors import RunError, StorageError
 from spikewise.experiments import RunFolder, resolve, run_experiment
 
 WEIGHTS = "weights.safetensors"
@@ -92,6 +92,13 @@ def test_a_damaged_or_foreign_folder_is_refused(content, words, made, small):
         RunFolder.open(made)
     with pytest.raises(RunError, match=words):
         RunFolder.create(made, small, "compare", "abc")
+
+
+def test_a_path_that_no_system_takes_is_refused(small):
+    with pytest.raises(RunError, match="cannot be read"):
+        RunFolder.open(Path("x" * 5000))
+    with pytest.raises(StorageError, match="Cannot write"):
+        RunFolder.create(Path("x" * 5000), small, "compare", "abc")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
