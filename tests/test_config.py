@@ -14,6 +14,7 @@ from spikewise.readouts import LastMembrane
 @pytest.mark.parametrize(
     ("make", "says"),
     [
+        (lambda: Rate(steps="x" * 5000), r"got 'x{119}\.\.\.\.$"),
         (lambda: parse(LIF, 3), "LIF is a table of settings; got 3"),
         (lambda: LIF(bta=0.5), r"Unknown key 'bta'\. Did you mean 'beta'\? Available: .*threshold"),
         (

@@ -76,4 +76,9 @@ def _problem(config_type: type[BaseModel], detail: ErrorDetails) -> str:
         case "value_error" if isinstance(context.get("error"), ConfigError):
             return f"In '{'.'.join(path)}': {context['error']}" if path else str(context["error"])
         case _:
-            return f"'{key}': {detail['msg']}; got {detail.get('input')!r}."
+            return f"'{key}': {detail['msg']}; got {_brief(detail.get('input'))}."
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:120]}..."

@@ -28,6 +28,7 @@ def complain(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    text = "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
     console = Console(stderr=True, highlight=False)
     console.print(Text.assemble(("Error: ", "bold red"), text), soft_wrap=True)
 
