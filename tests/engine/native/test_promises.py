@@ -119,10 +119,11 @@ def test_the_state_lets_a_run_go_on():
 def test_states_and_traces_are_the_references():
     for net in nets():
         record = frozenset(at.name for at in net.graph.named if isinstance(at.layer, Neuron))
-        results = [outputs(net, images(3, (1, 7, 9)), engine, record=record)[0].result for engine in ("native", "reference")]
-        with torch.no_grad():
-            net.engine_name = "native"
-            state = net(images(3, (1, 7, 9)), Draw(7, 3, torch.arange(10, 13))).result.state
+        results = []
+        for net.engine_name in ("native", "reference"):
+            with torch.no_grad():
+                results.append(net(images(3, (1, 7, 9)), Draw.first(3), RunOptions(record=record)).result)
+        state = results[0].state
         for name in record:
             for part, wanted in zip(state[name], results[1].state[name], strict=True):
                 torch.testing.assert_close(part, wanted.detach(), rtol=1e-5, atol=1e-6)

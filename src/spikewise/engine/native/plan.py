@@ -68,6 +68,8 @@ def refuses(graph: Graph, inputs: Tensor, options: RunOptions) -> str | None:
     states = [part for state in (options.state or {}).values() for part in (state if isinstance(state, tuple) else (state,))]
     if torch.is_grad_enabled() and any(part.requires_grad for part in states):
         return "it returns no gradient of the state it starts from"
+    if torch.is_grad_enabled() and options.record:
+        return "it returns no gradient of recorded layers"
     silent = sorted(options.record - {at.name for at in graph.named if isinstance(at.layer, Neuron)})
     return f"it records neuron layers only, not {silent[0]}" if silent else None
 

@@ -104,6 +104,7 @@ class _Job:
         last = plan.stages[-1].neuron
         self.last_spikes = last is not None and isinstance(last.layer, Neuron) and last.layer.spikes
         self.handle: Any = None
+        self.spent = False
 
     def forward(self, parameters: list[Tensor], *, keep: bool) -> tuple[Tensor, Tensor]:
         """Spikes (empty if the last layer has none) and membrane of the last layer."""
@@ -214,7 +215,7 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         job: _Job = ctx.job
-        if job.handle is None or ctx.needs_input_grad[0]:
+        if job.spent:
             raise EngineError(
                 "The native engine keeps what backward needs for one pass only; run the network again before a second "
                 "backward pass, or use engine = 'reference'."
@@ -223,8 +224,8 @@ class _Run(torch.autograd.Function):
         given = [None if g is None else g.contiguous() for g in gradients]
         out = [torch.empty_like(p) if needed else None for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)]
         spikes, membrane = ((0 if g is None or g.numel() == 0 else g.data_ptr()) for g in given)
-        handle, job.handle = job.handle, None
-        handle.backward(spikes, membrane, [0 if g is None else g.data_ptr() for g in out], torch.get_num_threads())
+        job.spent = True
+        job.handle.backward(spikes, membrane, [0 if g is None else g.data_ptr() for g in out], torch.get_num_threads())
         return None, *out
 
 
@@ -232,13 +233,10 @@ class _LazyState(Mapping[str, NeuronState | Tensor]):
     """State of each neuron layer, fetched when asked for."""
 
     def __init__(self, job: _Job) -> None:
-        self.handle = job.handle
         self.job = job
         self.places = {stage.neuron.name: (i, stage.neuron) for i, stage in enumerate(job.plan.stages) if stage.neuron}
 
     def __getitem__(self, name: str) -> NeuronState | Tensor:
-        if self.job.handle is None:
-            raise EngineError("The native engine has given the state back with the backward pass; read it before.")
         return self.job.state_of(*self.places[name])
 
     def __iter__(self) -> Iterator[str]:
