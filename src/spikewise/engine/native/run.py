@@ -10,8 +10,8 @@ from torch import Tensor
 
 from spikewise.dynamics import ALIFState, IntegratorState, LIFState, NeuronState
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
-from spikewise.engine.contract import EngineResult, EngineState, LayerTrace, RunOptions
-from spikewise.engine.native.plan import Compiled, Slot, Stage, compiled
+from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
+from spikewise.engine.native.plan import Compiled, Slot, compiled
 from spikewise.errors import EngineError
 from spikewise.graph import Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.readouts import Trajectory
@@ -120,7 +120,9 @@ class _Job:
                 "membrane": membrane.data_ptr(),
             })  # fmt: skip
         except FloatingPointError as error:
-            raise EngineError(f"Layer {error} has weights that are not finite; training diverged, or the file is damaged.") from None
+            raise EngineError(
+                f"Layer {error} has weights that are not finite; training diverged, or the file is damaged."
+            ) from None
         del held
         return spikes, membrane
 
@@ -164,7 +166,9 @@ class _Job:
                 # a linear stage behind a flatten layer reads a map, the first one the image in its own order
                 shape = stage.facts["in"] if stage.facts["reorder"] or isinstance(first.layer, Conv2d) else first.input
                 counts = self._counts(-1 - position, shape, first.input)
-                constant = position == 0 and (self.given.facts["constant"] or self.given.facts["source"] == _SOURCES[Direct])
+                constant = position == 0 and (
+                    self.given.facts["constant"] or self.given.facts["source"] == _SOURCES[Direct]
+                )
                 events[first.name] = counts / (self.given.batch if constant or self._is_constant(position) else frames)
             if neuron is not None and isinstance(neuron.layer, Neuron) and neuron.layer.spikes:
                 rates[neuron.name] = self._counts(position, neuron.output, neuron.output) / frames
@@ -222,7 +226,10 @@ class _Run(torch.autograd.Function):
             )
         _ = ctx.saved_tensors  # fails if a parameter has been changed in place since forward
         given = [None if g is None else g.contiguous() for g in gradients]
-        out = [torch.empty_like(p) if needed else None for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)]
+        out = [
+            torch.empty_like(p) if needed else None
+            for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)
+        ]
         spikes, membrane = ((0 if g is None or g.numel() == 0 else g.data_ptr()) for g in given)
         job.spent = True
         job.handle.backward(spikes, membrane, [0 if g is None else g.data_ptr() for g in out], torch.get_num_threads())
