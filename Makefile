@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-wheel lint bench docs format clean
+.PHONY: demo test test-wheel lint bench docs format sanitize clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -36,6 +36,16 @@ bench: $(VENV)/.test
 
 docs: $(VENV)/.package
 	$(BIN)/python docs/build.py
+
+# The engine's tests with an extension that stops at any access out of bounds and any undefined behaviour.
+sanitize: $(VENV)/.test
+	$(BIN)/python -m pip install -q nanobind cmake ninja
+	PATH="$(abspath $(BIN)):$$PATH" cmake -S . -B build/sanitize -G Ninja -DSPIKEWISE_SANITIZE=ON -DPython_EXECUTABLE=$(abspath $(BIN))/python
+	PATH="$(abspath $(BIN)):$$PATH" cmake --build build/sanitize
+	rm -rf build/sanitize/package && mkdir build/sanitize/package && cp -r src/spikewise build/sanitize/package/
+	rm -f build/sanitize/package/spikewise/engine/native/*.so && cp build/sanitize/_native*.so build/sanitize/package/spikewise/engine/native/
+	PYTHONPATH=build/sanitize/package ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" \
+	$(BIN)/python -P -m pytest -p no:cacheprovider tests/engine/native
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -21,7 +21,7 @@ struct ConvShape {
         height_in(s.in.h + 2 * s.padding), channels(s.made.c), width(s.made.w), height(s.made.h), window_bits(kernel * channels_in),
         length(round_up(s.made.c, kLanes)) {
     constexpr std::size_t kRoom = 96 << 10;
-    group = 4;
+    group = std::min(4, window_bits);
     for (int wider : {5, 6})
       if (table_rows(wider) * length * sizeof(float) <= kRoom && (window_bits + wider - 1) / wider < (window_bits + group - 1) / group) group = wider;
     groups = (window_bits + group - 1) / group;
@@ -45,53 +45,76 @@ inline const Word* padded_frame(const ConvShape& c, const Word* frame, Word* wor
   return words;
 }
 
-// Call visit(row of the table) for each group of the window at (y, x).
-template <class Visit>
+// Call visit(row of the table) for each group of kGroup bits of the window at (y, x).
+template <int kGroup, class Visit>
 INLINE void for_each_group(const ConvShape& c, const Word* frame, int y, int x, Visit&& visit) {
-  const int per_load = 56 / c.group;
-  const Word mask = (Word{1} << c.group) - 1;
+  constexpr int kPerLoad = 56 / kGroup;
+  constexpr Word kMask = (Word{1} << kGroup) - 1;
   std::size_t base = 0;
-  for (int ky = 0; ky < c.kernel; ++ky) {
-    std::size_t from = static_cast<std::size_t>(y * c.stride + ky) * c.row_bits() + static_cast<std::size_t>(x) * c.stride * c.channels_in;
-    for (int g = 0, left = c.window_bits; g < c.groups; g += per_load) {
-      const int bits = std::min(left, per_load * c.group);
-      Word word = extract(frame, from, bits);
-      for (int k = 0; k < per_load && g + k < c.groups; ++k, word >>= c.group, base += std::size_t{1} << c.group) visit(base + (word & mask));
-      left -= bits, from += bits;
+  std::size_t from = static_cast<std::size_t>(y * c.stride) * c.row_bits() + static_cast<std::size_t>(x) * c.stride * c.channels_in;
+  for (int ky = 0; ky < c.kernel; ++ky, from += c.row_bits()) {
+    std::size_t at = from;
+    for (int g = 0, left = c.window_bits; g < c.groups; g += kPerLoad) {
+      const int bits = std::min(left, kPerLoad * kGroup), count = std::min(kPerLoad, c.groups - g);
+      Word word = extract(frame, at, bits);
+      for (int k = 0; k < count; ++k, word >>= kGroup, base += std::size_t{1} << kGroup) visit(base + (word & kMask));
+      left -= bits, at += bits;
     }
+  }
+}
+
+// Call work<bits of a group>().
+template <class Work>
+INLINE void with_group(const ConvShape& c, Work&& work) {
+  switch (c.group) {
+    case 1: return work.template operator()<1>();
+    case 2: return work.template operator()<2>();
+    case 3: return work.template operator()<3>();
+    case 4: return work.template operator()<4>();
+    case 5: return work.template operator()<5>();
+    default: return work.template operator()<6>();
   }
 }
 
 // Currents of all output positions from one padded frame: out[position][length], channels [first, first + kCount x 16).
 template <int kCount>
 void convolve(const ConvShape& c, const Word* frame, const float* table, const float* bias, std::size_t first, float* out) {
-  float* to = out + first;
-  for (int y = 0; y < c.height; ++y)
-    for (int x = 0; x < c.width; ++x, to += c.length) {
-      Lanes sum[kCount];
-      for (int j = 0; j < kCount; ++j) sum[j] = load(bias + first + kLanes * j);
-      for_each_group(c, frame, y, x, [&](std::size_t row) {
-        for (int j = 0; j < kCount; ++j) sum[j] = sum[j] + load(table + row * c.length + first + kLanes * j);
-      });
-      for (int j = 0; j < kCount; ++j) store(to + kLanes * j, sum[j]);
-    }
+  constexpr std::size_t kWidth = kCount * kLanes;
+  const float* rows = table + first * c.rows;
+  const ConvShape shape = c;  // a copy that no store can be thought to change
+  with_group(c, [&]<int kGroup>() {
+    float* to = out + first;
+    for (int y = 0; y < shape.height; ++y)
+      for (int x = 0; x < shape.width; ++x, to += shape.length) {
+        Lanes sum[kCount];
+        for (int j = 0; j < kCount; ++j) sum[j] = load(bias + first + kLanes * j);
+        for_each_group<kGroup>(shape, frame, y, x, [&](std::size_t row) {
+          for (int j = 0; j < kCount; ++j) sum[j] = sum[j] + load(rows + row * kWidth + kLanes * j);
+        });
+        for (int j = 0; j < kCount; ++j) store(to + kLanes * j, sum[j]);
+      }
+  });
 }
 
 // Add each position's gradient to the rows of the patterns seen there.
 template <int kCount>
 void gather_patterns(const ConvShape& c, const Word* frame, const float* gradient, std::size_t first, float* table) {
-  const float* from = gradient + first;
-  for (int y = 0; y < c.height; ++y)
-    for (int x = 0; x < c.width; ++x, from += c.length) {
-      Lanes g[kCount];
-      std::uint32_t any = 0;
-      for (int j = 0; j < kCount; ++j) g[j] = load(from + kLanes * j), any |= bits_of(different(g[j], zero()));
-      if (!any) continue;
-      for_each_group(c, frame, y, x, [&](std::size_t row) {
-        if (row & ((std::size_t{1} << c.group) - 1))
-          for (int j = 0; j < kCount; ++j) add_to(table + row * c.length + first + kLanes * j, g[j]);
-      });
-    }
+  constexpr std::size_t kWidth = kCount * kLanes;
+  float* rows = table + first * c.rows;
+  const ConvShape shape = c;
+  with_group(c, [&]<int kGroup>() {
+    const float* from = gradient + first;
+    for (int y = 0; y < shape.height; ++y)
+      for (int x = 0; x < shape.width; ++x, from += shape.length) {
+        Lanes g[kCount];
+        std::uint32_t any = 0;
+        for (int j = 0; j < kCount; ++j) g[j] = load(from + kLanes * j), any |= bits_of(different(g[j], zero()));
+        if (!any) continue;
+        for_each_group<kGroup>(shape, frame, y, x, [&](std::size_t row) {
+          for (int j = 0; j < kCount; ++j) add_to(rows + row * kWidth + kLanes * j, g[j]);
+        });
+      }
+  });
 }
 
 // Call work<1..4>(first channel) for every piece of up to 64 output channels.
@@ -116,6 +139,12 @@ inline Array<float> taps(const StageSpec& s, const ConvShape& c, const float* we
   return out;
 }
 
+// Where channel `o` of a row stands in a table: [piece of up to 64 channels][row][channels of the piece].
+INLINE std::size_t in_table(const ConvShape& c, std::size_t row, std::size_t o) {
+  const std::size_t first = o / 64 * 64, width = std::min<std::size_t>(64, c.length - first);
+  return first * c.rows + row * width + (o - first);
+}
+
 // Partial sums of every group of taps.
 inline Array<float> conv_table(const ConvShape& c, const Array<float>& taps) {
   Array<float> table(c.rows * c.length);
@@ -128,8 +157,8 @@ inline Array<float> conv_table(const ConvShape& c, const Array<float>& taps) {
           const std::size_t rest = p & (p - 1);
           const int bit = p ? std::countr_zero(p) : 0;
           Lanes sum = zero();
-          if (p && bit < bits) sum = load(&table[(base + rest) * c.length + o]) + load(&taps[(static_cast<std::size_t>(ky) * c.window_bits + first + bit) * c.length + o]);
-          store(&table[(base + p) * c.length + o], sum);
+          if (p && bit < bits) sum = load(&table[in_table(c, base + rest, o)]) + load(&taps[(static_cast<std::size_t>(ky) * c.window_bits + first + bit) * c.length + o]);
+          store(&table[in_table(c, base + p, o)], sum);
         }
     }
   return table;
@@ -144,7 +173,7 @@ inline void fold(const ConvShape& c, const float* table, float* taps) {
         for (std::size_t o = 0; o < c.length; o += kLanes) {
           Lanes sum = zero();
           for (std::size_t p = 0; p < (std::size_t{1} << c.group); ++p)
-            if (p >> bit & 1) sum = sum + load(table + (base + p) * c.length + o);
+            if (p >> bit & 1) sum = sum + load(table + in_table(c, base + p, o));
           add_to(taps + (static_cast<std::size_t>(ky) * c.window_bits + g * c.group + bit) * c.length + o, sum);
         }
 }

@@ -55,6 +55,7 @@ class GraphRun final : public Run {
       const OutputGradient& next = i + 1 < stages_.size() ? static_cast<const OutputGradient&>(*stages_[i + 1]) : given;
       stages_[i]->backward(i ? stages_[i - 1]->out : input_, next, call, i == 0);
     }
+    for (auto& stage : stages_) stage->membrane = Signal{}, stage->out.values = Array<float>();  // they hold gradients now
   }
 
   void count(int stage, float* out) const override {

@@ -15,7 +15,11 @@ GRID = 2.0**-8
 
 
 def network(
-    *layers: Layer, image_shape: tuple[int, int, int] = (1, 7, 9), encoder: Encoder = Rate(steps=11), scale: float = 1.0, seed: int = 0
+    *layers: Layer,
+    image_shape: tuple[int, int, int] = (1, 7, 9),
+    encoder: Encoder = Rate(steps=11),
+    scale: float = 1.0,
+    seed: int = 0,
 ) -> Network:
     """A network of these layers with weights on the grid; `scale` widens them."""
     net = Network(Graph(image_shape=image_shape, encoder=encoder, layers=layers, readout=LastMembrane()), seed=seed)
@@ -32,7 +36,9 @@ def images(count: int, shape: tuple[int, int, int], seed: int = 0) -> torch.Tens
     return x.clamp(0, 255).to(torch.uint8)
 
 
-def outputs(net: Network, batch: torch.Tensor, engine: EngineName, *, double: bool = False, **options: Any) -> tuple[Output, dict[str, torch.Tensor]]:
+def outputs(
+    net: Network, batch: torch.Tensor, engine: EngineName, *, double: bool = False, **options: Any
+) -> tuple[Output, dict[str, torch.Tensor]]:
     """What an engine says, and the gradients of a loss that weighs every output of every step."""
     copy = Network(net.graph, engine_name=engine)
     copy.load_state_dict(net.state_dict())

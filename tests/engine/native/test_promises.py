@@ -119,15 +119,18 @@ def test_the_state_lets_a_run_go_on():
 def test_states_and_traces_are_the_references():
     for net in nets():
         record = frozenset(at.name for at in net.graph.named if isinstance(at.layer, Neuron))
-        results = [outputs(net, images(3, (1, 7, 9)), engine, record=record)[0].result for engine in ("native", "reference")]
-        with torch.no_grad():
-            net.engine_name = "native"
-            state = net(images(3, (1, 7, 9)), Draw(7, 3, torch.arange(10, 13))).result.state
+        results = []
+        for net.engine_name in ("native", "reference"):
+            with torch.no_grad():
+                results.append(net(images(3, (1, 7, 9)), Draw.first(3), RunOptions(record=record)).result)
+        state = results[0].state
         for name in record:
             for part, wanted in zip(state[name], results[1].state[name], strict=True):
                 torch.testing.assert_close(part, wanted.detach(), rtol=1e-5, atol=1e-6)
             assert torch.equal(results[0].traces[name].spikes, results[1].traces[name].spikes.detach())
-            torch.testing.assert_close(results[0].traces[name].output, results[1].traces[name].output.detach(), rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(
+                results[0].traces[name].output, results[1].traces[name].output.detach(), rtol=1e-5, atol=1e-5
+            )
 
 
 def test_streaming_gives_the_evidence_of_the_whole_run():
@@ -165,7 +168,9 @@ def test_every_version_of_the_kernels_keeps_parity(isa):
     if isa not in native.versions():
         pytest.skip(f"this processor has no {isa}")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/engine/native/test_parity.py"]
-    done = subprocess.run(command, env={**os.environ, "SPIKEWISE_ISA": isa}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, "SPIKEWISE_ISA": isa}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-3000:]
 
 
@@ -185,7 +190,15 @@ def graphs(draw):
     layers, (height, width) = [], shape[1:]
     for _ in range(draw(st.integers(0, 2))):
         kernel, stride, padding = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(0, 2))
-        layers.append(Conv2d(channels=draw(st.integers(1, 40)), kernel=kernel, stride=stride, padding=padding, bias=draw(st.booleans())))
+        layers.append(
+            Conv2d(
+                channels=draw(st.integers(1, 40)),
+                kernel=kernel,
+                stride=stride,
+                padding=padding,
+                bias=draw(st.booleans()),
+            )
+        )
         height, width = ((n + 2 * padding - kernel) // stride + 1 for n in (height, width))
         if draw(st.booleans()) and min(height, width) >= 2:
             layers.append(draw(st.sampled_from([MaxPool(), AvgPool(), MaxPool(size=2, stride=1)])))
@@ -196,10 +209,18 @@ def graphs(draw):
             break
     layers.append(Flatten())
     for _ in range(draw(st.integers(0, 2))):
-        layers += [Linear(features=draw(st.integers(1, 150))), Neuron(dynamics=draw(NEURON), recurrent=draw(st.booleans()))]
-    layers += [Linear(features=draw(st.integers(1, 20))), Neuron(dynamics=draw(st.one_of(NEURON, st.just(LeakyIntegrator(beta=0.5)))))]
+        layers += [
+            Linear(features=draw(st.integers(1, 150))),
+            Neuron(dynamics=draw(NEURON), recurrent=draw(st.booleans())),
+        ]
+    layers += [
+        Linear(features=draw(st.integers(1, 20))),
+        Neuron(dynamics=draw(st.one_of(NEURON, st.just(LeakyIntegrator(beta=0.5))))),
+    ]
     fill = draw(st.sampled_from(["random", "black", "white"]))
-    return network(*layers, image_shape=shape, encoder=Rate(steps=draw(st.integers(1, 7))), scale=draw(st.sampled_from([0.5, 3.0]))), fill
+    return network(
+        *layers, image_shape=shape, encoder=Rate(steps=draw(st.integers(1, 7))), scale=draw(st.sampled_from([0.5, 3.0]))
+    ), fill
 
 
 @given(case=graphs(), count=st.integers(1, 6))

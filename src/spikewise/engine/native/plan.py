@@ -65,9 +65,13 @@ def refuses(graph: Graph, inputs: Tensor, options: RunOptions) -> str | None:
     """Why the native engine cannot do one particular run of a graph that it supports; None if it can."""
     if torch.is_grad_enabled() and inputs.requires_grad:
         return "it returns no gradient of its input"
-    states = [part for state in (options.state or {}).values() for part in (state if isinstance(state, tuple) else (state,))]
+    states = [
+        part for state in (options.state or {}).values() for part in (state if isinstance(state, tuple) else (state,))
+    ]
     if torch.is_grad_enabled() and any(part.requires_grad for part in states):
         return "it returns no gradient of the state it starts from"
+    if torch.is_grad_enabled() and options.record:
+        return "it returns no gradient of recorded layers"
     silent = sorted(options.record - {at.name for at in graph.named if isinstance(at.layer, Neuron)})
     return f"it records neuron layers only, not {silent[0]}" if silent else None
 
@@ -79,7 +83,13 @@ def _obstacle(graph: Graph) -> str | None:
         reason = _layer_obstacle(at)
         if reason:
             return f"layer {at.name}: {reason}"
-        if position > 1 and before and isinstance(before.layer, Flatten) and len(before.input) == 3 and not isinstance(at.layer, Linear):
+        if (
+            position > 1
+            and before
+            and isinstance(before.layer, Flatten)
+            and len(before.input) == 3
+            and not isinstance(at.layer, Linear)
+        ):
             return f"layer {at.name}: it follows a flatten layer without a linear layer between"
         before = at
     last = _stages(graph)[-1]
@@ -182,7 +192,11 @@ def _neuron(layer: Neuron) -> dict[str, Any]:
         return facts
     assert isinstance(dynamics, IF | LIF | ALIF)
     kind, first, second = _bump(dynamics.surrogate)
-    facts |= {"reset": _RESETS[dynamics.reset], "delay": dynamics.reset_delay, "reset_gradient": dynamics.reset_gradient}
+    facts |= {
+        "reset": _RESETS[dynamics.reset],
+        "delay": dynamics.reset_delay,
+        "reset_gradient": dynamics.reset_gradient,
+    }
     facts |= {"bump": kind, "bump_first": first, "bump_second": second}
     if isinstance(dynamics, ALIF):
         facts |= {"threshold_gradient": dynamics.threshold_gradient, "relative": dynamics.relative_surrogate}

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from spikewise.dynamics import ALIFState, IntegratorState, LIFState, NeuronState
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
-from spikewise.engine.contract import EngineResult, EngineState, LayerTrace, RunOptions
-from spikewise.engine.native.plan import Compiled, Slot, Stage, compiled
+from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
+from spikewise.engine.native.plan import Compiled, Slot, compiled
 from spikewise.errors import EngineError
 from spikewise.graph import Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.readouts import Trajectory
@@ -104,6 +104,7 @@ class _Job:
         last = plan.stages[-1].neuron
         self.last_spikes = last is not None and isinstance(last.layer, Neuron) and last.layer.spikes
         self.handle: Any = None
+        self.spent = False
 
     def forward(self, parameters: list[Tensor], *, keep: bool) -> tuple[Tensor, Tensor]:
         """Spikes (empty if the last layer has none) and membrane of the last layer."""
@@ -119,7 +120,9 @@ class _Job:
                 "membrane": membrane.data_ptr(),
             })  # fmt: skip
         except FloatingPointError as error:
-            raise EngineError(f"Layer {error} has weights that are not finite; training diverged, or the file is damaged.") from None
+            raise EngineError(
+                f"Layer {error} has weights that are not finite; training diverged, or the file is damaged."
+            ) from None
         del held
         return spikes, membrane
 
@@ -163,7 +166,9 @@ class _Job:
                 # a linear stage behind a flatten layer reads a map, the first one the image in its own order
                 shape = stage.facts["in"] if stage.facts["reorder"] or isinstance(first.layer, Conv2d) else first.input
                 counts = self._counts(-1 - position, shape, first.input)
-                constant = position == 0 and (self.given.facts["constant"] or self.given.facts["source"] == _SOURCES[Direct])
+                constant = position == 0 and (
+                    self.given.facts["constant"] or self.given.facts["source"] == _SOURCES[Direct]
+                )
                 events[first.name] = counts / (self.given.batch if constant or self._is_constant(position) else frames)
             if neuron is not None and isinstance(neuron.layer, Neuron) and neuron.layer.spikes:
                 rates[neuron.name] = self._counts(position, neuron.output, neuron.output) / frames
@@ -214,17 +219,20 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         job: _Job = ctx.job
-        if job.handle is None or ctx.needs_input_grad[0]:
+        if job.spent:
             raise EngineError(
                 "The native engine keeps what backward needs for one pass only; run the network again before a second "
                 "backward pass, or use engine = 'reference'."
             )
         _ = ctx.saved_tensors  # fails if a parameter has been changed in place since forward
         given = [None if g is None else g.contiguous() for g in gradients]
-        out = [torch.empty_like(p) if needed else None for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)]
+        out = [
+            torch.empty_like(p) if needed else None
+            for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)
+        ]
         spikes, membrane = ((0 if g is None or g.numel() == 0 else g.data_ptr()) for g in given)
-        handle, job.handle = job.handle, None
-        handle.backward(spikes, membrane, [0 if g is None else g.data_ptr() for g in out], torch.get_num_threads())
+        job.spent = True
+        job.handle.backward(spikes, membrane, [0 if g is None else g.data_ptr() for g in out], torch.get_num_threads())
         return None, *out
 
 
@@ -232,13 +240,10 @@ class _LazyState(Mapping[str, NeuronState | Tensor]):
     """State of each neuron layer, fetched when asked for."""
 
     def __init__(self, job: _Job) -> None:
-        self.handle = job.handle
         self.job = job
         self.places = {stage.neuron.name: (i, stage.neuron) for i, stage in enumerate(job.plan.stages) if stage.neuron}
 
     def __getitem__(self, name: str) -> NeuronState | Tensor:
-        if self.job.handle is None:
-            raise EngineError("The native engine has given the state back with the backward pass; read it before.")
         return self.job.state_of(*self.places[name])
 
     def __iter__(self) -> Iterator[str]:
