@@ -1,6 +1,7 @@
 """The compiled extension, where there is one."""
 
 import os
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -8,12 +9,15 @@ from spikewise.errors import EngineError
 
 __all__ = ["extension", "isa", "status", "versions"]
 
-try:
-    from spikewise.engine.native import _native as _found
-except ImportError:  # built without a compiler
-    _found = None
 
-_extension: Any = _found
+def _find() -> Any:  # the extension has no type stubs
+    try:
+        return import_module("spikewise.engine.native._native")
+    except ImportError:  # built without a compiler
+        return None
+
+
+_extension = _find()
 
 
 def extension() -> ModuleType | None:
