@@ -17,7 +17,7 @@ GRID = 2.0**-8
 def network(
     *layers: Layer,
     image_shape: tuple[int, int, int] = (1, 7, 9),
-    encoder: Encoder = Rate(steps=11),
+    encoder: Encoder = Rate(steps=11),  # noqa: B008  # immutable
     scale: float = 1.0,
     seed: int = 0,
 ) -> Network:

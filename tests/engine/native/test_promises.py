@@ -27,7 +27,8 @@ def nets():
     return [
         network(Flatten(), Linear(features=600), Neuron(dynamics=LIF(learn=("beta",))), Linear(features=5), scale=3.0),
         network(Flatten(), Linear(features=90), recurrent, Linear(features=5), Neuron(dynamics=LIF()), scale=3.0),
-        network(Conv2d(channels=6, kernel=3), MaxPool(), Neuron(dynamics=LIF(learn=("beta",))), Conv2d(channels=8, kernel=2),
+        network(Conv2d(channels=6, kernel=3), MaxPool(), Neuron(dynamics=LIF(learn=("beta",))),
+                Conv2d(channels=8, kernel=2),
                 Neuron(dynamics=LIF()), Flatten(), Linear(features=5), scale=3.0),
     ]  # fmt: skip
 

@@ -221,7 +221,8 @@ def _bump(surrogate: Surrogate) -> tuple[int, float, float]:
 
 _MISSING: dict[str, Any] = {
     "kernel": 1, "stride": 1, "padding": 0, "pool_size": 1, "pool_stride": 1, "neuron": 0, "reset": 0, "delay": False,
-    "reset_gradient": False, "threshold_gradient": True, "relative": False, "bump": 1, "bump_first": 1.0, "bump_second": 1.0,
+    "reset_gradient": False, "threshold_gradient": True, "relative": False,
+        "bump": 1, "bump_first": 1.0, "bump_second": 1.0,
 }  # fmt: skip
 _NUMBERS = {"op": {"none": 0, "linear": 1, "conv": 2}, "pool": {"none": 0, "max": 1, "avg": 2}}
 

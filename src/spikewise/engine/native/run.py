@@ -43,7 +43,8 @@ def run_images(
     table = _first_spikes(encoder) if isinstance(encoder, Latency | Periodic) else torch.empty(0, dtype=torch.int32)
     facts = {
         "source": _SOURCES[type(encoder)], "images": images.data_ptr(), "values": 0, "constant": False,
-        "first_spike": table.data_ptr(), "seed": draw.seed & (2**64 - 1), "epoch": draw.epoch, "index": index.data_ptr(),
+        "first_spike": table.data_ptr(), "seed": draw.seed & (2**64 - 1), "epoch": draw.epoch,
+        "index": index.data_ptr(),
     }  # fmt: skip
     return _run(graph, weights, _Input(len(images), encoder.steps, facts, (images, index, table)), options)
 
@@ -80,7 +81,7 @@ def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: Ru
 
 
 def _parameter(slot: Slot, weights: Mapping[str, Tensor]) -> Tensor:
-    """A parameter as the engine reads it: clamped, masked, and one value or one for each neuron in the engine's order."""
+    """A parameter as the engine reads it: clamped, masked, one value or one per neuron in the engine's order."""
     at, key = slot.layer, slot.key
     if not isinstance(at.layer, Neuron):
         return weights[f"{at.name}.{key}"].contiguous()
@@ -198,7 +199,7 @@ class _Job:
             if spiking:
                 self.handle.spikes(position, spikes.data_ptr())
             over = (self.given.steps, self.given.batch)
-            shaped = [_graph_order(x, at.output).unflatten(0, over) for x in (spikes, membrane)]
+            shaped = [torch.unflatten(_graph_order(x, at.output), 0, over) for x in (spikes, membrane)]
             out[at.name] = LayerTrace(shaped[0] if spiking else None, shaped[1])
         return out
 
