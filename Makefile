@@ -20,7 +20,7 @@ test-wheel: $(VENV)/.test
 	$(PYTHON) -m venv build/wheel-env
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$$(ls dist/*.whl)" -r requirements/test.txt
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt --no-deps -r requirements/peers.txt
-	build/wheel-env/bin/python -P -m pytest --import-mode=importlib -p no:cacheprovider $(ARGS) tests
+	build/wheel-env/bin/python -P -m pytest -p no:cacheprovider $(ARGS) tests
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check src tests benchmarks
