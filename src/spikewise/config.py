@@ -1,5 +1,6 @@
 """`Config`, the base of every setting: frozen, checked on construction, unknown keys refused with the nearest name."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args
 
@@ -11,6 +12,8 @@ from spikewise.errors import ConfigError, ShapeError, unknown_choice
 
 __all__ = ["Config", "parse"]
 
+_TYPE_NAMES = frozenset({"int", "float", "str", "bool", "none"})
+"""What pydantic puts into the place of a mistake for the members of a union."""
 ConfigT = TypeVar("ConfigT", bound="Config")
 """Not `typing.Self`: shape checkers that decorate single methods cannot resolve it."""
 
@@ -62,7 +65,7 @@ def _in_words(config_type: type[BaseModel], error: pydantic.ValidationError) -> 
 
 
 def _problem(config_type: type[BaseModel], detail: ErrorDetails) -> str:
-    path = [str(part) for part in detail["loc"]]
+    path = [str(part) for part in detail["loc"] if re.fullmatch(r"\w+", str(part)) and part not in _TYPE_NAMES]
     key = ".".join(path) or config_type.__name__
     context = detail.get("ctx", {})
     match detail["type"]:

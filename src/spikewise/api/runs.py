@@ -45,6 +45,7 @@ class Run:
 
 def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     data: str | Path | None = None,
+    /,
     *,
     preset: str | None = None,
     config: str | Path | None = None,
@@ -73,6 +74,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
 
 def train(  # noqa: PLR0913  # as `compare`
     data: str | Path | None = None,
+    /,
     *,
     preset: str | None = None,
     config: str | Path | None = None,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spikewise.config import parse
 from spikewise.data import decode_image
+from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, RunError, ShapeError
 from spikewise.evaluation import Results
 from spikewise.experiments import RunFolder
@@ -41,6 +42,8 @@ class Answers(NamedTuple):
     """The readout's sum up to each step."""
     spikes: Int[np.ndarray, "N K"] | None
     """Spikes of each output neuron; None where the outputs do not spike."""
+    layer_spikes: dict[str, Int[np.ndarray, " N"]]
+    """Spikes that all neurons of each spiking layer sent."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Trained:
             np.concatenate([part.probabilities for part in parts]),
             np.concatenate([part.evidence for part in parts]),
             np.concatenate(counts) if counts else None,
+            {name: np.concatenate([part.layer_spikes[name] for part in parts]) for name in parts[0].layer_spikes},
         )
 
     def pixels(self, images: Images) -> UInt8[np.ndarray, "N C H W"]:
@@ -100,11 +104,17 @@ class Trained:
     def _explain(self, batch: Tensor) -> Answers:
         # index 0 for all: the same image gets the same random spikes, alone or among others
         draw = Draw(self.seed, 0, torch.zeros(len(batch), dtype=torch.int64))
-        output = self.network(batch.to(self.network.device), draw)
+        layers = frozenset(self.network.graph.spiking_layers)
+        output = self.network(batch.to(self.network.device), draw, RunOptions(record=layers))
         trajectory = output.trajectory
         evidence = self.network.graph.readout.evidence(trajectory).transpose(0, 1)
         spikes = None if trajectory.spikes is None else trajectory.spikes.sum(0).long().cpu().numpy()
-        return Answers(output.logits.softmax(1).cpu().numpy(), evidence.cpu().numpy(), spikes)
+        sent = {
+            name: trace.spikes.flatten(2).sum((0, 2)).round().long().cpu().numpy()
+            for name, trace in output.result.traces.items()
+            if trace.spikes is not None
+        }
+        return Answers(output.logits.softmax(1).cpu().numpy(), evidence.cpu().numpy(), spikes, sent)
 
 
 def load(run: str | Path, network: str = "snn", seed: int | None = None, *, device: str = "auto") -> Trained:

@@ -120,6 +120,10 @@ def report(
     ] = Path("report.html"),
 ) -> None:
     """Write report.html of a run again; of several runs, one page that puts them side by side."""
+    from spikewise.experiments import RunFolder
+
+    for run in runs:
+        RunFolder.open(run)
     if len(runs) == 1:
         from spikewise.report import write_report
 
@@ -158,6 +162,7 @@ def _answers(model: "Trained", found: list[tuple[str, Path | bytes]]) -> list[di
                 "probability": probabilities[label],
                 "probabilities": probabilities,
                 "spikes": spikes,
+                "layer_spikes": {layer: int(count[at]) for layer, count in said.layer_spikes.items()},
                 "evidence": said.evidence[at].tolist(),
                 "network": model.name,
                 "seed": model.seed,
