@@ -180,7 +180,7 @@ def test_data_show_draws_a_grid(command, tmp_path):
         ("config", "No images were named"),
         ("predict . nothing.png", "is not a run folder"),
         ("evaluate .", "is not a run folder"),
-        ("report .", "results.json"),
+        ("report .", "run.json"),
         ("encode nothing.png", "does not exist"),
         ("data info nothing.npz", "does not exist"),
         ("data download nowhere", "Unknown image set"),
