@@ -1,0 +1,129 @@
+"""The native engine against the reference engine: a training step, inference, one image; interleaved, after a check."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from spikewise.data import load_data
+from spikewise.dynamics import ALIF, LIF
+from spikewise.encoders import Latency, Rate
+from spikewise.engine import native
+from spikewise.errors import MissingDataError
+from spikewise.graph import Graph
+from spikewise.models import MLP, Conv, build
+from spikewise.network import Network
+from spikewise.readouts import MaxMembrane, SpikeCount
+from spikewise.surrogates import FastSigmoid
+from spikewise.types import Draw
+
+REPEATS, THREADS = 7, 2
+DELAYED = LIF(beta=0.6, reset_delay=True, surrogate=FastSigmoid())
+DENSE = LIF(beta=0.95, reset_delay=True, surrogate=FastSigmoid())
+
+
+class Workload(NamedTuple):
+    name: str
+    data: str
+    graph: Graph
+    batch: int
+
+
+def workloads() -> list[Workload]:
+    small, ten = {"image_shape": (1, 28, 28), "classes": 2}, {"image_shape": (1, 28, 28), "classes": 10}
+    conv = Conv(channels=(12, 32), kernels=(5, 3), padding=0, pool_before_cell=True, cell=DELAYED, output=DELAYED)
+    wide = MLP(hidden=(1024,), cell=DENSE, output=DENSE)
+    recurrent = MLP(hidden=(128,), cell=ALIF(), recurrent=True)
+    return [
+        Workload("pneumonia-conv, T 20", "pneumoniamnist", build(conv, Rate(steps=20), SpikeCount(), **small), 128),
+        Workload("784-1024-10, T 25", "fashion-mnist", build(wide, Rate(steps=25), SpikeCount(), **ten), 128),
+        Workload("784-1024-10, T 25", "mnist", build(wide, Rate(steps=25), SpikeCount(), **ten), 128),
+        Workload(
+            "784-128 ALIF rec-10, T 100", "mnist", build(recurrent, Latency(steps=100), MaxMembrane(), **ten), 256
+        ),
+    ]
+
+
+def main() -> None:
+    torch.set_num_threads(THREADS)
+    print(f"{native.status()}; {THREADS} threads, medians of {REPEATS} interleaved repeats, {os.cpu_count()} cores\n")
+    print("| network | images | what | reference, images/s | native, images/s | ratio |\n|---|---|---|---|---|---|")
+    for workload in workloads():
+        try:
+            images = torch.from_numpy(np.array(load_data(workload.data).images[: workload.batch]))
+            source = workload.data
+        except MissingDataError:
+            images = torch.randint(0, 256, (workload.batch, 1, 28, 28), dtype=torch.uint8)
+            source = "noise (the set is not here)"
+        nets = {name: Network(workload.graph, engine_name=name) for name in ("reference", "native")}
+        _check(nets, images)
+        for what, count, make in (
+            ("train", len(images), _training),
+            ("infer", len(images), _inference),
+            ("one", 1, _one),
+        ):
+            speeds = _interleaved({name: make(net, images) for name, net in nets.items()}, count)
+            ratio = speeds["native"] / speeds["reference"]
+            figures = f"{speeds['reference']:,.0f} | {speeds['native']:,.0f} | {ratio:.1f}x"
+            print(f"| {workload.name} | {source} | {what} | {figures} |", flush=True)
+
+
+def _check(nets: dict[str, Network], images: torch.Tensor) -> None:
+    """Weights on a grid of 2^-8 make sums of weights exact in any order; decays still round, so a few spikes may differ.
+
+    The exact parity stands in tests/engine/native.
+    """
+    with torch.no_grad():
+        for net in nets.values():
+            for name, weight in net.named_parameters():
+                if name.endswith(("weight", "bias", "recurrent")):
+                    weight.copy_((weight * 256).round() / 256)
+        logits = [net.eval()(images).logits for net in nets.values()]
+    apart = (logits[0] != logits[1]).float().mean().item()
+    assert apart < 0.05, f"the engines disagree on {apart:.1%} of the outputs"
+
+
+def _training(net: Network, images: torch.Tensor) -> Callable[[], None]:
+    optimizer = torch.optim.Adam(net.parameters())
+    labels = torch.zeros(len(images), dtype=torch.long)
+    draw = Draw(0, 1, torch.arange(len(images)))
+
+    def step() -> None:
+        net.train()
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(net(images, draw).logits, labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def _inference(net: Network, images: torch.Tensor) -> Callable[[], None]:
+    def answer() -> None:
+        net.eval()
+        with torch.no_grad():
+            net(images).logits.argmax(-1)
+
+    return answer
+
+
+def _one(net: Network, images: torch.Tensor) -> Callable[[], None]:
+    return _inference(net, images[:1])
+
+
+def _interleaved(work: dict[str, Callable[[], None]], count: int) -> dict[str, float]:
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for repeat in range(REPEATS + 1):
+        for name, run in work.items():
+            started = time.perf_counter()
+            run()
+            if repeat:
+                times[name].append(time.perf_counter() - started)
+    return {name: count / statistics.median(seconds) for name, seconds in times.items()}
+
+
+if __name__ == "__main__":
+    main()
