@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _check(nets: dict[str, Network], images: torch.Tensor) -> None:
-    """Weights on a grid of 2^-8 make sums of weights exact in any order; decays still round, so a few spikes may differ.
+    """Weights on a grid of 2^-8 make their sums exact in any order; decays still round, so a few spikes may differ.
 
     The exact parity stands in tests/engine/native.
     """
