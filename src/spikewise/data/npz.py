@@ -39,6 +39,7 @@ def read_member(path: Path, name: str) -> NDArray[Any]:
             entry = archive.getinfo(f"{name}.npy")
             with archive.open(entry) as file:
                 return _read_npy(file, entry.file_size, path, name)
+        # zipfile raises NotImplementedError for a compression it does not know.
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
             raise DataError(f"'{name}' in {path} is damaged ({error}). Delete the file and fetch it again.") from error
 

@@ -24,7 +24,7 @@ _DAMAGED = (
     OSError,
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
-    NotImplementedError,
+    NotImplementedError,  # from zipfile, for a compression it does not know
 )
 
 
