@@ -39,6 +39,14 @@ def test_bytes_are_the_words_of_the_documented_blocks_little_endian():
         assert bytes(found[image].tolist()) == b"".join(word.to_bytes(4, "little") for word in words)[:40]
 
 
+def test_bytes_made_in_pieces_are_those_of_single_images():
+    many = torch.arange(20)  # 20 x 1250 blocks: two pieces, cut inside an image
+    found = random_bytes(Draw(4, 1, many), 3, 20_000, stream=2)
+    key = (4, 2)
+    words = philox4x32((torch.arange(1250), torch.tensor(3), many.unsqueeze(1), torch.tensor(1)), key)
+    assert torch.equal(found.view(torch.int32).view(20, 1250, 4).long() & ONES, torch.stack(words, -1))
+
+
 def test_an_image_draws_the_same_bytes_in_any_batch_and_a_shorter_draw_is_a_prefix():
     index = torch.tensor([5, 900, 17, 3])
     together = random_bytes(Draw(1, 2, index), 0, 100)

@@ -1,5 +1,6 @@
 """Running a trained network over part of an image set."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,10 +11,15 @@ from torch import Tensor
 
 from spikewise.data import ImageSet
 from spikewise.engine import RunOptions
+from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.types import Draw
 
 __all__ = ["Predictions", "predict"]
+
+_MOST_IMAGES = 256
+_MOST_VALUES = 1 << 26
+"""Of one layer for one batch, all steps together: 256 MiB."""
 
 
 class Predictions(NamedTuple):
@@ -43,9 +49,14 @@ class Predictions(NamedTuple):
 
 
 def predict(
-    network: Network, images: ImageSet, index: Int64[np.ndarray, " N"], *, seed: int, batch_size: int = 256
+    network: Network, images: ImageSet, index: Int64[np.ndarray, " N"], *, seed: int, batch_size: int | None = None
 ) -> Predictions:
-    """Run `network`, in evaluation mode, over the images at `index`; it is left in the mode it was in."""
+    """Run `network`, in evaluation mode, over the images at `index`; it is left in the mode it was in.
+
+    Args:
+        batch_size: None is at most 256, fewer for a network whose layers would fill the memory.
+    """
+    batch_size = batch_size or _fitting(network.graph)
     was_training = network.training
     network.eval()
     logits = []
@@ -63,6 +74,11 @@ def predict(
     scores = torch.cat(logits)
     loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)).item() if len(index) else None
     return Predictions(index, labels, scores.numpy(), rates.of, events.of, loss)
+
+
+def _fitting(graph: Graph) -> int:
+    values = graph.steps * max(math.prod(at.output) for at in graph.named)
+    return max(1, min(_MOST_IMAGES, _MOST_VALUES // values))
 
 
 class _Mean:
