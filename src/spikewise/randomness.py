@@ -1,8 +1,8 @@
 """Counter-based random numbers: a number depends on its key and its place, never on what was drawn before it.
 
 Philox4x32-10. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-Written twice, bit for bit the same: in int64 tensor operations for any device, and for processors in NumPy in pieces that
-stay in the cache, which is twenty times faster there.
+Written twice, bit for bit the same: in int64 tensor operations for any device, and for processors in NumPy, in pieces
+that stay in the cache, which is several times faster there.
 """
 
 import hashlib
