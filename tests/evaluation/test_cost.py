@@ -1,13 +1,13 @@
-"""Operations are those that a loop over every synapse counts; energy is the formula's."""
+"""Operations are those that a loop over every synapse counts."""
 
 import itertools
 
 import pytest
 import torch
 
-from spikewise.dynamics import LIF, LeakyIntegrator
+from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Rate
-from spikewise.evaluation.cost import Operations, count_operations, energy_nanojoule
+from spikewise.evaluation.cost import count_operations, layer_work, traffic_bytes
 from spikewise.graph import Activation, AvgPool, Conv2d, Flatten, Graph, Linear, MaxPool, Neuron
 from spikewise.models import twin
 from spikewise.readouts import MeanMembrane
@@ -34,15 +34,20 @@ def test_a_network_small_enough_to_count_by_hand():
     )
     events = {"linear1": torch.tensor([1.0, 0.5, 0.0]), "linear2": torch.tensor([0.25, 0.5])}
     # T = 4: (1 + 1/2) spikes a step into 2 neurons, (1/4 + 1/2) into 5; 2 + 5 neurons are updated at every step
-    assert count_operations(small, events) == Operations(macs=0.0, synaptic_operations=12 + 15, state_updates=28)
+    found = count_operations(small, events)
+    assert (found.macs, found.synaptic_operations, found.state_updates) == (0, 12 + 15, 28)
+    assert found.dense_operations == 4 * (3 * 2 + 2 * 5)
 
 
 def test_a_constant_current_is_multiplied_once():
     layers = (Flatten(), Linear(features=2), Neuron(dynamics=LIF()), Linear(features=5))
     direct = graph(*layers, encoder=Direct(steps=4))
-    events = {"linear1": torch.ones(3), "linear2": torch.tensor([0.25, 0.5])}
-    assert count_operations(direct, events) == Operations(macs=6.0, synaptic_operations=15, state_updates=8)
-    assert count_operations(twin(direct), {}) == Operations(macs=6.0 + 10.0, synaptic_operations=0.0, state_updates=0.0)
+    events = {"linear1": torch.tensor([1.0, 0.0, 0.5]), "linear2": torch.tensor([0.25, 0.5])}
+    found = count_operations(direct, events)
+    assert (found.macs, found.effective_macs, found.synaptic_operations, found.state_updates) == (6, 3, 15, 8)
+    conventional = count_operations(twin(direct), {})
+    assert (conventional.macs, conventional.effective_macs, conventional.dense_operations) == (16, 16, 16)
+    assert (conventional.synaptic_operations, conventional.state_updates) == (0, 0)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -79,20 +84,49 @@ def test_an_activation_over_time_is_multiplied_at_every_step():
     assert (found.macs, found.synaptic_operations) == (4 * 10, 4 * 6)
 
 
-def test_recurrent_spikes_reach_their_whole_layer():
-    layers = (Flatten(), Linear(features=4), Neuron(dynamics=LIF(), recurrent=True), Linear(features=2))
+@pytest.mark.parametrize(("diagonal", "reached"), [(False, 3), (True, 4)])
+def test_recurrent_spikes_reach_the_neurons_they_are_connected_to(diagonal, reached):
+    neurons = Neuron(dynamics=LIF(), recurrent=True, self_connections=diagonal)
+    layers = (Flatten(), Linear(features=4), neurons, Linear(features=2))
     found = count_operations(graph(*layers), {"linear1": torch.zeros(3), "linear2": torch.full((4,), 0.5)})
-    assert found.synaptic_operations == 4 * 0.5 * 4 * 4 + 4 * 0.5 * 4 * 2
+    assert found.synaptic_operations == 4 * 0.5 * 4 * reached + 4 * 0.5 * 4 * 2
+    assert found.dense_operations == 4 * (3 * 4 + 4 * reached + 4 * 2)
+
+
+def test_recurrent_spikes_of_the_last_layer_are_known_from_its_rates():
+    last = graph(Flatten(), Linear(features=4), Neuron(dynamics=LIF(), recurrent=True))
+    found = count_operations(last, {"linear1": torch.zeros(3)}, {"lif1": torch.tensor([1.0, 0.0, 0.0, 0.0])})
+    assert found.synaptic_operations == 4 * 1 * 3
+
+
+def test_memory_accesses_are_those_of_a_small_network_counted_by_hand():
+    small = graph(Flatten(), Linear(features=2), Neuron(dynamics=ALIF()), Linear(features=5))
+    first, neurons, second = layer_work(small, {"linear1": torch.full((3,), 0.5), "linear2": torch.full((2,), 0.25)})
+    # 3 inputs, T = 4: 6 spikes, each written and read, and 12 synapses with a weight and a sum that is read and written
+    assert [(a.words, a.held) for a in first.spiking] == [(12, 12), (12, 24), (24, 8)]
+    # 2 neurons with membrane and adaptation, read and written at 4 steps
+    assert [(a.words, a.held) for a in neurons.fixed] == [(32, 16)]
+    assert [(a.words, a.held) for a in second.spiking] == [(4, 8), (10, 40), (20, 20)]
+    assert traffic_bytes((first, neurons, second)) == 4 * (12 + 12 + 24 + 32 + 4 + 10 + 20)
+
+
+def test_a_conventional_network_reads_a_weight_and_an_input_for_each_multiplication():
+    (one, other) = layer_work(
+        twin(graph(Flatten(), Linear(features=2), Neuron(dynamics=LIF()), Linear(features=5))), {}
+    )
+    assert [(a.words, a.held) for a in one.fixed] == [(6, 24), (6, 12), (2, 8)]
+    assert [(a.words, a.held) for a in other.fixed] == [(10, 40), (10, 8), (5, 20)]
+    assert (one.from_image, other.from_image) == (True, False)
+
+
+def test_a_constant_current_is_written_once_and_read_at_every_step():
+    direct = graph(Flatten(), Linear(features=2), Neuron(dynamics=LIF()), Linear(features=5), encoder=Direct(steps=4))
+    first, neurons, _ = layer_work(direct, {"linear2": torch.zeros(2)})
+    assert first.fixed[2].words == 2
+    assert [(a.words, a.held) for a in neurons.fixed] == [(16, 8), (8, 8)]
 
 
 def test_two_channels_of_change_events_enter():
     events = {"linear1": torch.full((6,), 0.5)}
     found = count_operations(graph(Flatten(), Linear(features=2), encoder=Delta(steps=4)), events)
     assert found.synaptic_operations == 4 * 3 * 2
-
-
-def test_energy_is_picojoules_times_operations():
-    assert energy_nanojoule(Operations(1000, 0, 0)) == pytest.approx(4.6)
-    assert energy_nanojoule(Operations(0, 1000, 0)) == pytest.approx(0.9)
-    assert energy_nanojoule(Operations(0, 0, 1000)) == pytest.approx(4.6)
-    assert energy_nanojoule(Operations(10, 100, 20)) == pytest.approx((30 * 4.6 + 100 * 0.9) / 1000)

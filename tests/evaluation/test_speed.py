@@ -20,6 +20,21 @@ def test_throughput_counts_images_and_latency_is_in_milliseconds(monkeypatch):
     found = speed.measure_speed(Network(graph), np.zeros((50, 1, 3, 3), np.uint8))
     assert 50 / 0.05 < found.throughput <= 50 / 0.01
     assert 2 <= found.latency_ms < 20
+    assert found.latency_ms <= found.latency_p99_ms
+
+
+def test_the_99th_of_100_latencies_shows_what_the_median_hides(monkeypatch):
+    graph = build(MLP(hidden=(4,)), Direct(steps=2), LastMembrane(), image_shape=(1, 3, 3), classes=2)
+    clock, calls = [0.0], [0]
+
+    def answer(network, images):
+        calls[0] += len(images) == 1
+        clock[0] += 0.5 if calls[0] % 50 == 0 else 0.001
+
+    monkeypatch.setattr(speed, "_answer", answer)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+    found = speed.measure_speed(Network(graph), np.zeros((1, 1, 3, 3), np.uint8))
+    assert (found.latency_ms, found.latency_p99_ms) == pytest.approx((1, 500))
 
 
 def test_a_real_network_has_a_speed():

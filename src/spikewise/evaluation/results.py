@@ -158,25 +158,47 @@ class SeedResult(_Record):
 
 
 class Cost(_Record):
-    """What one image costs; every figure is per image unless it says otherwise.
+    """What one image costs; every figure is per image unless it says otherwise. docs/cost.md says how each is counted.
 
     `macs`: multiply-accumulates of layers that receive real numbers; `state_updates`: neurons times steps;
-    `energy_nanojoule`: by cost model, which used `constants` in picojoule per operation.
+    `energy_nanojoule`: by cost model, which used `constants` in picojoule per operation. A model that has no price for
+    a network is absent.
     """
 
     macs: float
     synaptic_operations: float | None = None
     """Additions caused by spikes, counted on the test part; null for a network without spikes."""
     state_updates: float = 0
+    effective_macs: float | None = None
+    """Those multiply-accumulates whose input is not zero, counted on the test part."""
+    dense_operations: float | None = None
+    """Operations of all weighted layers if no input were ever zero."""
+    activation_sparsity: float | None = None
+    """Share of zeros among what the spiking layers send; null for a network without spikes."""
+    connection_sparsity: float | None = None
+    """Share of zeros among the weights."""
+    memory_traffic_bytes: float | None = None
+    """Bytes read and written, counted by a stated data flow."""
     parameters: Count
     bytes: Count
+    """Size of the weights."""
     energy_nanojoule: Figures = Field(default_factory=dict)
+    spikes_per_synapse_and_step: float | None = None
+    """Mean over synapses and steps; null for a network without spikes."""
+    break_even_spikes_per_synapse_and_step: Figures = Field(default_factory=dict)
+    """By cost model: the spike rate at which the network would cost what its twin costs; 0 where none would do."""
+    activation_bits: Count | None = None
+    """Bits of an activation in the model of quantised networks: as many as the spiking network's steps carry."""
     constants: Figures = Field(default_factory=dict)
     source: str = ""
     train_seconds_per_epoch: Estimate | None = None
     throughput_images_per_second: float | None = None
     latency_ms: float | None = None
+    """One image, from pixels to answer: the median."""
+    latency_p99_ms: float | None = None
+    """The latency that 99 of 100 answers keep."""
     peak_memory_mb: float | None = None
+    """Memory that training needs at its peak beyond what the process held."""
 
 
 class NetworkResult(_Record):

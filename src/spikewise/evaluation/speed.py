@@ -20,17 +20,21 @@ __all__ = ["Speed", "measure_speed", "peak_memory_mb"]
 
 _BATCH = 256
 _REPEATS = 5
-_SINGLE_REPEATS = 20
+_SINGLE_REPEATS = 200
+_SINGLE_SECONDS = 2.0
+"""A slow network is timed less often: its latencies spread less beside their size."""
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Speed(NamedTuple):
-    """Medians of a few repeats."""
+    """How fast a network answers."""
 
     throughput: float
-    """Images per second in batches."""
+    """Images per second in batches: the median of a few."""
     latency_ms: float
-    """One image, from pixels to answer."""
+    """One image, from pixels to answer: the median of up to 200."""
+    latency_p99_ms: float
+    """The latency that 99 of 100 of them keep; the longest where there are fewer than 100."""
 
 
 def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Speed:
@@ -38,9 +42,10 @@ def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Spe
     batch = torch.from_numpy(np.ascontiguousarray(images[:_BATCH])).to(network.device)
     network.eval()
     with torch.no_grad():
-        whole = _median_seconds(lambda: _answer(network, batch), _REPEATS)
-        single = _median_seconds(lambda: _answer(network, batch[:1]), _SINGLE_REPEATS)
-    return Speed(len(batch) / whole, single * 1000)
+        whole = _seconds(lambda: _answer(network, batch), _REPEATS)
+        single = _seconds(lambda: _answer(network, batch[:1]), _SINGLE_REPEATS)
+    p99 = float(np.quantile(single, 0.99, method="higher"))
+    return Speed(len(batch) / statistics.median(whole), statistics.median(single) * 1000, p99 * 1000)
 
 
 def peak_memory_mb(work: Callable[[], object]) -> float | None:
@@ -62,14 +67,15 @@ def _answer(network: Network, images: Tensor) -> None:
         torch.cuda.synchronize(images.device)
 
 
-def _median_seconds(work: Callable[[], None], repeats: int) -> float:
+def _seconds(work: Callable[[], None], repeats: int) -> list[float]:
+    """How long `work` took each time: `repeats` times, or fewer once `_SINGLE_SECONDS` have passed."""
     work()  # the first call allocates and compiles
-    times = []
-    for _ in range(repeats):
+    times: list[float] = []
+    while len(times) < repeats and (len(times) < _REPEATS or sum(times) < _SINGLE_SECONDS):
         started = time.perf_counter()
         work()
         times.append(time.perf_counter() - started)
-    return statistics.median(times)
+    return times
 
 
 def _status_kb(key: str) -> float:

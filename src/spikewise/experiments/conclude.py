@@ -24,7 +24,7 @@ from spikewise.evaluation import (
     seeds_only,
     write_verdict,
 )
-from spikewise.evaluation.cost import ARITHMETIC_45NM, SOURCE, count_operations, energy_nanojoule
+from spikewise.evaluation.assess import CostMeasures, assess_cost
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.speed import measure_speed, peak_memory_mb
 from spikewise.experiments.collect import collect
@@ -140,24 +140,13 @@ def _seed_result(
 
 
 def _cost(setting: Setting, contestant: Contestant, network: Network, test: list[Predictions]) -> Cost:
-    counted = [count_operations(contestant.graph, one.input_events) for one in test]
-    mean = type(counted[0])(*np.mean(counted, axis=0).tolist())
     fits = [setting.fit(contestant, seed) for seed in setting.experiment.seeds]
-    speed = measure_speed(network, setting.images.images[setting.split.test[:256]])
-    return Cost(
-        macs=mean.macs,
-        synaptic_operations=mean.synaptic_operations if contestant.graph.spiking_layers else None,
-        state_updates=mean.state_updates,
-        parameters=network.count_parameters(),
-        bytes=sum(weight.numel() * weight.element_size() for weight in network.weights.values()),
-        energy_nanojoule={"45 nm arithmetic": energy_nanojoule(mean)},
-        constants=dict(ARITHMETIC_45NM),
-        source=SOURCE,
+    measured = CostMeasures(
         train_seconds_per_epoch=seeds_only([fit.seconds / len(fit.history) for fit in fits]),
-        throughput_images_per_second=speed.throughput,
-        latency_ms=speed.latency_ms,
+        speed=measure_speed(network, setting.images.images[setting.split.test[:256]]),
         peak_memory_mb=_training_memory(setting, contestant),
     )
+    return assess_cost(network, test, measured, steps=setting.experiment.encoder.steps)
 
 
 def _training_memory(setting: Setting, contestant: Contestant) -> float | None:

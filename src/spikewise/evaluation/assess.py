@@ -1,0 +1,97 @@
+"""The cost of a trained network as it stands in the results: counted, computed and measured."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from spikewise.evaluation.cost import (
+    ENERGY_MODELS,
+    LayerWork,
+    break_even_factor,
+    carried_bits,
+    count_operations,
+    energies,
+    layer_work,
+    traffic_bytes,
+)
+from spikewise.evaluation.prediction import Predictions
+from spikewise.evaluation.results import Cost, Estimate
+from spikewise.evaluation.speed import Speed
+from spikewise.graph import Graph
+from spikewise.models import twin
+from spikewise.network import Network
+
+__all__ = ["CostMeasures", "assess_cost"]
+
+
+class CostMeasures(NamedTuple):
+    """What was measured in the run."""
+
+    train_seconds_per_epoch: Estimate | None
+    speed: Speed
+    peak_memory_mb: float | None
+
+
+def assess_cost(network: Network, test: Sequence[Predictions], measured: CostMeasures, *, steps: int) -> Cost:
+    """Cost of one image.
+
+    Args:
+        test: What the network did on the test part, for each seed; the counts are means over seeds.
+        steps: Time steps of the run's spiking network: its twin's activations get the bits they carry. One step
+            carries a single bit, which is no opponent: then no quantised network is priced.
+    """
+    graph = network.graph
+    events, rates = _mean([one.input_events for one in test]), _mean([one.rates for one in test])
+    operations, work = count_operations(graph, events, rates), layer_work(graph, events, rates)
+    bits = carried_bits(steps) if steps > 1 else None
+    spiking = bool(graph.spiking_layers)
+    synapses = sum(layer.dense_operations for layer in work if not layer.macs)
+    rate = operations.synaptic_operations / synapses if spiking and synapses else None
+    weights = [weight for name, weight in network.weights.items() if name.endswith((".weight", ".recurrent"))]
+    return Cost(
+        macs=operations.macs,
+        synaptic_operations=operations.synaptic_operations if spiking else None,
+        state_updates=operations.state_updates,
+        effective_macs=operations.effective_macs,
+        dense_operations=operations.dense_operations,
+        activation_sparsity=_sparsity(rates) if spiking else None,
+        connection_sparsity=sum(int((w == 0).sum()) for w in weights) / max(1, sum(w.numel() for w in weights)),
+        memory_traffic_bytes=traffic_bytes(work),
+        parameters=network.count_parameters(),
+        bytes=sum(weight.numel() * weight.element_size() for weight in network.weights.values()),
+        energy_nanojoule=energies(work, bits),
+        spikes_per_synapse_and_step=rate,
+        break_even_spikes_per_synapse_and_step={} if rate is None else _break_even(graph, work, rate, bits),
+        activation_bits=bits,
+        constants={f"{name}_pj": value for model in ENERGY_MODELS for name, value in model.constants.items()},
+        source="; ".join(f"{model.name}: {model.source}" for model in ENERGY_MODELS),
+        train_seconds_per_epoch=measured.train_seconds_per_epoch,
+        throughput_images_per_second=measured.speed.throughput,
+        latency_ms=measured.speed.latency_ms,
+        latency_p99_ms=measured.speed.latency_p99_ms,
+        peak_memory_mb=measured.peak_memory_mb,
+    )
+
+
+def _break_even(graph: Graph, work: Sequence[LayerWork], rate: float, bits: int | None) -> dict[str, float]:
+    """By energy model, the spikes per synapse and step at which the network costs what its twin costs."""
+    opponent = layer_work(twin(graph), {})
+    out = {}
+    for model in ENERGY_MODELS:
+        if model.name in energies(work, bits):
+            factor = break_even_factor(model, work, opponent, bits or 1)
+            if factor is not None:
+                out[model.name] = max(0.0, factor * rate)
+    return out
+
+
+def _sparsity(rates: Mapping[str, Float[Tensor, "*F"]]) -> float:
+    neurons = sum(rate.numel() for rate in rates.values())
+    return 1.0 - sum(float(rate.double().sum()) for rate in rates.values()) / max(1, neurons)
+
+
+def _mean(of_seeds: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([one[name] for one in of_seeds]).mean(0) for name in of_seeds[0]}
