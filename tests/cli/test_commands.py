@@ -13,7 +13,7 @@ from spikewise.cli import main as entry
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 COMMANDS = [
-    "compare", "train", "config", "predict", "evaluate", "report", "encode", "presets", "doctor", "sweep",
+    "compare", "train", "config", "predict", "evaluate", "cost", "report", "encode", "presets", "doctor", "sweep",
     "data", "data list", "data info", "data download", "data verify", "data show",
 ]  # fmt: skip
 TINY = ["--seeds", "1", "--epochs", "1", "-s", "split.limit=200", "-s", "model.hidden=[16]", "-s", "encoder.steps=4"]
@@ -228,3 +228,11 @@ def test_help_imports_nothing_heavy():
     code = "import sys, spikewise.cli.main; print([m for m in ('torch', 'numpy', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_help_of_without_names_every_section():
+    from spikewise.cli.options import Without
+    from spikewise.evaluation.sections import SECTION_NAMES
+
+    text = Without.__metadata__[0].help
+    assert all(name in text for name in SECTION_NAMES)

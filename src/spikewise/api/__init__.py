@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING
 from spikewise.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from spikewise.api.costs import Costs, cost
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.runs import Run, compare, execute, train
+    from spikewise.api.sections import calibrate, section
     from spikewise.api.trained import Answers, Images, Trained, load
     from spikewise.api.wording import remarks, summary, tests
     from spikewise.data import load_data
 
 __all__ = [
     "Answers",
+    "Costs",
     "Evaluation",
     "Images",
     "Run",
     "Trained",
+    "calibrate",
     "compare",
+    "cost",
     "encode",
     "evaluate",
     "execute",
@@ -31,6 +36,7 @@ __all__ = [
     "load_data",
     "remarks",
     "save_encoded",
+    "section",
     "summary",
     "tests",
     "train",
@@ -40,11 +46,14 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "Answers": "spikewise.api.trained",
+        "Costs": "spikewise.api.costs",
         "Evaluation": "spikewise.api.evaluation",
         "Images": "spikewise.api.trained",
         "Run": "spikewise.api.runs",
         "Trained": "spikewise.api.trained",
+        "calibrate": "spikewise.api.sections",
         "compare": "spikewise.api.runs",
+        "cost": "spikewise.api.costs",
         "encode": "spikewise.api.encoding",
         "evaluate": "spikewise.api.evaluation",
         "execute": "spikewise.api.runs",
@@ -52,6 +61,7 @@ __getattr__ = lazy_exports(
         "load_data": "spikewise.data",
         "remarks": "spikewise.api.wording",
         "save_encoded": "spikewise.api.encoding",
+        "section": "spikewise.api.sections",
         "summary": "spikewise.api.wording",
         "tests": "spikewise.api.wording",
         "train": "spikewise.api.runs",

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 __all__ = [
+    "AsPublished",
     "Config",
     "Data",
     "DataDir",
@@ -21,6 +22,7 @@ __all__ = [
     "Settings",
     "SkipBad",
     "Threads",
+    "Without",
 ]
 
 _WHAT, _HOW, _OUTPUT = "What to run", "How to run it", "Output"
@@ -83,6 +85,24 @@ SkipBad = Annotated[
         "--skip-bad", help="Leave out image files that cannot be decoded, and list them.", rich_help_panel=_WHAT
     ),
 ]
+AsPublished = Annotated[
+    bool,
+    typer.Option(
+        "--as-published",
+        help="With the defects of the published code, where the preset knows some.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="SECTION",
+        help="Leave out a section of the report: all, calibration. May be given again.",
+        show_default=False,
+        rich_help_panel=_WHAT,
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -132,3 +152,5 @@ class Request(NamedTuple):
     epochs: int | None
     device: str | None
     skip_bad: bool
+    as_published: bool = False
+    without: list[str] | None = None

@@ -34,6 +34,8 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     seeds: o.Seeds = None,
     epochs: o.Epochs = None,
     skip_bad: o.SkipBad = False,
+    as_published: o.AsPublished = False,
+    without: o.Without = None,
     data_dir: o.DataDir = None,
     device: o.Device = None,
     threads: o.Threads = None,
@@ -42,7 +44,7 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     quiet: o.Quiet = False,
 ) -> None:
     """Train a spiking network, its conventional twin and a CNN under one protocol, and say which is worth it."""
-    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad)
+    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without)
     _run("compare", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
 
 
@@ -55,6 +57,8 @@ def train(  # noqa: PLR0913  # one parameter for each option
     seeds: o.Seeds = None,
     epochs: o.Epochs = None,
     skip_bad: o.SkipBad = False,
+    as_published: o.AsPublished = False,
+    without: o.Without = None,
     data_dir: o.DataDir = None,
     device: o.Device = None,
     threads: o.Threads = None,
@@ -63,7 +67,7 @@ def train(  # noqa: PLR0913  # one parameter for each option
     quiet: o.Quiet = False,
 ) -> None:
     """Train the spiking network alone, and test it."""
-    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad)
+    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without)
     _run("train", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
 
 
@@ -76,6 +80,8 @@ def config(  # noqa: PLR0913  # one parameter for each option
     seeds: o.Seeds = None,
     epochs: o.Epochs = None,
     skip_bad: o.SkipBad = False,
+    as_published: o.AsPublished = False,
+    without: o.Without = None,
     device: o.Device = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of all settings instead.")] = False,
     as_json: o.Json = False,
@@ -86,7 +92,9 @@ def config(  # noqa: PLR0913  # one parameter for each option
     if schema:
         print_json(Experiment.model_json_schema())
         return
-    experiment = resolved(Request(data, preset, config, settings, seeds, epochs, device, skip_bad))
+    experiment = resolved(
+        Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without)
+    )
     if as_json:
         print_json(experiment.model_dump(mode="json"))
         return
@@ -97,9 +105,12 @@ def config(  # noqa: PLR0913  # one parameter for each option
 
 def resolved(request: Request) -> "Experiment":
     """The experiment that was asked for."""
+    from spikewise.evaluation.sections import sections_without
     from spikewise.experiments import resolve
 
     skip = ["data.skip_bad=true"] if request.skip_bad else []
+    if request.without:
+        skip.append(f"sections={list(sections_without(request.without))}")
     return resolve(
         request.data,
         preset=request.preset,
@@ -108,6 +119,7 @@ def resolved(request: Request) -> "Experiment":
         seeds=request.seeds,
         epochs=request.epochs,
         device=request.device,
+        as_published=request.as_published,
     )
 
 

@@ -5,43 +5,27 @@
 """
 
 import json
-import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import Field, model_validator
 
-from spikewise.config import Config, parse
+from spikewise.config import parse
 from spikewise.errors import ConfigError, RunError, unknown_choice
+from spikewise.evaluation.record import Count, Estimate, Figures, Many, Number, Record, Share
+from spikewise.evaluation.sections import Sections
 from spikewise.files import write_json
 
 SCHEMA_VERSION: Final = 1
 """Version of `results.json`; raised by every change that an older reader could misread."""
 
 
-def _finite_or_none(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-T = TypeVar("T")
-Many = Annotated[tuple[T, ...], Strict(False)]  # JSON has lists only; a tuple keeps a frozen record frozen
-Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Figures = dict[str, float]
-
 Outcome = Literal["spiking_better", "no_difference", "spiking_worse", "cannot_tell"]
 """`no_difference`: none that is significant. `cannot_tell`: one seed, or nothing to compare with."""
 
 
-class _Record(Config):
-    """A part of the results: frozen, and strict about types (no text where a number belongs)."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class Environment(_Record):
+class Environment(Record):
     """Where a run took place; `cores` are those this process may use, `threads` those each operation used."""
 
     python: str
@@ -54,14 +38,14 @@ class Environment(_Record):
     device: str = "cpu"
 
 
-class Part(_Record):
+class Part(Record):
     """One part of the split; `per_class` is in class order."""
 
     images: Count
     per_class: Many[Count]
 
 
-class Straddling(_Record):
+class Straddling(Record):
     """Leaks: groups of (nearly) identical images, and subjects, in more than one part; null where nobody looked."""
 
     duplicates: Count | None = None
@@ -71,7 +55,7 @@ class Straddling(_Record):
     """False where none of it concerns the test part: then it only flatters what is chosen on validation."""
 
 
-class DataFacts(_Record):
+class DataFacts(Record):
     """Which images were used, and how; `image_shape` is channels, height, width."""
 
     name: str
@@ -99,7 +83,7 @@ class DataFacts(_Record):
         return self
 
 
-class Protocol(_Record):
+class Protocol(Record):
     """The rules every contender kept."""
 
     seeds: Many[int]
@@ -111,20 +95,7 @@ class Protocol(_Record):
     augmentation: str | None = None
 
 
-class Estimate(_Record):
-    """A figure with its uncertainty; `method` says how the interval was made and what it covers."""
-
-    mean: float
-    sd: float | None = None
-    """Standard deviation over seeds (n - 1); null for a single seed."""
-    low: float | None = None
-    high: float | None = None
-    """Ends of the interval; null where the data cannot give one."""
-    level: Share = 0.95
-    method: str
-
-
-class EpochRecord(_Record):
+class EpochRecord(Record):
     """One epoch of one run; `spike_rates` are spikes per neuron and step of each spiking layer."""
 
     epoch: Count
@@ -138,7 +109,15 @@ class EpochRecord(_Record):
     spike_rates: Figures = Field(default_factory=dict)
 
 
-class SeedResult(_Record):
+class Thresholded(Record):
+    """A run of two classes that answers "positive" from a probability chosen on validation, instead of 1/2."""
+
+    threshold: Share
+    test: dict[str, Number]
+    """Test metrics that depend on the answers."""
+
+
+class SeedResult(Record):
     """One training of one network."""
 
     seed: int
@@ -154,10 +133,12 @@ class SeedResult(_Record):
     spike_rates: Figures = Field(default_factory=dict)
     """Spikes per neuron and step of each spiking layer, on the test part."""
     warnings: Many[str] = ()
+    thresholded: Thresholded | None = None
+    """With two classes: the same run with the threshold that is best on validation (Youden)."""
     train_seconds: float
 
 
-class Cost(_Record):
+class Cost(Record):
     """What one image costs; every figure is per image unless it says otherwise. docs/cost.md says how each is counted.
 
     `macs`: multiply-accumulates of layers that receive real numbers; `state_updates`: neurons times steps;
@@ -201,7 +182,7 @@ class Cost(_Record):
     """Memory that training needs at its peak beyond what the process held."""
 
 
-class NetworkResult(_Record):
+class NetworkResult(Record):
     """One contender: its runs, and what they add up to."""
 
     name: str
@@ -217,7 +198,7 @@ class NetworkResult(_Record):
     cost: Cost
 
 
-class SeedComparison(_Record):
+class SeedComparison(Record):
     """McNemar's exact test between the networks of one seed; `only_a` test images only `a` gets right."""
 
     seed: int
@@ -226,7 +207,30 @@ class SeedComparison(_Record):
     p: Share
 
 
-class PairComparison(_Record):
+class EffectSize(Record):
+    """How large a difference in accuracy is, apart from how sure; means over all pairs of runs of both sides."""
+
+    discordant: Share
+    """Share of test images on which exactly one of two runs is right."""
+    cohens_h: float
+    """Difference of 2 arcsin(sqrt(accuracy)): 0.2 is called small, 0.5 medium, 0.8 large."""
+    cohens_g: float | None
+    """Share of `a` in the discordant images, minus 1/2; null where there is none."""
+    odds_ratio: float | None
+    """Images only `a` gets right for each that only `b` gets right; null where `b` has none."""
+
+
+class MetricComparison(Record):
+    """A further metric of a pair: `difference` is a - b. Its p values are not corrected for looking at many."""
+
+    difference: Estimate
+    p: Share | None = None
+    """Over seeds and images: 1 - level of the widest interval that leaves out zero; null without an interval."""
+    p_images: Share | None = None
+    """DeLong's test of the areas under the curve (two classes): other images, the same trained networks."""
+
+
+class PairComparison(Record):
     """Two contenders on the same test images; `difference` is a - b; `significant` null: one seed cannot tell."""
 
     a: str
@@ -235,7 +239,20 @@ class PairComparison(_Record):
     difference: Estimate
     p: Share
     """Exact sign-flip test over test images of the mean of all seeds; with one seed it is McNemar's."""
+    p_interval: Share | None = None
+    """Over seeds and images: 1 - level of the widest interval that leaves out zero; null without an interval."""
+    p_adjusted: Share | None = None
+    """The larger of the two, Holm-corrected for `family` pairs: `significant` goes by it, and by the interval."""
+    family: Annotated[int, Field(ge=1)] = 1
     per_seed: Many[SeedComparison] = ()
+    effect: EffectSize | None = None
+    standard_error: float | None = None
+    """Of `difference`, over seeds and images."""
+    freedom: float | None = None
+    """Degrees of freedom of `standard_error`."""
+    detectable: float | None = None
+    """True difference that this comparison would have found with 80 % power; null with one seed, which finds none."""
+    others: dict[str, MetricComparison] = Field(default_factory=dict)
     images: Count
     units: Count
     """What was resampled: subjects where they are known, else images."""
@@ -243,7 +260,7 @@ class PairComparison(_Record):
     sentence: str
 
 
-class Verdict(_Record):
+class Verdict(Record):
     """The answer in words, never stronger than the figures."""
 
     headline: str
@@ -252,7 +269,7 @@ class Verdict(_Record):
     outcome: Outcome
 
 
-class Results(_Record):
+class Results(Record):
     """The content of `results.json`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -265,6 +282,8 @@ class Results(_Record):
     networks: Many[NetworkResult]
     comparisons: Many[PairComparison] = ()
     verdict: Verdict
+    sections: Sections = Sections()
+    """What was looked into besides, such as robustness; empty where it was switched off."""
     seconds: float
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from spikewise.data import AugmentConfig, DataConfig, SplitConfig
 from spikewise.encoders import Encoder, Rate
 from spikewise.engine import EngineName
 from spikewise.errors import ConfigError
+from spikewise.evaluation.sections import SECTION_NAMES, SectionName
 from spikewise.losses import CrossEntropy, Loss, RatePenalty
 from spikewise.models import MLP, Conv, Model
 from spikewise.readouts import MeanMembrane, Readout
@@ -24,14 +25,15 @@ __all__ = ["Experiment", "RunKind", "Side", "load_experiment", "with_overrides"]
 Side = Literal["snn", "twin", "cnn"]
 RunKind = Literal["compare", "train"]
 """All sides of an experiment, or the spiking network alone."""
-DESCRIPTIVE = ("title", "about", "source", "published")
-"""Fields that change nothing about a result."""
+DESCRIPTIVE = ("title", "about", "source", "published", "sections")
+"""Fields that change nothing about what is trained."""
 
 
 class Experiment(Config):
     """A spiking network, its images and its training; the twin and the CNN follow from it.
 
-    The first four fields describe; everything else decides the result and so the run folder's name.
+    Title, about, source, published and sections change nothing about what is trained; everything else decides the
+    result and so the run folder's name.
     """
 
     title: str = "custom"
@@ -58,13 +60,15 @@ class Experiment(Config):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
     """One training per seed and side; a seed fixes weights, order, augmentation and encoding."""
     engine: EngineName = "auto"
+    sections: tuple[SectionName, ...] = SECTION_NAMES
+    """What is looked into after the test, beside accuracy and cost."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
 
-    @field_validator("sides", "seeds")
+    @field_validator("sides", "seeds", "sections")
     @classmethod
     def _each_once(cls, value: tuple[object, ...]) -> tuple[object, ...]:
         if len(set(value)) < len(value):
-            raise ValueError("names one twice; each can be trained once")
+            raise ValueError("names one twice; each is made once")
         return value
 
     def settled(self, kind: RunKind, *, device: str, train_images: int) -> "Experiment":

@@ -11,6 +11,7 @@ from spikewise.experiments.conclude import conclude
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.run_folder import RunFolder
+from spikewise.experiments.sections import Study, look_into
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.files import write_json
@@ -63,6 +64,7 @@ def run_experiment(
             results = results.model_copy(update={"seconds": time.perf_counter() - started})
             artifacts.save(path / "artifacts.npz")
             results.save(folder.results)
+        look_into(Study(Setting(experiment, images, parts, folder, device), contestants), experiment.sections)
         if not (path / "report.html").exists():
             write_report(path)
     return Finished(Results.load(folder.results), path)

@@ -115,7 +115,8 @@ def _resolved(sweep: Sweep, levels: Iterable[Level], labels: dict[str, str], ask
     except ConfigError as error:
         where = ", ".join(f"{name} {label}" for name, label in labels.items())
         raise ConfigError(f"In the cell '{where}': {error}") from None
-    return experiment if sweep.kind == "compare" else experiment.replace(sides=("snn",))
+    sides = experiment.sides if sweep.kind == "compare" else ("snn",)
+    return experiment.replace(sides=sides, sections=())
 
 
 def _lay(sweep: Sweep, asked: Asked, overrides: list[str]) -> Experiment:

@@ -20,6 +20,7 @@ from spikewise.report.artifacts import Artifacts
 from spikewise.report.figures import write_figures
 from spikewise.report.glossary import GLOSSARY
 from spikewise.report.notices import notices
+from spikewise.report.sections import views
 from spikewise.viz import DARK, LIGHT, css_variables
 
 __all__ = ["Linked", "render", "render_many", "write_report"]
@@ -34,13 +35,17 @@ class Linked(NamedTuple):
     """Relative address of its report."""
 
 
-def render(results: Results, artifacts: Artifacts | None = None, *, command: str | None = None) -> str:
+def render(
+    results: Results, artifacts: Artifacts | None = None, *, command: str | None = None, folder: Path | None = None
+) -> str:
     """The report of one run as one HTML page that loads nothing.
 
     Args:
         artifacts: Images and traces; without them the page says that there are none.
         command: What to type to get the same run.
+        folder: The run folder, for the arrays of its sections.
     """
+    shown = views(results, folder)
     if artifacts is not None and not results.data.publishable:
         artifacts = artifacts.without_images()
     traces = artifacts.traces if artifacts else None
@@ -64,6 +69,8 @@ def render(results: Results, artifacts: Artifacts | None = None, *, command: str
         samples=samples.samples(traces, classes) if traces else [],
         pairs=pairs,
         disputes=samples.disputes(pairs, classes) if pairs else [],
+        views=shown,
+        section_titles=[(one.key, one.title) for one in shown],
         glossary=GLOSSARY,
     )
 
@@ -91,8 +98,8 @@ def write_report(folder: Path, *, command: str | None = None) -> Path:
     artifacts = Artifacts.load(stored) if stored.exists() else None
     if artifacts is not None and not results.data.publishable:
         artifacts = artifacts.without_images()
-    write_figures(folder / "figures", results, artifacts)
-    page = render(results, artifacts, command=command)
+    write_figures(folder / "figures", results, artifacts, folder)
+    page = render(results, artifacts, command=command, folder=folder)
     write_text(folder / "report.html", page)
     return folder / "report.html"
 

@@ -10,6 +10,7 @@ from spikewise.viz.animation import (
     gif_bytes,
     still,
 )
+from spikewise.viz.calibration import reliability_diagram
 from spikewise.viz.canvas import label, save_figure
 from spikewise.viz.curves import confusion_matrix, cost_bars, learning_curves
 from spikewise.viz.images import picture, png_bytes, sample_grid
@@ -41,6 +42,7 @@ __all__ = [
     "picture",
     "png_bytes",
     "raster",
+    "reliability_diagram",
     "sample_grid",
     "save_figure",
     "spike_rates",

@@ -1,0 +1,70 @@
+"""Sections of a finished run: read back, or made when they are asked for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spikewise.data import Progress, load_data, split
+from spikewise.errors import RunError
+from spikewise.evaluation import Results
+from spikewise.evaluation.sections import SectionName
+from spikewise.evaluation.sections.calibration import Calibration
+from spikewise.experiments import RunFolder
+from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.sections import Study, look_into
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import sides_of
+from spikewise.report import write_report
+
+if TYPE_CHECKING:
+    from spikewise.evaluation.sections import Sections
+
+__all__ = ["calibrate", "section", "study"]
+
+
+def calibrate(run: str | Path, *, again: bool = False, data_dir: Path | None = None) -> Calibration:
+    """How far the confidence of a run's networks can be trusted; see `section`."""
+    found = section(run, "calibration", again=again, data_dir=data_dir).calibration
+    assert found is not None
+    return found
+
+
+def section(
+    run: str | Path,
+    name: SectionName,
+    *,
+    again: bool = False,
+    data_dir: Path | None = None,
+    decoding: Progress | None = None,
+) -> "Sections":
+    """The sections of a finished run, with the named one made if it was switched off; the report shows it then.
+
+    Args:
+        again: make it also if it is there.
+        data_dir: where known sets are looked for first.
+    Raises:
+        RunError: no finished run, or its images have changed since.
+    """
+    folder = RunFolder.open(Path(run))
+    there = Results.load(folder.results).sections
+    if getattr(there, name) is not None and not again:
+        return there
+    with folder.lock():
+        look_into(study(folder, data_dir=data_dir, decoding=decoding), [name], again=True)
+        write_report(folder.path)
+    return Results.load(folder.results).sections
+
+
+def study(folder: RunFolder, *, data_dir: Path | None = None, decoding: Progress | None = None) -> Study:
+    """The trained networks of a finished run with their images.
+
+    Raises:
+        RunError: the run has not finished, or its images have changed since.
+    """
+    results = Results.load(folder.results)
+    experiment = folder.experiment()
+    images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
+    if images.fingerprint != results.data.fingerprint:
+        raise RunError(f"The images of '{experiment.data.source}' have changed since {folder.path} was made.")
+    parts = split(images, experiment.split)
+    device = resolve_device(experiment.device)
+    return Study(Setting(experiment, images, parts, folder, device), sides_of(experiment, images))

@@ -1,0 +1,38 @@
+"""`Sections`: what a run looks into beside accuracy and cost; each can be switched off, and made later.
+
+The records alone, one module each; what makes them stands in `evaluation/` under the same name.
+"""
+
+from collections.abc import Iterable
+from typing import Final, Literal, get_args
+
+from pydantic import Field
+
+from spikewise.errors import unknown_choice
+from spikewise.evaluation.record import Figures, Record
+from spikewise.evaluation.sections.calibration import Calibration
+
+__all__ = ["SECTION_NAMES", "SectionName", "Sections", "sections_without"]
+
+SectionName = Literal["calibration"]
+SECTION_NAMES: Final[tuple[SectionName, ...]] = get_args(SectionName)
+
+
+class Sections(Record):
+    """One field for each section; null where it was switched off."""
+
+    calibration: Calibration | None = None
+    seconds: Figures = Field(default_factory=dict)
+    """How long each section took."""
+
+
+def sections_without(names: Iterable[str]) -> tuple[SectionName, ...]:
+    """Every section but the named ones; "all" names all.
+
+    Raises:
+        ConfigError: there is no such section.
+    """
+    left_out = set(names)
+    for name in left_out - {"all", *SECTION_NAMES}:
+        raise unknown_choice("section", name, ["all", *SECTION_NAMES])
+    return () if "all" in left_out else tuple(name for name in SECTION_NAMES if name not in left_out)

@@ -1,0 +1,59 @@
+"""Sections: what is looked into after the test, one module each, and what they have in common.
+
+A section gets a `Study`, the trained networks of a run with their images, and makes a record for `results.json` and, if
+it has pictures, arrays for `sections/NAME.npz` of the run folder.
+"""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import assert_never
+
+from spikewise.evaluation import Results
+from spikewise.evaluation.sections import SectionName, Sections
+from spikewise.experiments.sections.study import Made, Study
+from spikewise.files import make_folder, write_npz
+
+__all__ = ["Made", "Study", "arrays_file", "look_into"]
+
+
+def look_into(study: Study, names: Iterable[SectionName], *, again: bool = False) -> None:
+    """Make the named sections of a finished run that are not there yet; each is kept as soon as it is made.
+
+    Args:
+        again: make also those that are there.
+    """
+    folder = study.setting.folder
+    for name in names:
+        results = Results.load(folder.results)
+        if getattr(results.sections, name) is None or again:
+            sections = _made(study, name, results.sections)
+            results.model_copy(update={"sections": sections}).save(folder.results)
+            (folder.path / "report.html").unlink(missing_ok=True)
+
+
+def _made(study: Study, name: SectionName, there: Sections) -> Sections:
+    started = time.perf_counter()
+    made = _make(name, study)
+    path = arrays_file(study.setting.folder.path, name)
+    path.unlink(missing_ok=True)
+    if made.arrays:
+        make_folder(path.parent)
+        write_npz(path, **made.arrays)
+    seconds = {**there.seconds, name: time.perf_counter() - started}
+    return there.model_copy(update={name: made.record, "seconds": seconds})
+
+
+def arrays_file(run: Path, name: str) -> Path:
+    """Where a section of a run folder keeps its arrays; it need not be there."""
+    return run / "sections" / f"{name}.npz"
+
+
+def _make(name: SectionName, study: Study) -> Made:
+    # Each section's module is loaded when it is made: some bring much with them.
+    match name:
+        case "calibration":
+            from spikewise.experiments.sections.calibration import make  # noqa: PLC0415
+        case _:
+            assert_never(name)
+    return make(study)

@@ -1,0 +1,52 @@
+"""`Study`: the trained networks of a run with their images, as a section looks at them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.evaluation.prediction import Predictions, predict
+from spikewise.evaluation.record import Record
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import Contestant
+
+__all__ = ["Made", "Study"]
+
+
+class Made(NamedTuple):
+    """What a section found."""
+
+    record: Record
+    arrays: Mapping[str, NDArray[Any]] = {}
+    """Kept beside the results for the report; nothing that shows an image of a set that must not be shown."""
+
+
+class Study(NamedTuple):
+    """A finished training of every side, ready to be looked into.
+
+    `setting.trained(contestant, seed)` is a network, `setting.images` and `setting.split` are the images. Everything
+    that is chosen (a threshold, a temperature) is chosen on `setting.split.validation`; the test part is open already.
+    """
+
+    setting: Setting
+    contestants: Sequence[Contestant]
+
+    def validation(self, contestant: Contestant, seed: int) -> Predictions:
+        """What one network says about the validation images."""
+        network = self.setting.trained(contestant, seed)
+        return predict(network, self.setting.images, self.setting.split.validation, seed=seed)
+
+    def test(self, contestant: Contestant, seed: int) -> "Tested":
+        """What one network said about the test images when they were opened; nothing runs again."""
+        path = self.setting.folder.training(contestant.name, seed) / "test.npz"
+        with np.load(path, allow_pickle=False) as stored:
+            return Tested(stored["index"], stored["labels"], stored["logits"])
+
+
+class Tested(NamedTuple):
+    """Answers on the test images, as stored."""
+
+    index: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
+    labels: NDArray[np.int64]
+    logits: NDArray[np.float32]

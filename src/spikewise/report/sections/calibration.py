@@ -1,0 +1,70 @@
+"""The report's section on calibration."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from spikewise import viz
+from spikewise.evaluation import Results
+from spikewise.evaluation.sections.calibration import Calibration, CalibrationFigures, NetworkCalibration
+from spikewise.report.numbers import brief
+from spikewise.report.pictures import Panel, colours
+from spikewise.report.sections.view import View
+
+__all__ = ["rows", "view"]
+
+
+class Row(NamedTuple):
+    """One network before or after scaling."""
+
+    network: str
+    state: str
+    ece: str
+    corrected: str
+    brier: str
+    nll: str
+    temperature: str
+
+
+def view(results: Results, folder: Path | None) -> View | None:
+    """Table and reliability diagrams; None where the section was not made."""
+    del folder  # this section has no arrays
+    section = results.sections.calibration
+    if section is None:
+        return None
+    colour = colours(results.networks)
+    panels = [
+        _diagram(section, "reliability", "as trained", colour, scaled=False),
+        _diagram(section, "reliability-scaled", "after temperature scaling", colour, scaled=True),
+    ]
+    return View("calibration", "Calibration", rows(section), panels, results.sections.seconds.get("calibration"))
+
+
+def rows(section: Calibration) -> list[Row]:
+    """Two rows for each network."""
+    return [row for network in section.networks for row in (_row(network, scaled=False), _row(network, scaled=True))]
+
+
+def _row(network: NetworkCalibration, *, scaled: bool) -> Row:
+    figures: CalibrationFigures = network.scaled if scaled else network.as_trained
+    mean = sum(network.temperatures) / len(network.temperatures)
+    return Row(
+        network.network,
+        "scaled" if scaled else "as trained",
+        f"{100 * figures.ece.mean:.2f}",
+        f"{100 * figures.ece_corrected.mean:.2f}",
+        brief(figures.brier.mean),
+        brief(figures.nll.mean),
+        brief(mean) if scaled else "1",
+    )
+
+
+def _diagram(section: Calibration, key: str, state: str, colour: dict[str, str], *, scaled: bool) -> Panel:
+    points = {
+        one.network: [
+            (b.confidence, b.accuracy, b.low, b.high) for b in (one.scaled if scaled else one.as_trained).reliability
+        ]
+        for one in section.networks
+    }
+    drawn = viz.reliability_diagram(points, title=f"reliability, {state}", colours=colour)
+    caption = f"Accuracy against confidence {state}: below the dashed line a network is too sure. Bars: 95 % intervals."
+    return Panel(key, drawn, caption)
