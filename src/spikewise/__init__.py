@@ -12,15 +12,28 @@ from spikewise.lazy import lazy_exports
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from spikewise.api import Run, Trained, compare, evaluate, load, load_data, train
+    from spikewise.api import Run, Trained, compare, cost, evaluate, load, load_data, train
     from spikewise.estimator import SpikingClassifier
 
-__all__ = ["Run", "SpikingClassifier", "Trained", "__version__", "compare", "evaluate", "load", "load_data", "train"]
+__all__ = [
+    "Run",
+    "SpikingClassifier",
+    "Trained",
+    "__version__",
+    "compare",
+    "cost",
+    "evaluate",
+    "load",
+    "load_data",
+    "train",
+]
 
 __getattr__ = lazy_exports(
     __name__,
     {
-        **dict.fromkeys(("Run", "Trained", "compare", "evaluate", "load", "load_data", "train"), "spikewise.api"),
+        **dict.fromkeys(
+            ("Run", "Trained", "compare", "cost", "evaluate", "load", "load_data", "train"), "spikewise.api"
+        ),
         "SpikingClassifier": "spikewise.estimator",
     },
 )

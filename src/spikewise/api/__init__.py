@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.runs import Run, compare, execute, train
-    from spikewise.api.sections import calibrate, section
     from spikewise.api.trained import Answers, Images, Trained, load
     from spikewise.api.wording import remarks, summary, tests
     from spikewise.data import load_data
@@ -26,7 +25,6 @@ __all__ = [
     "Images",
     "Run",
     "Trained",
-    "calibrate",
     "compare",
     "cost",
     "encode",
@@ -36,7 +34,6 @@ __all__ = [
     "load_data",
     "remarks",
     "save_encoded",
-    "section",
     "summary",
     "tests",
     "train",
@@ -51,7 +48,6 @@ __getattr__ = lazy_exports(
         "Images": "spikewise.api.trained",
         "Run": "spikewise.api.runs",
         "Trained": "spikewise.api.trained",
-        "calibrate": "spikewise.api.sections",
         "compare": "spikewise.api.runs",
         "cost": "spikewise.api.costs",
         "encode": "spikewise.api.encoding",
@@ -61,7 +57,6 @@ __getattr__ = lazy_exports(
         "load_data": "spikewise.data",
         "remarks": "spikewise.api.wording",
         "save_encoded": "spikewise.api.encoding",
-        "section": "spikewise.api.sections",
         "summary": "spikewise.api.wording",
         "tests": "spikewise.api.wording",
         "train": "spikewise.api.runs",

@@ -96,6 +96,9 @@ def costs(results: Results) -> Panel | None:
         values: Mapping[str, float | None] = {
             **{f"energy ({model}), nJ per image": value for model, value in cost.energy_nanojoule.items()},
             "additions for spikes and multiply-accumulates, per image": cost.macs + (cost.synaptic_operations or 0),
+            "memory traffic, kB per image": None
+            if cost.memory_traffic_bytes is None
+            else cost.memory_traffic_bytes / 1000,
             "training, s per epoch": cost.train_seconds_per_epoch.mean if cost.train_seconds_per_epoch else None,
             "latency, ms for one image": cost.latency_ms,
         }
@@ -103,7 +106,9 @@ def costs(results: Results) -> Panel | None:
             if value is not None:
                 quantities.setdefault(quantity, {})[network.name] = value
     return Panel(
-        "costs", viz.cost_bars(quantities, colours=colours(results.networks)), "Energy is computed; times are measured."
+        "costs",
+        viz.cost_bars(quantities, colours=colours(results.networks)),
+        "Energy and memory traffic are computed; times are measured.",
     )
 
 

@@ -1,10 +1,10 @@
 """Rows of the report's tables and places on its interval strips, made from `Results`."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from spikewise.evaluation import Cost, Estimate, NetworkResult, PairComparison, Results
-from spikewise.report.numbers import METRICS, brief, count, duration, interval, metric_value, points
+from spikewise.report.numbers import METRICS, NONE, brief, count, duration, interval, metric_value, percent, points
 
 __all__ = ["Cell", "Forest", "Row", "Strip", "cost_rows", "forest", "metric_rows"]
 
@@ -57,22 +57,42 @@ def metric_rows(results: Results) -> list[Row]:
     return [_metric_row(name, results.networks) for name in order]
 
 
-def cost_rows(results: Results) -> list[Row]:
-    """What each network costs; rows that no network has are left out."""
-    models = dict.fromkeys(model for network in results.networks for model in network.cost.energy_nanojoule)
+def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[Row]:
+    """What each network costs; rows that no network has are left out.
+
+    Args:
+        models: Energy models to show; None is all that the run has.
+    """
+    found = dict.fromkeys(model for network in results.networks for model in network.cost.energy_nanojoule)
+    shown = [model for model in found if models is None or model in models]
+    bits = next((network.cost.activation_bits for network in results.networks if network.cost.activation_bits), None)
     energies = [
-        (f"Energy, {model}", "nJ per image, computed", lambda cost, m=model: brief(cost.energy_nanojoule.get(m)))
-        for model in models
+        _cost_row(
+            f"Energy, {model}",
+            "nJ per image, computed" + (f", {bits}-bit activations" if bits and model == _INTEGERS else ""),
+            lambda cost, m=model: brief(cost.energy_nanojoule.get(m)),  # type: ignore[misc]  # m is bound at once
+            results.networks,
+        )
+        for model in shown
     ]
-    rows = [_cost_row(label, hint, get, results.networks) for label, hint, get in [*_COSTS[:5], *energies, *_COSTS[5:]]]
+    even = [
+        _cost_row(
+            f"Break-even rate, {model}",
+            "spikes per synapse and step at which it costs what its twin costs",
+            lambda cost, m=model: _break_even(cost.break_even_spikes_per_synapse_and_step.get(m)),  # type: ignore[misc]
+            results.networks,
+        )
+        for model in shown
+    ]
+    counted, measured = ([_cost_row(*row, results.networks) for row in rows] for rows in (_COUNTED, _MEASURED))
     steps = Row("Time steps", "", tuple(Cell(count(network.steps)) for network in results.networks))
     spent = [
         sum(run.train_seconds for run in network.runs) / len(network.runs) if network.runs else None
         for network in results.networks
     ]
     training = Row("Training, one seed", "", tuple(Cell(duration(seconds)) for seconds in spent))
-    rows = [rows[0], steps, *rows[1:], training]
-    return [row for row in rows if any(cell.value != "–" for cell in row.cells)]
+    rows = [counted[0], steps, *counted[1:], *energies, *even, *measured, training]
+    return [row for row in rows if any(cell.value != NONE for cell in row.cells)]
 
 
 def forest(comparisons: Sequence[PairComparison]) -> Forest:
@@ -96,16 +116,38 @@ def _per_epoch(cost: Cost) -> str | Cell:
     return Cell(duration(seconds.mean), f"± {duration(seconds.sd)} over seeds")
 
 
-_COSTS: tuple[tuple[str, str, _Getter], ...] = (
+def _latency(cost: Cost) -> str | Cell:
+    tail = "" if cost.latency_p99_ms is None else f"99 % within {brief(cost.latency_p99_ms)}"
+    return Cell(brief(cost.latency_ms), tail)
+
+
+def _break_even(rate: float | None) -> str:
+    return "no rate" if rate == 0 else brief(rate)
+
+
+_Rows = tuple[tuple[str, str, _Getter], ...]
+_INTEGERS: Final = "45 nm integers"
+_COUNTED: _Rows = (
     ("Parameters", "", lambda cost: count(cost.parameters)),
     ("Size", "kB", lambda cost: brief(cost.bytes / 1000)),
+    ("Zero weights", "", lambda cost: percent(cost.connection_sparsity or None)),
     ("MACs", "per image", lambda cost: count(cost.macs)),
+    ("MACs with an input other than 0", "per image", lambda cost: count(cost.effective_macs or None)),
     ("Synaptic operations", "per image", lambda cost: count(cost.synaptic_operations)),
     ("Membrane updates", "per image", lambda cost: count(cost.state_updates or None)),
+    ("Silent neurons and steps", "share of all", lambda cost: percent(cost.activation_sparsity)),
+    ("Spikes per synapse and step", "", lambda cost: brief(cost.spikes_per_synapse_and_step)),
+    (
+        "Memory traffic",
+        "kB per image, counted without reuse",
+        lambda cost: brief(None if cost.memory_traffic_bytes is None else cost.memory_traffic_bytes / 1000),
+    ),
+)
+_MEASURED: _Rows = (
     ("Training, one epoch", "", _per_epoch),
     ("Throughput", "images/s", lambda cost: count(cost.throughput_images_per_second)),
-    ("Latency", "ms, one image", lambda cost: brief(cost.latency_ms)),
-    ("Peak memory", "MB", lambda cost: brief(cost.peak_memory_mb)),
+    ("Latency", "ms, one image", _latency),
+    ("Peak memory", "MB, in training", lambda cost: brief(cost.peak_memory_mb)),
 )
 
 
