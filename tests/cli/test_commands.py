@@ -228,3 +228,11 @@ def test_help_imports_nothing_heavy():
     code = "import sys, spikewise.cli.main; print([m for m in ('torch', 'numpy', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_help_of_without_names_every_section():
+    from spikewise.cli.options import Without
+    from spikewise.evaluation.sections import SECTION_NAMES
+
+    text = Without.__metadata__[0].help
+    assert all(name in text for name in SECTION_NAMES)

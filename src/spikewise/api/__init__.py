@@ -11,9 +11,11 @@ from spikewise.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from spikewise.api.costs import Costs, cost
+    from spikewise.api.costs import Costs, cost
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.runs import Run, compare, execute, train
+    from spikewise.api.sections import calibrate, section
     from spikewise.api.trained import Answers, Images, Trained, load
     from spikewise.api.wording import remarks, summary, tests
     from spikewise.data import load_data
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Answers",
     "Costs",
+    "Costs",
     "Evaluation",
     "Images",
     "Run",
     "Trained",
+    "calibrate",
     "compare",
+    "cost",
     "cost",
     "encode",
     "evaluate",
@@ -34,6 +39,7 @@ __all__ = [
     "load_data",
     "remarks",
     "save_encoded",
+    "section",
     "summary",
     "tests",
     "train",
@@ -44,11 +50,14 @@ __getattr__ = lazy_exports(
     {
         "Answers": "spikewise.api.trained",
         "Costs": "spikewise.api.costs",
+        "Costs": "spikewise.api.costs",
         "Evaluation": "spikewise.api.evaluation",
         "Images": "spikewise.api.trained",
         "Run": "spikewise.api.runs",
         "Trained": "spikewise.api.trained",
+        "calibrate": "spikewise.api.sections",
         "compare": "spikewise.api.runs",
+        "cost": "spikewise.api.costs",
         "cost": "spikewise.api.costs",
         "encode": "spikewise.api.encoding",
         "evaluate": "spikewise.api.evaluation",
@@ -57,6 +66,7 @@ __getattr__ = lazy_exports(
         "load_data": "spikewise.data",
         "remarks": "spikewise.api.wording",
         "save_encoded": "spikewise.api.encoding",
+        "section": "spikewise.api.sections",
         "summary": "spikewise.api.wording",
         "tests": "spikewise.api.wording",
         "train": "spikewise.api.runs",

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from spikewise import __version__
-from spikewise.cli import cost, data, encode, info, run, sweep, use
+from spikewise.cli import cost, data, encode, info, run, sections, sweep, use
 from spikewise.cli.console import complain, say
 from spikewise.errors import SpikewiseError
 
@@ -53,6 +53,8 @@ run.register(app)
 sweep.register(app)
 use.register(app)
 cost.register(app)
+cost.register(app)
+sections.register(app)
 data.register(app)
 encode.register(app)
 info.register(app)
