@@ -39,6 +39,8 @@ class ImageSet:
     """File of each image, relative to the set's folder, where there are files."""
     notes: tuple[str, ...] = field(default=())
     """What a reader should know: files skipped, conversions made, licence terms."""
+    damaged: tuple[str, ...] = field(default=())
+    """Files that could not be decoded and were left out."""
     publishable: bool = True
     """False where an image must never be shown outside (fingerprints): reports then show none."""
 

@@ -125,6 +125,7 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         groups=table.groups,
         sources=tuple(table.files),
         notes=(*about.notes, *_decoding_notes(decoded)),
+        damaged=tuple(decoded.bad),
         publishable=about.publishable,
     )
 

@@ -1,5 +1,6 @@
 """`split`: which images are for training, validation and test; the same seed gives the same split anywhere."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from spikewise.config import Config
 from spikewise.data.counter import permutation
 from spikewise.data.duplicates import identical_images
 from spikewise.data.image_set import ImageSet, Role, Split
+from spikewise.data.split_file import read_split
 from spikewise.errors import ConfigError, DataError
 
 __all__ = ["SplitConfig", "class_weights", "split"]
@@ -39,21 +41,24 @@ class SplitConfig(Config):
     part by itself) before it is divided."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Train on at most this many images, classes in proportion (for quick runs)."""
+    file: Annotated[str, Field(min_length=1)] | None = None
+    """Take the parts from this file instead of dividing the set; `spikewise audit DATA --fix FILE` writes one."""
 
 
 def split(image_set: ImageSet, config: SplitConfig | None = None) -> Split:
     """Divide a set: stratified by class, subjects and pixel-identical images on one side only.
 
-    A published validation or test part is kept as it is; what it lacks is divided off the remaining images.
+    A published validation or test part is kept as it is; what it lacks is divided off the remaining images. A split
+    file says it all: nothing is divided off.
 
     Returns:
         Sorted positions in the set.
     Raises:
         ConfigError: shares that leave nothing to train on, or a limit below the number of classes.
-        DataError: a class that would be missing from a part, or too few subjects.
+        DataError: a class that would be missing from a part, too few subjects, or a file that does not fit the set.
     """
     config = config or SplitConfig()
-    parts = _published(image_set, config)
+    parts = _published(image_set, config) if config.file is None else _filed(image_set, config.file)
     if config.undersample == "all":
         parts = {role: _balance(image_set, positions, config) for role, positions in parts.items()}
     shares = _shares(parts, config)
@@ -97,6 +102,11 @@ def _published(image_set: ImageSet, config: SplitConfig) -> dict[Role, Int64[np.
         Role.VALIDATION: everything[roles == Role.VALIDATION],
         Role.TEST: everything[roles == Role.TEST],
     }
+
+
+def _filed(image_set: ImageSet, file: str) -> dict[Role, Int64[np.ndarray, " _"]]:
+    train, validation, test = read_split(Path(file).expanduser(), image_set)
+    return {Role.TRAIN: train, Role.VALIDATION: validation, Role.TEST: test}
 
 
 def _shares(parts: dict[Role, Int64[np.ndarray, " _"]], config: SplitConfig) -> dict[Role, float]:

@@ -1,0 +1,148 @@
+"""What an audit found, as records that go to JSON and back."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from spikewise.config import Config
+from spikewise.errors import DataError
+from spikewise.files import write_text
+
+__all__ = ["GRAVITIES", "Audit", "Finding", "Gravity", "Nearness", "Place", "Probe"]
+
+Gravity = Literal["red", "amber", "info"]
+"""`red`: figures would be wrong. `amber`: worth knowing before believing them. `info`: a fact."""
+
+GRAVITIES: tuple[Gravity, ...] = ("red", "amber", "info")
+"""The worst first."""
+
+_Count = Annotated[int, Field(ge=0)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Place(Config):
+    """One image that a finding is about."""
+
+    index: _Count
+    """Position in the set."""
+    part: Literal["train", "validation", "test"] | None = None
+    """Where the split has it; none where the split leaves it out or there is no split."""
+    label: str
+    """Name of its class."""
+    file: str | None = None
+    """Its file, relative to the set's folder, where there are files."""
+
+
+class Probe(Config):
+    """How well something that should say nothing tells a target, in cross-validation."""
+
+    target: str
+    """What is guessed: `label`, `part` (train or test), or a fact about where the image comes from."""
+    clue: str
+    """What it is guessed from."""
+    score: _Share
+    """Balanced accuracy over held-out folds: the mean of the classes' recalls."""
+    chance: _Share
+    """What guessing gives: 1 / classes."""
+    p: _Share
+    """Chance of such a score where the clue says nothing; one-sided."""
+    images: _Count
+    """How many images were asked."""
+
+    @property
+    def skill(self) -> float:
+        """The score on a scale where guessing is 0 and perfection is 1."""
+        return (self.score - self.chance) / (1 - self.chance)
+
+
+class Finding(Config):
+    """One thing that was found."""
+
+    check: str
+    """Which check found it, as one stable word such as `duplicates-across`."""
+    gravity: Gravity
+    title: str
+    """What was found, in one line."""
+    effect: str
+    """What it does to the figures."""
+    remedy: str = ""
+    """What to do."""
+    count: _Count = 0
+    """How many groups, images or files."""
+    groups: tuple[tuple[Place, ...], ...] = ()
+    """The images it is about, those that belong together side by side; cut off beyond `listed` groups."""
+    files: tuple[str, ...] = ()
+    """Files that are no image of the set, such as those that cannot be decoded."""
+    probe: Probe | None = None
+    """The measurement behind it."""
+
+
+class Nearness(Config):
+    """How near-duplicates were told from images that are merely alike."""
+
+    ratio: float
+    """A pair is one image twice if its distance is below this times the distance of the images' own neighbours."""
+    neighbour: float | None
+    """Median of that neighbour distance over the candidates; distances of standardised images lie between 0 and 2."""
+    candidates: _Count
+    """Pairs of which the pixels were compared."""
+    pairs: _Count
+    """Pairs found."""
+
+
+class Audit(Config):
+    """Everything an audit looked at and found."""
+
+    format: Literal[1] = 1
+    name: str
+    """Of the set."""
+    fingerprint: str
+    """Of the set."""
+    images: _Count
+    parts: dict[str, int] | None
+    """Images in train, validation and test."""
+    subjects: _Count | None
+    """How many subjects are known; none where they are not."""
+    verdict: str
+    """One sentence."""
+    findings: tuple[Finding, ...]
+    """The worst first."""
+    probes: tuple[Probe, ...]
+    """Every probe, also those that found nothing."""
+    nearness: Nearness
+    near_across: _Count
+    """Groups of nearly identical images that lie in more than one part."""
+    seconds: Annotated[float, Field(ge=0)]
+    """How long the audit took when it was made."""
+    spikewise_version: str
+
+    def count(self, gravity: Gravity) -> int:
+        """How many findings are of this gravity."""
+        return sum(finding.gravity == gravity for finding in self.findings)
+
+    def find(self, check: str) -> Finding | None:
+        """The finding of a check, or none."""
+        return next((finding for finding in self.findings if finding.check == check), None)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        write_text(path, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "Audit":
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: not there, damaged, or of another version.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError, ValueError) as error:
+            raise DataError(
+                f"{path} is not an audit that this version reads. Make it again: spikewise audit."
+            ) from error

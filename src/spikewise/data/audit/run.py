@@ -1,0 +1,142 @@
+"""`audit`: look for everything that would flatter a result on a set; kept, so that a second look costs nothing."""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spikewise import __version__
+from spikewise.data.audit.clues import file_clues, folder_targets, name_clue, pixel_clues, targets
+from spikewise.data.audit.files import FileFacts, read_facts
+from spikewise.data.audit.giveaways import giveaway_findings
+from spikewise.data.audit.health import health_findings
+from spikewise.data.audit.leaks import leak_findings, near_across
+from spikewise.data.audit.look import PARTS, Look, look_at
+from spikewise.data.audit.near import RATIO
+from spikewise.data.audit.probe import run_probes
+from spikewise.data.audit.records import GRAVITIES, Audit, Finding, Nearness, Probe
+from spikewise.data.cache import Progress
+from spikewise.data.folder import list_folder
+from spikewise.data.image_set import ImageSet, Split
+from spikewise.data.locate import cache_folder
+from spikewise.errors import DataError, StorageError
+from spikewise.files import make_folder
+
+__all__ = ["audit", "file_facts"]
+
+_VERSION = 1
+"""Of the checks: a change makes the audits that are kept worthless."""
+
+
+def audit(
+    images: ImageSet,
+    split: Split | None = None,
+    *,
+    root: Path | None = None,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Look for leaks, giveaways and damage in a set and its split.
+
+    Args:
+        split: The parts to look at; none leaves out what is about parts.
+        root: Folder that `images.sources` are relative to; none leaves out what is about files.
+        cache_dir: Where audits are kept; default $SPIKEWISE_CACHE, then the user's cache folder.
+        progress: Called with what is being done, how much is done, and how much there is.
+    Returns:
+        Findings, the worst first. An audit of the same images, split and files is read back.
+    Raises:
+        DataError: `root` cannot be read.
+    """
+    cache = cache_folder(cache_dir)
+    facts = file_facts(images, root, cache, progress)
+    path = cache / f"{_key(images, split, facts)}.audit.json"
+    with contextlib.suppress(DataError):
+        return Audit.load(path)
+    found = _audit(images, split, facts, cache, progress)
+    with contextlib.suppress(StorageError):  # the audit is worth more than its cache
+        make_folder(cache)
+        found.save(path)
+    return found
+
+
+def file_facts(images: ImageSet, root: Path | None, cache: Path, progress: Progress | None = None) -> list[FileFacts]:
+    """The headers of all image files below the set's folder; none where the images come from no files."""
+    if root is None or images.sources is None:
+        return []
+    return read_facts(root, [str(file) for file in list_folder(root).images], cache, progress)
+
+
+def _audit(
+    images: ImageSet, split: Split | None, facts: Sequence[FileFacts], cache: Path, progress: Progress | None
+) -> Audit:
+    started = time.perf_counter()
+    tell = progress or _ignore
+    tell("looking for duplicates", 0, 2)
+    look = look_at(images, split, facts, cache=cache)
+    tell("probing", 1, 2)
+    probes = list(_probes(look))
+    findings = [*leak_findings(look), *giveaway_findings(probes), *health_findings(look, images.damaged)]
+    findings.sort(key=lambda finding: GRAVITIES.index(finding.gravity))
+    tell("probing", 2, 2)
+    near = look.near
+    return Audit(
+        name=images.name,
+        fingerprint=images.fingerprint,
+        images=len(images),
+        parts=None if split is None else {name: len(part) for name, part in zip(PARTS, split, strict=True)},
+        subjects=None if images.groups is None else len(np.unique(images.groups)),
+        verdict=_verdict(findings),
+        findings=tuple(findings),
+        probes=tuple(probes),
+        nearness=Nearness(ratio=RATIO, neighbour=near.neighbour, candidates=near.candidates, pairs=len(near.first)),
+        near_across=near_across(look),
+        seconds=time.perf_counter() - started,
+        spikewise_version=__version__,
+    )
+
+
+def _probes(look: Look) -> Iterator[Probe]:
+    clues = pixel_clues(look.images)
+    names = []
+    if look.facts and look.images.sources is not None:
+        at = {one.file: one for one in look.facts}
+        own = [at.get(file, FileFacts(file, 0, "", "", 0, "", 0, 0)) for file in look.images.sources]
+        clues += file_clues(own)
+        names = [name_clue(look.images.sources)]
+    for target in targets(look):
+        yield from run_probes(target, clues + (names if target.name == "label" else []))
+    for target in folder_targets(look.facts, look.images):
+        yield from run_probes(target, file_clues(look.facts))
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    grave = [finding for finding in findings if finding.gravity == "red"]
+    known = sum(finding.gravity == "amber" for finding in findings)
+    others = f" Besides, {_things(known)} worth knowing." if known else ""
+    if grave:
+        return f"Do not trust figures from this split: {'; '.join(finding.title for finding in grave)}.{others}"
+    if known:
+        return f"No grave leak was found; {_things(known)} worth knowing before believing a figure."
+    return "Nothing was found that would flatter a result."
+
+
+def _things(count: int) -> str:
+    return "one thing is" if count == 1 else f"{count} things are"
+
+
+def _key(images: ImageSet, split: Split | None, facts: Sequence[FileFacts]) -> str:
+    digest = hashlib.sha256(repr((_VERSION, __version__, images.name, images.fingerprint, images.classes)).encode())
+    for part in split or ():
+        digest.update(b"part" + part.astype("<i8").tobytes())
+    if images.groups is not None:
+        digest.update(b"groups" + images.groups.astype("<i8").tobytes())
+    digest.update(repr((images.sources, images.damaged, [tuple(one) for one in facts])).encode())
+    return digest.hexdigest()[:32]
+
+
+def _ignore(what: str, done: int, total: int) -> None:
+    del what, done, total
