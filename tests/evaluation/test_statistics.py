@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 from spikewise.errors import ConfigError, ShapeError
-from spikewise.evaluation import metrics
+from spikewise.evaluation import estimate_metrics, metrics
 from spikewise.evaluation.statistics import (
     Resampling,
     bootstrap_metric,
@@ -133,7 +133,7 @@ def test_the_same_resampling_gives_the_same_interval_and_leaves_the_global_seed_
 def test_a_metric_of_counts_agrees_with_the_general_bootstrap(rng):
     labels = rng.integers(0, 3, 200)
     probabilities = rng.dirichlet(np.ones(3), (3, 200)) * 0.6 + 0.4 * np.eye(3)[labels]
-    found = metrics.estimate_metrics(labels, probabilities)
+    found = estimate_metrics(labels, probabilities)
     general = bootstrap_metric(
         lambda y, p: float(metrics.count_metrics(metrics.confusion(y, p.argmax(1), 3))["f1_macro"]),
         labels, probabilities, resampling=Resampling(samples=400),
@@ -145,7 +145,7 @@ def test_a_metric_of_counts_agrees_with_the_general_bootstrap(rng):
 def test_every_metric_has_an_estimate_around_its_mean_over_seeds(rng):
     labels = rng.integers(0, 2, 150)
     probabilities = rng.dirichlet(np.ones(2), (3, 150)) * 0.6 + 0.4 * np.eye(2)[labels]
-    found = metrics.estimate_metrics(labels, probabilities, groups=np.arange(150) // 3)
+    found = estimate_metrics(labels, probabilities, groups=np.arange(150) // 3)
     runs = [metrics.classification_metrics(labels, run) for run in probabilities]
     assert set(found) == set(runs[0])
     for name, estimate in found.items():
@@ -157,13 +157,16 @@ def test_no_interval_leaves_the_range_of_its_metric():
     labels = np.arange(30) % 2
     sure = np.eye(2)[labels][None].repeat(3, 0)
     sure[0, 0] = sure[0, 0, ::-1]
-    for name, estimate in metrics.estimate_metrics(labels, sure).items():
+    for name, estimate in estimate_metrics(labels, sure).items():
+        if estimate.low is None:
+            assert "no interval: " in estimate.method
+            continue
         assert estimate.low >= 0, name
         assert estimate.high <= 1 or name in {"nll", "brier"}, name
 
 
 def test_undefined_metrics_have_no_estimate(rng):
-    found = metrics.estimate_metrics(np.zeros(50, dtype=int), rng.dirichlet(np.ones(2), (2, 50)))
+    found = estimate_metrics(np.zeros(50, dtype=int), rng.dirichlet(np.ones(2), (2, 50)))
     assert not {"auc", "recall"} & set(found)
     assert "specificity" in found
 

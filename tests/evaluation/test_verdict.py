@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from spikewise.errors import ConfigError, ShapeError
+from spikewise.evaluation import Contender, compare_networks, write_verdict
 from spikewise.evaluation.results import (
     Cost,
     DataFacts,
@@ -15,7 +16,6 @@ from spikewise.evaluation.results import (
     Straddling,
 )
 from spikewise.evaluation.statistics import Resampling, bootstrap_seeds_and_images
-from spikewise.evaluation.verdict import Contender, compare_networks, write_verdict
 
 QUICK = Resampling(samples=400)
 
@@ -77,7 +77,7 @@ def judged(rng, spiking, twin, *, images=1000, swapped=False, data=None, protoco
     [
         (0.95, 0.80, "spiking_better", "snn is more accurate than twin by"),
         (0.80, 0.95, "spiking_worse", "snn is less accurate than twin by"),
-        (0.90, 0.90, "no_difference", "No significant difference in accuracy between snn and twin."),
+        (0.90, 0.90, "no_difference", "No significant difference in accuracy between snn and twin; this test set could have shown one of"),
     ],
 )
 def test_the_outcome_follows_the_truth_whichever_side_comes_first(rng, spiking, twin, outcome, words, swapped):

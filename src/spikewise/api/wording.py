@@ -18,7 +18,7 @@ def summary(results: Results) -> list[list[str]]:
 
 
 def tests(results: Results) -> list[list[str]]:
-    """A header and a row for each pair: who, difference in percentage points, its interval, p, and what follows."""
+    """A header and a row for each pair: who, difference in percentage points, its interval, corrected p, and what follows."""
     if not results.comparisons:
         return []
     level = results.comparisons[0].difference.level
@@ -27,7 +27,8 @@ def tests(results: Results) -> list[list[str]]:
         low, high = pair.difference.low, pair.difference.high
         ends = "" if low is None or high is None else f"{points(low)} to {points(high)}"
         words = {True: "significant", False: "not significant", None: "cannot tell"}[pair.significant]
-        rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(pair.p), words])
+        p = pair.p if pair.p_adjusted is None else pair.p_adjusted
+        rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(p), words])
     return rows
 
 

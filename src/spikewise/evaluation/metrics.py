@@ -11,13 +11,6 @@ from jaxtyping import Bool, Float, Int, Num
 from numpy.typing import NDArray
 
 from spikewise.errors import ConfigError, ShapeError
-from spikewise.evaluation.results import Estimate
-from spikewise.evaluation.statistics import (
-    Resampling,
-    bootstrap_seeds_and_images,
-    estimate_from_draws,
-    image_weights,
-)
 
 __all__ = [
     "area_under_curve",
@@ -27,15 +20,18 @@ __all__ = [
     "confusion",
     "correct",
     "count_metrics",
-    "estimate_metrics",
     "expected_calibration_error",
     "log_losses",
+    "weighted_figures",
 ]
 
 Labels = Int[np.ndarray, " N"]
 Probabilities = Float[np.ndarray, "N K"]
 
-_BOUNDS = {"brier": (0.0, 2.0), "nll": (0.0, np.inf)}  # every other figure lies in 0..1
+_OVER_CLASSES = frozenset(
+    {"balanced_accuracy", "precision_macro", "recall_macro", "specificity_macro", "f1_macro", "g_mean"}
+)
+"""Averages that mean something else where a class is absent."""
 _LEAST = 1e-12  # a probability of zero costs log(1e12) = 27.6 nats, not infinity
 
 
@@ -157,29 +153,6 @@ def correct(labels: Labels, probabilities: Probabilities) -> Bool[np.ndarray, " 
     return np.asarray(probabilities.argmax(1) == labels)
 
 
-def estimate_metrics(
-    labels: Labels,
-    probabilities: Float[np.ndarray, "S N K"],
-    groups: Int[np.ndarray, " N"] | None = None,
-    *,
-    resampling: Resampling | None = None,
-) -> dict[str, Estimate]:
-    """Every figure of `classification_metrics` with its interval; a figure that is not defined is left out."""
-    resampling = resampling or Resampling()
-    figures = [classification_metrics(labels, run) for run in probabilities]
-    weights = image_weights(groups, labels.size, resampling.replace(samples=min(resampling.samples, 500)))
-    drawn = [_weighted_figures(labels, run, weights) for run in probabilities]
-    units = len(np.unique(groups)) if groups is not None else labels.size
-    estimates = {}
-    for name in figures[0]:
-        values = np.array([run[name] for run in figures], dtype=np.float64)
-        if np.isfinite(values).all():
-            draws = np.stack([run[name] for run in drawn], axis=1)
-            estimates[name] = estimate_from_draws(values, draws, units, resampling, bounds=_BOUNDS.get(name, (0, 1)))
-    right = np.stack([correct(labels, run) for run in probabilities])
-    return {**estimates, "accuracy": bootstrap_seeds_and_images(right, groups, resampling=resampling)}
-
-
 def _weighted_auc(
     labels: NDArray[np.integer], probabilities: NDArray[np.floating], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -211,14 +184,21 @@ def _weighted_ece(
     return np.asarray(np.abs(weights @ bins).sum(1) / weights.sum(1))
 
 
-def _weighted_figures(
+def weighted_figures(
     labels: NDArray[np.integer], run: NDArray[np.floating], weights: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Figures of each resample; `weights` [B, N] says how often it holds each image."""
+    """Figures of `classification_metrics` for each resample; `weights` [B, N] says how often it holds each image.
+
+    Averages over classes are nan in a resample that lacks a class of `labels`: they would mean something else there.
+    """
     images, classes = run.shape
     cells = labels.astype(np.int64) * classes + run.argmax(1)
     one_hot = scipy.sparse.csr_array((np.ones(images), (np.arange(images), cells)), shape=(images, classes**2))
-    figures = count_metrics((weights @ one_hot).reshape(-1, classes, classes))
+    counts = (weights @ one_hot).reshape(-1, classes, classes)
+    complete = (counts.sum(2) > 0)[:, np.unique(labels)].all(1)
+    figures = count_metrics(counts)
+    for name in _OVER_CLASSES:
+        figures[name] = np.where(complete, figures[name], np.nan)
     figures["auc"] = _weighted_auc(labels, run, weights)
     figures["ece"] = _weighted_ece(labels, run, weights)
     for name, scores in (("brier", brier_scores(labels, run)), ("nll", log_losses(labels, run))):

@@ -1,78 +1,25 @@
 """The verdict: what the figures say, in words that are never stronger than the figures."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
 
-import numpy as np
-from jaxtyping import Float, Int
-
-from spikewise.errors import ShapeError
-from spikewise.evaluation import statistics
-from spikewise.evaluation.metrics import check_probabilities, correct
 from spikewise.evaluation.results import (
     DataFacts,
-    Estimate,
     NetworkResult,
     Outcome,
     PairComparison,
     Protocol,
-    SeedComparison,
     Verdict,
 )
-from spikewise.evaluation.statistics import Resampling
+from spikewise.evaluation.wording import count_of, interval, listed, p_value, points, signed, times
 
-__all__ = ["Contender", "compare_networks", "write_verdict"]
+__all__ = ["write_verdict"]
 
 SMALL = 200
 """Test images (or subjects) below which the verdict warns: one answer is then worth half a point or more."""
-
-
-class Contender(NamedTuple):
-    """One network's answers to the test images, for every seed."""
-
-    name: str
-    seeds: tuple[int, ...]
-    probabilities: Float[np.ndarray, "S N K"]
-
-
-def compare_networks(
-    a: Contender,
-    b: Contender,
-    labels: Int[np.ndarray, " N"],
-    groups: Int[np.ndarray, " N"] | None = None,
-    *,
-    resampling: Resampling | None = None,
-) -> PairComparison:
-    """Compare the test accuracy of two networks.
-
-    The difference is called significant only if both guards agree: the interval over seeds and images leaves out
-    zero (so other seeds would tell the same), and the exact sign-flip test over images has p < 1 - level (so a
-    handful of images is no proof; resampling alone is too bold there). One seed a side never tells.
-
-    Raises:
-        ShapeError: seeds, images and labels do not fit together.
-    """
-    resampling = resampling or Resampling()
-    right_a, right_b = _answers(a, labels), _answers(b, labels)
-    difference = statistics.paired_bootstrap(right_a, right_b, groups, resampling=resampling)
-    p = statistics.sign_flip_test(right_a, right_b, groups)
-    shared = [seed for seed in a.seeds if seed in b.seeds]
-    tests = [statistics.mcnemar_exact(right_a[a.seeds.index(s)], right_b[b.seeds.index(s)]) for s in shared]
-    significant = None
-    if min(len(a.seeds), len(b.seeds)) > 1 and difference.low is not None and difference.high is not None:
-        significant = p < 1 - resampling.level and not difference.low <= 0 <= difference.high
-    return PairComparison(
-        a=a.name,
-        b=b.name,
-        metric="accuracy",
-        difference=difference,
-        p=p,
-        per_seed=tuple(SeedComparison(seed=s, **t._asdict()) for s, t in zip(shared, tests, strict=True)),
-        images=labels.size,
-        units=labels.size if groups is None else len(np.unique(groups)),
-        significant=significant,
-        sentence=_pair_sentence(a.name, b.name, difference, p, significant),
-    )
+_LOOKED_AT = {"anytime": "how accuracy grows with the time steps", "robustness": "how noise and other damage change it"}
+"""Sections without which the verdict holds for clean images and all time steps only."""
+_REVERSALS = {"balanced_accuracy": "balanced accuracy", "f1_macro": "macro F1", "g_mean": "G-mean", "auc": "AUC"}
+"""Figures that can contradict accuracy, as where classes are of unequal size."""
 
 
 def write_verdict(
@@ -80,73 +27,29 @@ def write_verdict(
     comparisons: Sequence[PairComparison],
     data: DataFacts,
     protocol: Protocol | None = None,
+    *,
+    examined: Collection[str] | None = None,
 ) -> Verdict:
     """Write the verdict from a comparison's figures.
 
     The outcome is that of the spiking network against its twin, or against the first baseline where there is no twin.
+
+    Args:
+        examined: names of the sections that the run has; None says nothing about them.
     """
     main = _main_pair(networks, comparisons)
     caveats = _caveats(networks, comparisons, data, protocol)
-    sentences = [_accuracies(networks, data)]
+    sentences, reversals = [_accuracies(networks, data)], list[str]()
     if main is not None:
-        sentences += [main.sentence] + [pair.sentence for pair in comparisons if pair is not main]
+        reversals = _reversals(main)
+        sentences += [main.sentence, *reversals, *_seed_flips(main)]
+        sentences += [pair.sentence for pair in comparisons if pair is not main]
         sentences += _cost_sentences(*(_named(networks, name) for name in (main.a, main.b)))
-    sentences += caveats
+    sentences += caveats + _not_examined(examined)
     outcome, headline = _outcome(networks, main)
-    if caveats:
+    if caveats or reversals:
         headline = headline.removesuffix(".") + ", with reservations."
     return Verdict(headline=headline, paragraph=" ".join(sentences), sentences=tuple(sentences), outcome=outcome)
-
-
-def _answers(contender: Contender, labels: Int[np.ndarray, " N"]) -> np.ndarray:
-    if contender.probabilities.ndim != 3 or len(contender.seeds) != len(contender.probabilities):
-        raise ShapeError(
-            f"'{contender.name}' has {len(contender.seeds)} seeds and probabilities {contender.probabilities.shape}; "
-            "expected probabilities [seeds, images, classes]."
-        )
-    for run in contender.probabilities:
-        check_probabilities(labels, run)
-    return np.stack([correct(labels, run) for run in contender.probabilities])
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:.2f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "no interval"
-    return f"{100 * estimate.level:g} % interval {_points(estimate.low)} to {_points(estimate.high)}"
-
-
-def _pair_sentence(a: str, b: str, difference: Estimate, p: float, significant: bool | None) -> str:
-    size = f"{_points(abs(difference.mean))} percentage points"
-    evidence = f"({a} - {b}: {_points(difference.mean)}, {_interval(difference)}; {_p_value(p)})"
-    better, worse = (a, b) if difference.mean > 0 else (b, a)
-    if significant:
-        return f"{better} is more accurate than {worse} by {size}, a significant difference {evidence}."
-    if significant is None:
-        reason = "too little to resample" if difference.sd is not None else "one seed cannot tell networks from luck"
-        return f"Whether {a} and {b} differ in accuracy is open: {reason} {evidence}."
-    rest = _what_stays_open(difference, p)
-    return f"There is no significant difference in accuracy between {a} and {b} {evidence}{rest}"
-
-
-def _what_stays_open(difference: Estimate, p: float) -> str:
-    """What follows "no significant difference": how large one could still be, and what stood in the way."""
-    if difference.low is None or difference.high is None:
-        return "."
-    largest = max(abs(difference.low), abs(difference.high))
-    rest = f"; that is no proof of equality: a difference of up to {_points(largest)} points is not excluded."
-    if p < 1 - difference.level:
-        rest += " The networks trained here do differ on these images, but the seeds vary too much to say so of others."
-    elif not difference.low <= 0 <= difference.high:
-        rest += " The interval leaves out zero, but too few images tell the two apart."
-    return rest
-
-
-def _p_value(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _main_pair(networks: Sequence[NetworkResult], comparisons: Sequence[PairComparison]) -> PairComparison | None:
@@ -168,27 +71,78 @@ def _outcome(networks: Sequence[NetworkResult], main: PairComparison | None) -> 
     if main.significant is None:
         return "cannot_tell", f"These runs cannot tell whether {spiking} and {other} differ in accuracy."
     if not main.significant:
-        return "no_difference", f"No significant difference in accuracy between {spiking} and {other}."
+        return "no_difference", f"No significant difference in accuracy between {spiking} and {other}{_limit(main)}."
     word = "more" if ahead > 0 else "less"
-    headline = f"{spiking} is {word} accurate than {other} by {_points(abs(ahead))} percentage points."
+    headline = f"{spiking} is {word} accurate than {other} by {points(abs(ahead))} percentage points."
     return ("spiking_better" if ahead > 0 else "spiking_worse"), headline
+
+
+def _limit(main: PairComparison) -> str:
+    if main.detectable is None or main.detectable >= 1:
+        return ""
+    return f"; this test set could have shown one of {points(main.detectable)} points or more"
 
 
 def _named(networks: Sequence[NetworkResult], name: str) -> NetworkResult:
     return next(network for network in networks if network.name == name)
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
-
 def _accuracies(networks: Sequence[NetworkResult], data: DataFacts) -> str:
     figures = []
     for network in networks:
         accuracy = network.metrics["accuracy"]
-        runs = _count(len(network.runs), "seed")
-        figures.append(f"{network.name} {_points(accuracy.mean)} % ({_interval(accuracy)}; {runs})")
-    return f"Test accuracy on {_count(data.test.images, 'image')} of {data.name}: {', '.join(figures)}."
+        runs = count_of(len(network.runs), "seed")
+        figures.append(f"{network.name} {points(accuracy.mean)} % ({interval(accuracy)}; {runs})")
+    return f"Test accuracy on {count_of(data.test.images, 'image')} of {data.name}: {', '.join(figures)}."
+
+
+def _reversals(pair: PairComparison) -> list[str]:
+    """Figures that point to the other network than accuracy does, where either is sure of itself."""
+    against = [
+        _other_figure(pair, name)
+        for name in _REVERSALS
+        if name in pair.others and pair.others[name].difference.mean * pair.difference.mean < 0
+        if pair.significant or _stands_out(pair, name)
+    ]
+    if not against:
+        return []
+    ahead = pair.a if pair.difference.mean > 0 else pair.b
+    behind = pair.b if ahead == pair.a else pair.a
+    return [
+        f"Not every figure points the same way: accuracy is higher for {ahead}, but {listed(against)} for {behind} "
+        "(p not corrected for looking at several figures). Which counts depends on what a mistake costs."
+    ]
+
+
+def _stands_out(pair: PairComparison, name: str) -> bool:
+    p = pair.others[name].p
+    return pair.significant is not None and p is not None and p < 1 - pair.difference.level
+
+
+def _other_figure(pair: PairComparison, name: str) -> str:
+    other = pair.others[name]
+    size = (
+        f"{signed(abs(other.difference.mean), 4)}" if name == "auc" else f"{points(abs(other.difference.mean))} points"
+    )
+    return f"{_REVERSALS[name]} by {size} ({'no p' if other.p is None else p_value(other.p)})"
+
+
+def _seed_flips(pair: PairComparison) -> list[str]:
+    """Whether the lead changes from seed to seed."""
+    ahead = {
+        name: [str(test.seed) for test in pair.per_seed if (test.only_a - test.only_b) * sign > 0]
+        for name, sign in ((pair.a, 1), (pair.b, -1))
+    }
+    tied = [str(test.seed) for test in pair.per_seed if test.only_a == test.only_b]
+    if not all(ahead.values()):
+        return []
+    sides = [f"{name} is ahead with {_seeds(seeds)}" for name, seeds in ahead.items()]
+    sides += [f"{_seeds(tied)} {'ties' if len(tied) == 1 else 'tie'}"] if tied else []
+    return [f"The lead changes with the seed: {listed(sides)}."]
+
+
+def _seeds(seeds: list[str]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"
 
 
 def _cost_sentences(a: NetworkResult, b: NetworkResult) -> list[str]:
@@ -198,13 +152,13 @@ def _cost_sentences(a: NetworkResult, b: NetworkResult) -> list[str]:
             ours, theirs = a.cost.energy_nanojoule[model], b.cost.energy_nanojoule[model]
             sentences.append(
                 f"Under the cost model '{model}' one image costs {a.name} {ours:.4g} nJ and {b.name} {theirs:.4g} nJ"
-                f"{_times(ours, theirs)}; this is computed from operation counts, not measured."
+                f"{times(ours, theirs)}; this is computed from operation counts, not measured."
             )
-    times = a.cost.train_seconds_per_epoch, b.cost.train_seconds_per_epoch
-    if times[0] is not None and times[1] is not None:
+    spent = a.cost.train_seconds_per_epoch, b.cost.train_seconds_per_epoch
+    if spent[0] is not None and spent[1] is not None:
         sentences.append(
-            f"An epoch of training took {a.name} {times[0].mean:.3g} s and {b.name} {times[1].mean:.3g} s"
-            f"{_times(times[0].mean, times[1].mean)}."
+            f"An epoch of training took {a.name} {spent[0].mean:.3g} s and {b.name} {spent[1].mean:.3g} s"
+            f"{times(spent[0].mean, spent[1].mean)}."
         )
     return sentences
 
@@ -219,38 +173,41 @@ def _operations(network: NetworkResult) -> str:
     )
 
 
-def _times(ours: float, theirs: float) -> str:
-    if min(ours, theirs) <= 0:
-        return ""
-    ratio = max(ours, theirs) / min(ours, theirs)
-    return f", {ratio:.3g} times {'less' if ours < theirs else 'more'}" if ratio >= 1.05 else ", about the same"
-
-
 def _caveats(
     networks: Sequence[NetworkResult],
     comparisons: Sequence[PairComparison],
     data: DataFacts,
     protocol: Protocol | None,
 ) -> list[str]:
-    leaks = data.straddling
-    found = []
-    if leaks.duplicates:
-        found.append(f"{_count(leaks.duplicates, 'group')} of identical images")
-    if leaks.near_duplicates:
-        found.append(f"{_count(leaks.near_duplicates, 'group')} of nearly identical images")
-    if leaks.subjects:
-        found.append(f"{_count(leaks.subjects, 'subject')}")
-    effect = "so every accuracy is flattered" if leaks.reaches_test else "none in the test part: only choices suffer"
-    caveats = [f"The split leaks: {', '.join(found)} in more than one part, {effect}."] if found else []
-    if data.subjects is not None and not data.grouped and not leaks.subjects:
+    caveats = _leaks(data)
+    if data.subjects is not None and not data.grouped and not data.straddling.subjects:
         caveats.append("The split does not keep subjects apart, although they are known.")
     units = min([pair.units for pair in comparisons], default=data.test.images)
     if units < SMALL:
         what = "image" if units == data.test.images else "subject"
-        caveats.append(f"The test set is small ({_count(units, what)}): only large differences could show.")
+        caveats.append(f"The test set is small ({count_of(units, what)}): only large differences could show.")
+    if min((len(network.runs) for network in networks), default=2) == 1:
+        caveats.append("There is one seed: another could give other figures, and nobody can tell by how much.")
     runs = sum(len(network.runs) for network in networks)
     if protocol is not None and protocol.test_opened > runs:
         caveats.append(
             f"The test set was opened {protocol.test_opened} times for {runs} runs: figures may be chosen on it."
         )
     return caveats
+
+
+def _leaks(data: DataFacts) -> list[str]:
+    leaks, found = data.straddling, []
+    if leaks.duplicates:
+        found.append(f"{count_of(leaks.duplicates, 'group')} of identical images")
+    if leaks.near_duplicates:
+        found.append(f"{count_of(leaks.near_duplicates, 'group')} of nearly identical images")
+    if leaks.subjects:
+        found.append(f"{count_of(leaks.subjects, 'subject')}")
+    effect = "so every accuracy is flattered" if leaks.reaches_test else "none in the test part: only choices suffer"
+    return [f"The split leaks: {', '.join(found)} in more than one part, {effect}."] if found else []
+
+
+def _not_examined(examined: Collection[str] | None) -> list[str]:
+    missing = [words for name, words in _LOOKED_AT.items() if examined is not None and name not in examined]
+    return [f"This run did not look at {listed(missing)}."] if missing else []

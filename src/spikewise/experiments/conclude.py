@@ -1,6 +1,5 @@
 """After training: open the test set once, count the cost, compare, and write the verdict."""
 
-from itertools import combinations
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,15 +12,16 @@ from spikewise.evaluation import (
     Contender,
     Cost,
     NetworkResult,
-    PairComparison,
     Protocol,
     Results,
     SeedResult,
     classification_metrics,
-    compare_networks,
+    compare_all,
     confusion,
+    draw_metrics,
     estimate_metrics,
     seeds_only,
+    thresholded,
     write_verdict,
 )
 from spikewise.evaluation.assess import CostMeasures, assess_cost
@@ -49,6 +49,7 @@ class _Tested(NamedTuple):
     contestant: Contestant
     test: list[Predictions]
     """Per seed."""
+    contender: Contender
     result: NetworkResult
 
 
@@ -57,7 +58,7 @@ def conclude(
 ) -> tuple[Artifacts, Results]:
     """Test all sides and put everything together."""
     tested = [_test(setting, contestant) for contestant in contestants]
-    comparisons = tuple(_compare(setting, a, b) for a, b in combinations(tested, 2))
+    comparisons = compare_all([side.contender for side in tested], tested[0].test[0].labels, _groups(setting))
     facts = data_facts(setting.images, setting.split, setting.experiment)
     experiment = setting.experiment
     networks = tuple(side.result for side in tested)
@@ -78,7 +79,7 @@ def conclude(
         protocol=protocol,
         networks=networks,
         comparisons=comparisons,
-        verdict=write_verdict(networks, comparisons, facts, protocol),
+        verdict=write_verdict(networks, comparisons, facts, protocol, examined=experiment.sections),
         seconds=0.0,
     )
     return _artifacts(setting, tested), results
@@ -94,6 +95,7 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
         runs.append(_seed_result(setting, contestant, seed, validation, test[-1]))
     labels = test[0].labels
     probabilities = np.stack([one.probabilities for one in test])
+    drawn = draw_metrics(labels, probabilities, _groups(setting))
     network = setting.trained(contestant, seeds[0])
     result = NetworkResult(
         name=contestant.name,
@@ -103,10 +105,10 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
         parameters=network.count_parameters(),
         steps=contestant.graph.steps,
         runs=tuple(runs),
-        metrics=estimate_metrics(labels, probabilities, _groups(setting)),
+        metrics=estimate_metrics(labels, probabilities, _groups(setting), drawn=drawn),
         cost=_cost(setting, contestant, network, test),
     )
-    return _Tested(contestant, test, result)
+    return _Tested(contestant, test, Contender(contestant.name, seeds, probabilities, drawn), result)
 
 
 def _open_test(setting: Setting, contestant: Contestant, network: Network, seed: int) -> Predictions:
@@ -135,6 +137,7 @@ def _seed_result(
         history=tuple(fit.history),
         spike_rates={layer: rate.mean().item() for layer, rate in test.rates.items()},
         warnings=fit.warnings,
+        thresholded=thresholded((validation.labels, validation.probabilities), (test.labels, test.probabilities)),
         train_seconds=fit.seconds,
     )
 
@@ -166,15 +169,6 @@ def _training_memory(setting: Setting, contestant: Contestant) -> float | None:
             optimizer.step()
 
     return peak_memory_mb(work)
-
-
-def _compare(setting: Setting, a: _Tested, b: _Tested) -> PairComparison:
-    seeds = setting.experiment.seeds
-
-    def contender(side: _Tested) -> Contender:
-        return Contender(side.contestant.name, seeds, np.stack([one.probabilities for one in side.test]))
-
-    return compare_networks(contender(a), contender(b), a.test[0].labels, _groups(setting))
 
 
 def _groups(setting: Setting) -> np.ndarray | None:

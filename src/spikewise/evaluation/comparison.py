@@ -1,0 +1,176 @@
+"""Two networks, or all pairs of several, compared on the same test images."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spikewise.errors import ShapeError
+from spikewise.evaluation import statistics
+from spikewise.evaluation.estimates import Drawn, compare_metrics, draw_metrics
+from spikewise.evaluation.metrics import check_probabilities, correct
+from spikewise.evaluation.results import PairComparison, SeedComparison
+from spikewise.evaluation.statistics import Groups, Resampling
+from spikewise.evaluation.wording import MINUS, interval, p_value, points
+
+__all__ = ["Contender", "compare_all", "compare_networks"]
+
+
+class Contender(NamedTuple):
+    """One network's answers to the test images, for every seed."""
+
+    name: str
+    seeds: tuple[int, ...]
+    probabilities: Float[np.ndarray, "S N K"]
+    drawn: Drawn | None = None
+    """What `draw_metrics` made of them, if it is at hand."""
+
+
+def compare_all(
+    contenders: Sequence[Contender],
+    labels: Int[np.ndarray, " N"],
+    groups: Groups = None,
+    *,
+    resampling: Resampling | None = None,
+) -> tuple[PairComparison, ...]:
+    """Every pair by `compare_networks`, corrected for their number."""
+    drawn = [_with_draws(one, labels, groups, resampling or Resampling()) for one in contenders]
+    sides = list(combinations(drawn, 2))
+    pairs = [compare_networks(a, b, labels, groups, resampling=resampling, family=len(sides)) for a, b in sides]
+    adjusted = statistics.holm([_larger_p(pair) for pair in pairs])
+    return tuple(_judged(pair, p) for pair, p in zip(pairs, adjusted, strict=True))
+
+
+def compare_networks(
+    a: Contender,
+    b: Contender,
+    labels: Int[np.ndarray, " N"],
+    groups: Groups = None,
+    *,
+    resampling: Resampling | None = None,
+    family: int = 1,
+) -> PairComparison:
+    """Compare the test accuracy of two networks, and their other figures.
+
+    The difference is called significant only if two guards agree: the interval over seeds and images leaves out
+    zero (so other seeds would tell the same), and the exact sign-flip test over images has p < 1 - level (so a
+    handful of images is no proof; resampling alone is too bold there). One seed a side never tells. The larger of the
+    two p values is therefore a p value for both: an intersection-union test (Berger, Technometrics 24, 1982).
+
+    Args:
+        family: how many pairs are compared at once. Here p is multiplied by it (Bonferroni); `compare_all`, which
+            knows the others' p values, is less strict (Holm).
+    Raises:
+        ShapeError: seeds, images and labels do not fit together.
+    """
+    resampling = resampling or Resampling()
+    right_a, right_b = _answers(a, labels), _answers(b, labels)
+    found = statistics.paired_difference(right_a, right_b, groups, resampling=resampling)
+    p = statistics.sign_flip_test(right_a, right_b, groups)
+    shared = [seed for seed in a.seeds if seed in b.seeds]
+    tests = [statistics.mcnemar_exact(right_a[a.seeds.index(s)], right_b[b.seeds.index(s)]) for s in shared]
+    sides = [_with_draws(side, labels, groups, resampling).drawn for side in (a, b)]
+    assert sides[0] is not None
+    assert sides[1] is not None
+    better = float(max(right_a.mean(), right_b.mean()))
+    several = min(len(a.seeds), len(b.seeds)) > 1 and found.p is not None
+    pair = PairComparison(
+        a=a.name,
+        b=b.name,
+        metric="accuracy",
+        difference=found.estimate,
+        p=p,
+        p_interval=found.p,
+        family=family,
+        per_seed=tuple(SeedComparison(seed=s, **t._asdict()) for s, t in zip(shared, tests, strict=True)),
+        effect=statistics.effect_size(right_a, right_b),
+        standard_error=found.standard_error,
+        freedom=found.freedom,
+        detectable=found.detectable(1 - (1 - resampling.level) / family, accuracy=better) if several else None,
+        others=compare_metrics(sides[0], sides[1]),
+        images=labels.size,
+        units=statistics.count_units(groups, labels.size),
+        significant=False if several else None,
+        sentence="",
+    )
+    return _judged(pair, min(1.0, _larger_p(pair) * family))
+
+
+def _judged(pair: PairComparison, p: float) -> PairComparison:
+    """The pair with its corrected p, and what follows from it."""
+    significant, low, high = pair.significant, pair.difference.low, pair.difference.high
+    if significant is not None:
+        assert low is not None
+        assert high is not None
+        significant = p < 1 - pair.difference.level and not low <= 0 <= high
+    judged = pair.model_copy(update={"p_adjusted": p, "significant": significant})
+    return judged.model_copy(update={"sentence": _sentence(judged)})
+
+
+def _larger_p(pair: PairComparison) -> float:
+    return 1.0 if pair.p_interval is None else max(pair.p, pair.p_interval)
+
+
+def _with_draws(side: Contender, labels: Int[np.ndarray, " N"], groups: Groups, resampling: Resampling) -> Contender:
+    if side.drawn is not None:
+        return side
+    return side._replace(drawn=draw_metrics(labels, side.probabilities, groups, resampling=resampling))
+
+
+def _answers(contender: Contender, labels: Int[np.ndarray, " N"]) -> Bool[np.ndarray, "S N"]:
+    if contender.probabilities.ndim != 3 or len(contender.seeds) != len(contender.probabilities):
+        raise ShapeError(
+            f"'{contender.name}' has {len(contender.seeds)} seeds and probabilities {contender.probabilities.shape}; "
+            "expected probabilities [seeds, images, classes]."
+        )
+    for run in contender.probabilities:
+        check_probabilities(labels, run)
+    return np.stack([correct(labels, run) for run in contender.probabilities])
+
+
+def _sentence(pair: PairComparison) -> str:
+    a, b, difference = pair.a, pair.b, pair.difference
+    evidence = f"({a} {MINUS} {b}: {points(difference.mean)}, {interval(difference)}; {_corrected_p(pair)})"
+    if pair.significant:
+        better, worse = (a, b) if difference.mean > 0 else (b, a)
+        size = f"{points(abs(difference.mean))} percentage points"
+        return f"{better} is more accurate than {worse} by {size}, a significant difference {evidence}."
+    if pair.significant is None:
+        reason = "too little to resample" if difference.sd is not None else "one seed cannot tell networks from luck"
+        return f"Whether {a} and {b} differ in accuracy is open: {reason} {evidence}."
+    return f"There is no significant difference in accuracy between {a} and {b} {evidence}{_what_stays_open(pair)}"
+
+
+def _corrected_p(pair: PairComparison) -> str:
+    assert pair.p_adjusted is not None
+    p = p_value(pair.p_adjusted)
+    return p if pair.family == 1 else f"{p}, corrected for {pair.family} comparisons"
+
+
+def _what_stays_open(pair: PairComparison) -> str:
+    """What follows "no significant difference": what could have shown, what could still be, what stood in the way."""
+    difference, alpha = pair.difference, 1 - pair.difference.level
+    low, high = difference.low, difference.high
+    assert low is not None
+    assert high is not None
+    rest = _could_have_shown(pair.detectable)
+    rest += f" That is no proof of equality: a difference of up to {points(max(abs(low), abs(high)))} points "
+    rest += "is not excluded."
+    outside = not low <= 0 <= high
+    if outside and _larger_p(pair) < alpha:
+        rest += " Taken alone this pair would pass the test, but not among so many comparisons."
+    elif pair.p < alpha:
+        rest += " The networks trained here do differ on these images, but the seeds vary too much to say so of others."
+    elif outside:
+        rest += " The interval leaves out zero, but too few images tell the two apart."
+    return rest
+
+
+def _could_have_shown(detectable: float | None) -> str:
+    if detectable is None:
+        return "."
+    if detectable >= 1:
+        return "; with these images and seeds no difference, however large, could have shown reliably."
+    return f"; this test set could have shown one of {points(detectable)} points or more (4 times in 5)."

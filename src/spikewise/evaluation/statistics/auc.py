@@ -1,0 +1,151 @@
+"""The area under the ROC curve without resampling: DeLong's covariance, interval and test, also for clusters.
+
+With m positive and n negative images, the area is the share of (positive, negative) pairs in the right order, ties
+half. Each positive image has a component (the share of negatives below it), each negative one too (the share of
+positives above it); areas of several runs on the same images covary as their components do.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy  # its parts load when they are first used
+from jaxtyping import Bool, Float
+
+from spikewise.errors import ShapeError
+from spikewise.evaluation.results import Estimate
+from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, count_units, unit_of
+from spikewise.evaluation.statistics.uncertainty import Difference, Side, combine
+
+__all__ = ["Areas", "auc_difference", "auc_interval", "delong", "delong_test"]
+
+
+class Areas(NamedTuple):
+    """Areas under the curves of several runs on the same images."""
+
+    areas: Float[np.ndarray, " R"]
+    covariance: Float[np.ndarray, "R R"]
+    """Over other images (or subjects) from the same source; nan with a single positive or negative unit."""
+
+
+def delong(positive: Bool[np.ndarray, " N"], scores: Float[np.ndarray, "R N"], groups: Groups = None) -> Areas:
+    """Areas under the ROC curves, and their covariance over test images.
+
+    Images of one subject count as one cluster; without `groups` each image is its own, and Obuchowski's sums are
+    DeLong's.
+    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988, (4)-(8); by midranks in O(N log N): Sun and Xu,
+    IEEE Signal Processing Letters 21, 2014, (11)-(14); clusters: Obuchowski, Biometrics 53, 1997, (2)-(5).
+
+    Raises:
+        ShapeError: the sizes do not fit, or a class is absent.
+    """
+    if positive.ndim != 1 or scores.ndim != 2 or scores.shape[1] != positive.size:
+        raise ShapeError(f"Expected classes [N] and scores [R, N]; got {positive.shape} and {scores.shape}.")
+    m, n = int(positive.sum()), int((~positive).sum())
+    if not m or not n:
+        raise ShapeError(f"An area needs both classes; got {m} positive and {n} negative images.")
+    scores = np.asarray(scores, dtype=np.float64)
+    rank = scipy.stats.rankdata(scores, axis=1)
+    of_positive = (rank[:, positive] - scipy.stats.rankdata(scores[:, positive], axis=1)) / n
+    of_negative = 1 - (rank[:, ~positive] - scipy.stats.rankdata(scores[:, ~positive], axis=1)) / m
+    areas = of_positive.mean(1)
+    unit = unit_of(groups, positive.size)
+    above = _by_cluster(of_positive - areas[:, None], unit[positive], int(unit.max()) + 1)
+    below = _by_cluster(of_negative - areas[:, None], unit[~positive], int(unit.max()) + 1)
+    whole = _corrected(len(np.unique(unit)))
+    across = above @ below.T * whole / (m * n)
+    covariance = (
+        above @ above.T * _corrected(len(np.unique(unit[positive]))) / m**2
+        + below @ below.T * _corrected(len(np.unique(unit[~positive]))) / n**2
+        + (across + across.T if groups is not None else 0.0)
+    )
+    return Areas(areas, covariance)
+
+
+def delong_test(
+    positive: Bool[np.ndarray, " N"],
+    scores_a: Float[np.ndarray, "S N"],
+    scores_b: Float[np.ndarray, "R N"],
+    groups: Groups = None,
+) -> float | None:
+    """Two-sided p of equal areas: the mean over the seeds of a against that of b, on other images.
+
+    Like McNemar's test it speaks of these trained networks, not of other seeds. None where the variance is zero, such
+    as where all runs order all images in the same way. t with (units - 1) degrees of freedom stands for the normal
+    distribution, which is too sure of few subjects.
+    Source: DeLong et al. 1988, section 3.
+    """
+    found = delong(positive, np.concatenate([scores_a, scores_b]), groups)
+    contrast = _contrast(len(scores_a), len(scores_b))
+    variance = float(contrast @ found.covariance @ contrast)
+    if not variance > 1e-15:
+        return None
+    z = abs(float(contrast @ found.areas)) / variance**0.5
+    return float(min(1.0, 2 * scipy.stats.t.sf(z, count_units(groups, positive.size) - 1)))
+
+
+def auc_interval(
+    positive: Bool[np.ndarray, " N"],
+    scores: Float[np.ndarray, "S N"],
+    groups: Groups = None,
+    *,
+    resampling: Resampling | None = None,
+) -> Estimate:
+    """Mean area over seeds, with its interval over seeds and images, made on the logit scale.
+
+    There it stays inside 0..1 and covers better near 1. No interval where a run orders all images perfectly.
+    Source: Pepe, "The statistical evaluation of medical tests", 2003, section 5.2.4, (5.9).
+    """
+    resampling = resampling or Resampling()
+    found = delong(positive, scores, groups)
+    mean, sd = float(found.areas.mean()), float(found.areas.std(ddof=1)) if len(scores) > 1 else None
+    if found.areas.max() >= 1 or found.areas.min() <= 0:
+        reason = "no interval: a run puts every image of one class before every image of the other"
+        return Estimate(mean=mean, sd=sd, level=resampling.level, method=reason)
+    slope = 1 / (found.areas * (1 - found.areas))
+    logits = Areas(scipy.special.logit(found.areas), found.covariance * np.outer(slope, slope))
+    sides = [Side(logits.areas, _draws(logits, resampling))]
+    made = combine(sides, count_units(groups, positive.size), (-np.inf, np.inf), resampling).estimate
+    if made.low is None or made.high is None:
+        return made.replace(mean=mean, sd=sd)
+    low, high = (float(scipy.special.expit(end)) for end in (made.low, made.high))
+    method = made.method.replace("bootstrap", "DeLong (logit)")
+    return made.replace(mean=mean, sd=sd, low=min(low, mean), high=max(high, mean), method=method)
+
+
+def auc_difference(
+    positive: Bool[np.ndarray, " N"],
+    scores_a: Float[np.ndarray, "S N"],
+    scores_b: Float[np.ndarray, "R N"],
+    groups: Groups = None,
+    *,
+    resampling: Resampling | None = None,
+) -> Difference:
+    """Mean area of a minus mean area of b, with its interval: images by DeLong's variance, seeds by Welch's t."""
+    resampling = resampling or Resampling()
+    found = delong(positive, np.concatenate([scores_a, scores_b]), groups)
+    draws, split = _draws(found, resampling), len(scores_a)
+    sides = [Side(found.areas[:split], draws[:, :split]), Side(-found.areas[split:], -draws[:, split:])]
+    made = combine(sides, count_units(groups, positive.size), (-1.0, 1.0), resampling)
+    return made._replace(estimate=made.estimate.replace(method=made.estimate.method.replace("bootstrap", "DeLong")))
+
+
+def _by_cluster(components: Floats, unit: Floats, units: int) -> Floats:
+    return np.stack([np.bincount(unit, weights=run, minlength=units) for run in components])
+
+
+def _corrected(clusters: int) -> float:
+    return clusters / (clusters - 1) if clusters > 1 else np.nan
+
+
+def _contrast(a: int, b: int) -> Floats:
+    return np.concatenate([np.full(a, 1 / a), np.full(b, -1 / b)])
+
+
+def _draws(found: Areas, resampling: Resampling) -> Floats:
+    """Normal deviates [samples, R] about the areas; each comes with its mirror image, so their mean is exact."""
+    if not np.isfinite(found.covariance).all():
+        return np.empty((0, found.areas.size))
+    values, vectors = np.linalg.eigh(found.covariance)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    half = resampling.generator(stream=2).standard_normal((resampling.samples // 2, values.size)) @ root.T
+    return found.areas + np.concatenate([half, -half])
