@@ -12,7 +12,7 @@ from spikewise.lazy import lazy_exports
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from spikewise.api import Run, Trained, compare, cost, evaluate, load, load_data, train
+    from spikewise.api import Run, Trained, audit, compare, cost, evaluate, load, load_data, train
     from spikewise.estimator import SpikingClassifier
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "SpikingClassifier",
     "Trained",
     "__version__",
+    "audit",
     "compare",
     "cost",
     "evaluate",
@@ -32,7 +33,7 @@ __getattr__ = lazy_exports(
     __name__,
     {
         **dict.fromkeys(
-            ("Run", "Trained", "compare", "cost", "evaluate", "load", "load_data", "train"), "spikewise.api"
+            ("Run", "Trained", "audit", "compare", "cost", "evaluate", "load", "load_data", "train"), "spikewise.api"
         ),
         "SpikingClassifier": "spikewise.estimator",
     },

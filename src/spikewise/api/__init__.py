@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from spikewise.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from spikewise.api.costs import Costs, cost
+    from spikewise.api.auditing import audit
     from spikewise.api.costs import Costs, cost
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.runs import Run, compare, execute, train
     from spikewise.api.sections import calibrate, section
+    from spikewise.api.tracing import may_show, save_trace, trace
     from spikewise.api.trained import Answers, Images, Trained, load
     from spikewise.api.wording import remarks, summary, tests
     from spikewise.data import load_data
@@ -23,25 +24,27 @@ if TYPE_CHECKING:
 __all__ = [
     "Answers",
     "Costs",
-    "Costs",
     "Evaluation",
     "Images",
     "Run",
     "Trained",
+    "audit",
     "calibrate",
     "compare",
-    "cost",
     "cost",
     "encode",
     "evaluate",
     "execute",
     "load",
     "load_data",
+    "may_show",
     "remarks",
     "save_encoded",
+    "save_trace",
     "section",
     "summary",
     "tests",
+    "trace",
     "train",
 ]
 
@@ -50,25 +53,27 @@ __getattr__ = lazy_exports(
     {
         "Answers": "spikewise.api.trained",
         "Costs": "spikewise.api.costs",
-        "Costs": "spikewise.api.costs",
         "Evaluation": "spikewise.api.evaluation",
         "Images": "spikewise.api.trained",
         "Run": "spikewise.api.runs",
         "Trained": "spikewise.api.trained",
+        "audit": "spikewise.api.auditing",
         "calibrate": "spikewise.api.sections",
         "compare": "spikewise.api.runs",
-        "cost": "spikewise.api.costs",
         "cost": "spikewise.api.costs",
         "encode": "spikewise.api.encoding",
         "evaluate": "spikewise.api.evaluation",
         "execute": "spikewise.api.runs",
         "load": "spikewise.api.trained",
         "load_data": "spikewise.data",
+        "may_show": "spikewise.api.tracing",
         "remarks": "spikewise.api.wording",
         "save_encoded": "spikewise.api.encoding",
+        "save_trace": "spikewise.api.tracing",
         "section": "spikewise.api.sections",
         "summary": "spikewise.api.wording",
         "tests": "spikewise.api.wording",
+        "trace": "spikewise.api.tracing",
         "train": "spikewise.api.runs",
     },
 )

@@ -39,6 +39,12 @@ class SplitFile(Config):
         """The three parts, sorted."""
         return Split(*(np.sort(np.array(part, np.int64)) for part in (self.train, self.validation, self.test)))
 
+    def describe(self) -> str:
+        """How many images are in each part, and why the others are in none."""
+        parts = ", ".join(f"{name} {len(part):,}" for name, part in self.split._asdict().items())
+        out = "; ".join(f"{len(which):,} left out ({why})" for why, which in self.left_out.items())
+        return f"{parts}; {out}" if out else parts
+
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all.
 

@@ -51,7 +51,7 @@ def render(
     traces = artifacts.traces if artifacts else None
     pairs = artifacts.disagreements if artifacts else None
     classes = results.data.classes
-    return _page(
+    return page(
         "report.html.j2",
         r=results,
         artifacts=artifacts,
@@ -80,7 +80,7 @@ def render_many(runs: Sequence[Results | Linked]) -> str:
     linked = [run if isinstance(run, Linked) else Linked(run, run.data.name) for run in runs]
     rows = [(run, network) for run in linked for network in run.results.networks]
     rows.sort(key=lambda row: (row[0].results.data.name, -_accuracy(row[1].metrics), row[1].name))
-    return _page("many.html.j2", rows=rows, runs=linked)
+    return page("many.html.j2", rows=rows, runs=linked)
 
 
 def write_report(folder: Path, *, command: str | None = None) -> Path:
@@ -123,7 +123,8 @@ def _environment() -> Environment:
     return made
 
 
-def _page(template: str, **content: object) -> str:
+def page(template: str, **content: object) -> str:
+    """A template of `assets/`, filled in, with the style and the script it may use."""
     script = _asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     style = "\n".join((_theme_css(), _asset("report.css")))

@@ -12,10 +12,13 @@ import PIL
 from PIL import Image
 
 from spikewise.data.cache import Progress
+from spikewise.data.catalog import CATALOG
+from spikewise.data.config import DataConfig
+from spikewise.data.locate import find_folder
 from spikewise.errors import SpikewiseError
 from spikewise.files import make_folder, write_json
 
-__all__ = ["FileFacts", "read_facts"]
+__all__ = ["FileFacts", "folder_of", "read_facts"]
 
 _VERSION = 1
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
@@ -39,6 +42,19 @@ class FileFacts(NamedTuple):
     """Of a JPEG its quantisation, else what the header calls its compression."""
     width: int
     height: int
+
+
+def folder_of(config: DataConfig, data_dir: Path | None = None) -> Path | None:
+    """The folder that `sources` of a loaded set are relative to; none for a set that is no folder of image files.
+
+    Raises:
+        MissingDataError: a known set that is not here.
+    """
+    known = CATALOG.get(config.source)
+    if known is not None:
+        return find_folder(known, data_dir) if known.kind in ("folder", "fingerprints") else None
+    path = Path(config.source).expanduser()
+    return path if path.is_dir() else None
 
 
 def read_facts(root: Path, files: Sequence[str], cache: Path, progress: Progress | None = None) -> list[FileFacts]:

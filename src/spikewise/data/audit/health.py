@@ -171,6 +171,6 @@ def _moved(look: Look) -> Iterator[Finding]:
             check="balance-differs",
             gravity="amber",
             title=f"The parts hold different shares of the classes: {look.images.classes[label]} is {listed}",
-            effect="Accuracy on test and on validation are not comparable, and a threshold chosen on one is off on the other.",
+            effect="Accuracy on test and validation cannot be compared; a threshold chosen on one is off on the other.",
             remedy="Read balanced accuracy and AUC, or divide all images anew with split.published=false.",
         )

@@ -70,9 +70,13 @@ class Look:
         )
 
     def places(self, groups: Iterable[Int64[np.ndarray, " _"]]) -> tuple[tuple[Place, ...], ...]:
-        """Groups of images in words, cut off beyond `LISTED` groups."""
-        chosen = [group for group, _ in zip(groups, range(LISTED), strict=False)]
+        """Groups of images in words, cut off beyond `LISTED` groups; of each group one image of each part first."""
+        chosen = [self._by_parts(group) for group, _ in zip(groups, range(LISTED), strict=False)]
         return tuple(tuple(self.place(int(index)) for index in group[:_MEMBERS]) for group in chosen)
+
+    def _by_parts(self, group: Int64[np.ndarray, " G"]) -> Int64[np.ndarray, " G"]:
+        _, first = np.unique(self.part[group], return_index=True)
+        return np.concatenate([np.sort(group[first]), np.delete(group, first)])
 
 
 def look_at(

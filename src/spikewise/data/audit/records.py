@@ -117,6 +117,14 @@ class Audit(Config):
     """How long the audit took when it was made."""
     spikewise_version: str
 
+    @property
+    def headline(self) -> str:
+        """The verdict without the findings it rests on."""
+        grave, known = self.count("red"), self.count("amber")
+        if grave:
+            return f"Do not trust figures from this split: {grave} grave finding{'s' if grave > 1 else ''}"
+        return f"No grave leak; {known} worth knowing" if known else "Nothing was found that would flatter a result"
+
     def count(self, gravity: Gravity) -> int:
         """How many findings are of this gravity."""
         return sum(finding.gravity == gravity for finding in self.findings)

@@ -1,0 +1,76 @@
+"""An audit as a page shows it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from spikewise.data.audit import GRAVITIES, Audit, Finding, Gravity, Probe, advice, examples
+
+__all__ = ["AuditContent", "audit_content"]
+
+_LISTED = 12
+"""Groups of images that are named under a finding."""
+_HEADINGS: dict[Gravity, str] = {"red": "Grave", "amber": "Worth knowing", "info": "Facts"}
+
+
+class ShownFinding(NamedTuple):
+    """One finding."""
+
+    finding: Finding
+    examples: Sequence[str]
+
+
+class Chapter(NamedTuple):
+    """The findings of one gravity."""
+
+    gravity: Gravity
+    title: str
+    findings: Sequence[ShownFinding]
+
+
+class ProbeRow(NamedTuple):
+    """One probe; its bar runs from what guessing gives to the score, in percent of the width."""
+
+    probe: Probe
+    low: float
+    high: float
+    mean: float
+
+
+class ProbeTable(NamedTuple):
+    """The probes of one target, the best first."""
+
+    target: str
+    chance: float
+    rows: Sequence[ProbeRow]
+
+
+class AuditContent(NamedTuple):
+    """What `assets/audit.html.j2` reads as `view.content`."""
+
+    audit: Audit
+    chapters: Sequence[Chapter]
+    advice: Sequence[str]
+    tables: Sequence[ProbeTable]
+
+
+def audit_content(audit: Audit) -> AuditContent:
+    """Findings by gravity, what to do, and the probes by target."""
+    chapters = [
+        Chapter(gravity, _HEADINGS[gravity], [ShownFinding(one, examples(one, _LISTED)) for one in chosen])
+        for gravity in GRAVITIES
+        if (chosen := [one for one in audit.findings if one.gravity == gravity])
+    ]
+    targets = dict.fromkeys(probe.target for probe in audit.probes)
+    tables = [_table(target, [probe for probe in audit.probes if probe.target == target]) for target in targets]
+    return AuditContent(audit, chapters, advice(audit), tables)
+
+
+def _table(target: str, probes: Sequence[Probe]) -> ProbeTable:
+    titles = {"label": "What tells the label", "part": "What tells test from training images"}
+    rows = [_row(probe) for probe in sorted(probes, key=lambda probe: -probe.score)]
+    return ProbeTable(titles.get(target, f"What tells the {target}"), probes[0].chance, rows)
+
+
+def _row(probe: Probe) -> ProbeRow:
+    ends = sorted((100 * probe.chance, 100 * probe.score))
+    return ProbeRow(probe, round(ends[0], 2), round(ends[1], 2), round(100 * probe.score, 2))
