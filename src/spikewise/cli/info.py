@@ -1,7 +1,5 @@
 """`presets` and `doctor`: what there is, and whether it works here."""
 
-from typing import Any
-
 import typer
 
 from spikewise.cli import options as o
@@ -17,15 +15,13 @@ def register(app: typer.Typer) -> None:
 
 
 def presets(as_json: o.Json = False) -> None:
-    """List the experiments that come with the package."""
-    from spikewise.experiments import load_preset, preset_names
+    """List the published systems that come with the package: what they reported, and what they gave here."""
+    from spikewise.api.presets import preset_facts, preset_rows
 
-    tables: dict[str, dict[str, Any]] = {name: load_preset(name) for name in preset_names()}
-    rows = [[name, table["data"]["source"], table.get("about", "")] for name, table in tables.items()]
     if as_json:
-        print_json([dict(zip(("name", "data", "about"), row, strict=True)) for row in rows])
-    else:
-        print_rows(["name", "data", "about"], rows, whole=[0, 1])
+        print_json(preset_facts())
+        return
+    print_rows(["name", "data", "published", "reproduced", "what it is"], preset_rows(), whole=[0, 1])
 
 
 def doctor(data_dir: o.DataDir = None, as_json: o.Json = False) -> None:

@@ -31,7 +31,8 @@ Data = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help="A known set (`spikewise data list`), or the path of an .npz, an IDX file or a folder of class folders.",
+        help="A known set (`spikewise data list`), or the path of an .npz, an IDX file or a folder of class folders; "
+        "or a preset (`spikewise presets`).",
         show_default=False,
     ),
 ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from spikewise.data import ImageSet, Split
@@ -13,7 +13,7 @@ from spikewise.network import Network
 from spikewise.report.artifacts import Artifacts, Disagreements, Traces
 from spikewise.types import Draw
 
-__all__ = ["collect", "disagreements", "sample_of_each_class", "trace"]
+__all__ = ["collect", "disagreements", "sample_of_each_class", "trace", "trace_pixels"]
 
 _PER_CLASS, _TRACED, _SHOWN, _NEURONS = 4, 10, 24, 128
 
@@ -49,10 +49,27 @@ def sample_of_each_class(images: ImageSet, index: Int64[np.ndarray, " n"], per_c
 
 
 def trace(images: ImageSet, index: Int64[np.ndarray, " S"], name: str, network: Network, seed: int) -> Traces:
-    """What a spiking network does on a few images, step by step."""
+    """What a spiking network does on a few images of a set, step by step."""
+    return trace_pixels(images.images[index], images.labels[index], index, (name, network, seed))
+
+
+def trace_pixels(
+    pixels: UInt8[np.ndarray, "S C H W"],
+    labels: Int64[np.ndarray, " S"] | None,
+    index: Int64[np.ndarray, " S"],
+    spiking: tuple[str, Network, int],
+) -> Traces:
+    """What a spiking network does on a few images, step by step.
+
+    Args:
+        labels: None where the truth is not known; the answers stand in its place.
+        index: where the images stand in their set, which decides their random numbers.
+        spiking: name, network and seed.
+    """
+    name, network, seed = spiking
     graph = network.graph
     network.eval()
-    batch = torch.from_numpy(np.ascontiguousarray(images.images[index])).to(network.device)
+    batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(network.device)
     draw = Draw(seed, 0, torch.from_numpy(index))
     hidden = graph.spiking_layers[: -1 if graph.named[-1].name in graph.spiking_layers else None]
     with torch.no_grad():
@@ -61,13 +78,14 @@ def trace(images: ImageSet, index: Int64[np.ndarray, " S"], name: str, network: 
         evidence = graph.readout.evidence(output.trajectory)
     last = graph.layers[-1]
     spikes = output.trajectory.spikes
+    predicted = output.logits.argmax(-1).cpu().numpy()
     threshold = getattr(last.dynamics, "threshold", None) if isinstance(last, Neuron) and last.spikes else None
     return Traces(
         network=name,
         seed=seed,
-        images=images.images[index],
-        labels=images.labels[index],
-        predicted=output.logits.argmax(-1).cpu().numpy(),
+        images=pixels,
+        labels=predicted if labels is None else labels,
+        predicted=predicted,
         encoded=_image_first(encoded).astype(np.float16),
         layers={layer: _sampled(output.result.traces[layer]) for layer in hidden},
         membrane=_image_first(output.trajectory.membrane),

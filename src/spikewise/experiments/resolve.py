@@ -28,10 +28,13 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     """The experiment that was asked for: a preset or a file or the default, with what was set laid over it.
 
     Args:
+        data: a set's name or path; a preset's name, where nothing else is called so, is taken for the preset.
         as_published: with the defects of the published code, where the preset's `[as_published]` table knows some.
     Raises:
         ConfigError: nothing names the images, both a preset and a file are given, or a setting is wrong.
     """
+    if data is not None and preset is None and config is None and data in preset_names() and not Path(data).exists():
+        data, preset = None, data
     if preset is not None and config is not None:
         raise ConfigError(f"Both a preset ('{preset}') and a config file ({config}) were given; choose one.")
     table: dict[str, Any] = {}
@@ -40,6 +43,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     elif config is not None:
         table = load_experiment(config)
     defects = table.pop("as_published", {})
+    table.pop("same_as", None)
     if as_published and not defects:
         raise ConfigError(f"'{preset or config}' knows no difference between the published and the intended behaviour.")
     asked: dict[str, Any] = {"data.source": data, "train.epochs": epochs, "device": device, "seeds": seeds}
@@ -60,7 +64,7 @@ def preset_names() -> tuple[str, ...]:
 
 
 def load_preset(name: str) -> dict[str, Any]:
-    """The table of a preset.
+    """The table of a preset: an experiment, and beside it `as_published` and `same_as` where there are such.
 
     Raises:
         ConfigError: there is no such preset; the message names the nearest.

@@ -78,7 +78,7 @@ def membrane_traces(
         received: Spikes of the layer before; None where it does not spike.
     """
     top = [] if received is None else [0.9]
-    figure = new_figure(0.65 + 1.1 * (len(top) + len(outputs)), margins=Margins(1.0, 0.1), theme=theme)
+    figure = new_figure(0.65 + 1.1 * (len(top) + len(outputs)), margins=Margins(1.25, 0.1), theme=theme)
     panels = axes(figure, len(top) + len(outputs), heights=top + [0.85] * len(outputs), theme=theme)
     if received is not None:
         rows = sampled_rows(received.shape[1], 128)

@@ -1,0 +1,50 @@
+"""The presets with what was published and what they gave, as rows and as plain data."""
+
+from typing import Any
+
+from spikewise.experiments import load_preset, preset_names
+from spikewise.experiments.reproduction import Reproduction, main_network, reproductions
+from spikewise.report.numbers import METRICS, interval, metric_value
+
+__all__ = ["preset_facts", "preset_rows"]
+
+
+def preset_facts() -> list[dict[str, Any]]:
+    """Each preset as plain data: name, data, about, source, published figures, and every recorded run."""
+    out = []
+    for name in preset_names():
+        table = load_preset(name)
+        runs = [one.model_dump(mode="json") for one in _runs(name)]
+        facts = {key: table.get(key, "") for key in ("about", "source", "published")}
+        out.append({"name": name, "data": table["data"]["source"], **facts, "reproduced": runs})
+    return out
+
+
+def preset_rows() -> list[list[str]]:
+    """Name, data, published and reproduced figures in words, and what it is."""
+    rows = []
+    for name in preset_names():
+        table = load_preset(name)
+        metric, value = next(iter(table["published"].items()))
+        published = f"{_label(metric)} {metric_value(metric, value)}"
+        found = "\n".join(_words(run, name, metric) for run in _runs(name) if not run.changes)
+        about = f"{table['about']} {table['source']}."
+        rows.append([name, table["data"]["source"], published, found or "not run yet", about])
+    return rows
+
+
+def _runs(name: str) -> list[Reproduction]:
+    where, _ = main_network(name)
+    return [run for run in reproductions() if run.preset == where]
+
+
+def _words(run: Reproduction, name: str, metric: str) -> str:
+    _, network = main_network(name)
+    estimate = run.figures(network).metrics[metric]
+    ends = interval(metric, estimate)
+    how = "as published " if run.as_published else ""
+    return f"{how}{metric_value(metric, estimate.mean)}" + (f" ({ends})" if ends else "")
+
+
+def _label(metric: str) -> str:
+    return METRICS[metric].label.lower() if metric in METRICS else metric

@@ -1,0 +1,178 @@
+"""What the presets gave when they were run: figures beside the published ones, and how to get them again.
+
+`docs/reproduce.py` writes `presets/reproduced.json` from run folders; nothing in it is typed by hand.
+"""
+
+import json
+import shlex
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from spikewise.config import parse
+from spikewise.errors import ConfigError, RunError
+from spikewise.evaluation import Results
+from spikewise.evaluation.record import Count, Estimate, Many, Record
+from spikewise.experiments.experiment import DESCRIPTIVE, Experiment, RunKind
+from spikewise.experiments.resolve import load_preset, preset_names, resolve
+from spikewise.experiments.run_folder import RunFolder
+from spikewise.experiments.sweep_grid import as_override
+
+__all__ = ["NetworkFigures", "Reproduction", "fold", "main_network", "reproduction_of", "reproductions"]
+
+_FILE = "reproduced.json"
+_HOW = frozenset((*DESCRIPTIVE, "device", "engine"))
+"""Fields of an experiment that a reader's machine decides."""
+
+
+class NetworkFigures(Record):
+    """One network of one reproduction."""
+
+    name: str
+    description: str
+    metrics: dict[str, Estimate]
+    """The published metrics, and accuracy; shares of 1 on the test images."""
+    train_seconds: Many[float]
+    """For each seed."""
+    seconds_per_epoch: float
+
+
+class Reproduction(Record):
+    """One run of a preset, whole or in part."""
+
+    preset: str
+    command: str
+    changes: Many[str]
+    """Settings in which it differs from the preset, as overrides; empty if there are none."""
+    as_published: bool
+    """Whether the defects of the published code were laid in."""
+    networks: Many[NetworkFigures]
+    data: str
+    train_images: Count
+    test_images: Count
+    seeds: Count
+    date: str
+    spikewise_version: str
+    cpu: str
+    threads: Count
+
+    def figures(self, network: str) -> NetworkFigures:
+        """Those of one network; the first stands for all if it is not there."""
+        return next((one for one in self.networks if one.name == network), self.networks[0])
+
+
+def reproductions() -> tuple[Reproduction, ...]:
+    """Every recorded run, in the order in which they were added."""
+    file = resources.files("spikewise.experiments") / "presets" / _FILE
+    if not file.is_file():
+        return ()
+    return tuple(parse(Reproduction, one) for one in json.loads(file.read_text(encoding="utf-8")))
+
+
+def reproduction_of(run: Path) -> Reproduction:
+    """The record of a finished run of a preset.
+
+    Raises:
+        RunError: no finished run.
+        ConfigError: the run is not one of a preset.
+    """
+    folder = RunFolder.open(run)
+    results, experiment = Results.load(folder.results), folder.experiment()
+    if experiment.title not in preset_names():
+        raise ConfigError(f"{run} is no run of a preset; its title is '{experiment.title}'.")
+    if experiment.data.source != resolve(preset=experiment.title).data.source:
+        raise ConfigError(f"{run} ran the preset '{experiment.title}' on other images: {experiment.data.source}.")
+    kind, images = results.kind, results.data.train.images
+    changes, published = _changes(experiment, kind, images), False
+    if defects := _changes(experiment, kind, images, as_published=True):
+        published = len(defects) < len(changes)
+    else:
+        published = bool(changes)
+    changes = defects if published else changes
+    wanted = {*experiment.published, "accuracy"}
+    return Reproduction(
+        preset=experiment.title,
+        command=_command(kind, experiment.title, changes, published),
+        changes=tuple(changes),
+        as_published=published,
+        networks=tuple(
+            NetworkFigures(
+                name=network.name,
+                description=network.description,
+                metrics={name: estimate for name, estimate in network.metrics.items() if name in wanted},
+                train_seconds=tuple(round(one.train_seconds, 1) for one in network.runs),
+                seconds_per_epoch=sum(one.train_seconds for one in network.runs)
+                / sum(one.epochs_run for one in network.runs),
+            )
+            for network in results.networks
+        ),
+        data=results.data.name,
+        train_images=images,
+        test_images=results.data.test.images,
+        seeds=len(results.protocol.seeds),
+        date=results.created[:10],
+        spikewise_version=results.spikewise_version,
+        cpu=results.environment.cpu,
+        threads=results.environment.threads,
+    )
+
+
+def _changes(experiment: Experiment, kind: RunKind, images: int, *, as_published: bool = False) -> list[str]:
+    """Overrides that make this experiment of its preset."""
+    try:
+        preset = resolve(preset=experiment.title, as_published=as_published)
+    except ConfigError:  # it knows no defects
+        return _changes(experiment, kind, images)
+    settled = preset.settled(kind, device=experiment.device, train_images=images)
+    return _differences(_decisions(settled), _decisions(experiment))
+
+
+def _decisions(experiment: Experiment) -> dict[str, Any]:
+    return experiment.model_dump(mode="json", exclude=set(_HOW))
+
+
+def _differences(told: dict[str, Any], ran: dict[str, Any], prefix: str = "") -> list[str]:
+    out: list[str] = []
+    for key, value in ran.items():
+        before = told.get(key)
+        if isinstance(value, dict) and isinstance(before, dict) and value.get("kind") == before.get("kind"):
+            out += _differences(before, value, f"{prefix}{key}.")
+        elif value != before:
+            out.append(as_override(f"{prefix}{key}", value))
+    return out
+
+
+def _command(kind: str, preset: str, changes: list[str], published: bool) -> str:
+    words = [f"spikewise {kind} --preset {preset}", *(["--as-published"] if published else [])]
+    for change in changes:
+        key, _, value = change.partition("=")
+        if key == "seeds" and json.loads(value) == list(range(len(json.loads(value)))):
+            words.append(f"--seeds {len(json.loads(value))}")
+        elif key == "train.epochs":
+            words.append(f"--epochs {value}")
+        else:
+            word = value.strip('"')
+            words.append(f"--set {shlex.quote(f'{key}={word}' if word.isalnum() else change)}")
+    return " ".join(words)
+
+
+def main_network(preset: str) -> tuple[str, str]:
+    """The preset and network in whose runs the figures of a preset stand: its own, unless it is a side of another."""
+    same = load_preset(preset).get("same_as")
+    return (same["preset"], same["network"]) if same else (preset, "snn")
+
+
+def fold(runs: list[Path], there: tuple[Reproduction, ...]) -> list[Reproduction]:
+    """The records with those of `runs` added; a run with the same command takes the place of the older one.
+
+    Raises:
+        RunError, ConfigError: as `reproduction_of`; nothing is added then.
+    """
+    if not runs:
+        raise RunError("No run folder was named.")
+    records = {one.command: one for one in there}
+    for run in runs:
+        found = reproduction_of(run)
+        records[found.command] = found
+    order = preset_names()
+    return sorted(records.values(), key=lambda one: (order.index(one.preset), one.as_published, len(one.changes)))
