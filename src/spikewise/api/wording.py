@@ -18,7 +18,7 @@ def summary(results: Results) -> list[list[str]]:
 
 
 def tests(results: Results) -> list[list[str]]:
-    """A header and a row for each pair: who, difference in percentage points, its interval, corrected p, and what follows."""
+    """A header and a row for each pair: who, difference in points, its interval, corrected p, and what follows."""
     if not results.comparisons:
         return []
     level = results.comparisons[0].difference.level

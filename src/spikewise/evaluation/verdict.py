@@ -16,9 +16,12 @@ __all__ = ["write_verdict"]
 
 SMALL = 200
 """Test images (or subjects) below which the verdict warns: one answer is then worth half a point or more."""
-_LOOKED_AT = {"anytime": "how accuracy grows with the time steps", "robustness": "how noise and other damage change it"}
+_LOOKED_AT = {
+    "anytime": "how accuracy grows with the time steps",
+    "robustness": "how noise and other damage to the images change it",
+}
 """Sections without which the verdict holds for clean images and all time steps only."""
-_REVERSALS = {"balanced_accuracy": "balanced accuracy", "f1_macro": "macro F1", "g_mean": "G-mean", "auc": "AUC"}
+_CONTRADICTING = {"balanced_accuracy": "balanced accuracy", "f1_macro": "macro F1", "g_mean": "G-mean", "auc": "AUC"}
 """Figures that can contradict accuracy, as where classes are of unequal size."""
 
 
@@ -42,7 +45,7 @@ def write_verdict(
     sentences, reversals = [_accuracies(networks, data)], list[str]()
     if main is not None:
         reversals = _reversals(main)
-        sentences += [main.sentence, *reversals, *_seed_flips(main)]
+        sentences += [main.sentence, *reversals, *_other_figures(main), *_seed_flips(main)]
         sentences += [pair.sentence for pair in comparisons if pair is not main]
         sentences += _cost_sentences(*(_named(networks, name) for name in (main.a, main.b)))
     sentences += caveats + _not_examined(examined)
@@ -96,35 +99,50 @@ def _accuracies(networks: Sequence[NetworkResult], data: DataFacts) -> str:
     return f"Test accuracy on {count_of(data.test.images, 'image')} of {data.name}: {', '.join(figures)}."
 
 
+def _other_figures(pair: PairComparison) -> list[str]:
+    """Figures that tell the two apart, each taken alone, where accuracy does not, and in the same direction."""
+    found = [
+        _other_figure(pair, name)
+        for name in _CONTRADICTING
+        if name in pair.others and not pair.significant and _stands_out(pair, name) and not _opposed(pair, name)
+    ]
+    if not found:
+        return []
+    return [f"Accuracy does not tell them apart, but these figures do if each is taken alone: {listed(found)}."]
+
+
 def _reversals(pair: PairComparison) -> list[str]:
     """Figures that point to the other network than accuracy does, where either is sure of itself."""
     against = [
         _other_figure(pair, name)
-        for name in _REVERSALS
-        if name in pair.others and pair.others[name].difference.mean * pair.difference.mean < 0
-        if pair.significant or _stands_out(pair, name)
+        for name in _CONTRADICTING
+        if name in pair.others and _opposed(pair, name) and (pair.significant or _stands_out(pair, name))
     ]
     if not against:
         return []
     ahead = pair.a if pair.difference.mean > 0 else pair.b
-    behind = pair.b if ahead == pair.a else pair.a
+    accuracy = f"favours {ahead}" if pair.significant else f"leans to {ahead}, though not significantly"
     return [
-        f"Not every figure points the same way: accuracy is higher for {ahead}, but {listed(against)} for {behind} "
-        "(p not corrected for looking at several figures). Which counts depends on what a mistake costs."
+        f"Not every figure points the same way. Accuracy {accuracy}; the other way go {listed(against)} (their p are "
+        "not corrected for looking at several figures). Which counts depends on what a mistake costs."
     ]
 
 
+def _opposed(pair: PairComparison, name: str) -> bool:
+    return pair.others[name].difference.mean * pair.difference.mean < 0
+
+
 def _stands_out(pair: PairComparison, name: str) -> bool:
+    """Whether a further figure, tested alone, is sure of its sign."""
     p = pair.others[name].p
     return pair.significant is not None and p is not None and p < 1 - pair.difference.level
 
 
 def _other_figure(pair: PairComparison, name: str) -> str:
     other = pair.others[name]
-    size = (
-        f"{signed(abs(other.difference.mean), 4)}" if name == "auc" else f"{points(abs(other.difference.mean))} points"
-    )
-    return f"{_REVERSALS[name]} by {size} ({'no p' if other.p is None else p_value(other.p)})"
+    size, ahead = abs(other.difference.mean), pair.a if other.difference.mean > 0 else pair.b
+    written = signed(size, 4) if name == "auc" else f"{points(size)} points"
+    return f"{_CONTRADICTING[name]} by {written} for {ahead} ({'no p' if other.p is None else p_value(other.p)})"
 
 
 def _seed_flips(pair: PairComparison) -> list[str]:
