@@ -1,6 +1,7 @@
-"""`python -m benchmarks [NAME ...]`: run benchmarks and print a table each; without names, all of them.
+"""`python -m benchmarks [NAME ...] [OPTIONS]`: run benchmarks and print a table each; without names, all of them.
 
-A benchmark is a module of this folder with a function `main()`. Speeds are compared side by side in one run, as ratios.
+A benchmark is a module of this folder with a function `main()`; `peers` takes options, see its `--help`. Speeds are
+compared side by side in one run, as ratios.
 """
 
 import pkgutil
@@ -13,14 +14,18 @@ def names() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if not m.name.startswith("_"))
 
 
-def run(asked: list[str]) -> None:
+def run(arguments: list[str]) -> None:
+    first = next((at for at, argument in enumerate(arguments) if argument.startswith("-")), len(arguments))
+    asked, options = arguments[:first], arguments[first:]
+    if options and asked != ["peers"]:
+        sys.exit("Only `peers` takes options: python -m benchmarks peers --help.")
     unknown = set(asked) - set(names())
     if unknown:
         sys.exit(f"Unknown benchmark: {', '.join(sorted(unknown))}. Available: {', '.join(names())}.")
     for name in asked or names():
         module = import_module(f"benchmarks.{name}")
         print(f"\n## {name}: {(module.__doc__ or '').splitlines()[0]}\n")
-        module.main()
+        module.main(options) if name == "peers" else module.main()
 
 
 run(sys.argv[1:])

@@ -1,0 +1,147 @@
+"""Results as tables, on the terminal and between the markers of docs/performance.md."""
+
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.contestants import OURS
+from benchmarks.peers.figures import draw
+
+__all__ = ["as_text", "document"]
+
+_PAGE = Path("docs/performance.md")
+_WHAT = {"train": "training", "infer": "inference", "one": "one image"}
+_NATIVE = OURS[0]
+
+
+def as_text(part: str, found: dict[str, Any]) -> str:
+    """One part's tables, with where and when they were measured."""
+    if "error" in found:
+        return f"\n**{part}** failed: {found['error']}\n"
+    body = {"epochs": _epochs, "scaling": _scaling}.get(part, _workload)(found)
+    return f"\n{body}\n\n{_where(found['where'])}\n"
+
+
+def document(found: dict[str, Any]) -> None:
+    """Write every measured part between its markers, and the figures of the scaling."""
+    text = _PAGE.read_text(encoding="utf-8")
+    for part, results in found.items():
+        begin, end = f"<!-- begin {part} -->", f"<!-- end {part} -->"
+        if begin in text:
+            replaced = f"{begin}\n{as_text(part, results)}\n{end}"
+            text = re.sub(f"{begin}.*?{end}", lambda _, new=replaced: new, text, flags=re.DOTALL)
+            print(f"{_PAGE}: {part}")
+    _PAGE.write_text(text, encoding="utf-8")
+    if "axes" in found.get("scaling", {}):
+        for path in draw(found["scaling"]["axes"], Path("docs/images")):
+            print(path)
+
+
+def _workload(found: dict[str, Any]) -> str:
+    header = ["", *(f"{what}, images/s" for what in _WHAT.values()), "training memory, MB", "equal outputs"]
+    rows = [[name, *_cells(row)] for name, row in found["rows"].items()]
+    ratios = [
+        ["**native / fastest peer**", *(_ratio(found["rows"], what) for what in _WHAT), _memory(found["rows"]), ""]
+    ]
+    notes = [f"- {name}: {row['note']}." for name, row in found["rows"].items() if row.get("note")]
+    notes += [f"- {name}: {row['error']}." for name, row in found["rows"].items() if "error" in row]
+    rates = ", ".join(f"{layer} {rate:.2g}" for layer, rate in found["rates"].items())
+    about = (
+        f"**{found['title']}**, batch {found['batch']}; spikes per neuron and step: "
+        f"input {found['density']:.2g}, {rates}. "
+        f"Median of {found['rounds']} interleaved rounds (lowest to highest round)."
+    )
+    return "\n\n".join([about, _table(header, rows + ratios), *(["\n".join(notes)] if notes else [])])
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    if "error" in row and "train" not in row:
+        return ["see below", "", "", "", ""]
+    memory = row.get("memory_mb")
+    parity = row.get("parity")
+    return [
+        *(_spread(row.get(what), "{:,.0f}") for what in _WHAT),
+        "–" if memory is None else f"{memory:,.0f}",
+        "other equations" if parity is None else f"{parity:.1%}",
+    ]
+
+
+def _spread(values: Sequence[float] | None, form: str, unit: str = "") -> str:
+    if not values:
+        return "–"
+    middle, low, high = (form.format(x) for x in (statistics.median(values), min(values), max(values)))
+    return f"{middle}{unit}" if low == high else f"{middle}{unit} ({low} to {high})"
+
+
+def _ratio(rows: dict[str, Any], what: str) -> str:
+    """Our speed over that of the peer with the best median, round by round."""
+    peers = {name: row[what] for name, row in rows.items() if name not in OURS and row.get(what)}
+    ours = rows[_NATIVE].get(what)
+    if not peers or not ours:
+        return "–"
+    name = max(peers, key=lambda peer: statistics.median(peers[peer]))
+    spread = _spread([a / b for a, b in zip(ours, peers[name], strict=False)], "{:.1f}", "x")
+    return f"**{spread}**, {name}"
+
+
+def _memory(rows: dict[str, Any]) -> str:
+    peers = {name: row["memory_mb"] for name, row in rows.items() if name not in OURS and row.get("memory_mb")}
+    ours = rows[_NATIVE].get("memory_mb")
+    if not peers or not ours:
+        return "–"
+    name = min(peers, key=lambda peer: peers[peer])
+    return f"**{ours / peers[name]:.2f}x**, {name}"
+
+
+def _epochs(found: dict[str, Any]) -> str:
+    header = ["preset", "epoch, s", "engine forward", "engine backward", "optimizer", "all else"]
+    rows = []
+    for preset, runs in found["runs"].items():
+        seconds = statistics.median(run["seconds"] for run in runs)
+        parts = [statistics.median(run.get(key, 0.0) for run in runs) / seconds for key in _ENGINE]
+        shares = [f"{part:.1%}" for part in (*parts, 1 - sum(parts))]
+        rows.append([f"`{preset}`", _spread([run["seconds"] for run in runs], "{:.2f}"), *shares])
+    first, second = ([run["seconds"] for run in runs] for runs in found["runs"].values())
+    ratio = _spread([b / a for a, b in zip(first, second, strict=True)], "{:.1f}", "x")
+    about = (
+        f"One epoch of `spikewise train` on {found['images']:,} images, validation included. "
+        f"The CNN's epoch takes {ratio} the spiking network's."
+    )
+    return f"{about}\n\n{_table(header, rows)}"
+
+
+_ENGINE = ("engine_forward", "engine_backward", "optimizer")
+
+
+def _scaling(found: dict[str, Any]) -> str:
+    out = []
+    for axis, series in found["axes"].items():
+        names = [name for name in series if name != "values"]
+        header = [axis, *(f"{name}, ms" for name in names), *(f"{name}, MB" for name in names)]
+        rows = [
+            [
+                f"{value:g}",
+                *(_number(series[name]["seconds"][at], 1000) for name in names),
+                *(_number(series[name]["mb"][at], 1) for name in names),
+            ]
+            for at, value in enumerate(series["values"])
+        ]
+        out.append(_table(header, rows))
+    return "\n\n".join(out)
+
+
+def _number(value: float | None, scale: float) -> str:
+    return "–" if value is None else f"{value * scale:,.1f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _where(where: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    load = "" if where["load_before"] is None else f", load average {where['load_before']:.2f} before"
+    return f"`{where['command']}`, {where['date']}, {where['processor']}, {where['threads']} threads{load}; {versions}."
