@@ -15,7 +15,7 @@ from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.types import Draw
 
-__all__ = ["Predictions", "predict"]
+__all__ = ["Predictions", "fitting_batch", "predict"]
 
 _MOST_IMAGES = 256
 _MOST_VALUES = 1 << 26
@@ -56,7 +56,7 @@ def predict(
     Args:
         batch_size: None is at most 256, fewer for a network whose layers would fill the memory.
     """
-    batch_size = batch_size or _fitting(network.graph)
+    batch_size = batch_size or fitting_batch(network.graph)
     was_training = network.training
     network.eval()
     logits = []
@@ -76,7 +76,8 @@ def predict(
     return Predictions(index, labels, scores.numpy(), rates.of, events.of, loss)
 
 
-def _fitting(graph: Graph) -> int:
+def fitting_batch(graph: Graph) -> int:
+    """Images of one batch: at most 256, fewer for a network whose layers would fill the memory."""
     values = graph.steps * max(math.prod(at.output) for at in graph.named)
     return max(1, min(_MOST_IMAGES, _MOST_VALUES // values))
 

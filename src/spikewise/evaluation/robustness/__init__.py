@@ -1,0 +1,49 @@
+"""Robustness: what is left of a network's accuracy when images, spikes, weights or neurons are disturbed."""
+
+from spikewise.evaluation.robustness.adversarial import Victim, fgsm, passes_gradients, pgd, random_signs, search
+from spikewise.evaluation.robustness.corruptions import CORRUPTIONS, Corruption
+from spikewise.evaluation.robustness.entrants import Entrant, Images, correct_answers
+from spikewise.evaluation.robustness.examine import (
+    MOST_IMAGES,
+    SHOWN_STRENGTH,
+    Examined,
+    Scope,
+    examine,
+    merged,
+    parse_families,
+    selected,
+)
+from spikewise.evaluation.robustness.score import relative_score
+from spikewise.evaluation.robustness.spikes import chances, delete_spikes, insert_spikes, jitter_spikes
+from spikewise.evaluation.robustness.weights import hidden_layers, noisy, quantised, silenced
+
+__all__ = [
+    "CORRUPTIONS",
+    "MOST_IMAGES",
+    "SHOWN_STRENGTH",
+    "Corruption",
+    "Entrant",
+    "Examined",
+    "Images",
+    "Scope",
+    "Victim",
+    "chances",
+    "correct_answers",
+    "delete_spikes",
+    "examine",
+    "fgsm",
+    "hidden_layers",
+    "insert_spikes",
+    "jitter_spikes",
+    "merged",
+    "noisy",
+    "parse_families",
+    "passes_gradients",
+    "pgd",
+    "quantised",
+    "random_signs",
+    "relative_score",
+    "search",
+    "selected",
+    "silenced",
+]

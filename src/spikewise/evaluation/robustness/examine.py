@@ -1,0 +1,134 @@
+"""`examine`: put networks through families of disturbances."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Final, NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+from pydantic import Field
+
+from spikewise.config import Config
+from spikewise.errors import ShapeError, unknown_choice
+from spikewise.evaluation.robustness.corruptions import CORRUPTIONS
+from spikewise.evaluation.robustness.entrants import Entrant, Images, affordable
+from spikewise.evaluation.robustness.summary import summarise
+from spikewise.evaluation.robustness.trials import (
+    Trials,
+    under_attack,
+    undisturbed,
+    with_corruptions,
+    with_damage,
+    with_spike_noise,
+)
+from spikewise.evaluation.sections.robustness import FAMILIES, Family, Robustness
+
+__all__ = ["MOST_IMAGES", "SHOWN_STRENGTH", "Examined", "Scope", "examine", "merged", "parse_families", "selected"]
+
+MOST_IMAGES: Final = 1000
+"""Used, unless more are asked for."""
+_MOST_ATTACKED: Final = 256
+SHOWN_STRENGTH: Final = 2
+"""Of the five strengths of a corruption the one that examples show, counted from 0."""
+
+
+class Scope(Config):
+    """How much is examined."""
+
+    images: Annotated[int, Field(ge=2)] | None = None
+    """Test images for every family; None is at most 1000, of which at most 256 are attacked, and fewer for networks
+    that are slow."""
+    families: tuple[Family, ...] = FAMILIES
+
+
+class Examined(NamedTuple):
+    """Figures, and one image under each corruption and attack."""
+
+    record: Robustness
+    examples: Mapping[str, UInt8[np.ndarray, "C H W"]]
+
+
+def examine(entrants: Sequence[Entrant], images: Images, scope: Scope, *, attack_from: str | None = None) -> Examined:
+    """What is left of each network's accuracy.
+
+    Args:
+        entrants: the first is compared with each of the others.
+        images: in random order; the first of them are used.
+        attack_from: the network whose adversarial images are also shown to all others.
+    Raises:
+        ShapeError: no network, or no image.
+    """
+    if not entrants or not len(images.labels):
+        raise ShapeError(f"Robustness needs networks and images; got {len(entrants)} and {len(images.labels)}.")
+    families, disturbances, examples = [], [], {}
+    for family in scope.families:
+        few = images.first(_count(entrants, images, scope, family))
+        if family == "attacks":
+            made = under_attack(entrants, few, transfer_from=attack_from)
+        else:
+            made = _tried(entrants, few, family)
+        judged = [one._replace(networks=one.networks[:1], seeds=one.seeds[:1]) for one in entrants]
+        clean = undisturbed(judged if family == "attacks" else entrants, few)
+        record, curves = summarise(family, made, clean, few, against=entrants[0].name)
+        families.append(record)
+        disturbances += curves
+        examples |= _examples(family, made, few)
+    return Examined(Robustness(families=tuple(families), disturbances=tuple(disturbances)), examples)
+
+
+def merged(old: Robustness | None, new: Robustness) -> Robustness:
+    """The families of `new`, and those of `old` that it does not have."""
+    if old is None:
+        return new
+    fresh = {one.family for one in new.families}
+    families = [one for one in old.families if one.family not in fresh] + list(new.families)
+    disturbances = [one for one in old.disturbances if one.family not in fresh] + list(new.disturbances)
+    return Robustness(
+        families=tuple(sorted(families, key=lambda one: FAMILIES.index(one.family))),
+        disturbances=tuple(sorted(disturbances, key=lambda one: FAMILIES.index(one.family))),
+    )
+
+
+def selected(record: Robustness, families: Iterable[str]) -> Robustness:
+    """Some families of a record."""
+    kept = frozenset(families)
+    return Robustness(
+        families=tuple(one for one in record.families if one.family in kept),
+        disturbances=tuple(one for one in record.disturbances if one.family in kept),
+    )
+
+
+def parse_families(names: Iterable[str]) -> tuple[Family, ...]:
+    """Families by name, in their usual order.
+
+    Raises:
+        ConfigError: there is no such family.
+    """
+    asked = set(names)
+    for name in asked - set(FAMILIES):
+        raise unknown_choice("family", name, FAMILIES)
+    return tuple(family for family in FAMILIES if family in asked)
+
+
+def _tried(entrants: Sequence[Entrant], images: Images, family: Family) -> Trials:
+    if family == "corruptions":
+        return with_corruptions(entrants, images)
+    if family == "spikes":
+        return with_spike_noise(entrants, images)
+    return with_damage(entrants, images, family)
+
+
+def _count(entrants: Sequence[Entrant], images: Images, scope: Scope, family: Family) -> int:
+    if scope.images is not None:
+        return min(scope.images, len(images.labels))
+    purpose, most = ("attacks", _MOST_ATTACKED) if family == "attacks" else ("corruptions", MOST_IMAGES)
+    return affordable([one.graph for one in entrants], min(most, len(images.labels)), purpose)
+
+
+def _examples(family: Family, made: Trials, images: Images) -> dict[str, UInt8[np.ndarray, "C H W"]]:
+    if family == "attacks" and made.example is not None:
+        return {"attack": made.example}
+    if family != "corruptions":
+        return {}
+    one = images.first(1)
+    shown = {c.name: c(one.pixels, one.index, c.strengths[SHOWN_STRENGTH])[0] for c in CORRUPTIONS}
+    return {"original": one.pixels[0], **shown}

@@ -1,0 +1,220 @@
+"""`Trial`: which answers stay right under one disturbance; one function for each family of them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+
+from spikewise.encoders import Direct
+from spikewise.evaluation.prediction import fitting_batch
+from spikewise.evaluation.robustness.adversarial import (
+    EPSILONS,
+    Victim,
+    fgsm,
+    passes_gradients,
+    pgd,
+    random_signs,
+    search,
+    zero_gradients,
+)
+from spikewise.evaluation.robustness.corruptions import CORRUPTIONS
+from spikewise.evaluation.robustness.entrants import Entrant, Images, correct_answers
+from spikewise.evaluation.robustness.spikes import SPIKE_DISTURBANCES, chances
+from spikewise.evaluation.robustness.weights import (
+    BITS,
+    DEAD_SHARES,
+    NOISE_STRENGTHS,
+    hidden_layers,
+    noisy,
+    quantised,
+    silenced,
+)
+from spikewise.evaluation.sections.robustness import Family, GradientCheck
+from spikewise.network import Network
+from spikewise.types import Draw
+
+__all__ = ["Trial", "Trials", "under_attack", "undisturbed", "with_corruptions", "with_damage", "with_spike_noise"]
+
+Right = Bool[np.ndarray, "L S N"]
+"""Whether the answer is right, by strength, seed and image."""
+
+
+class Trial(NamedTuple):
+    """What each network made of one disturbance."""
+
+    name: str
+    family: Family
+    parameter: str
+    strengths: tuple[float, ...]
+    right: Mapping[str, Right]
+    """By network; those it does not apply to are absent."""
+    counted: bool = True
+
+
+class Trials(NamedTuple):
+    """What came of one family."""
+
+    trials: Sequence[Trial]
+    left_out: Sequence[str] = ()
+    gradients: Sequence[GradientCheck] = ()
+    example: UInt8[np.ndarray, "C H W"] | None = None
+    """The first image, attacked as strongly as it gets."""
+
+
+def undisturbed(entrants: Iterable[Entrant], images: Images) -> dict[str, Right]:
+    """The same for the images as they are: one strength."""
+    return {
+        one.name: _by_seed(one, lambda net, seed: correct_answers(net, images, seed=seed))[None] for one in entrants
+    }
+
+
+def with_corruptions(entrants: Sequence[Entrant], images: Images) -> Trials:
+    """All networks on the same corrupted images."""
+    trials = []
+    for corruption in CORRUPTIONS:
+        right: dict[str, list[np.ndarray]] = {one.name: [] for one in entrants}
+        for strength in corruption.strengths:
+            pixels = corruption(images.pixels, images.index, strength)
+            for one in entrants:
+                right[one.name].append(_on_pixels(one, images, pixels))
+        stacked = {name: np.stack(rows) for name, rows in right.items()}
+        trials.append(Trial(corruption.name, "corruptions", corruption.parameter, corruption.strengths, stacked))
+    return Trials(trials)
+
+
+def with_spike_noise(entrants: Sequence[Entrant], images: Images) -> Trials:
+    """Networks whose input is spikes, with some of these lost, added or moved."""
+    spiking = [one for one in entrants if not isinstance(one.graph.encoder, Direct)]
+    answered = {
+        one.name: np.stack(
+            [_with_spike_noise(net, images, seed) for net, seed in zip(one.networks, one.seeds, strict=True)], axis=2
+        )
+        for one in spiking
+    }
+    trials = [
+        Trial(name, "spikes", parameter, strengths, {key: right[which] for key, right in answered.items()})
+        for which, (name, parameter, strengths, _) in enumerate(SPIKE_DISTURBANCES)
+    ]
+    others = [one.name for one in entrants if one not in spiking]
+    left_out = [f"{', '.join(others)}: the input has no spikes, and losing pixels instead is not comparable."]
+    return Trials(trials if spiking else [], left_out if others else [])
+
+
+def with_damage(entrants: Sequence[Entrant], images: Images, family: Family) -> Trials:
+    """Networks with changed weights ("weights"), or with dead neurons ("neurons")."""
+
+    def trial(name: str, parameter: str, strengths: Sequence[float], change: Callable[..., Network]) -> Trial:
+        right = {
+            one.name: np.stack([
+                _by_seed(one, lambda net, seed, s=strength: correct_answers(change(net, s, seed), images, seed=seed))
+                for strength in strengths
+            ])
+            for one in entrants
+        }  # fmt: skip
+        return Trial(name, family, parameter, tuple(float(s) for s in strengths), right)
+
+    if family == "weights":
+        return Trials([
+            trial("weight_noise", "sd, share of the layer's own", NOISE_STRENGTHS, lambda n, s, k: noisy(n, s, seed=k)),
+            trial("quantisation", "bits", BITS, lambda n, s, _: quantised(n, s)),
+        ])  # fmt: skip
+    without = [one.name for one in entrants if not hidden_layers(one.graph)]
+    if without:
+        return Trials([], [f"{', '.join(without)} has no hidden neurons that could die; the family was left out."])
+    return Trials([
+        trial("dead_neurons", "share of the hidden neurons", DEAD_SHARES, lambda n, s, k: silenced(n, s, seed=k))
+    ])  # fmt: skip
+
+
+def under_attack(entrants: Sequence[Entrant], images: Images, *, transfer_from: str | None) -> Trials:
+    """Networks of the first seed on images made to mislead them, and the checks that gradients are not masked.
+
+    FGSM and PGD count where every network passes gradients to the image; elsewhere the search counts, for all alike.
+
+    Args:
+        transfer_from: the network whose images are also shown to all others.
+    """
+    first = [Entrant(one.name, one.networks[:1], one.seeds[:1]) for one in entrants]
+    attacked = {one.name: _attacked(one, images) for one in first}
+    usable = [name for name, made in attacked.items() if "pgd" in made]
+    fair = len(usable) == len(first)
+    trials = []
+    for name in ("fgsm", "pgd", "search", "random_signs"):
+        right = {
+            one.name: np.stack([_on_pixels(one, images, pixels) for pixels in attacked[one.name][name]])
+            for one in first
+            if name in attacked[one.name]
+        }
+        counted = fair if name in ("fgsm", "pgd") else name == "search" and not fair
+        if right:
+            trials.append(_attack(name, right, counted=counted))
+    if transfer_from in usable and len(first) > 1:
+        borrowed = attacked[transfer_from]["pgd"]
+        others = [one for one in first if one.name != transfer_from]
+        right = {one.name: np.stack([_on_pixels(one, images, pixels) for pixels in borrowed]) for one in others}
+        trials.append(_attack(f"pgd_from_{transfer_from}", right, counted=False))
+    left_out = [
+        f"{one.name}: the encoder '{one.graph.encoder.kind}' passes no useful gradient to the image, so it is attacked "
+        "by a search that needs none, and the search counts for all networks."
+        for one in first
+        if one.name not in usable
+    ]
+    shown = attacked[first[0].name]
+    example = shown.get("pgd", shown["search"])[-1][0]
+    return Trials(trials, left_out, [_gradient_check(one, images) for one in first], example)
+
+
+def _attack(name: str, right: dict[str, Right], *, counted: bool) -> Trial:
+    return Trial(name, "attacks", "eps, of 255", tuple(float(eps) for eps in EPSILONS), right, counted)
+
+
+def _attacked(one: Entrant, images: Images) -> dict[str, list[UInt8[np.ndarray, "N C H W"]]]:
+    """For each attack that can be made on a network the images of every strength."""
+    victim = Victim.of(one.networks[0], images, seed=one.seeds[0])
+    made = {
+        "search": [search(victim, eps) for eps in EPSILONS],
+        "random_signs": [random_signs(victim.images, victim.index, eps) for eps in EPSILONS],
+    }
+    if passes_gradients(one.graph):
+        gradient = victim.gradient(victim.images, 2)
+        made["fgsm"] = [fgsm(victim, eps, gradient) for eps in EPSILONS]
+        made["pgd"] = [pgd(victim, eps, also=also) for eps, also in zip(EPSILONS, made["fgsm"], strict=True)]
+    return {name: [pixels.cpu().numpy() for pixels in strengths] for name, strengths in made.items()}
+
+
+def _gradient_check(one: Entrant, images: Images) -> GradientCheck:
+    if not passes_gradients(one.graph):
+        return GradientCheck(network=one.name, usable=False, zero_gradients=None)
+    victim = Victim.of(one.networks[0], images, seed=one.seeds[0])
+    share = zero_gradients(victim.gradient(victim.images, 2)).float().mean().item()
+    return GradientCheck(network=one.name, usable=True, zero_gradients=share)
+
+
+def _with_spike_noise(network: Network, images: Images, seed: int) -> Bool[np.ndarray, "D L N"]:
+    """For each disturbance of spikes and each strength."""
+    network.eval()
+    several = fitting_batch(network.graph)
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(images.labels), several):
+            part = slice(start, start + several)
+            draw = Draw(seed, 0, torch.from_numpy(images.index[part]).to(network.device))
+            batch = torch.from_numpy(np.ascontiguousarray(images.pixels[part])).to(network.device)
+            spikes = network.encode(batch, draw)
+            chance = chances(draw, spikes)
+            answers = [
+                [network.run(change(spikes, chance, s), draw).logits.argmax(1).cpu().numpy() for s in strengths]
+                for _, _, strengths, change in SPIKE_DISTURBANCES
+            ]
+            parts.append(np.array(answers) == images.labels[part])
+    return np.concatenate(parts, axis=2)
+
+
+def _on_pixels(one: Entrant, images: Images, pixels: UInt8[np.ndarray, "N C H W"]) -> Bool[np.ndarray, "S N"]:
+    return _by_seed(one, lambda network, seed: correct_answers(network, images, seed=seed, pixels=pixels))
+
+
+def _by_seed(one: Entrant, answer: Callable[[Network, int], Bool[np.ndarray, " N"]]) -> Bool[np.ndarray, "S N"]:
+    return np.stack([answer(network, seed) for network, seed in zip(one.networks, one.seeds, strict=True)])

@@ -1,0 +1,68 @@
+"""The section on robustness."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from spikewise.data.counter import permutation
+from spikewise.evaluation import Results
+from spikewise.evaluation.robustness import MOST_IMAGES, Entrant, Examined, Images, Scope, examine, merged
+from spikewise.evaluation.sections.robustness import Robustness
+from spikewise.experiments.sections.study import Made, Study
+from spikewise.files import make_folder, write_npz
+from spikewise.report.sections.robustness import stored_examples
+
+__all__ = ["make", "remake"]
+
+_CHOICE = 207  # purpose of random numbers
+
+
+def make(study: Study) -> Made:
+    """What is left of every network's accuracy when images, spikes, weights or neurons are disturbed."""
+    return _made(study, Scope())
+
+
+def remake(study: Study, scope: Scope, arrays: Path) -> None:
+    """Make some families of a finished run's section again, or for the first time; the others stay as they are.
+
+    Args:
+        arrays: the run's file of example images.
+    """
+    started = time.perf_counter()
+    path = study.setting.folder.results
+    made = _made(study, scope)
+    results = Results.load(path)
+    assert isinstance(made.record, Robustness)
+    record = merged(results.sections.robustness, made.record)
+    if made.arrays:
+        make_folder(arrays.parent)
+        write_npz(arrays, **{**stored_examples(arrays), **made.arrays})
+    seconds = {**results.sections.seconds, "robustness": time.perf_counter() - started}
+    sections = results.sections.model_copy(update={"robustness": record, "seconds": seconds})
+    results.model_copy(update={"sections": sections}).save(path)
+
+
+def _made(study: Study, scope: Scope) -> Made:
+    found = _examined(study, scope)
+    return Made(found.record, found.examples if study.setting.images.publishable else {})
+
+
+def _examined(study: Study, scope: Scope) -> Examined:
+    setting = study.setting
+    seeds = setting.experiment.seeds
+    entrants = [
+        Entrant(one.name, [setting.trained(one, seed) for seed in seeds], seeds)
+        for one in sorted(study.contestants, key=lambda one: one.role != "spiking")
+    ]
+    roles = {one.role: one.name for one in study.contestants}
+    images = _test_images(study, scope.images or MOST_IMAGES)
+    return examine(entrants, images, scope, attack_from=roles.get("twin", roles.get("baseline")))
+
+
+def _test_images(study: Study, most: int) -> Images:
+    """Test images in an order that is random, and the same in every run on the same split."""
+    images, test = study.setting.images, study.setting.split.test
+    index = test[permutation(len(test), 0, _CHOICE)][:most]
+    groups = None if images.groups is None else images.groups[index]
+    return Images(np.ascontiguousarray(images.images[index]), images.labels[index], index, groups)
