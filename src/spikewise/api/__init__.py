@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spikewise.api.costs import Costs, cost
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
+    from spikewise.api.robust import robustness
     from spikewise.api.runs import Run, compare, execute, train
     from spikewise.api.sections import calibrate, section
     from spikewise.api.tracing import may_show, save_trace, trace
@@ -39,6 +40,7 @@ __all__ = [
     "load_data",
     "may_show",
     "remarks",
+    "robustness",
     "save_encoded",
     "save_trace",
     "section",
@@ -68,6 +70,7 @@ __getattr__ = lazy_exports(
         "load_data": "spikewise.data",
         "may_show": "spikewise.api.tracing",
         "remarks": "spikewise.api.wording",
+        "robustness": "spikewise.api.robust",
         "save_encoded": "spikewise.api.encoding",
         "save_trace": "spikewise.api.tracing",
         "section": "spikewise.api.sections",

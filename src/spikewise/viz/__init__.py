@@ -14,6 +14,7 @@ from spikewise.viz.calibration import reliability_diagram
 from spikewise.viz.canvas import label, save_figure
 from spikewise.viz.curves import confusion_matrix, cost_bars, learning_curves
 from spikewise.viz.images import picture, png_bytes, sample_grid
+from spikewise.viz.robustness import robustness_curve
 from spikewise.viz.spikes import OutputTrace, evidence_over_time, is_spikes, membrane_traces, raster, spike_rates
 from spikewise.viz.svg import inline_svg
 from spikewise.viz.theme import DARK, LIGHT, Theme, css_variables
@@ -43,6 +44,7 @@ __all__ = [
     "png_bytes",
     "raster",
     "reliability_diagram",
+    "robustness_curve",
     "sample_grid",
     "save_figure",
     "spike_rates",

@@ -11,10 +11,11 @@ from pydantic import Field
 from spikewise.errors import unknown_choice
 from spikewise.evaluation.record import Figures, Record
 from spikewise.evaluation.sections.calibration import Calibration
+from spikewise.evaluation.sections.robustness import Robustness
 
 __all__ = ["SECTION_NAMES", "SectionName", "Sections", "sections_without"]
 
-SectionName = Literal["calibration"]
+SectionName = Literal["calibration", "robustness"]
 SECTION_NAMES: Final[tuple[SectionName, ...]] = get_args(SectionName)
 
 
@@ -22,6 +23,7 @@ class Sections(Record):
     """One field for each section; null where it was switched off."""
 
     calibration: Calibration | None = None
+    robustness: Robustness | None = None
     seconds: Figures = Field(default_factory=dict)
     """How long each section took."""
 

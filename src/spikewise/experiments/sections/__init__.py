@@ -54,6 +54,8 @@ def _make(name: SectionName, study: Study) -> Made:
     match name:
         case "calibration":
             from spikewise.experiments.sections.calibration import make  # noqa: PLC0415
+        case "robustness":
+            from spikewise.experiments.sections.robustness import make  # noqa: PLC0415
         case _:
             assert_never(name)
     return make(study)
