@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from spikewise.evaluation import Results
 from spikewise.files import write_text
-from spikewise.report import numbers, pictures, samples, tables
+from spikewise.report import numbers, paired, pictures, samples, tables
 from spikewise.report.artifacts import Artifacts
 from spikewise.report.figures import write_figures
 from spikewise.report.glossary import GLOSSARY
@@ -60,6 +60,9 @@ def render(
         metrics=tables.metric_rows(results),
         costs=tables.cost_rows(results),
         forest=tables.forest(results.comparisons),
+        paired=paired.details(results.comparisons),
+        alone=paired.runs_alone(results),
+        thresholds=paired.thresholds(results),
         curves=pictures.curves(results),
         confusions=pictures.confusions(results),
         rates=pictures.rates(results),
