@@ -72,10 +72,9 @@ def read_split(path: Path, image_set: ImageSet) -> Split:
     try:
         found = SplitFile.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        problem = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ").rstrip(".")
         raise DataError(
-            f"{path} is not a split file of this version: {key}: {first['msg']}. Expected what --fix of "
+            f"{path} is not a split file of this version: {problem}. Expected what --fix of "
             "`spikewise audit` writes: JSON with name, fingerprint, images, train, validation and test."
         ) from error
     _check_set(path, found, image_set)

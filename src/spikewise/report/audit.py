@@ -73,4 +73,4 @@ def _table(target: str, probes: Sequence[Probe]) -> ProbeTable:
 
 def _row(probe: Probe) -> ProbeRow:
     ends = sorted((100 * probe.chance, 100 * probe.score))
-    return ProbeRow(probe, round(ends[0], 2), round(ends[1], 2), round(100 * probe.score, 2))
+    return ProbeRow(probe, round(ends[0], 2), round(ends[1], 2), round(min(98.5, 100 * probe.score), 2))

@@ -59,7 +59,7 @@ def _remedy(clue: str) -> str:
         return "Look at the borders of each class: frames, marks or padding; crop them off if they are not the subject."
     if clue == "mean and contrast":
         return "Judge whether brightness belongs to the classes; if not, make it alike before training."
-    return "Bring all files to one kind: same program, colour mode, size and compression. Then audit again."
+    return "Bring the files of all classes to one kind (program, colour mode, size, compression), then audit again."
 
 
 def _origin(probes: Sequence[Probe]) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def _shift(probes: Sequence[Probe]) -> Iterator[Finding]:
             gravity="amber",
             title=f"{_capital(best.clue)} {_verb(best.clue)} test images from training images with {_score(best)}",
             effect="The parts were not drawn alike: validation says less of the test, in either direction.",
-            remedy="Say so beside the result, or divide all images anew with split.published=false.",
+            remedy="Say beside the result that the parts differ, or divide all images anew with split.published=false.",
             probe=best,
         )
         return

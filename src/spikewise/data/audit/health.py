@@ -35,7 +35,7 @@ def health_findings(look: Look, damaged: tuple[str, ...] = ()) -> Iterator[Findi
             gravity="amber",
             title=f"{len(damaged):,} files cannot be decoded: truncated, empty or no images",
             effect="They are left out; if they are more frequent in one class, the rest is no fair sample.",
-            remedy="Fetch them again or remove them; other commands refuse the set without --skip-bad.",
+            remedy="Fetch the damaged files again or remove them; other commands refuse the set without --skip-bad.",
             count=len(damaged),
             files=damaged[:1000],
         )
@@ -58,7 +58,7 @@ def _blank(look: Look) -> Iterator[Finding]:
             gravity="amber",
             title=f"{len(blank):,} {'image is' if len(blank) == 1 else 'images are'} blank, or nearly ({listed})",
             effect="They show nothing; where they belong to one class, blankness tells it.",
-            remedy="Look at them, and remove them unless nothing is what they are meant to show.",
+            remedy="Look at the blank images, and remove them unless nothing is what they are meant to show.",
             count=len(blank),
             groups=look.places(blank[:, None]),
         )
@@ -89,7 +89,7 @@ def _frame(look: Look) -> Iterator[Finding]:
             title=f"A frame is drawn around the images; lines that are the same in all: {listed}",
             effect="It carries no information but draws spikes or currents in every step, and where a class or a "
             "folder has another frame it tells that one.",
-            remedy="Crop it off, for example when the images are exported.",
+            remedy="Crop the frame off, for example when the images are exported.",
             count=sum(map(len, drawn.values())),
         )
     elif framed:

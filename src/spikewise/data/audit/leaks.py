@@ -12,7 +12,7 @@ from spikewise.data.audit.records import Finding, Gravity
 
 __all__ = ["leak_findings", "near_across"]
 
-_CLEAN = "Divide the set anew, or take the split that `spikewise audit DATA --fix clean.json` writes."
+_CLEAN = "Take the split that `spikewise audit DATA --fix clean.json` writes."
 _MANY_NEAR = 0.01
 """Share of the test images above which near-duplicates are grave."""
 
@@ -68,7 +68,7 @@ def _exact(look: Look) -> Iterator[Finding]:
             title=f"{_count(len(within), 'group', 'groups')} of identical images within a part"
             + (f" ({places})" if places else ""),
             effect="They count twice; intervals are a little too narrow where they are in the test part.",
-            remedy="Harmless while they stay together; remove the copies if you can.",
+            remedy="Remove the copies of images that occur several times; they are harmless while they stay together.",
             count=len(within),
             groups=look.places(within),
         )
@@ -85,7 +85,7 @@ def _near(look: Look) -> Iterator[Finding]:
             title=f"{_count(n, 'group', 'groups')} of nearly identical images in more than one part"
             f" ({_pairs(crossing.pairs)})",
             effect=_effect(look, crossing),
-            remedy=f"Look at some of them. {_CLEAN}",
+            remedy=f"Look at some of the nearly identical images. {_CLEAN}",
             count=n,
             groups=look.places(crossing.groups),
         )
@@ -155,7 +155,8 @@ def _subjects(look: Look) -> Iterator[Finding]:
             gravity="amber",
             title=f"{_count(len(shared), 'image is', 'images are')} filed under several subjects, pixel for pixel",
             effect="One of the subjects is wrong, so keeping subjects apart does not keep these images apart.",
-            remedy="Correct or remove them. Spikewise keeps identical images on one side whatever their subjects.",
+            remedy="Correct or remove images that are filed under several subjects. Spikewise keeps identical images "
+            "on one side whatever their subjects.",
             count=len(shared),
             groups=look.places(shared),
         )
@@ -176,7 +177,7 @@ def _contradictions(look: Look) -> Iterator[Finding]:
                 gravity="red" if grave else gravity,  # type: ignore[arg-type]  # one of three words
                 title=f"{_count(len(groups), 'group', 'groups')} of {how} images with different labels",
                 effect="No network can get all of them right; training on them teaches noise.",
-                remedy="Correct the labels, or leave these images out: the split of `--fix` leaves identical ones out.",
+                remedy="Correct labels that contradict each other, or leave the images out, as `--fix` does.",
                 count=len(groups),
                 groups=look.places(groups),
             )

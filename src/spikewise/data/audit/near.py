@@ -87,6 +87,8 @@ def near_pairs(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarray
 
 
 def _space(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarray, " M"]) -> _Space | None:
+    if len(positions) < _FEWEST:
+        return None
     small = shrink(images, (_SIDE, _SIDE), positions)
     held = small.reshape(len(small), -1).std(axis=1) >= _FLAT
     if held.sum() < _FEWEST:
@@ -121,7 +123,8 @@ def _candidates(space: _Space, *, mirrored: bool) -> tuple[Int64[np.ndarray, " P
     tree = cKDTree(space.points[:, :_AXES])
     asked = space.mirrored if mirrored else space.points
     reach = _REACH * space.scale
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    none = np.zeros(0, np.int64)
+    found: list[tuple[np.ndarray, np.ndarray]] = [(none, none)]
     for start in range(0, len(asked), CHUNK):
         some = slice(start, start + CHUNK)
         lists = tree.query_ball_point(asked[some, :_AXES], r=reach[some], return_sorted=False)
