@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.robust import robustness
     from spikewise.api.runs import Run, compare, execute, train
-    from spikewise.api.sections import calibrate, section
+    from spikewise.api.sections import anytime, calibrate, section
     from spikewise.api.tracing import may_show, save_trace, trace
     from spikewise.api.trained import Answers, Images, Trained, load
     from spikewise.api.wording import remarks, summary, tests
@@ -29,6 +29,7 @@ __all__ = [
     "Images",
     "Run",
     "Trained",
+    "anytime",
     "audit",
     "calibrate",
     "compare",
@@ -60,6 +61,7 @@ __getattr__ = lazy_exports(
         "Run": "spikewise.api.runs",
         "Trained": "spikewise.api.trained",
         "audit": "spikewise.api.auditing",
+        "anytime": "spikewise.api.sections",
         "calibrate": "spikewise.api.sections",
         "compare": "spikewise.api.runs",
         "cost": "spikewise.api.costs",

@@ -7,6 +7,7 @@ from spikewise.data import Progress, load_data, split
 from spikewise.errors import RunError
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import SectionName
+from spikewise.evaluation.sections.anytime import Anytime
 from spikewise.evaluation.sections.calibration import Calibration
 from spikewise.experiments import RunFolder
 from spikewise.experiments.facts import resolve_device
@@ -18,7 +19,14 @@ from spikewise.report import write_report
 if TYPE_CHECKING:
     from spikewise.evaluation.sections import Sections
 
-__all__ = ["calibrate", "section", "study"]
+__all__ = ["anytime", "calibrate", "section", "study"]
+
+
+def anytime(run: str | Path, *, again: bool = False, data_dir: Path | None = None) -> Anytime:
+    """What a run's networks are worth after each time step, and when they can stop; see `section`."""
+    found = section(run, "anytime", again=again, data_dir=data_dir).anytime
+    assert found is not None
+    return found
 
 
 def calibrate(run: str | Path, *, again: bool = False, data_dir: Path | None = None) -> Calibration:

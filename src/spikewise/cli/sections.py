@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from spikewise.cli import options as o
+from spikewise.cli.anytime import anytime
 from spikewise.cli.console import print_json, print_rows
 from spikewise.cli.machine import use_threads
 
@@ -17,6 +18,7 @@ Again = Annotated[bool, typer.Option("--again", help="Make it again, though the 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
+    app.command(rich_help_panel=_GROUP)(anytime)
     app.command(rich_help_panel=_GROUP)(calibrate)
 
 

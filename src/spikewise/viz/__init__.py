@@ -10,6 +10,7 @@ from spikewise.viz.animation import (
     gif_bytes,
     still,
 )
+from spikewise.viz.anytime import CostCourse, StepCourse, accuracy_over_cost, accuracy_over_steps
 from spikewise.viz.calibration import reliability_diagram
 from spikewise.viz.canvas import label, save_figure
 from spikewise.viz.curves import confusion_matrix, cost_bars, learning_curves
@@ -22,9 +23,13 @@ from spikewise.viz.theme import DARK, LIGHT, Theme, css_variables
 __all__ = [
     "DARK",
     "LIGHT",
+    "CostCourse",
     "OutputTrace",
+    "StepCourse",
     "Theme",
     "accumulated",
+    "accuracy_over_cost",
+    "accuracy_over_steps",
     "condensed",
     "confusion_matrix",
     "cost_bars",

@@ -10,18 +10,20 @@ from pydantic import Field
 
 from spikewise.errors import unknown_choice
 from spikewise.evaluation.record import Figures, Record
+from spikewise.evaluation.sections.anytime import Anytime
 from spikewise.evaluation.sections.calibration import Calibration
 from spikewise.evaluation.sections.robustness import Robustness
 
 __all__ = ["SECTION_NAMES", "SectionName", "Sections", "sections_without"]
 
-SectionName = Literal["calibration", "robustness"]
+SectionName = Literal["anytime", "calibration", "robustness"]
 SECTION_NAMES: Final[tuple[SectionName, ...]] = get_args(SectionName)
 
 
 class Sections(Record):
     """One field for each section; null where it was switched off."""
 
+    anytime: Anytime | None = None
     calibration: Calibration | None = None
     robustness: Robustness | None = None
     seconds: Figures = Field(default_factory=dict)

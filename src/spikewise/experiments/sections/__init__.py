@@ -52,6 +52,8 @@ def arrays_file(run: Path, name: str) -> Path:
 def _make(name: SectionName, study: Study) -> Made:
     # Each section's module is loaded when it is made: some bring much with them.
     match name:
+        case "anytime":
+            from spikewise.experiments.sections.anytime import make  # noqa: PLC0415
         case "calibration":
             from spikewise.experiments.sections.calibration import make  # noqa: PLC0415
         case "robustness":

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from spikewise.evaluation import Results
-from spikewise.report.sections import calibration, robustness
+from spikewise.report.sections import anytime, calibration, robustness
 from spikewise.report.sections.view import View
 
 __all__ = ["View", "views"]
 
-_MODULES = (calibration, robustness)
+_MODULES = (anytime, calibration, robustness)
 """In the order of the page."""
 
 

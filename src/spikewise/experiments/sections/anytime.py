@@ -1,0 +1,56 @@
+"""The section on answers before the last step."""
+
+from spikewise.evaluation import Results
+from spikewise.evaluation.anytime import (
+    TOLERANCE,
+    TOLERANCES,
+    Followed,
+    choose_thresholds,
+    exit_steps,
+    options,
+    over_time,
+)
+from spikewise.evaluation.anytime_runs import Counter, Sample, follow, measure_latency
+from spikewise.evaluation.cost import ENERGY_MODELS
+from spikewise.evaluation.sections.anytime import Anytime, NetworkAnytime
+from spikewise.evaluation.statistics import Groups
+from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.sides import Contestant
+
+__all__ = ["make"]
+
+
+def make(study: Study) -> Made:
+    """What every network with time steps is worth after each of them, beside the networks without time."""
+    networks = tuple(_network(study, one) for one in study.contestants if one.graph.steps > 1)
+    model = ENERGY_MODELS[0].name
+    results = Results.load(study.setting.folder.results)
+    found = options(networks, results.networks, model)
+    return Made(Anytime(networks=networks, options=found, tolerance=TOLERANCE, energy_model=model))
+
+
+def _network(study: Study, contestant: Contestant) -> NetworkAnytime:
+    setting = study.setting
+    seeds = setting.experiment.seeds
+    first = Sample(setting.images, setting.split.test, seeds[0])
+    latency = measure_latency(setting.trained(contestant, seeds[0]), first)
+    return over_time(contestant.name, [_followed(study, contestant, seed) for seed in seeds], latency, _groups(study))
+
+
+def _followed(study: Study, contestant: Contestant, seed: int) -> Followed:
+    setting = study.setting
+    network = setting.trained(contestant, seed)
+    validation, _ = follow(network, Sample(setting.images, setting.split.validation, seed), measure=False)
+    sample = Sample(setting.images, setting.split.test, seed)
+    test, events = follow(network, sample)
+    # The stored answers stand: another run on a GPU may round differently.
+    test = test.ending(study.test(contestant, seed).logits)
+    thresholds = choose_thresholds(validation, TOLERANCES)
+    counter = Counter(network, sample, events)
+    early = [counter.spent_until(exit_steps(test.confidence, one)) for one in thresholds]
+    return Followed(test, counter.spent(), thresholds, early, len(counter.chosen))
+
+
+def _groups(study: Study) -> Groups:
+    groups = study.setting.images.groups
+    return None if groups is None else groups[study.setting.split.test]
