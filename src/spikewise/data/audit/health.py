@@ -144,11 +144,16 @@ def _balance(look: Look) -> Iterator[Finding]:
     names = look.images.classes
     share = counts[most] / counts.sum()
     unequal = ratio >= _UNEQUAL
+    title = (
+        f"The largest class has {ratio:.1f} times the images of the smallest"
+        f" ({names[most]} {counts[most]:,}, {names[least]} {counts[least]:,})"
+        if counts[most] > counts[least]
+        else f"Every class has as many images ({counts[most]:,})"
+    )
     yield Finding(
         check="class-balance",
         gravity="amber" if unequal else "info",
-        title=f"The largest class has {ratio:.1f} times the images of the smallest"
-        f" ({names[most]} {counts[most]:,}, {names[least]} {counts[least]:,})",
+        title=title,
         effect=f"Guessing {names[most]} is right {share:.1%} of the time."
         + (" Accuracy flatters; balanced accuracy does not." if unequal else ""),
         remedy="Read balanced accuracy; balance with split.undersample or class weights." if unequal else "",

@@ -27,7 +27,7 @@ from spikewise.files import make_folder
 
 __all__ = ["audit", "file_facts"]
 
-_VERSION = 1
+_VERSION = 2
 """Of the checks: a change makes the audits that are kept worthless."""
 
 
