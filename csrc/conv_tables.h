@@ -1,7 +1,7 @@
 // A convolution of spikes by tables. The bits of a window's row lie side by side ([x][channel]); they are cut into groups,
-// and each group's pattern picks one row of partial sums. Backward, the output gradient is added to the row of the pattern
-// seen, and the rows are folded into weights at the end.
+// and each group's pattern picks one row of partial sums.
 #pragma once
+#include "pool.h"
 #include "rows.h"
 #include "stage.h"
 
@@ -45,83 +45,79 @@ inline const Word* padded_frame(const ConvShape& c, const Word* frame, Word* wor
   return words;
 }
 
-// Call visit(row of the table) for each group of kGroup bits of the window at (y, x).
-template <int kGroup, class Visit>
-INLINE void for_each_group(const ConvShape& c, const Word* frame, int y, int x, Visit&& visit) {
-  constexpr int kPerLoad = 56 / kGroup;
-  constexpr Word kMask = (Word{1} << kGroup) - 1;
-  std::size_t base = 0;
-  std::size_t from = static_cast<std::size_t>(y * c.stride) * c.row_bits() + static_cast<std::size_t>(x) * c.stride * c.channels_in;
-  for (int ky = 0; ky < c.kernel; ++ky, from += c.row_bits()) {
-    std::size_t at = from;
-    for (int g = 0, left = c.window_bits; g < c.groups; g += kPerLoad) {
-      const int bits = std::min(left, kPerLoad * kGroup), count = std::min(kPerLoad, c.groups - g);
-      Word word = extract(frame, at, bits);
-      for (int k = 0; k < count; ++k, word >>= kGroup, base += std::size_t{1} << kGroup) visit(base + (word & kMask));
-      left -= bits, at += bits;
+// Which rows of its part of the table each window adds: [row of the padded map][output column][group]; a row of the map
+// serves every output row whose windows cover it. `out` has room for seven more.
+using TableRow = std::uint32_t;
+
+inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
+  const std::size_t step = static_cast<std::size_t>(c.stride) * c.channels_in;
+  const int used = (c.height - 1) * c.stride + c.kernel;
+  const Word mask = (Word{1} << c.group) - 1;
+  const int width = c.width, groups = c.groups;
+  if (groups == 1 && c.row_bits() <= 56) {
+    for (int y = 0; y < used; ++y, out += width) {
+      const Word row = extract(frame, y * c.row_bits(), static_cast<int>(c.row_bits()));
+      for (int x = 0; x < width; ++x) out[x] = static_cast<TableRow>(row >> (x * step) & mask);
     }
+    return;
   }
-}
-
-// Call work<bits of a group>().
-template <class Work>
-INLINE void with_group(const ConvShape& c, Work&& work) {
-  switch (c.group) {
-    case 1: return work.template operator()<1>();
-    case 2: return work.template operator()<2>();
-    case 3: return work.template operator()<3>();
-    case 4: return work.template operator()<4>();
-    case 5: return work.template operator()<5>();
-    default: return work.template operator()<6>();
-  }
-}
-
-// Currents of all output positions from one padded frame: out[position][length], channels [first, first + kCount x 16).
-template <int kCount>
-void convolve(const ConvShape& c, const Word* frame, const float* table, const float* bias, std::size_t first, float* out) {
-  constexpr std::size_t kWidth = kCount * kLanes;
-  const float* rows = table + first * c.rows;
-  const ConvShape shape = c;  // a copy that no store can be thought to change
-  with_group(c, [&]<int kGroup>() {
-    float* to = out + first;
-    for (int y = 0; y < shape.height; ++y)
-      for (int x = 0; x < shape.width; ++x, to += shape.length) {
-        Lanes sum[kCount];
-        for (int j = 0; j < kCount; ++j) sum[j] = load(bias + first + kLanes * j);
-        for_each_group<kGroup>(shape, frame, y, x, [&](std::size_t row) {
-          for (int j = 0; j < kCount; ++j) sum[j] = sum[j] + load(rows + row * kWidth + kLanes * j);
-        });
-        for (int j = 0; j < kCount; ++j) store(to + kLanes * j, sum[j]);
+  constexpr int kAtOnce = 8;
+  Word shift[kAtOnce];
+  for (int k = 0; k < kAtOnce; ++k) shift[k] = static_cast<Word>(k * c.group);
+  for (int y = 0; y < used; ++y)
+    for (int x = 0; x < width; ++x, out += groups) {
+      const std::size_t from = y * c.row_bits() + x * step;
+      for (int g = 0; g < groups; g += kAtOnce) {
+        const int bits = std::min(c.window_bits - g * c.group, kAtOnce * c.group);
+        const Word word = extract(frame, from + static_cast<std::size_t>(g) * c.group, bits);
+        for (int k = 0; k < kAtOnce; ++k) out[g + k] = static_cast<TableRow>((word >> shift[k] & mask) | static_cast<Word>(g + k) << c.group);
       }
-  });
+    }
 }
 
-// Add each position's gradient to the rows of the patterns seen there.
-template <int kCount>
-void gather_patterns(const ConvShape& c, const Word* frame, const float* gradient, std::size_t first, float* table) {
+// Currents behind the pooling, [position][spacing], channels [first, first + kCount x 16), kPlaces of a pool's window at
+// once. Vectors reach over the last channel: positions go up, so what they leave there is overwritten.
+template <int kCount, int kPlaces>
+void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, const float* table, const float* bias, std::size_t first,
+              std::size_t spacing, float* out, std::uint8_t* chosen) {
   constexpr std::size_t kWidth = kCount * kLanes;
-  float* rows = table + first * c.rows;
-  const ConvShape shape = c;
-  with_group(c, [&]<int kGroup>() {
-    const float* from = gradient + first;
-    for (int y = 0; y < shape.height; ++y)
-      for (int x = 0; x < shape.width; ++x, from += shape.length) {
-        Lanes g[kCount];
-        std::uint32_t any = 0;
-        for (int j = 0; j < kCount; ++j) g[j] = load(from + kLanes * j), any |= bits_of(different(g[j], zero()));
-        if (!any) continue;
-        for_each_group<kGroup>(shape, frame, y, x, [&](std::size_t row) {
-          for (int j = 0; j < kCount; ++j) add_to(rows + row * kWidth + kLanes * j, g[j]);
-        });
+  const std::size_t per_map_row = static_cast<std::size_t>(c.width) * c.groups, per_tap = (static_cast<std::size_t>(c.groups) << c.group) * kWidth;
+  const int kernel = c.kernel, groups = c.groups, places = p.size * p.size;
+  table += first * c.rows, out += first, chosen += chosen ? first : 0;
+  for (int y = 0; y < p.height; ++y)
+    for (int x = 0; x < p.width; ++x, out += spacing, chosen += chosen ? spacing : 0) {
+      Lanes value[kCount], which[kCount];
+      for (int k = 0; k < places; k += kPlaces) {
+        const TableRow* at[kPlaces];
+        Lanes sum[kPlaces][kCount];
+        for (int q = 0; q < kPlaces; ++q) {
+          at[q] = rows + (y * p.stride + (k + q) / p.size) * c.stride * per_map_row + static_cast<std::size_t>(x * p.stride + (k + q) % p.size) * groups;
+          for (int j = 0; j < kCount; ++j) sum[q][j] = load(bias + first + kLanes * j);
+        }
+        const float* from = table;
+        for (int ky = 0; ky < kernel; ++ky, from += per_tap)
+          for (int g = 0; g < groups; ++g)
+            for (int q = 0; q < kPlaces; ++q) {
+              const float* row = from + at[q][ky * per_map_row + g] * kWidth;
+              for (int j = 0; j < kCount; ++j) sum[q][j] = sum[q][j] + load(row + kLanes * j);
+            }
+        for (int q = 0; q < kPlaces; ++q)
+          for (int j = 0; j < kCount; ++j) merge(p, k + q, sum[q][j], value[j], which[j]);
       }
-  });
+      for (int j = 0; j < kCount; ++j) {
+        store(out + kLanes * j, p.kind == PoolKind::avg ? value[j] / splat(static_cast<float>(places)) : value[j]);
+        if (chosen) to_bytes(chosen + kLanes * j, which[j]);
+      }
+    }
 }
 
-// Call work<1..4>(first channel) for every piece of up to 64 output channels.
+// Call work<1..4>(first channel) for every piece of up to 64 output channels, the last piece first.
 template <class Work>
 INLINE void for_each_channels(const ConvShape& c, Work&& work) {
-  for (std::size_t first = 0; first < c.length; first += 64)
+  for (std::size_t first = (c.length - 1) / 64 * 64 + 64; first -= 64, true;) {
     with_lanes(static_cast<int>(std::min<std::size_t>(64, c.length - first)), [&]<int kCount>() { work.template operator()<kCount>(first); });
+    if (first == 0) return;
+  }
 }
 
 // Weights as [ky][kx][channel in][channel out], rounded up to `length`.
@@ -162,20 +158,6 @@ inline Array<float> conv_table(const ConvShape& c, const Array<float>& taps) {
         }
     }
   return table;
-}
-
-// From the rows of patterns to taps: each tap's gradient is the sum of the rows whose pattern has its bit.
-inline void fold(const ConvShape& c, const float* table, float* taps) {
-  std::size_t base = 0;
-  for (int ky = 0; ky < c.kernel; ++ky)
-    for (int g = 0; g < c.groups; ++g, base += std::size_t{1} << c.group)
-      for (int bit = 0; bit < c.group && g * c.group + bit < c.window_bits; ++bit)
-        for (std::size_t o = 0; o < c.length; o += kLanes) {
-          Lanes sum = zero();
-          for (std::size_t p = 0; p < (std::size_t{1} << c.group); ++p)
-            if (p >> bit & 1) sum = sum + load(table + in_table(c, base + p, o));
-          add_to(taps + (static_cast<std::size_t>(ky) * c.window_bits + g * c.group + bit) * c.length + o, sum);
-        }
 }
 
 }  // namespace spikewise::SPIKEWISE_ISA

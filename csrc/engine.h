@@ -41,6 +41,7 @@ class GraphRun final : public Run {
       const StageSpec& spec = plan_->stages[i];
       if (spec.op == Op::linear) stages_.push_back(std::make_unique<LinearStage>(spec, call));
       else stages_.push_back(std::make_unique<MapStage>(spec, call));
+      stages_.back()->plan = plan_.get(), stages_.back()->number = i;
       const bool last = i + 1 == plan_->stages.size();
       stages_.back()->forward(*in, call, call.state.empty() ? nullptr : &call.state[i], call.keep || call.keep_membranes || last);
       in = &stages_.back()->out;

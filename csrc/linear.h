@@ -16,7 +16,8 @@ class LinearStage final : public TiledStage {
     weight_ = call.parameters[spec.slots.weight].data;
     bias_ = Array<float>(row_length(outputs_), true);
     if (spec.slots.bias >= 0) std::memcpy(bias_.data(), call.parameters[spec.slots.bias].data, sizeof(float) * outputs_);
-    pack(call.threads);
+    matrix_ = recurrent ? call.parameters[spec.slots.recurrent].data : nullptr;
+    packed_ = packed<PackedMatrices>(call, {spec.slots.weight, spec.slots.recurrent}, 0, [&] { return pack(call.threads); });
     std::optional<InputRows> lists;
     if (in.spikes) lists.emplace(in, call.threads);
     const int chunk = images_per_chunk(in.steps), chunks = (batch + chunk - 1) / chunk;
@@ -75,21 +76,21 @@ class LinearStage final : public TiledStage {
 
  private:
   int padded(int tile) const { return static_cast<int>(round_up(width(tile), kLanes)); }
-  const float* tile_weights(int tile) const { return &packed_[64 * static_cast<std::size_t>(tile) * rows_]; }
+  const float* tile_weights(int tile) const { return &packed_->by_input[64 * static_cast<std::size_t>(tile) * rows_]; }
   int images_per_chunk(int in_steps) const {
     const int fit = static_cast<int>((192 << 10) / (sizeof(float) * 64 * in_steps));
     return std::clamp(fit, 1, std::max(1, (batch + 1) / 2));
   }
 
-  // Weights as [tile][input][outputs of the tile].
-  void pack(int threads) {
-    packed_ = Array<float>(static_cast<std::size_t>(rows_) * round_up(outputs_, kLanes));
+  PackedMatrices pack(int threads) const {
+    PackedMatrices made;
+    made.by_input = Array<float>(static_cast<std::size_t>(rows_) * round_up(outputs_, kLanes));
     constexpr int kPiece = 128;
     const int pieces = static_cast<int>((rows_ + kPiece - 1) / kPiece);
     parallel(tiles() * pieces, threads, [&](int task) {
       const int tile = task / pieces, from = task % pieces * kPiece, to = std::min<int>(from + kPiece, static_cast<int>(rows_));
       const int stride = padded(tile), wide = width(tile);
-      float* out = &packed_[64 * static_cast<std::size_t>(tile) * rows_];
+      float* out = &made.by_input[64 * static_cast<std::size_t>(tile) * rows_];
       bool finite = true;
       for (int i0 = from; i0 < to; i0 += 16)
         for (int o = 0; o < stride; ++o)
@@ -101,6 +102,8 @@ class LinearStage final : public TiledStage {
           }
       if (!finite) throw NotFinite{spec.name};
     });
+    if (matrix_) made.by_source = pack_recurrent(matrix_);
+    return made;
   }
 
   // Weights as [output][input], rows padded, inputs in the engine's order.
@@ -169,7 +172,7 @@ class LinearStage final : public TiledStage {
   std::size_t rows_ = 0;
   std::vector<int> order_;
   const float* weight_ = nullptr;
-  Array<float> bias_, packed_, by_rows_;
+  Array<float> bias_, by_rows_;
 };
 
 }  // namespace spikewise::SPIKEWISE_ISA

@@ -1,14 +1,20 @@
 // A stage over maps: a convolution (or nothing), pooling, neurons. Images are independent, so they are the tasks.
 #pragma once
-#include "conv_values.h"
-#include "pool.h"
+#include "conv_gradient.h"
 
 namespace spikewise::SPIKEWISE_ISA {
+
+// Weights laid out for the kernels.
+struct PackedConv {
+  Array<float> taps, table;
+  std::size_t bytes() const { return taps.bytes() + table.bytes(); }
+};
 
 class MapStage final : public Stage {
  public:
   MapStage(const StageSpec& stage, const Call& call)
-      : Stage(stage, call), conv_(stage), pool_(stage, is_conv() ? conv_.length : stage.made.c) {}
+      : Stage(stage, call), conv_(stage), pool_(stage, is_conv() ? conv_.length : stage.made.c),
+        unpooled_(PoolShape::nothing(stage, conv_.length)), places_(pool_.routes() ? pool_ : unpooled_) {}
 
   void forward(const Signal& in, const Call& call, const StateIn* from, bool keep_membranes) override {
     prepare(in, call, from, keep_membranes);
@@ -19,8 +25,11 @@ class MapStage final : public Stage {
     if (is_conv()) {
       bias_ = Array<float>(conv_.length, true);
       if (spec.slots.bias >= 0) std::memcpy(bias_.data(), call.parameters[spec.slots.bias].data, sizeof(float) * conv_.channels);
-      taps_ = taps(spec, conv_, call.parameters[spec.slots.weight].data);
-      if (in.spikes) table_ = conv_table(conv_, taps_);
+      packed_ = packed<PackedConv>(call, {spec.slots.weight}, in.spikes, [&] {
+        PackedConv made{.taps = taps(spec, conv_, call.parameters[spec.slots.weight].data), .table = {}};
+        if (in.spikes) made.table = conv_table(conv_, made.taps);
+        return made;
+      });
     }
     parallel(batch, call.threads, [&](int b) { forward_image(in, b); });
   }
@@ -31,21 +40,19 @@ class MapStage final : public Stage {
     std::vector<ParameterGradients> neurons(wants_neuron_gradients(call) ? split.parts : 0);
     for (ParameterGradients& one : neurons) one = ParameterGradients(population->length);
     const bool wanted = is_conv() && (call.gradients[spec.slots.weight] || (spec.slots.bias >= 0 && call.gradients[spec.slots.bias]));
-    const std::size_t weights = wanted ? conv_.weights() * conv_.length : 0;
+    const std::size_t weights = wanted ? gradient_length(in) : 0;
     Array<float> sums(split.parts * weights, true), bias(wanted ? split.parts * conv_.length : 0, true);
     parallel(split.parts, call.threads, [&](int part) {
-      float* table = wanted && in.spikes ? scratch(3, conv_.rows * conv_.length) : nullptr;
-      if (table) std::fill(table, table + conv_.rows * conv_.length, 0.0f);
       for (int b = split.first(part); b < split.first(part + 1); ++b) {
         back_image(b, next, neurons.empty() ? nullptr : &neurons[part]);
         if (in.steps < kept().steps) sum_over_steps(b, 0, kept().length);
-        for (int t = 0; wanted && t < in.steps; ++t) add_step(in, b, t, table, &sums[part * weights], &bias[part * conv_.length]);
+        for (int t = 0; wanted && t < in.steps; ++t) add_step(in, b, t, &sums[part * weights], &bias[part * conv_.length]);
       }
-      if (table) fold(conv_, table, &sums[part * weights]);
     });
+    by_channel_ = in.spikes;
     if (wanted) write_gradients(split, sums, bias, call);
     if (!neurons.empty()) write_neuron_gradients(neurons, call);
-    if (is_conv() && !first) by_output_ = taps_by_output(conv_, taps_);
+    if (is_conv() && !first) by_output_ = taps_by_output(conv_, packed_->taps);
   }
 
   void of(int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
@@ -53,7 +60,7 @@ class MapStage final : public Stage {
     const std::size_t inputs = spec.in.features();
     for (int t = 0; t < in_steps_; ++t) {
       float* row = to + t * stride;
-      if (is_conv()) back_through_conv(conv_, unpooled(image, t, 4), by_output_, scratch(5, conv_.row_bits() * conv_.height_in + 64), row);
+      if (is_conv()) back_through_conv(conv_, places_, routed(image, t, 4), by_output_, scratch(5, conv_.row_bits() * conv_.height_in + 64), row);
       else {
         std::fill(row, row + inputs, 0.0f);
         unpool(pool_, kept().row(image, t), chosen(image, t), row);
@@ -70,7 +77,10 @@ class MapStage final : public Stage {
   void forward_image(const Signal& in, int b) {
     const std::size_t length = row_length(spec.out.features());
     float* currents = scratch(0, in.steps * length + kLanes);
-    for (int t = 0; t < in.steps; ++t) pool(pool_, source(in, b, t), currents + t * length, chosen(b, t));
+    for (int t = 0; t < in.steps; ++t) {
+      if (is_conv() && in.spikes && pool_.stride >= pool_.size) convolve_frame(in, b, t, pool_, pool_.channels, currents + t * length, chosen(b, t));
+      else pool(pool_, source(in, b, t), currents + t * length, chosen(b, t));
+    }
     if (has_neurons()) {
       for (std::size_t f = 0; f < features(); f += 64)
         run_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), 0, steps, currents + f, in.steps == 1 ? 0 : length);
@@ -92,13 +102,22 @@ class MapStage final : public Stage {
     }
     float* made = scratch(1, static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length);
     if (in.spikes) {
-      const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(0, conv_.padded_words() + 1));
-      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { convolve<kCount>(conv_, frame, table_.data(), bias_.data(), first, made); });
+      convolve_frame(in, b, t, unpooled_, conv_.length, made, nullptr);
     } else {
       const float* map = padded_map(conv_, in.row(b, t), scratch(2, conv_.row_bits() * conv_.height_in));
-      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { convolve_values<kCount>(conv_, map, taps_.data(), bias_.data(), first, made); });
+      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { convolve_values<kCount>(conv_, map, packed_->taps.data(), bias_.data(), first, made); });
     }
     return made;
+  }
+
+  void convolve_frame(const Signal& in, int b, int t, const PoolShape& shape, std::size_t spacing, float* to, std::uint8_t* which) {
+    const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(0, conv_.padded_words() + 1));
+    TableRow* rows = scratch<TableRow>(0, static_cast<std::size_t>(conv_.height_in) * conv_.width * conv_.groups + 8);
+    window_rows(conv_, frame, rows);
+    for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
+      if (shape.size == 2 && kCount <= 2) convolve<kCount, 4>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
+      else convolve<kCount, 1>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
+    });
   }
 
   void back_image(int b, const OutputGradient& next, ParameterGradients* sums) {
@@ -112,6 +131,12 @@ class MapStage final : public Stage {
       back_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), z + f, beside || v == z ? v + f : nullptr, held.length, sums);
   }
 
+  // The gradient of the convolution's outputs: where the pool's windows chose, or everywhere.
+  GradientMap routed(int b, int t, int slot) const {
+    if (pool_.routes()) return {kept().row(b, t), static_cast<std::size_t>(pool_.channels), chosen(b, t)};
+    return {unpooled(b, t, slot), conv_.length, nullptr};
+  }
+
   // Gradient of the map before pooling, [position][conv length].
   const float* unpooled(int b, int t, int slot) const {
     const std::size_t size = static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length;
@@ -121,33 +146,42 @@ class MapStage final : public Stage {
     return to;
   }
 
-  void add_step(const Signal& in, int b, int t, float* table, float* sums, float* bias) {
-    const float* g = unpooled(b, t, 2);
+  // Of the sums of the weights' gradient: [channel out][tap] for spikes, [tap][channel out] for numbers.
+  std::size_t gradient_length(const Signal& in) const {
+    return in.spikes ? conv_.channels * round_up(conv_.weights(), kLanes) : conv_.weights() * conv_.length;
+  }
+
+  void add_step(const Signal& in, int b, int t, float* sums, float* bias) {
+    const GradientMap g = in.spikes ? routed(b, t, 2) : GradientMap{unpooled(b, t, 2), conv_.length, nullptr};
+    const std::size_t count = in.spikes ? places_.base.size() : static_cast<std::size_t>(conv_.width) * conv_.height;
     for (std::size_t o = 0; o < conv_.length; o += kLanes) {
       Lanes sum = load(bias + o);
-      for (int p = 0; p < conv_.width * conv_.height; ++p) sum = sum + load(g + p * conv_.length + o);
+      for (std::size_t p = 0; p < count; ++p) sum = sum + load(g.values + p * g.spacing + o);
       store(bias + o, sum);
     }
-    if (table) {
+    if (in.spikes) {
       const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(0, conv_.padded_words() + 1));
-      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { gather_patterns<kCount>(conv_, frame, g, first, table); });
+      Word* windows = scratch<Word>(1, window_words(conv_) * conv_.width * conv_.height);
+      window_bits(conv_, frame, windows);
+      gather_all(conv_, places_, windows, g, sums);
     } else {
       const float* map = padded_map(conv_, in.row(b, t), scratch(4, conv_.row_bits() * conv_.height_in));
-      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { gather_values<kCount>(conv_, map, g, first, sums); });
+      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { gather_values<kCount>(conv_, map, g.values, first, sums); });
     }
   }
 
   void write_gradients(const Split& split, const Array<float>& sums, const Array<float>& bias, const BackwardCall& call) const {
-    const std::size_t weights = conv_.weights() * conv_.length;
     const int k = conv_.kernel;
+    const std::size_t size = sums.size() / split.parts, channel = by_channel_ ? round_up(conv_.weights(), kLanes) : 1,
+                      tap = by_channel_ ? 1 : conv_.length;
     if (float* to = call.gradients[spec.slots.weight])
       for (int o = 0; o < conv_.channels; ++o)
         for (int i = 0; i < conv_.channels_in; ++i)
-          for (int tap = 0; tap < k * k; ++tap) {
+          for (int at = 0; at < k * k; ++at) {
             float sum = 0;
             for (int part = 0; part < split.parts; ++part)
-              sum += sums[part * weights + (static_cast<std::size_t>(tap) * conv_.channels_in + i) * conv_.length + o];
-            to[(static_cast<std::size_t>(o) * conv_.channels_in + i) * k * k + tap] = sum;
+              sum += sums[part * size + (static_cast<std::size_t>(at) * conv_.channels_in + i) * tap + o * channel];
+            to[(static_cast<std::size_t>(o) * conv_.channels_in + i) * k * k + at] = sum;
           }
     if (float* to = spec.slots.bias >= 0 ? call.gradients[spec.slots.bias] : nullptr)
       for (int o = 0; o < conv_.channels; ++o) {
@@ -157,9 +191,12 @@ class MapStage final : public Stage {
   }
 
   ConvShape conv_;
-  PoolShape pool_;
+  PoolShape pool_, unpooled_;
+  GradientPlaces places_;
+  bool by_channel_ = false;
   int in_steps_ = 1;
-  Array<float> bias_, taps_, table_, by_output_;
+  Array<float> bias_, by_output_;
+  std::shared_ptr<const PackedConv> packed_;
   Array<std::uint8_t> chosen_;
 };
 

@@ -5,6 +5,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include "cache.h"
 #include "isa.h"
 
 namespace nb = nanobind;
@@ -50,7 +51,10 @@ StageSpec stage(nb::dict d) {
 }
 
 struct PlanHolder {
-  std::shared_ptr<Plan> plan = std::make_shared<Plan>();
+  std::shared_ptr<Plan> plan{new Plan, [](Plan* gone) {
+    forget_packed(gone);
+    delete gone;
+  }};
   Forward forward;
 
   PlanHolder(nb::list stages, nb::tuple image, bool channels_last, const std::string& version) {

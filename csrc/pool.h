@@ -15,28 +15,40 @@ struct PoolShape {
   PoolShape(const StageSpec& s, std::size_t spacing)
       : kind(s.pool), size(s.pool_size), stride(s.pool_stride), channels(s.made.c), width_in(s.made.w), height_in(s.made.h), width(s.out.w),
         height(s.out.h), spacing(spacing) {}
+  // No pooling at all.
+  static PoolShape nothing(const StageSpec& s, std::size_t spacing) {
+    PoolShape p(s, spacing);
+    p.kind = PoolKind::none, p.size = p.stride = 1, p.width = p.width_in, p.height = p.height_in;
+    return p;
+  }
+  // Whether no element lies in two windows, and one element of each takes the whole gradient.
+  bool routes() const { return kind != PoolKind::avg && stride >= size; }
   std::size_t source(int y, int x, int k) const {
     return (static_cast<std::size_t>(y * stride + k / size) * width_in + x * stride + k % size) * spacing;
   }
 };
 
-// `chosen`, if not null, receives which element of its window each maximum was: the first of equals, as in PyTorch.
+// Element k of a window joins those before it: `value` is their maximum or sum, `which` the first of the maxima, as in PyTorch.
+INLINE void merge(const PoolShape& p, int k, Lanes other, Lanes& value, Lanes& which) {
+  if (k == 0) {
+    value = other, which = zero();
+  } else if (p.kind == PoolKind::avg) {
+    value = value + other;
+  } else {
+    const Mask higher = greater(other, value);
+    value = where(higher, other, value);
+    which = where(higher, splat(static_cast<float>(k)), which);
+  }
+}
+
+// `chosen`, if not null, receives which element of its window each maximum was.
 inline void pool(const PoolShape& p, const float* in, float* out, std::uint8_t* chosen) {
   const int count = p.size * p.size;
   for (int y = 0; y < p.height; ++y)
     for (int x = 0; x < p.width; ++x, out += p.channels, chosen += chosen ? p.channels : 0)
       for (int c = 0; c < p.channels; c += kLanes) {
-        Lanes value = load(in + p.source(y, x, 0) + c), which = zero();
-        for (int k = 1; k < count; ++k) {
-          const Lanes other = load(in + p.source(y, x, k) + c);
-          if (p.kind == PoolKind::avg) {
-            value = value + other;
-            continue;
-          }
-          const Mask higher = greater(other, value);
-          value = where(higher, other, value);
-          which = where(higher, splat(static_cast<float>(k)), which);
-        }
+        Lanes value, which;
+        for (int k = 0; k < count; ++k) merge(p, k, load(in + p.source(y, x, k) + c), value, which);
         store(out + c, p.kind == PoolKind::avg ? value / splat(static_cast<float>(count)) : value);
         if (chosen) to_bytes(chosen + c, which);
       }

@@ -5,6 +5,13 @@
 
 namespace spikewise::SPIKEWISE_ISA {
 
+// Weights laid out for the forward pass.
+struct PackedMatrices {
+  Array<float> by_input;   // [tile][input][outputs of the tile]
+  Array<float> by_source;  // the recurrent matrix, [tile][source][targets of the tile]
+  std::size_t bytes() const { return by_input.bytes() + by_source.bytes(); }
+};
+
 class TiledStage : public Stage {
  public:
   using Stage::Stage;
@@ -51,7 +58,6 @@ class TiledStage : public Stage {
 
   // The currents wait where the membranes will be; every step adds the rows of the neurons that spiked in the step before.
   void run_recurrent(const Call& call) {
-    pack_recurrent(call.parameters[spec.slots.recurrent].data);
     parallel(batch, call.threads, [&](int b) {
       std::vector<Row> rows;
       float* total = scratch(3, row_length(outputs_));
@@ -66,6 +72,10 @@ class TiledStage : public Stage {
   }
 
   void back_recurrent(const OutputGradient& next, const BackwardCall& call, bool learns) {
+    const std::size_t length = row_length(outputs_);
+    by_target_ = Array<float>(outputs_ * length, true);
+    for (int target = 0; target < outputs_; ++target)
+      std::memcpy(&by_target_[target * length], matrix_ + static_cast<std::size_t>(target) * outputs_, sizeof(float) * outputs_);
     const int groups = (batch + kImagesAtOnce - 1) / kImagesAtOnce;
     std::vector<ParameterGradients> sums(learns ? groups : 0);
     for (ParameterGradients& one : sums) one = ParameterGradients(population->length);
@@ -76,7 +86,23 @@ class TiledStage : public Stage {
     if (learns) write_neuron_gradients(sums, call);
   }
 
+  // The recurrent matrix as [tile][source][targets of the tile].
+  Array<float> pack_recurrent(const float* matrix) const {
+    const std::size_t n = outputs_;
+    for (std::size_t i = 0; i < n * n; ++i)
+      if (!std::isfinite(matrix[i])) throw NotFinite{spec.name};
+    Array<float> out(n * round_up(n, kLanes));
+    for (int tile = 0; tile < tiles(); ++tile) {
+      const std::size_t f = 64 * static_cast<std::size_t>(tile), stride = round_up(width(tile), kLanes);
+      for (std::size_t source = 0; source < n; ++source)
+        for (std::size_t k = 0; k < stride; ++k) out[f * n + source * stride + k] = f + k < n ? matrix[(f + k) * n + source] : 0.0f;
+    }
+    return out;
+  }
+
   int outputs_ = 0;
+  const float* matrix_ = nullptr;  // the recurrent one
+  std::shared_ptr<const PackedMatrices> packed_;
 
  private:
   void step_tile(int b, int t, int tile, const std::vector<Row>& rows, float* total) {
@@ -84,29 +110,10 @@ class TiledStage : public Stage {
     with_lanes(width(tile), [&]<int kCount>() {
       Lanes sum[kCount];
       for (int j = 0; j < kCount; ++j) sum[j] = spikewise::SPIKEWISE_ISA::zero();
-      sum_rows<kCount>(&by_source_[f * outputs_], rows.data(), rows.size(), sum);
+      sum_rows<kCount>(&packed_->by_source[f * outputs_], rows.data(), rows.size(), sum);
       for (int j = 0; j < kCount; ++j) store(total + kLanes * j, load(kept().row(b, t) + f + kLanes * j) + sum[j]);
     });
     run_chunk(b, f, width(tile), t, t + 1, total, 0);
-  }
-
-  // [tile][source][targets of the tile] for the forward pass, [target][source] for the backward pass.
-  void pack_recurrent(const float* matrix) {
-    const std::size_t length = row_length(outputs_), n = outputs_;
-    by_source_ = Array<float>(n * round_up(n, kLanes));
-    by_target_ = Array<float>(n * length, true);
-    for (int tile = 0; tile < tiles(); ++tile) {
-      const std::size_t f = 64 * static_cast<std::size_t>(tile), stride = round_up(width(tile), kLanes);
-      for (std::size_t source = 0; source < n; ++source)
-        for (std::size_t k = 0; k < stride; ++k)
-          by_source_[f * n + source * stride + k] = f + k < n ? matrix[(f + k) * n + source] : 0.0f;
-    }
-    for (std::size_t target = 0; target < n; ++target)
-      for (std::size_t source = 0; source < n; ++source) {
-        const float w = matrix[target * n + source];
-        if (!std::isfinite(w)) throw NotFinite{spec.name};
-        by_target_[target * length + source] = w;
-      }
   }
 
   // A few images at once, from the last step to the first.
@@ -147,7 +154,7 @@ class TiledStage : public Stage {
 
   std::size_t length_of_features() const { return round_up(outputs_, kLanes); }
 
-  Array<float> by_source_, by_target_;
+  Array<float> by_target_;  // the recurrent matrix, [target][source]
 };
 
 }  // namespace spikewise::SPIKEWISE_ISA

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "encode.h"
+#include "fingerprint.h"
 #include "population.h"
 #include "weight_gradient.h"
 
@@ -12,7 +13,7 @@ namespace spikewise::SPIKEWISE_ISA {
 // Memory of one thread that is not given back; each slot is one array.
 template <class T = float>
 T* scratch(int slot, std::size_t count) {
-  thread_local Array<T> arrays[8];
+  thread_local Array<T> arrays[12];
   if (arrays[slot].size() < count) arrays[slot] = Array<T>(count);
   return arrays[slot].data();
 }
@@ -39,11 +40,28 @@ class Stage : public OutputGradient {
 
   StageSpec spec;
   int batch, steps;
+  const void* plan = nullptr;
+  std::size_t number = 0;  // among the plan's stages
   Signal out, membrane;
   std::optional<Population> population;
   PopulationState state;
 
  protected:
+  // What `make` packs from the weights in `slots`, by an earlier call if they have not changed since. In training they
+  // change every time, so nothing is kept.
+  template <class Packed, class Make>
+  std::shared_ptr<const Packed> packed(const Call& call, std::initializer_list<int> slots, std::size_t variant, Make&& make) const {
+    if (call.keep) return std::make_shared<const Packed>(make());
+    Fingerprint content{};
+    content[0] = variant;
+    for (int slot : slots)
+      if (slot >= 0) content = fingerprint(content, call.parameters[slot].data, call.parameters[slot].count, call.threads);
+    if (auto found = find_packed(plan, number, content)) return std::static_pointer_cast<const Packed>(found);
+    auto made = std::make_shared<const Packed>(make());
+    keep_packed(plan, number, content, made, made->bytes());
+    return made;
+  }
+
   bool has_neurons() const { return spec.neuron.kind != NeuronKind::none; }
   std::size_t features() const { return static_cast<std::size_t>(spec.out.features()); }
 

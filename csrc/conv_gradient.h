@@ -1,0 +1,149 @@
+// Gradients of a convolution. Behind max pooling only one place of each window takes a gradient, for each channel its own:
+// `GradientMap` says which, and neither the weights' nor the inputs' gradient looks at the others.
+#pragma once
+#include "conv_values.h"
+
+namespace spikewise::SPIKEWISE_ISA {
+
+// The gradient of a convolution's outputs at one step: value [position][channel] belongs to the output at
+// base[position] + offset[chosen]; without `chosen`, to base[position].
+struct GradientMap {
+  const float* values;
+  std::size_t spacing;
+  const std::uint8_t* chosen;  // as `values`, channels apart
+};
+
+struct GradientPlaces {
+  std::vector<int> base, offset;
+
+  GradientPlaces(const PoolShape& p) {
+    for (int y = 0; y < p.height; ++y)
+      for (int x = 0; x < p.width; ++x) base.push_back(y * p.stride * p.width_in + x * p.stride);
+    for (int k = 0; k < p.size * p.size; ++k) offset.push_back(k / p.size * p.width_in + k % p.size);
+  }
+};
+
+// The bits of each window, tap after tap, in whole words: [output position][words].
+inline std::size_t window_words(const ConvShape& c) { return (c.weights() + 63) / 64; }
+
+inline void window_bits(const ConvShape& c, const Word* frame, Word* out) {
+  const std::size_t words = window_words(c), step = static_cast<std::size_t>(c.stride) * c.channels_in;
+  std::memset(out, 0, sizeof(Word) * words * c.width * c.height);
+  if (words == 1 && c.row_bits() <= 56) {
+    const Word mask = (Word{1} << c.window_bits) - 1;
+    const int width = c.width;
+    for (int y = 0; y < c.height; ++y, out += width)
+      for (int ky = 0; ky < c.kernel; ++ky) {
+        const Word row = extract(frame, (y * c.stride + ky) * c.row_bits(), static_cast<int>(c.row_bits()));
+        const int shift = ky * c.window_bits;
+        for (int x = 0; x < width; ++x) out[x] |= (row >> (x * step) & mask) << shift;
+      }
+    return;
+  }
+  for (int y = 0; y < c.height; ++y)
+    for (int x = 0; x < c.width; ++x, out += words)
+      for (int ky = 0; ky < c.kernel; ++ky)
+        copy_bits(out, static_cast<std::size_t>(ky) * c.window_bits, frame, (y * c.stride + ky) * c.row_bits() + x * step, c.window_bits);
+}
+
+// Add to `sums` [channel][taps, whole vectors] the gradient of taps [from, from + kTaps x 16).
+template <int kTaps>
+void gather(const ConvShape& c, const GradientPlaces& places, const Word* windows, const GradientMap& g, std::size_t from, float* sums) {
+  const std::size_t stride = round_up(c.weights(), kLanes), bytes = window_words(c) * sizeof(Word);
+  const char* masks = reinterpret_cast<const char*>(windows) + from / 8;
+  const int count = static_cast<int>(places.base.size());
+  for (int o = 0; o < c.channels; ++o) {
+    float* to = sums + o * stride + from;
+    Lanes sum[kTaps];
+    for (int j = 0; j < kTaps; ++j) sum[j] = load(to + kLanes * j);
+    const float* value = g.values + o;
+    const std::uint8_t* chosen = g.chosen ? g.chosen + o : nullptr;
+    for (int i = 0; i < count; ++i, value += g.spacing, chosen += chosen ? g.spacing : 0) {
+      const char* mask = masks + static_cast<std::size_t>(places.base[i] + (chosen ? places.offset[*chosen] : 0)) * bytes;
+      const Lanes one = splat(*value);
+      for (int j = 0; j < kTaps; ++j) {
+        std::uint16_t bits;
+        std::memcpy(&bits, mask + 2 * j, 2);
+        sum[j] = add_where(sum[j], bits, one);
+      }
+    }
+    for (int j = 0; j < kTaps; ++j) store(to + kLanes * j, sum[j]);
+  }
+}
+
+inline void gather_all(const ConvShape& c, const GradientPlaces& places, const Word* windows, const GradientMap& g, float* sums) {
+  const std::size_t taps = round_up(c.weights(), kLanes);
+  for (std::size_t from = 0; from < taps; from += 8 * kLanes)
+    switch (std::min<std::size_t>(8, (taps - from) / kLanes)) {
+      case 1: gather<1>(c, places, windows, g, from, sums); break;
+      case 2: gather<2>(c, places, windows, g, from, sums); break;
+      case 3: gather<3>(c, places, windows, g, from, sums); break;
+      case 4: gather<4>(c, places, windows, g, from, sums); break;
+      case 5: gather<5>(c, places, windows, g, from, sums); break;
+      case 6: gather<6>(c, places, windows, g, from, sums); break;
+      case 7: gather<7>(c, places, windows, g, from, sums); break;
+      default: gather<8>(c, places, windows, g, from, sums); break;
+    }
+}
+
+// Weights as [channel out][ky][kx and channel in], the last rounded up to whole vectors.
+inline Array<float> taps_by_output(const ConvShape& c, const Array<float>& taps) {
+  const std::size_t row = round_up(c.window_bits, kLanes);
+  Array<float> out(c.channels * c.kernel * row, true);
+  for (int o = 0; o < c.channels; ++o)
+    for (int ky = 0; ky < c.kernel; ++ky)
+      for (int i = 0; i < c.window_bits; ++i)
+        out[(static_cast<std::size_t>(o) * c.kernel + ky) * row + i] = taps[(static_cast<std::size_t>(ky) * c.window_bits + i) * c.length + o];
+  return out;
+}
+
+// Add value[i] times weights[i] to kRows rows of a map, kCount vectors of each.
+template <int kRows, int kCount>
+INLINE void add_weighted(const float* value, const float* const* weights, int count, std::size_t from, std::size_t row, float* to, std::size_t stride) {
+  Lanes sum[kRows][kCount];
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < kCount; ++j) sum[r][j] = load(to + r * stride + kLanes * j);
+  for (int i = 0; i < count; ++i) {
+    const Lanes g = splat(value[i]);
+    for (int r = 0; r < kRows; ++r)
+      for (int j = 0; j < kCount; ++j) sum[r][j] = fma(g, load(weights[i] + from + r * row + kLanes * j), sum[r][j]);
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < kCount; ++j) store(to + r * stride + kLanes * j, sum[r][j]);
+}
+
+// Gradient of the input map; `room` holds the padded map and four vectors more.
+inline void back_through_conv(const ConvShape& c, const GradientPlaces& places, const GradientMap& g, const Array<float>& by_output, float* room,
+                              float* out) {
+  const std::size_t row = round_up(c.window_bits, kLanes), per_output = row * c.kernel, stride = c.row_bits();
+  std::fill(room, room + stride * c.height_in + 64, 0.0f);
+  float* value = scratch(9, c.length);
+  const float** weights = scratch<const float*>(0, c.length);
+  const int choices = g.chosen ? static_cast<int>(places.offset.size()) : 1;
+  for (std::size_t i = 0; i < places.base.size(); ++i)
+    for (int k = 0; k < choices; ++k) {
+      int count = 0;
+      for (int o = 0; o < c.channels; o += kLanes) {
+        const Lanes v = load(g.values + i * g.spacing + o);
+        std::uint32_t rest = bits_of(different(v, zero())) & bits_of(first_lanes(c.channels - o));
+        if (g.chosen) rest &= ~bits_of(different(from_bytes(g.chosen + i * g.spacing + o), splat(static_cast<float>(k))));
+        for (; rest; rest &= rest - 1, ++count) {
+          const int at = o + std::countr_zero(rest);
+          value[count] = g.values[i * g.spacing + at], weights[count] = &by_output[at * per_output];
+        }
+      }
+      const int place = places.base[i] + (g.chosen ? places.offset[k] : 0), y = place / c.width, x = place % c.width;
+      float* to = room + static_cast<std::size_t>(y * c.stride) * stride + static_cast<std::size_t>(x) * c.stride * c.channels_in;
+      for (std::size_t from = 0; count && from < row; from += 64)
+        with_lanes(static_cast<int>(std::min<std::size_t>(64, row - from)), [&]<int kCount>() {
+          int ky = 0;
+          for (; ky + 3 <= c.kernel; ky += 3) add_weighted<3, kCount>(value, weights, count, from + ky * row, row, to + from + ky * stride, stride);
+          for (; ky < c.kernel; ++ky) add_weighted<1, kCount>(value, weights, count, from + ky * row, row, to + from + ky * stride, stride);
+        });
+    }
+  const std::size_t width = static_cast<std::size_t>(c.width_in - 2 * c.padding) * c.channels_in;
+  for (int y = 0; y + 2 * c.padding < c.height_in; ++y)
+    std::memcpy(out + y * width, room + (y + c.padding) * stride + static_cast<std::size_t>(c.padding) * c.channels_in, sizeof(float) * width);
+}
+
+}  // namespace spikewise::SPIKEWISE_ISA
