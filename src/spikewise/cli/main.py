@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from spikewise import __version__
-from spikewise.cli import audit, cost, data, encode, info, robustness, run, sections, sweep, trace, use
+from spikewise.cli import audit, cost, data, encode, info, robustness, run, sections, sweep, trace, tune, use
 from spikewise.cli.console import complain, say
 from spikewise.errors import SpikewiseError
 
@@ -18,7 +18,7 @@ _EPILOGUE = """
 Exit codes: 0 done, 1 a fault of the program (or `doctor` found a problem), 2 a mistake in the command, the config or
 the data (the message says what to do), 130 interrupted with Ctrl-C, 141 nobody read the output.
 """
-_RESUMABLE = frozenset({"compare", "train", "sweep", "data"})
+_RESUMABLE = frozenset({"compare", "train", "sweep", "tune", "data"})
 
 
 class _Commands(TyperGroup):
@@ -51,6 +51,7 @@ app = typer.Typer(
 )
 run.register(app)
 sweep.register(app)
+tune.register(app)
 use.register(app)
 cost.register(app)
 sections.register(app)

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from spikewise.evaluation.metrics import classification_metrics, correct, weighted_figures
-from spikewise.evaluation.results import Estimate, MetricComparison
+from spikewise.evaluation.record import Estimate
+from spikewise.evaluation.results import MetricComparison
 from spikewise.evaluation.statistics import (
     Groups,
     Resampling,

@@ -1,6 +1,6 @@
 """Numbers and p values inside sentences for people: a real minus sign, points for differences of shares."""
 
-from spikewise.evaluation.results import Estimate
+from spikewise.evaluation.record import Estimate
 
 __all__ = ["MINUS", "count_of", "interval", "listed", "p_value", "points", "signed", "times"]
 

@@ -12,7 +12,7 @@ import scipy  # its parts load when they are first used
 from jaxtyping import Bool, Float
 
 from spikewise.errors import ShapeError
-from spikewise.evaluation.results import Estimate
+from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, count_units, unit_of
 from spikewise.evaluation.statistics.uncertainty import Difference, Side, combine
 
@@ -148,4 +148,4 @@ def _draws(found: Areas, resampling: Resampling) -> Floats:
     values, vectors = np.linalg.eigh(found.covariance)
     root = vectors * np.sqrt(np.clip(values, 0, None))
     half = resampling.generator(stream=2).standard_normal((resampling.samples // 2, values.size)) @ root.T
-    return found.areas + np.concatenate([half, -half])
+    return np.asarray(found.areas + np.concatenate([half, -half]))

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int, Num
 from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
-from spikewise.evaluation.results import Estimate
+from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, unit_of
 from spikewise.evaluation.statistics.uncertainty import Difference, Side, combine
 

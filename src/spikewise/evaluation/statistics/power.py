@@ -34,11 +34,11 @@ def smallest_detectable(
         accuracy: of the better side, so that the other one's larger variance is allowed for (on the arcsine scale); 1
             is returned where not even a network that is always wrong would do.
     """
-    typical = (float(scipy.special.chdtri(freedom, 0.5)) / freedom) ** 0.5
+    typical = math.sqrt(float(scipy.special.chdtri(freedom, 0.5)) / freedom)
     difference = _noncentrality(freedom, critical, power) * standard_error / typical
     if accuracy is None:
         return difference
-    angle = math.asin(accuracy**0.5) - difference / 2 / (accuracy * (1 - accuracy)) ** 0.5
+    angle = math.asin(math.sqrt(accuracy)) - difference / 2 / math.sqrt(accuracy * (1 - accuracy))
     return accuracy - math.sin(angle) ** 2 if angle > 0 else 1.0
 
 

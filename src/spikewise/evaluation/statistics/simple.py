@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy  # its parts load when they are first used
 
-from spikewise.evaluation.results import Estimate
+from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.resampling import Floats
 
 __all__ = ["mean_and_sd", "seeds_only", "wilson", "wilson_estimate"]

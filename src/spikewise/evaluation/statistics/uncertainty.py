@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy  # its parts load when they are first used
 
-from spikewise.evaluation.results import Estimate
+from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.power import smallest_detectable
 from spikewise.evaluation.statistics.resampling import Floats, Resampling
 

@@ -1,0 +1,90 @@
+"""`tune`: the same number of trials for every side, judged on validation images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spikewise.cli import options as o
+from spikewise.cli.console import print_json, print_rows, print_text
+
+if TYPE_CHECKING:
+    from spikewise.experiments.tune import Tuned
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(rich_help_panel="Train and compare")(tune)
+
+
+def tune(  # noqa: PLR0913  # one parameter for each option
+    data: o.Data = None,
+    *,
+    trials: Annotated[
+        int, typer.Option("--trials", metavar="N", min=1, help="Trainings of each side; trial 0 is as given.")
+    ] = 10,
+    preset: o.Preset = None,
+    config: o.Config = None,
+    settings: o.Settings = None,
+    epochs: o.Epochs = None,
+    data_dir: o.DataDir = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    out: o.Out = Path("runs"),
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Tune every side equally hard: N random trials each, judged on validation images; the test set stays closed.
+
+    Writes one TOML file per side with its best settings. A killed search goes on where it stopped.
+    """
+    from spikewise.cli.machine import use_threads
+    from spikewise.experiments import resolve
+    from spikewise.experiments.tune import tune as search
+    from spikewise.training.progress import Plan, display
+
+    use_threads(threads)
+    experiment = resolve(
+        data, preset=preset, config=config, overrides=settings or [], seeds=None, epochs=epochs, device=device
+    )
+    if quiet:
+        found = search(experiment, trials=trials, out=out, data_dir=data_dir)
+    else:
+        names = tuple(f"{side}, trial {number}" for side in experiment.sides for number in range(trials))
+        with display(Plan(names, experiment.seeds[:1]), f"tune on {experiment.data.source}") as shown:
+            found = search(experiment, trials=trials, out=out, data_dir=data_dir, listener=shown, decoding=shown.work)
+    if as_json:
+        print_json(_as_json(found))
+    else:
+        _print(found)
+
+
+def _print(found: "Tuned") -> None:
+    from spikewise.report.numbers import brief
+
+    rows = []
+    for one in found.sides:
+        chosen = ", ".join(f"{key}={value:g}" for key, value in one.best.settings.items()) or "as given"
+        failed = sum(trial.score is None for trial in one.trials)
+        rows.append(
+            [one.side, str(len(one.trials)), str(failed), brief(one.trials[0].score), brief(one.best.score), chosen]
+        )
+    print()
+    print_rows(["side", "trials", "failed", "as given", "best", "settings of the best"], rows, right=[1, 2, 3, 4])
+    print()
+    print_text(f"Judged by {found.monitor} on validation images; no test image was looked at.")
+    print_rows(["", ""], [[one.side, str(one.file)] for one in found.sides])
+
+
+def _as_json(found: "Tuned") -> dict[str, object]:
+    sides = {
+        one.side: {
+            "file": str(one.file),
+            "best": one.best._asdict(),
+            "trials": [trial._asdict() for trial in one.trials],
+        }
+        for one in found.sides
+    }
+    return {"folder": str(found.folder), "monitor": found.monitor, "sides": sides}

@@ -1,0 +1,211 @@
+"""`tune`: the same number of trials for every side of a comparison, judged on validation images alone.
+
+A comparison is fair only if both sides were tuned equally hard. Each trial draws settings at random (Bergstra and
+Bengio, "Random search for hyper-parameter optimization", JMLR 13, 2012), trains one network and scores it on the
+validation part; the test part is taken away before anything is trained. Trial 0 has the settings as they were given,
+so tuning never ends below them on validation.
+
+The folder `tune-DATA-IDENTITY` holds trials/SIDE/trial-NNN (weights, trial.json), SIDE.toml with the best settings,
+and tune.json. A killed search goes on where it stopped, and more trials can be added later.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tomli_w
+
+from spikewise.data import ImageSet, Progress, Split, load_data, split
+from spikewise.errors import ConfigError, TrainingError
+from spikewise.evaluation import classification_metrics
+from spikewise.evaluation.prediction import predict
+from spikewise.experiments.experiment import Experiment, Side, parse_experiment
+from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.run_folder import RunFolder, read_json
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import SMALL_CNN, sides_of
+from spikewise.files import make_folder, write_json, write_text
+from spikewise.training import Listener, Silent, Task, fit
+
+__all__ = ["Trial", "Tuned", "TunedSide", "drawn_settings", "tune"]
+
+_SEARCH = 17
+"""Key of the random draws: the same trials for everybody."""
+
+
+class Trial(NamedTuple):
+    """One training of the search."""
+
+    number: int
+    settings: dict[str, float]
+    """What was drawn, by dotted key; empty for the settings as they were given."""
+    validation: dict[str, float | None]
+    """Metrics on the validation part; empty where the training failed."""
+    score: float | None
+    """What is maximised; None where the training failed."""
+    failure: str = ""
+
+
+class TunedSide(NamedTuple):
+    """The search of one side."""
+
+    side: Side
+    trials: tuple[Trial, ...]
+    best: Trial
+    file: Path
+    """The experiment with the best settings, this side alone."""
+
+
+class Tuned(NamedTuple):
+    """A finished search."""
+
+    folder: Path
+    monitor: str
+    sides: tuple[TunedSide, ...]
+
+
+def tune(
+    experiment: Experiment,
+    *,
+    trials: int,
+    out: Path = Path("runs"),
+    data_dir: Path | None = None,
+    listener: Listener | None = None,
+    decoding: Progress | None = None,
+) -> Tuned:
+    """Search settings for every side of an experiment, `trials` trainings each, with the experiment's first seed.
+
+    Raises:
+        ConfigError: no trial, no validation images, or all trainings of a side failed.
+        SpikewiseError: with one clear message; finished trials stay on disk.
+    """
+    if trials < 1:
+        raise ConfigError(f"The number of trials is at least 1; got {trials}.")
+    device = resolve_device(experiment.device)
+    images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
+    parts = split(images, experiment.split)._replace(test=np.empty(0, dtype=np.int64))
+    if not len(parts.validation):
+        raise ConfigError(f"{images.name} has no validation images to tune on. Set split.validation, such as 0.15.")
+    experiment = experiment.settled("compare", device=str(device), train_images=len(parts.train))
+    path = out / experiment.folder_name("tune", images.name)
+    folder = RunFolder.create(path, experiment, "tune", images.fingerprint)
+    with folder.lock():
+        search = _Search(experiment, images, parts, folder, listener or Silent())
+        found = tuple(search.side(side, trials) for side in experiment.sides)
+        write_json(path / "tune.json", {side.side: [one._asdict() for one in side.trials] for side in found})
+    return Tuned(path, experiment.train.monitor, found)
+
+
+def drawn_settings(experiment: Experiment, side: Side, number: int) -> dict[str, float]:
+    """What trial `number` of a side changes; the first draws are common to all sides.
+
+    The learning rate within a factor of 10 of the given one, weight decay 0 or 1e-6 to 1e-2, width within a factor
+    of 2; for the spiking network also the decay (0.5 to 0.99) and the threshold (within a factor of 2).
+    """
+    if number == 0:
+        return {}
+    rng = np.random.Generator(np.random.Philox(key=np.array([_SEARCH, number], dtype=np.uint64)))
+    table, model = _table(experiment, side), "cnn" if side == "cnn" else "model"
+
+    def near(key: str, factor: float) -> float:
+        return (_number(table, key) or 1.0) * float(factor ** rng.uniform(-1, 1))
+
+    drawn = {
+        "train.learning_rate": near("train.learning_rate", 10),
+        "train.optimizer.weight_decay": float(10 ** rng.uniform(-6, -2)) * float(rng.integers(2)),
+        f"{model}.width": near(f"{model}.width", 2),
+    }
+    if side == "snn":
+        drawn["model.cell.beta"] = 1 - float(10 ** rng.uniform(-2, np.log10(0.5)))
+        drawn["model.cell.threshold"] = near("model.cell.threshold", 2)
+    return {key: float(f"{value:.4g}") for key, value in drawn.items() if _number(table, key) is not None}
+
+
+class _Search:
+    """What stays the same while sides are tuned."""
+
+    def __init__(
+        self, experiment: Experiment, images: ImageSet, parts: Split, folder: RunFolder, listener: Listener
+    ) -> None:
+        self.experiment, self.images, self.parts = experiment, images, parts
+        self.folder, self.listener = folder, listener
+
+    def side(self, side: Side, trials: int) -> TunedSide:
+        """Run all trials of one side that are not there yet, and write the best settings."""
+        done = tuple(self._trial(side, number) for number in range(trials))
+        scored = [trial for trial in done if trial.score is not None]
+        if not scored:
+            raise ConfigError(f"Every training of '{side}' failed. The first one: {done[0].failure}")
+        best = max(scored, key=_score)
+        file = self.folder.path / f"{side}.toml"
+        chosen = _with(self.experiment, side, best.settings)
+        write_text(file, tomli_w.dumps(chosen.model_dump(mode="json", exclude_none=True)))
+        return TunedSide(side, done, best, file)
+
+    def _trial(self, side: Side, number: int) -> Trial:
+        place = make_folder(self.folder.path / "trials" / side / f"trial-{number:03}")
+        file = place / "trial.json"
+        if not file.exists():
+            write_json(file, self._train(side, number, place)._asdict())
+        return Trial(**read_json(file))
+
+    def _train(self, side: Side, number: int, place: Path) -> Trial:
+        settings = drawn_settings(self.experiment, side, number)
+        experiment = _with(self.experiment, side, settings)
+        setting = Setting(experiment, self.images, self.parts, self.folder, resolve_device(experiment.device))
+        contestant, seed = sides_of(experiment, self.images)[0], experiment.seeds[0]
+        network = setting.network(contestant, seed)
+        task = Task(
+            self.images,
+            self.parts,
+            contestant.loss,
+            experiment.train,
+            experiment.augment,
+            seed,
+            f"{side}, trial {number}",
+            experiment.rate_penalty if contestant.graph.spiking_layers else None,
+        )
+        try:
+            fit(network, task, place, self.listener)
+        except TrainingError as error:
+            return Trial(number, settings, {}, None, str(error))
+        said = predict(network, self.images, self.parts.validation, seed=seed)
+        figures = classification_metrics(said.labels, said.probabilities)
+        monitor = experiment.train.monitor
+        value = figures["nll" if monitor == "loss" else monitor]
+        score = None if value is None else -value if monitor == "loss" else value
+        return Trial(number, settings, figures, score, "" if score is not None else f"{monitor} is not defined")
+
+
+def _score(trial: Trial) -> float:
+    assert trial.score is not None
+    return trial.score
+
+
+def _table(experiment: Experiment, side: Side) -> dict[str, Any]:
+    """The experiment as a table, this side alone."""
+    if side == "cnn" and experiment.cnn is None:
+        experiment = experiment.replace(cnn=SMALL_CNN)
+    return {**experiment.model_dump(mode="json"), "sides": [side]}
+
+
+def _with(experiment: Experiment, side: Side, settings: dict[str, float]) -> Experiment:
+    """One side of the experiment, with these settings."""
+    table = _table(experiment, side)
+    for key, value in settings.items():
+        *path, last = key.split(".")
+        at = table
+        for part in path:
+            at = at[part]
+        at[last] = value
+    return parse_experiment(table)
+
+
+def _number(table: dict[str, Any], key: str) -> float | None:
+    """The number at a dotted key; None where this experiment has none, such as a model without a width."""
+    at: Any = table
+    for part in key.split("."):
+        if not isinstance(at, dict) or part not in at:
+            return None
+        at = at[part]
+    return float(at) if isinstance(at, (int, float)) and not isinstance(at, bool) else None
