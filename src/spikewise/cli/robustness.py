@@ -58,8 +58,17 @@ def robustness(  # noqa: PLR0913  # one argument per option
         print_json(found.model_dump(mode="json"))
         return
     names = networks_of(found)
-    table = [[("" if row.is_family else "  ") + row.label, *row.scores, *row.differences] for row in rows(found, names)]
-    columns = ["accuracy above chance left, %", *titles(found, names)]
+    pairs = titles(found)
+    table = [
+        [
+            ("" if row.is_family else "  ") + row.label,
+            *row.scores,
+            *(f"{one.mean} ({one.ends}), {one.p}" if one.ends else one.mean for one in row.differences),
+            *[""] * (len(pairs) - len(row.differences)),
+        ]
+        for row in rows(found, names)
+    ]
+    columns = ["accuracy above chance left, %", *names, *(f"{pair}, 95 % interval" for pair in pairs)]
     print_rows(columns, table, right=range(1, len(columns)))
     for sentence in dict.fromkeys(sentence for family in found.families for sentence in family.left_out):
         print_text(sentence)

@@ -10,7 +10,9 @@ from spikewise.viz.theme import LIGHT, Theme
 __all__ = ["robustness_curve"]
 
 Point = tuple[float, float | None, float | None]
-_WIDTH, _HEIGHT = 2.3, 1.75
+_WIDTH, _HEIGHT = 1.9, 1.6
+_ROOM = 16
+"""Letters that fit below the axis; with more, only the first, middle and last strength are named."""
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -31,7 +33,7 @@ def robustness_curve(
         words: the title, and what the strengths are.
         chance: accuracy of guessing, drawn as a dashed line.
     """
-    figure = new_figure(_HEIGHT, width=_WIDTH, margins=Margins(0.36, 0.1, 0.27, 0.47), theme=theme)
+    figure = new_figure(_HEIGHT, width=_WIDTH, margins=Margins(0.32, 0.1, 0.25, 0.45), theme=theme)
     ax = style(figure.subplots(), theme=theme)
     colours = colours or {name: theme.colour(position) for position, name in enumerate(networks)}
     if chance is not None:
@@ -46,8 +48,17 @@ def robustness_curve(
         marker = _MARKERS[position % len(_MARKERS)]
         ax.plot(places, accuracy, marker=marker, markersize=2.8, linewidth=1.3, color=colours[name])
     ax.set(ylim=(0, 104), xlim=(-0.25, len(strengths) - 0.75), yticks=[0, 50, 100])
-    ax.set_xticks(range(len(strengths)), strengths, size=TEXT - 1.5, color=theme.muted)
-    ax.set_xlabel(words[1], size=TEXT - 1)
-    ax.set_title(words[0], loc="left", size=TEXT + 0.5, color=theme.ink, pad=4)
+    ax.set_xticks(range(len(strengths)), _fitting(strengths), color=theme.muted)
+    ax.set_xlabel(words[1])
+    ax.xaxis.label.set_size(TEXT - 1)
+    ax.tick_params(labelsize=TEXT - 1)
+    ax.set_title(words[0], loc="left", size=TEXT, color=theme.ink, pad=4)
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
     return figure
+
+
+def _fitting(strengths: Sequence[str]) -> Sequence[str]:
+    if sum(map(len, strengths)) <= _ROOM:
+        return strengths
+    named = {0, len(strengths) // 2, len(strengths) - 1}
+    return [strength if at in named else "" for at, strength in enumerate(strengths)]

@@ -34,13 +34,24 @@ _TITLES: Final[dict[Family, str]] = {
 _DAMAGED = (KeyError, ValueError, OSError, EOFError)
 
 
+class Difference(NamedTuple):
+    """Score of one network minus another's."""
+
+    mean: str
+    ends: str = ""
+    """Its interval, or nothing."""
+    p: str = ""
+
+
 class Row(NamedTuple):
-    """One family, or one disturbance in it: the score of each network, and one difference for each other network."""
+    """One family, or one disturbance in it."""
 
     label: str
     is_family: bool
     scores: tuple[str, ...]
-    differences: tuple[str, ...]
+    """Of each network."""
+    differences: tuple[Difference, ...]
+    """For a family; the titles say of which networks."""
 
 
 class Group(NamedTuple):
@@ -64,7 +75,8 @@ class Content(NamedTuple):
     """What the template reads."""
 
     networks: Sequence[str]
-    header: Sequence[str]
+    titles: Sequence[str]
+    """Of the differences."""
     rows: Sequence[Row]
     groups: Sequence[Group]
     examples: Sequence[Example]
@@ -80,7 +92,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     groups = [_group(section, family, colours(results.networks)) for family in section.families]
     content = Content(
         networks=names,
-        header=titles(section, names),
+        titles=titles(section),
         rows=rows(section, names),
         groups=groups,
         examples=_examples(stored) if results.data.publishable else [],
@@ -89,9 +101,9 @@ def view(results: Results, folder: Path | None) -> View | None:
     return View("robustness", "Robustness", content, panels, results.sections.seconds.get("robustness"))
 
 
-def titles(section: Robustness, networks: Sequence[str]) -> list[str]:
-    """Column titles: the scores of the networks, then the differences."""
-    return [*networks, *(f"{a} − {b}, 95 % interval" for a, b in _pairs(section))]
+def titles(section: Robustness) -> list[str]:
+    """Which networks the differences are between."""
+    return [f"{a} − {b}" for a, b in _pairs(section)]
 
 
 def rows(section: Robustness, networks: Sequence[str]) -> list[Row]:
@@ -100,13 +112,14 @@ def rows(section: Robustness, networks: Sequence[str]) -> list[Row]:
     for family in section.families:
         found = {(one.a, one.b): one for one in family.differences}
         differences = tuple(
-            _ends(found[pair].difference, found[pair].p) if pair in found else NONE for pair in _pairs(section)
+            _difference(found[pair].difference, found[pair].p) if pair in found else Difference(NONE)
+            for pair in _pairs(section)
         )
         out.append(Row(_TITLES[family.family], True, _scores(family.scores, networks), differences))
         for one in section.disturbances:
             if one.family == family.family:
                 name = _words(one.name) + ("" if one.counted else " (check)")
-                out.append(Row(name, False, _scores(one.curves, networks), ("",) * len(differences)))
+                out.append(Row(name, False, _scores(one.curves, networks), ()))
     return out
 
 
@@ -134,11 +147,12 @@ def _scores(found: Sequence[NetworkScore] | Sequence[AccuracyCurve], networks: S
     return tuple(NONE if (score := of.get(name)) is None else f"{100 * score.mean:.1f}" for name in networks)
 
 
-def _ends(difference: Estimate, p: float | None) -> str:
+def _difference(difference: Estimate, p: float | None) -> Difference:
+    mean = points(difference.mean, 1)
     if difference.low is None or difference.high is None:
-        return points(difference.mean, 1)
+        return Difference(mean)
     ends = f"{points(difference.low, 1)} to {points(difference.high, 1)}"
-    return f"{points(difference.mean, 1)} ({ends}), p {_equals(p_value(p))}"
+    return Difference(mean, ends, f"p {_equals(p_value(p))}")
 
 
 def _equals(p: str) -> str:
