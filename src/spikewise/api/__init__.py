@@ -12,6 +12,7 @@ from spikewise.lazy import lazy_exports
 if TYPE_CHECKING:
     from spikewise.api.auditing import audit
     from spikewise.api.costs import Costs, cost
+    from spikewise.api.diagnosis import diagnose
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.robust import robustness
@@ -34,6 +35,7 @@ __all__ = [
     "calibrate",
     "compare",
     "cost",
+    "diagnose",
     "encode",
     "evaluate",
     "execute",
@@ -65,6 +67,7 @@ __getattr__ = lazy_exports(
         "calibrate": "spikewise.api.sections",
         "compare": "spikewise.api.runs",
         "cost": "spikewise.api.costs",
+        "diagnose": "spikewise.api.diagnosis",
         "encode": "spikewise.api.encoding",
         "evaluate": "spikewise.api.evaluation",
         "execute": "spikewise.api.runs",

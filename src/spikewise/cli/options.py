@@ -99,7 +99,7 @@ Without = Annotated[
     typer.Option(
         "--without",
         metavar="SECTION",
-        help="Leave out a section of the report: all, anytime, calibration, robustness. May be given again.",
+        help="Leave out a section of the report: all, anytime, calibration, robustness, diagnosis. May be given again.",
         show_default=False,
         rich_help_panel=_WHAT,
     ),

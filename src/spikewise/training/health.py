@@ -10,27 +10,23 @@ from torch import Tensor
 
 from spikewise.engine import EngineResult
 from spikewise.errors import TrainingError
+from spikewise.evaluation.diagnosis import MOST, dead_share, saturated_share
 from spikewise.network import Network
 
 __all__ = ["all_finite", "divergence", "rate_warnings"]
-
-_SILENT, _SATURATED = 1e-4, 0.95
-"""Spikes per step below which a neuron counts as dead, above which as saturated."""
-_MOST = 0.5
 
 
 def rate_warnings(rates: Mapping[str, Float[Tensor, "*F"]]) -> tuple[str, ...]:
     """One sentence for each layer most of whose neurons are dead or saturated, with what to try."""
     out = []
     for layer, rate in rates.items():
-        dead = (rate < _SILENT).float().mean().item()
-        full = (rate > _SATURATED).float().mean().item()
-        if dead > _MOST:
+        dead, full = dead_share(rate), saturated_share(rate)
+        if dead > MOST:
             out.append(
                 f"{layer}: {dead:.0%} of the neurons never spike. Lower their threshold, raise beta, add steps, "
                 "or use a wider surrogate (a smaller slope)."
             )
-        if full > _MOST:
+        if full > MOST:
             out.append(
                 f"{layer}: {full:.0%} of the neurons spike at nearly every step. Raise their threshold, lower beta "
                 "or the learning rate."

@@ -14,6 +14,7 @@ from spikewise.viz.anytime import CostCourse, StepCourse, accuracy_over_cost, ac
 from spikewise.viz.calibration import reliability_diagram
 from spikewise.viz.canvas import label, save_figure
 from spikewise.viz.curves import confusion_matrix, cost_bars, learning_curves
+from spikewise.viz.diagnosis import gradients_over_time
 from spikewise.viz.images import picture, png_bytes, sample_grid
 from spikewise.viz.robustness import robustness_curve
 from spikewise.viz.spikes import OutputTrace, evidence_over_time, is_spikes, membrane_traces, raster, spike_rates
@@ -40,6 +41,7 @@ __all__ = [
     "encoded_frames",
     "evidence_over_time",
     "gif_bytes",
+    "gradients_over_time",
     "inline_svg",
     "is_spikes",
     "label",

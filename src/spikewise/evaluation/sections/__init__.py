@@ -12,11 +12,12 @@ from spikewise.errors import unknown_choice
 from spikewise.evaluation.record import Figures, Record
 from spikewise.evaluation.sections.anytime import Anytime
 from spikewise.evaluation.sections.calibration import Calibration
+from spikewise.evaluation.sections.diagnosis import Diagnosis
 from spikewise.evaluation.sections.robustness import Robustness
 
 __all__ = ["SECTION_NAMES", "SectionName", "Sections", "sections_without"]
 
-SectionName = Literal["anytime", "calibration", "robustness"]
+SectionName = Literal["anytime", "calibration", "robustness", "diagnosis"]
 SECTION_NAMES: Final[tuple[SectionName, ...]] = get_args(SectionName)
 
 
@@ -26,6 +27,7 @@ class Sections(Record):
     anytime: Anytime | None = None
     calibration: Calibration | None = None
     robustness: Robustness | None = None
+    diagnosis: Diagnosis | None = None
     seconds: Figures = Field(default_factory=dict)
     """How long each section took."""
 

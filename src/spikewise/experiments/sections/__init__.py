@@ -58,6 +58,8 @@ def _make(name: SectionName, study: Study) -> Made:
             from spikewise.experiments.sections.calibration import make  # noqa: PLC0415
         case "robustness":
             from spikewise.experiments.sections.robustness import make  # noqa: PLC0415
+        case "diagnosis":
+            from spikewise.experiments.sections.diagnosis import make  # noqa: PLC0415
         case _:
             assert_never(name)
     return make(study)

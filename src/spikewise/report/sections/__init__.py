@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from spikewise.evaluation import Results
-from spikewise.report.sections import anytime, calibration, robustness
+from spikewise.report.sections import anytime, calibration, diagnosis, robustness
 from spikewise.report.sections.view import View
 
 __all__ = ["View", "views"]
 
-_MODULES = (anytime, calibration, robustness)
+_MODULES = (anytime, calibration, robustness, diagnosis)
 """In the order of the page."""
 
 

@@ -1,0 +1,44 @@
+"""`diagnose`: what is wrong inside the networks of a run, finished or not."""
+
+from pathlib import Path
+
+from spikewise.api.sections import section
+from spikewise.data import Progress, load_data, split
+from spikewise.errors import RunError
+from spikewise.evaluation.sections.diagnosis import Diagnosis
+from spikewise.experiments import RunFolder
+from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.sections import Study
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import sides_of
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    run: str | Path, *, again: bool = False, data_dir: Path | None = None, decoding: Progress | None = None
+) -> Diagnosis:
+    """What is wrong inside the networks of a run, with the settings that mend it.
+
+    Of a finished run the diagnosis is kept and shown in its report; of one that was stopped, or that diverged, what
+    has been trained so far is looked at, and nothing is kept.
+
+    Args:
+        again: make it also if the run has it.
+        data_dir: where known sets are looked for first.
+    Raises:
+        RunError: it is no run folder, or its images have changed since.
+    """
+    folder = RunFolder.open(Path(run))
+    if folder.results.exists():
+        found = section(run, "diagnosis", again=again, data_dir=data_dir, decoding=decoding).diagnosis
+        assert found is not None
+        return found
+    from spikewise.experiments.sections.diagnosis import diagnose as look  # noqa: PLC0415  # loaded when it is made
+
+    experiment = folder.experiment()
+    images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
+    if images.fingerprint != folder.facts()["fingerprint"]:
+        raise RunError(f"The images of '{experiment.data.source}' have changed since {folder.path} was begun.")
+    setting = Setting(experiment, images, split(images, experiment.split), folder, resolve_device(experiment.device))
+    return look(Study(setting, sides_of(experiment, images)))

@@ -1,0 +1,53 @@
+"""`diagnose`: what is wrong inside the networks of a run."""
+
+from typing import Annotated
+
+import typer
+
+from spikewise.cli import options as o
+from spikewise.cli.console import print_json, print_rows, print_text
+from spikewise.cli.machine import use_threads
+
+__all__ = ["register"]
+
+Again = Annotated[bool, typer.Option("--again", help="Make it again, though the run has it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(rich_help_panel="Look into a run")(diagnose)
+
+
+def diagnose(
+    run: o.RunPath,
+    *,
+    again: Again = False,
+    data_dir: o.DataDir = None,
+    threads: o.Threads = None,
+    as_json: o.Json = False,
+) -> None:
+    """What is wrong inside the networks of a run, finished or not: dead neurons, gradients, learning rate, labels."""
+    from spikewise import api
+    from spikewise.experiments import RunFolder
+    from spikewise.report.sections.diagnosis import again as command_again
+    from spikewise.report.sections.diagnosis import rows
+
+    use_threads(threads)
+    found = api.diagnose(run, again=again, data_dir=data_dir)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    for finding in found.findings:
+        where = finding.network if finding.layer is None else f"{finding.network}, {finding.layer}"
+        print_text(f"{finding.gravity}: {finding.code.replace('_', ' ')} ({where})", style="bold")
+        print_text(finding.text, indent=2)
+        print_text(" ".join([finding.advice, *(f"--set {one}" for one in finding.settings)]), indent=2)
+    if not found.findings:
+        print_text("Nothing is wrong.", style="bold")
+    header = ["network", "layer", "rate", "before", "dead", "saturated", "membranes", "window", "passed"]
+    print()
+    print_rows(header, [list(row) for row in rows(found)], right=range(2, len(header)))
+    command = command_again(found.findings, RunFolder.open(run).facts()["kind"], run)
+    if command:
+        print()
+        print_text(f"To run again with what the gravest finding advises: {command}")

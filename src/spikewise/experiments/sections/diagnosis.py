@@ -1,0 +1,172 @@
+"""The section on diagnosis."""
+
+from collections import Counter
+from typing import Final
+
+import numpy as np
+import torch
+
+from spikewise.evaluation import EpochRecord
+from spikewise.evaluation.diagnosis import (
+    Batch,
+    Facts,
+    Symptom,
+    examine,
+    find_symptoms,
+    linear_accuracy,
+    weight_change,
+)
+from spikewise.evaluation.prediction import predict
+from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, NetworkDiagnosis, SeedDiagnosis
+from spikewise.experiments.remedies import find_cause
+from spikewise.experiments.run_folder import read_json
+from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import Contestant
+from spikewise.experiments.trials import Trials
+from spikewise.graph import Graph, Neuron
+from spikewise.network import Network
+from spikewise.training import FitResult
+from spikewise.training.checkpoint import Checkpoint
+from spikewise.training.loop import CHECKPOINT, WEIGHTS
+from spikewise.types import Draw
+
+__all__ = ["diagnose", "make"]
+
+_IMAGES: Final = 64
+_MOST_VALUES: Final = 1 << 24
+"""Of one layer for the batch, all steps together: 64 MiB, of which the gradient needs several."""
+_ORDER: Final = ("serious", "warning", "note")
+
+
+def make(study: Study) -> Made:
+    """What is wrong inside the networks of a run, and what to change."""
+    return Made(diagnose(study))
+
+
+def diagnose(study: Study) -> Diagnosis:
+    """As `make`; the run need not have finished: what has been trained so far is looked at."""
+    setting = study.setting
+    parts, images = setting.split, setting.images
+    truth = images.labels[parts.validation]
+    shares = np.bincount(truth, minlength=len(images.classes)) / max(len(truth), 1)
+    linear = linear_accuracy(
+        images.images[parts.train], images.labels[parts.train], images.images[parts.validation], truth
+    )
+    context = _Context(setting, float(shares.max()), _entropy(shares), linear)
+    networks, findings, most = [], [], 0
+    for contestant in study.contestants:
+        network, found, size = _network(context, contestant)
+        networks.append(network)
+        findings += found
+        most = max(most, size)
+    findings.sort(key=lambda one: _ORDER.index(one.gravity))
+    return Diagnosis(
+        findings=tuple(findings),
+        networks=tuple(networks),
+        images=most,
+        chance=context.chance,
+        linear_accuracy=linear,
+    )
+
+
+class _Context:
+    """What is the same for every network."""
+
+    def __init__(self, setting: Setting, chance: float, chance_loss: float, linear: float) -> None:
+        self.setting, self.chance, self.chance_loss, self.linear = setting, chance, chance_loss, linear
+
+    def batch(self, graph: Graph, seed: int) -> Batch:
+        """Validation images, evenly spread, as many as fit."""
+        part = self.setting.split.validation
+        values = graph.steps * max(int(np.prod(at.output)) for at in graph.named)
+        size = max(1, min(_IMAGES, len(part), _MOST_VALUES // values))
+        index = part[np.linspace(0, len(part) - 1, size).round().astype(np.int64)]
+        images = torch.from_numpy(np.ascontiguousarray(self.setting.images.images[index]))
+        labels = torch.from_numpy(self.setting.images.labels[index])
+        device = self.setting.device
+        return Batch(images.to(device), labels.to(device), Draw(seed, 0, torch.from_numpy(index).to(device)))
+
+
+def _network(context: _Context, contestant: Contestant) -> tuple[NetworkDiagnosis, list[Finding], int]:
+    setting = context.setting
+    seeds: list[SeedDiagnosis] = []
+    noticed: dict[tuple[str, str | None], list[tuple[int, Symptom]]] = {}
+    for seed in setting.experiment.seeds:
+        facts = _facts(context, contestant, seed)
+        seeds.append(facts.seed)
+        for symptom in find_symptoms(facts):
+            noticed.setdefault((symptom.code, symptom.layer), []).append((seed, symptom))
+    findings = [_finding(context, contestant, found) for found in noticed.values()]
+    record = NetworkDiagnosis(network=contestant.name, steps=contestant.graph.steps, seeds=tuple(seeds))
+    return record, findings, len(context.batch(contestant.graph, 0).labels)
+
+
+def _finding(context: _Context, contestant: Contestant, found: list[tuple[int, Symptom]]) -> Finding:
+    """One finding for what several seeds have, told by the gravest."""
+    seed, symptom = min(found, key=lambda one: _ORDER.index(one[1].gravity))
+    trials = Trials(context.setting, contestant, seed, context.batch(contestant.graph, seed))
+    return find_cause(symptom, trials, [one for one, _ in found])
+
+
+def _facts(context: _Context, contestant: Contestant, seed: int) -> Facts:
+    setting = context.setting
+    fit = _progress(setting, contestant, seed)
+    start = setting.network(contestant, seed)
+    network = _so_far(setting, contestant, seed)
+    said = predict(network, setting.images, setting.split.validation, seed=seed)
+    seen = examine(network, context.batch(contestant.graph, seed), contestant.loss, said, start)
+    kept = _kept(fit)
+    epochs = setting.experiment.train.epochs
+    assert epochs != "auto"
+    record = SeedDiagnosis(
+        seed=seed,
+        epochs_run=len(fit.history),
+        epochs=epochs,
+        validation_accuracy=None if kept is None else kept.validation_accuracy,
+        train_accuracy=None if kept is None else kept.train_accuracy,
+        input=seen.input,
+        layers=seen.layers,
+        weight_change=weight_change(network, start),
+        answers=len(Counter(said.predicted.tolist())),
+    )
+    last = contestant.graph.named[-1]
+    return Facts(
+        network=contestant.name,
+        seed=record,
+        history=fit.history,
+        stopped_early=fit.stopped_early,
+        validation_images=len(said.labels),
+        classes=len(setting.images.classes),
+        chance=context.chance,
+        chance_loss=context.chance_loss,
+        linear=context.linear,
+        output=last.name if isinstance(last.layer, Neuron) and last.layer.spikes else None,
+    )
+
+
+def _progress(setting: Setting, contestant: Contestant, seed: int) -> FitResult:
+    """How a training went so far."""
+    folder = setting.folder.path / "networks" / contestant.name / f"seed-{seed}"
+    if (folder / "fit.json").exists():
+        return FitResult.of(read_json(folder / "fit.json"))
+    if (folder / CHECKPOINT).exists():
+        return FitResult.of(Checkpoint.load(folder / CHECKPOINT).notes["result"])
+    return FitResult()
+
+
+def _so_far(setting: Setting, contestant: Contestant, seed: int) -> Network:
+    """The kept weights of a training, those at its start where it has kept none yet."""
+    folder = setting.folder.path / "networks" / contestant.name / f"seed-{seed}"
+    there = (folder / WEIGHTS).exists()
+    return setting.trained(contestant, seed) if there else setting.network(contestant, seed)
+
+
+def _kept(fit: FitResult) -> EpochRecord | None:
+    return next((one for one in fit.history if one.epoch == fit.best_epoch), None)
+
+
+def _entropy(shares: np.ndarray) -> float:
+    """In nats: the cross-entropy of always answering with these shares."""
+    there = shares[shares > 0]
+    return float(-(there * np.log(there)).sum())

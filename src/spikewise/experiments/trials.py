@@ -1,0 +1,144 @@
+"""Trials: what a changed setting would do to one network of a run, measured on a fresh network."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikewise.data import batches
+from spikewise.evaluation.diagnosis import Batch, firing_rates, value_that_gives
+from spikewise.experiments.experiment import Experiment, parse_experiment, with_overrides
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import Contestant, sides_of
+from spikewise.losses import Target
+from spikewise.models import MLP, Conv, Model
+from spikewise.network import Network
+from spikewise.types import Draw
+
+__all__ = ["TARGET_RATE", "Step", "Trials", "setting_of_layer"]
+
+TARGET_RATE: Final = 0.1
+"""Spikes per neuron and step that a trial aims at: enough to carry a gradient, few enough to be cheap."""
+_DECADES: Final = (-3, -2, -1, 0, 1, 2, 3)
+_UPDATES: Final = 12
+_USABLE: Final = (0.02, 0.4)
+
+
+class Step(NamedTuple):
+    """One learning rate and where the loss stood after a few updates with it."""
+
+    learning_rate: float
+    loss: float
+
+
+class Trials:
+    """What changed settings would do to one side of an experiment, with one seed."""
+
+    def __init__(self, setting: Setting, contestant: Contestant, seed: int, batch: Batch) -> None:
+        self.setting, self.contestant, self.seed, self.batch = setting, contestant, seed, batch
+        self._table = setting.experiment.model_dump(mode="json")
+
+    @property
+    def experiment(self) -> Experiment:
+        """As it was run."""
+        return self.setting.experiment
+
+    def current(self, key: str) -> float | None:
+        """The value of a dotted setting, None where it is not there or no number."""
+        at: object = self._table
+        for part in key.split("."):
+            at = at.get(part) if isinstance(at, dict) else None
+        return float(at) if isinstance(at, int | float) else None
+
+    def network(self, overrides: Iterable[str]) -> Network:
+        """A fresh network with some settings changed."""
+        changed = parse_experiment(with_overrides(self._table, overrides))
+        sides = {side.name: side for side in sides_of(changed, self.setting.images)}
+        network = Network(sides[self.contestant.name].graph, seed=self.seed, engine_name=changed.engine)
+        return network.to(self.setting.device)
+
+    def rate(self, layer: str, overrides: Iterable[str]) -> float:
+        """Spikes per neuron and step of a layer before training, on the batch."""
+        return float(firing_rates(self.network(overrides), self.batch)[layer].mean())
+
+    def value_for_rate(self, key: str, layer: str, others: Iterable[str] = ()) -> tuple[float, float] | None:
+        """The value of a setting at which a layer starts with `TARGET_RATE`, and the rate it then starts with.
+
+        Args:
+            others: settings that are changed as well.
+        """
+        now, others = self.current(key), list(others)
+        if not now:
+            return None
+        return value_that_gives(TARGET_RATE, lambda value: self.rate(layer, [*others, f"{key}={value!r}"]), around=now)
+
+    def wakes(self, layer: str, override: str) -> float | None:
+        """The rate at which a layer starts with that setting, None where it is still of no use."""
+        rate = self.rate(layer, [override])
+        return rate if _USABLE[0] <= rate <= _USABLE[1] else None
+
+    def active_pixels(self, overrides: Iterable[str]) -> float:
+        """Share of the encoder's outputs that are not zero at some step, on the batch."""
+        inputs = self.network(overrides).encode(self.batch.images, self.batch.draw)
+        return float((inputs != 0).any(0).float().mean())
+
+    def learning_rates(self) -> list[Step]:
+        """Where the training loss stands after a dozen updates with learning rates a decade apart.
+
+        Each starts from the same weights and sees the same batches; rates that end in no number are left out.
+        Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, sec. 3.3 (the range test,
+        here with one rate at a time).
+        """
+        train = self.experiment.train
+        rates = [float(f"{train.learning_rate * 10.0**k:.3g}") for k in _DECADES]
+        found = [Step(rate, self._loss_after(rate)) for rate in rates]
+        return [step for step in found if np.isfinite(step.loss)]
+
+    def _loss_after(self, rate: float) -> float:
+        setting, train = self.setting, self.experiment.train
+        network = setting.network(self.contestant, self.seed).train()
+        optimizer = train.replace(learning_rate=rate).build_optimizer(
+            [p for p in network.parameters() if p.requires_grad]
+        )
+        losses = []
+        for index in self._indices():
+            loss = self._loss(network, index)
+            if not torch.isfinite(loss):
+                return float("nan")
+            losses.append(loss.item())
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+        return float(np.mean(losses[-_UPDATES // 4 :]))
+
+    def _indices(self) -> list[np.ndarray]:
+        part, size = self.setting.split.train, self.experiment.train.batch_size
+        out: list[np.ndarray] = []
+        epoch = 1
+        while len(out) < _UPDATES:
+            out += batches(part, size, seed=self.seed, epoch=epoch)
+            epoch += 1
+        return out[:_UPDATES]
+
+    def _loss(self, network: Network, index: np.ndarray) -> Tensor:
+        images = self.setting.images
+        batch = torch.from_numpy(np.ascontiguousarray(images.images[index])).to(self.setting.device)
+        labels = torch.from_numpy(images.labels[index]).to(self.setting.device)
+        output = network(batch, Draw(self.seed, 1, torch.from_numpy(index)))
+        loss: Tensor = self.contestant.loss(output.logits, output.trajectory, Target.of(labels, len(images.classes)))
+        return loss
+
+
+def setting_of_layer(model: Model, network: Network, layer: str) -> str | None:
+    """Where an experiment sets the neurons of a layer, such as "model.cell"; None where no `--set` reaches them."""
+    names = [at.name for at in network.graph.named]
+    if not isinstance(model, MLP | Conv) or layer not in names:
+        return None
+    if layer == names[-1]:
+        return "model.output"
+    if isinstance(model, Conv) and model.hidden_cell is not None:
+        flat = names.index("flatten1")
+        return "model.hidden_cell" if names.index(layer) > flat else "model.cell"
+    return "model.cell"

@@ -1,0 +1,112 @@
+"""The report's section on diagnosis."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from spikewise import viz
+from spikewise.evaluation import Results
+from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, LayerHealth, NetworkDiagnosis
+from spikewise.report.numbers import NONE, brief, percent
+from spikewise.report.pictures import Panel
+from spikewise.report.sections.view import View
+
+__all__ = ["Content", "Row", "again", "rows", "view"]
+
+
+class Row(NamedTuple):
+    """One layer of one network, means over seeds."""
+
+    network: str
+    layer: str
+    rate: str
+    before: str
+    dead: str
+    saturated: str
+    membranes: str
+    window: str
+    passed: str
+
+
+class Content(NamedTuple):
+    """What the template reads."""
+
+    record: Diagnosis
+    rows: list[Row]
+    command: str
+    """How to run again with the first finding's settings; empty where no finding has any."""
+
+
+def view(results: Results, folder: Path | None) -> View | None:
+    """Findings, the table of layers, and figures; None where the section was not made."""
+    section = results.sections.diagnosis
+    if section is None:
+        return None
+    content = Content(section, rows(section), again(section.findings, results.kind, folder))
+    panels = [*_gradients(section), *_rates(results)]
+    return View("diagnosis", "Diagnosis", content, panels, results.sections.seconds.get("diagnosis"))
+
+
+def rows(section: Diagnosis) -> list[Row]:
+    """One row for each layer of each network."""
+    return [_row(network, layer) for network in section.networks for layer in _layers(network)]
+
+
+def again(findings: Sequence[Finding], kind: str, folder: Path | None) -> str:
+    """The command that runs once more with what the gravest finding advises; empty where none has a setting."""
+    settings = next((one.settings for one in findings if one.settings and one.gravity != "note"), ())
+    if not settings:
+        return ""
+    file = "experiment.toml" if folder is None else f"{folder.name}/experiment.toml"
+    return " ".join([f"spikewise {kind} --config {file}", *(f"--set {one}" for one in settings)])
+
+
+def _layers(network: NetworkDiagnosis) -> list[list[LayerHealth]]:
+    """Each layer in all seeds."""
+    return [list(layer) for layer in zip(*(seed.layers for seed in network.seeds), strict=True)]
+
+
+def _row(network: NetworkDiagnosis, layer: list[LayerHealth]) -> Row:
+    def mean(name: str) -> float | None:
+        values = [getattr(one, name) for one in layer]
+        return None if any(value is None for value in values) else sum(values) / len(values)
+
+    low, high = mean("membrane_low"), mean("membrane_high")
+    return Row(
+        network.network,
+        layer[0].layer,
+        percent(mean("rate"), 1),
+        percent(mean("rate_before_training"), 1),
+        percent(mean("dead"), 1),
+        percent(mean("saturated"), 1),
+        NONE if low is None or high is None else f"{brief(low)} to {brief(high)}",
+        percent(mean("window"), 1),
+        percent(mean("passed"), 1),
+    )
+
+
+def _gradients(section: Diagnosis) -> list[Panel]:
+    out = []
+    for network in section.networks:
+        layers = {one.layer: one.gradient_norms for one in network.seeds[0].layers if len(one.gradient_norms) > 1}
+        if layers:
+            caption = (
+                f"{network.network}, seed {network.seeds[0].seed}: how strongly the loss depends on the membranes at "
+                "each time step. A line that falls to nothing on the left says that early steps teach nothing."
+            )
+            out.append(Panel(f"gradients-{network.network}", viz.gradients_over_time(layers), caption))
+    return out
+
+
+def _rates(results: Results) -> list[Panel]:
+    out = []
+    for network in results.networks:
+        names = dict.fromkeys(name for run in network.runs for epoch in run.history for name in epoch.spike_rates)
+        curves = {
+            name: [[epoch.spike_rates.get(name) for epoch in run.history] for run in network.runs] for name in names
+        }
+        if curves:
+            drawn = viz.learning_curves(curves, ylabel="spikes per neuron and step, %", percent=True)
+            caption = f"{network.name}: spike rate of each layer on the validation images after each epoch."
+            out.append(Panel(f"rates-over-epochs-{network.name}", drawn, caption))
+    return out
