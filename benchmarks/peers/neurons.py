@@ -43,26 +43,31 @@ class _FastSigmoid(torch.autograd.Function):
         return gradient / (ctx.slope * x.abs() + 1) ** 2, None
 
 
-def _lif_loop(currents: Tensor, beta: float, slope: float) -> Tensor:
-    v, z = torch.zeros_like(currents[0]), torch.zeros_like(currents[0])
-    spikes = []
-    for current in currents.unbind(0):
-        v = beta * v + current - z.detach()
-        z = _FastSigmoid.apply(v - 1, slope)
-        spikes.append(z)
-    return torch.stack(spikes)
+def _lif_step(current: Tensor, v: Tensor, z: Tensor, beta: float, slope: float) -> tuple[Tensor, Tensor]:
+    v = beta * v + current - z.detach()
+    return v, _FastSigmoid.apply(v - 1, slope)
+
+
+def _compiled_step(step: Callable[..., Any]) -> Callable[..., Any]:
+    """The step, not the loop: an unrolled loop keeps the C++ compiler busy for minutes."""
+    return torch.compile(step, dynamic=True)
 
 
 class PlainLIF(nn.Module):
-    """The loop that anyone writes first; `compiled` runs it through torch.compile."""
+    """The loop that anyone writes first; `compiled` runs its step through torch.compile."""
 
     def __init__(self, layer: Neuron, *, compiled: bool = False) -> None:
         super().__init__()
         self.beta, self.slope = layer.dynamics.beta, layer.dynamics.surrogate.slope
-        self.loop = torch.compile(_lif_loop, dynamic=False) if compiled else _lif_loop
+        self.step = _compiled_step(_lif_step) if compiled else _lif_step
 
     def forward(self, currents: Tensor) -> Tensor:
-        return self.loop(currents, self.beta, self.slope)
+        v, z = torch.zeros_like(currents[0]), torch.zeros_like(currents[0])
+        spikes = []
+        for current in currents.unbind(0):
+            v, z = self.step(current, v, z, self.beta, self.slope)
+            spikes.append(z)
+        return torch.stack(spikes)
 
 
 def _integrate(currents: Tensor, beta: float) -> Tensor:
@@ -84,17 +89,14 @@ class PlainIntegrator(nn.Module):
         return _integrate(currents, self.beta)
 
 
-def _alif_loop(currents: Tensor, recurrent: Tensor, adaptation: Tensor, fixed: tuple[float, ...]) -> Tensor:
+def _alif_step(
+    total: Tensor, state: tuple[Tensor, Tensor, Tensor], adaptation: Tensor, fixed: tuple[float, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
     beta, threshold, decay, slope = fixed
-    v, z, a = (torch.zeros_like(currents[0]) for _ in range(3))
-    spikes = []
-    for current in currents.unbind(0):
-        total = current + F.linear(z, recurrent)
-        a = decay * a + z
-        v = (beta * v + total) * (1 - z.detach())
-        z = _FastSigmoid.apply(v - (threshold + adaptation * a), slope)
-        spikes.append(z)
-    return torch.stack(spikes)
+    v, z, a = state
+    a = decay * a + z
+    v = (beta * v + total) * (1 - z.detach())
+    return v, _FastSigmoid.apply(v - (threshold + adaptation * a), slope), a
 
 
 class PlainALIF(nn.Module):
@@ -106,11 +108,16 @@ class PlainALIF(nn.Module):
         self.recurrent = nn.Parameter(torch.zeros(features, features))
         self.adaptation = nn.Parameter(torch.tensor(n.adaptation))
         self.fixed = (n.beta, n.threshold, n.adaptation_decay, n.surrogate.slope)
-        self.loop = torch.compile(_alif_loop, dynamic=False) if compiled else _alif_loop
+        self.step = _compiled_step(_alif_step) if compiled else _alif_step
 
     def forward(self, currents: Tensor) -> Tensor:
-        matrix = self.recurrent - self.recurrent.diag().diag()
-        return self.loop(currents, matrix, self.adaptation.clamp(min=0), self.fixed)
+        matrix, adaptation = self.recurrent - self.recurrent.diag().diag(), self.adaptation.clamp(min=0)
+        zero = torch.zeros_like(currents[0])
+        state, spikes = (zero, zero, zero), []
+        for current in currents.unbind(0):
+            state = self.step(current + F.linear(state[1], matrix), state, adaptation, self.fixed)
+            spikes.append(state[1])
+        return torch.stack(spikes)
 
 
 class SnnTorch(nn.Module):
@@ -237,9 +244,12 @@ def _lsnn(layer: Neuron, features: int) -> nn.Module:
 
 
 _SAME_STEP = "resets in the step of the spike, so it is checked against our network with that reset"
+_COMPILED = "the neurons' step through torch.compile"
 NEURONS = {
     "PyTorch loop": Kind(_plain, True, "", _adaptive, same_adaptive=True),
-    "PyTorch loop, compiled": Kind(_compiled, True, "neurons through torch.compile", _adaptive_compiled, True),
+    "PyTorch loop, compiled": Kind(
+        _compiled, True, _COMPILED, _adaptive_compiled, same_adaptive=True, adaptive_note=_COMPILED
+    ),
     "snnTorch": Kind(SnnTorch, True, ""),
     "SpikingJelly": Kind(SpikingJelly, False, f"{_SAME_STEP}; surrogate arctangent, it has no fast sigmoid"),
     "Norse": Kind(Norse, False, _SAME_STEP, _lsnn, adaptive_note="LSNN: other equations (a synaptic current)"),

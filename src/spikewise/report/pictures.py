@@ -89,27 +89,30 @@ def rates(results: Results) -> Panel | None:
 
 
 def costs(results: Results) -> Panel | None:
-    """Energy, operations and training time side by side."""
+    """Energy, operations, memory traffic and times side by side; what only one of several networks has is left out."""
     quantities: dict[str, dict[str, float]] = {}
     for network in results.networks:
         cost = network.cost
         values: Mapping[str, float | None] = {
             **{f"energy ({model}), nJ per image": value for model, value in cost.energy_nanojoule.items()},
             "additions for spikes and multiply-accumulates, per image": cost.macs + (cost.synaptic_operations or 0),
-            "memory traffic, kB per image": None
-            if cost.memory_traffic_bytes is None
-            else cost.memory_traffic_bytes / 1000,
+            "memory traffic, kB per image": _kilobytes(cost.memory_traffic_bytes),
             "training, s per epoch": cost.train_seconds_per_epoch.mean if cost.train_seconds_per_epoch else None,
             "latency, ms for one image": cost.latency_ms,
         }
         for quantity, value in values.items():
             if value is not None:
                 quantities.setdefault(quantity, {})[network.name] = value
+    shared = {what: values for what, values in quantities.items() if len(values) > 1 or len(results.networks) == 1}
     return Panel(
         "costs",
-        viz.cost_bars(quantities, colours=colours(results.networks)),
+        viz.cost_bars(shared, colours=colours(results.networks)),
         "Energy and memory traffic are computed; times are measured.",
     )
+
+
+def _kilobytes(size: float | None) -> float | None:
+    return None if size is None else size / 1000
 
 
 def _values(history: Sequence[EpochRecord], field: str) -> list[float | None]:

@@ -78,7 +78,7 @@ def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[
     even = [
         _cost_row(
             f"Break-even rate, {model}",
-            "spikes per synapse and step at which it costs what its twin costs",
+            "spikes per synapse and step; below it, cheaper than the twin",
             lambda cost, m=model: _break_even(cost.break_even_spikes_per_synapse_and_step.get(m)),  # type: ignore[misc]
             results.networks,
         )
