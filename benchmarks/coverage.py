@@ -252,7 +252,7 @@ _WORLDS = [
 
 def main() -> None:
     started = time.perf_counter()
-    print(f"{REPEATS} repetitions a row: a true 95 % shows as 93.0 to 96.9 nine times in ten and more.\n")
+    print(f"{REPEATS} repetitions a row: a true 95 % shows as 93.0 to 96.9 nineteen times in twenty.\n")
     _interval_table()
     _test_table()
     _family_table()

@@ -18,7 +18,7 @@ def kernel(score, positive):
 
 
 def brute_force(positive, runs, groups):
-    """DeLong et al. 1988, (4)-(8), and Obuchowski 1997, (2)-(5), with loops over clusters and pairs of runs."""
+    """DeLong et al. 1988 and Obuchowski 1997, with loops over clusters and pairs of runs."""
     tables = [kernel(run, positive) for run in runs]
     areas = [table.mean() for table in tables]
     m, n = tables[0].shape

@@ -23,8 +23,8 @@ QUICK = Resampling(samples=400)
 PS = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 
 
-def test_holm_gives_the_adjusted_values_of_the_worked_example():
-    """Wright, Biometrics 48, 1992, section 2: multiply by 4, 3, 2, 1 in the order of size, never decreasing."""
+def test_holm_by_hand():
+    """Multiply by 4, 3, 2, 1 in the order of size, never decreasing."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.2]) == [0.2]
     assert holm([0.9, 0.8]) == [1.0, 1.0]

@@ -32,8 +32,9 @@ def delong(positive: Bool[np.ndarray, " N"], scores: Float[np.ndarray, "R N"], g
 
     Images of one subject count as one cluster; without `groups` each image is its own, and Obuchowski's sums are
     DeLong's.
-    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988, (4)-(8); by midranks in O(N log N): Sun and Xu,
-    IEEE Signal Processing Letters 21, 2014, (11)-(14); clusters: Obuchowski, Biometrics 53, 1997, (2)-(5).
+    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44, 1988, pages 837-845; by midranks in O(N log N): Sun and
+    Xu, IEEE Signal Processing Letters 21, 2014, pages 1389-1393; clusters: Obuchowski, Biometrics 53, 1997, pages
+    567-578.
 
     Raises:
         ShapeError: the sizes do not fit, or a class is absent.
@@ -72,7 +73,7 @@ def delong_test(
     Like McNemar's test it speaks of these trained networks, not of other seeds. None where the variance is zero, such
     as where all runs order all images in the same way. t with (units - 1) degrees of freedom stands for the normal
     distribution, which is too sure of few subjects.
-    Source: DeLong et al. 1988, section 3.
+    Source: DeLong, DeLong and Clarke-Pearson 1988.
     """
     found = delong(positive, np.concatenate([scores_a, scores_b]), groups)
     contrast = _contrast(len(scores_a), len(scores_b))
@@ -93,7 +94,7 @@ def auc_interval(
     """Mean area over seeds, with its interval over seeds and images, made on the logit scale.
 
     There it stays inside 0..1 and covers better near 1. No interval where a run orders all images perfectly.
-    Source: Pepe, "The statistical evaluation of medical tests", 2003, section 5.2.4, (5.9).
+    Source: Pepe, "The statistical evaluation of medical tests for classification and prediction", 2003, chapter 5.
     """
     resampling = resampling or Resampling()
     found = delong(positive, scores, groups)

@@ -139,7 +139,7 @@ def _design_effect(values: Floats, groups: Groups) -> float:
     """How many images of the same subjects say as much about the mean of `values` [N] as one independent image.
 
     From 1 (subjects do not matter) to the mean number of images of a subject (all of its images say the same).
-    Source: Kish, "Survey sampling", 1965, section 5.4.
+    Source: Kish, "Survey sampling", 1965, section 8.2 (design effect).
     """
     unit = unit_of(groups, values.size)
     units = int(unit.max()) + 1

@@ -63,7 +63,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
     The smallest p is multiplied by the number of tests, the next by one less, and so on; none falls below the one
     before it, and none exceeds 1. It holds however the tests depend on each other.
-    Source: Holm, Scandinavian Journal of Statistics 6, 1979, section 3; adjusted p: Wright, Biometrics 48, 1992, (2).
+    Source: Holm, Scandinavian Journal of Statistics 6, 1979, section 3; adjusted p: Wright, Biometrics 48, 1992.
 
     Raises:
         ConfigError: one of them is no probability.

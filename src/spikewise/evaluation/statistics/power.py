@@ -25,8 +25,8 @@ def smallest_detectable(
     Solves `P(T > critical) = power` for the noncentrality `difference / standard_error` of Student's T. A standard
     error of few degrees of freedom is more often too small than too large; it is divided by the median of
     sqrt(chi2 / freedom). The answer stays an estimate: with 3 seeds a side it is easily off by half.
-    Source: Cohen, "Statistical power analysis for the behavioral sciences", 2nd edition, 1988, sections 2.4 (power of
-    t) and 6.2 (arcsine); noncentral t: Johnson, Kotz and Balakrishnan, "Continuous univariate distributions" 2, 1995,
+    Source: Cohen, "Statistical power analysis for the behavioral sciences", 2nd edition, 1988, chapters 2 (t) and 6
+    (arcsine); noncentral t: Johnson, Kotz and Balakrishnan, "Continuous univariate distributions" 2, 1995,
     chapter 31.
 
     Args:
