@@ -40,6 +40,53 @@ def results() -> str:
     return f"{NOTE}# results.json\n\nJSON Schema of a run's `results.json`.\n\n```json\n{schema}\n```\n"
 
 
+def presets() -> str:
+    """The page on the published systems, with the tables of what they gave filled in between its marks."""
+    from spikewise.experiments import preset_names
+
+    text = (HERE / "presets.md").read_text(encoding="utf-8")
+    for name in preset_names():
+        begin, end = f"<!-- figures of {name} -->\n", "<!-- end of figures -->"
+        before, found, after = text.partition(begin)
+        if found:
+            _, _, rest = after.partition(end)
+            text = f"{before}{begin}{_figures(name)}{end}{rest}"
+    return text
+
+
+def _figures(preset: str) -> str:
+    from spikewise.experiments import load_preset
+    from spikewise.experiments.reproduction import reproductions
+
+    published = load_preset(preset)["published"]
+    runs = [run for run in reproductions() if run.preset == preset]
+    return "".join(_reproduction(run, published) for run in runs) or "\nNot run yet.\n\n"
+
+
+def _reproduction(run: Any, published: dict[str, float]) -> str:
+    from spikewise.report.numbers import METRICS, interval, metric_value
+
+    names = [network.name for network in run.networks]
+    lines = [f"\n`{run.command}`\n\n| on {run.test_images:,} test images | published | {' | '.join(names)} |"]
+    lines.append(f"|---|---|{'---|' * len(names)}")
+    for metric in dict.fromkeys([*published, "accuracy", "auc"]):
+        cells = []
+        for network in run.networks:
+            estimate = network.metrics[metric]
+            ends = interval(metric, estimate)
+            spread = "" if estimate.sd is None else f" ± {100 * estimate.sd:.2f}"
+            cells.append(f"{metric_value(metric, estimate.mean)}{spread}" + (f" ({ends})" if ends else ""))
+        told = metric_value(metric, published.get(metric))
+        lines.append(f"| {METRICS[metric].label} | {told} | {' | '.join(cells)} |")
+    times = [f"{sum(network.train_seconds) / len(network.train_seconds) / 60:.1f}" for network in run.networks]
+    epochs = [f"{network.seconds_per_epoch:.2f}" for network in run.networks]
+    lines.append(f"| training, min a seed | | {' | '.join(times)} |")
+    lines.append(f"| an epoch, s | | {' | '.join(epochs)} |")
+    seeds = "1 seed" if run.seeds == 1 else f"{run.seeds} seeds"
+    where = f"{run.cpu}, {run.threads} thread{'s' if run.threads != 1 else ''}"
+    return "\n".join(lines) + f"\n\n{seeds}, {run.train_images:,} training images; {run.date}, {where}.\n\n"
+
+
 def _command(command: Any, path: str) -> list[str]:  # a class of click, or of the copy that newer typers carry
     if hasattr(command, "commands"):
         return [line for name, below in command.commands.items() for line in _command(below, f"{path} {name}")]
@@ -82,7 +129,7 @@ def _type(field: dict[str, Any]) -> str:
     return {"integer": "whole number", "null": "none"}.get(field.get("type", ""), field.get("type", "any"))
 
 
-PAGES = {"commands.md": commands, "config.md": config, "results.md": results}
+PAGES = {"commands.md": commands, "config.md": config, "results.md": results, "presets.md": presets}
 
 if __name__ == "__main__":
     for page, write in PAGES.items():

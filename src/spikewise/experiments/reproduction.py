@@ -89,7 +89,7 @@ def reproduction_of(run: Path) -> Reproduction:
     else:
         published = bool(changes)
     changes = defects if published else changes
-    wanted = {*experiment.published, "accuracy"}
+    wanted = {*experiment.published, "accuracy", "auc"}
     return Reproduction(
         preset=experiment.title,
         command=_command(kind, experiment.title, changes, published),
