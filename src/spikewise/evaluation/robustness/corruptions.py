@@ -138,7 +138,7 @@ def _pixelation(images: Images, index: Index, strength: float) -> Images:
 
 CORRUPTIONS: Final = (
     Corruption("gaussian_noise", "sd, share of white", (0.08, 0.12, 0.18, 0.26, 0.38), _gaussian_noise),
-    Corruption("blur", "sd, share of the shorter side", (0.02, 0.04, 0.06, 0.09, 0.13), _blur),
+    Corruption("blur", "sd, share of the shorter side", (0.04, 0.06, 0.08, 0.1, 0.13), _blur),
     Corruption("contrast", "share lost", (0.6, 0.7, 0.8, 0.9, 0.95), _contrast),
     Corruption("brightness", "added, share of white", (0.1, 0.2, 0.3, 0.4, 0.5), _brightness),
     Corruption("shift", "share of the side", (0.04, 0.08, 0.12, 0.16, 0.2), _shift),
