@@ -19,7 +19,7 @@ from spikewise.engine import RunOptions, native
 from spikewise.network import Network
 from spikewise.types import Draw
 
-__all__ = ["Settings", "in_fresh_process", "measure", "say"]
+__all__ = ["Settings", "in_fresh_process", "measure", "say", "warm_up"]
 
 _LEAST = 0.1
 """Seconds that one timing takes at least: quick steps are repeated."""
@@ -208,14 +208,23 @@ def _send(send: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> No
     send.close()
 
 
+def warm_up() -> None:
+    """What PyTorch loads and starts at its first step, tens of megabytes, is nobody's own."""
+    layers = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 4))
+    optimizer = torch.optim.Adam(layers.parameters())
+    for _ in range(2):
+        optimizer.zero_grad()
+        layers(torch.rand(16, 1, 8, 8)).sum().backward()
+        optimizer.step()
+
+
 def _memory(key: str, name: str, batch: int, threads: int) -> float | None:
     """Megabytes that training needs at its peak beyond the process with the batch loaded."""
     from spikewise.evaluation.speed import peak_memory_mb
 
     torch.set_num_threads(threads)
     problem = load(WORKLOADS[key], batch)
-    warm = torch.nn.Linear(8, 8)
-    warm(torch.rand(8, 8)).sum().backward()
+    warm_up()
 
     def work() -> None:
         step = make(name, Network(problem.graph, seed=1)).train(problem.images, problem.labels)

@@ -34,8 +34,8 @@ class Workload(NamedTuple):
 
 
 WORKLOADS = {
-    "W1": Workload("`pneumonia-conv`, T 20, PneumoniaMNIST", "pneumonia-conv", (), 128, 7),
-    "W2": Workload("784-1024-10 LIF, T 25, Fashion-MNIST", "fashion-snn", (), 128, 7),
+    "W1": Workload("`pneumonia-conv`, T 20, PneumoniaMNIST", "pneumonia-conv", (), 128, 5),
+    "W2": Workload("784-1024-10 LIF, T 25, Fashion-MNIST", "fashion-snn", (), 128, 5),
     "W2m": Workload("784-1024-10 LIF, T 25, MNIST", "fashion-snn", ("data.source=mnist",), 128, 5, compiles=False),
     "W2s": Workload(
         "9409-1024-10 LIF, T 25, SOCOFing 97x97",
