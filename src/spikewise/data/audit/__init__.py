@@ -1,11 +1,16 @@
 """The audit of an image set: what would flatter a result, and a split without it."""
 
-from spikewise.data.audit.files import folder_of
-from spikewise.data.audit.look import Look, look_at
-from spikewise.data.audit.mend import clean_split
-from spikewise.data.audit.records import GRAVITIES, Audit, Finding, Gravity, Nearness, Place, Probe
-from spikewise.data.audit.run import audit, file_facts
-from spikewise.data.audit.wording import advice, examples
+from typing import TYPE_CHECKING
+
+from spikewise.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from spikewise.data.audit.files import folder_of
+    from spikewise.data.audit.look import Look, look_at
+    from spikewise.data.audit.mend import clean_split
+    from spikewise.data.audit.records import GRAVITIES, Audit, Finding, Gravity, Nearness, Place, Probe
+    from spikewise.data.audit.run import audit, file_facts
+    from spikewise.data.audit.wording import advice, examples
 
 __all__ = [
     "GRAVITIES",
@@ -24,3 +29,18 @@ __all__ = [
     "folder_of",
     "look_at",
 ]
+
+# Its classifiers take long to load, and the records are read wherever results are.
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "folder_of": "spikewise.data.audit.files",
+        **dict.fromkeys(("Look", "look_at"), "spikewise.data.audit.look"),
+        "clean_split": "spikewise.data.audit.mend",
+        **dict.fromkeys(
+            ("GRAVITIES", "Audit", "Finding", "Gravity", "Nearness", "Place", "Probe"), "spikewise.data.audit.records"
+        ),
+        **dict.fromkeys(("audit", "file_facts"), "spikewise.data.audit.run"),
+        **dict.fromkeys(("advice", "examples"), "spikewise.data.audit.wording"),
+    },
+)

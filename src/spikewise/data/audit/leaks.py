@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int8, Int64
 
 from spikewise.data.audit.kinship import kinship
 from spikewise.data.audit.look import PARTS, Look, members
@@ -199,7 +199,7 @@ def _describe(look: Look, groups: Sequence[Int64[np.ndarray, " _"]]) -> _Crossin
     return _Crossing(list(groups), pairs, tested)
 
 
-def _presence(numbers: Int64[np.ndarray, " M"], part: Int64[np.ndarray, " M"]) -> Bool[np.ndarray, "U 3"]:
+def _presence(numbers: Int64[np.ndarray, " M"], part: Int8[np.ndarray, " M"]) -> Bool[np.ndarray, "U 3"]:
     names, inverse = np.unique(numbers, return_inverse=True)
     seen = np.zeros((len(names), 3), np.bool_)
     seen[inverse, part] = True

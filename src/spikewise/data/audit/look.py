@@ -129,7 +129,7 @@ def members(numbers: Int64[np.ndarray, " N"], wanted: Iterable[int] | None = Non
     return [order[starts[k] : starts[k] + counts[k]] for k in keep]
 
 
-def join(count: int, *edges: tuple[Int64[np.ndarray, " E"], Int64[np.ndarray, " E"]]) -> Int64[np.ndarray, " N"]:
+def join(count: int, *edges: tuple[Int64[np.ndarray, " _"], Int64[np.ndarray, " _"]]) -> Int64[np.ndarray, " N"]:
     """Number the connected components of `count` images."""
     a, b = (np.concatenate([pair[side] for pair in edges]) for side in (0, 1))
     _, numbers = connected_components(coo_array((np.ones(len(a)), (a, b)), shape=(count, count)), directed=False)

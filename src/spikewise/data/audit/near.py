@@ -152,8 +152,8 @@ def _close(
 
 def _neighbour_distance(
     images: UInt8[np.ndarray, "N C H W"], space: _Space, wanted: Int64[np.ndarray, " M"]
-) -> Float32[np.ndarray, " N"]:
-    """Median pixel distance of the wanted images to their 4th to 10th neighbours; nan for the others."""
+) -> Float32[np.ndarray, " K"]:
+    """Median pixel distance of the wanted images to their 4th to 10th neighbours; nan for the others in the space."""
     out = np.full(len(space.points), np.nan, np.float32)
     for start in range(0, len(wanted), CHUNK // 4):
         some = wanted[start : start + CHUNK // 4]
