@@ -200,6 +200,8 @@ def confidence(logits: Float[np.ndarray, "*B K"]) -> Float[np.ndarray, "*B"]:
 
 
 def _with_time(network: NetworkAnytime, energy_model: str) -> list[Option]:
+    early = {one.thresholds: one for one in network.early_exit}  # several tolerances may choose the same
+    ways: list[AnytimeStep | EarlyExit] = [*network.curve, *early.values()]
     return [
         Option(
             network=network.network,
@@ -211,7 +213,7 @@ def _with_time(network: NetworkAnytime, energy_model: str) -> list[Option]:
             front_of_operations=False,
             front_of_energy=False,
         )
-        for one in (*network.curve, *{one.thresholds: one for one in network.early_exit}.values())
+        for one in ways
     ]
 
 

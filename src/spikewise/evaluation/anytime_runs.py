@@ -137,7 +137,7 @@ class Counter:
         with torch.no_grad():
             for pixels, draw in self.sample.batches(self.network):
                 state: EngineState | None = None
-                for total, step in zip(sums, self.network.encode(pixels, draw).split(1), strict=True):
+                for total, step in zip(sums, torch.split(self.network.encode(pixels, draw), 1), strict=True):
                     result = self.network.run(step, draw, RunOptions(state=state, measure=True)).result
                     state = result.state
                     total.add(Events(result.input_events, result.rates), len(pixels))
@@ -172,7 +172,7 @@ def measure_latency(network: Network, sample: Sample) -> Latency:
 
 def _stream(network: Network, inputs: Tensor, draw: Draw) -> Iterator[Output]:
     state: EngineState | None = None
-    for step in inputs.split(1):
+    for step in torch.split(inputs, 1):
         output = network.run(step, draw, RunOptions(state=state))
         state = output.result.state
         yield output

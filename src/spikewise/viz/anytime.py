@@ -1,7 +1,7 @@
 """Figures of accuracy as the time steps, and what they cost, add up."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -70,7 +70,7 @@ def accuracy_over_steps(
     finals = [course.mean[-1] for course in networks.values()]
     seen = [value for course in networks.values() for value in (*course.low, *course.high)]
     _accuracy_axis(ax, finals, [*references.values()], [*seen, *references.values()])
-    ax.set_xlabel("answer after time step")
+    ax.set(xlabel="answer after time step", xlim=(0.5, max(len(course.mean) for course in networks.values()) + 0.5))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     _finish(figure, ax, theme)
     return figure
@@ -143,7 +143,7 @@ def _finish(figure: Figure, ax: Axes, theme: Theme) -> None:
         text.set_parse_math(False)
 
 
-def _diamond(colour: str, theme: Theme) -> dict[str, object]:
+def _diamond(colour: str, theme: Theme) -> dict[str, Any]:  # keywords of matplotlib
     return {"marker": "D", "markersize": 6, "color": colour, "markerfacecolor": theme.surface, "markeredgewidth": 1.6}
 
 
