@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     found: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {}
     if not options.document:
         for part in options.workload:
-            if part not in found or options.again:
+            if options.again or "error" in found.get(part, {"error": ""}):
                 found[part] = _measured(part, options)
                 store.parent.mkdir(parents=True, exist_ok=True)
                 store.write_text(json.dumps(found, indent=1) + "\n")

@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarks.peers.contestants import CONTESTANTS, Contestant, Ours, Stack, make
 from benchmarks.peers.workloads import WORKLOADS, Problem, load, trained, with_reset
 from spikewise.engine import RunOptions, native
+from spikewise.errors import SpikewiseError
 from spikewise.network import Network
 from spikewise.types import Draw
 
@@ -39,7 +40,7 @@ def measure(key: str, settings: Settings) -> dict[str, Any]:
     found = in_fresh_process(_speeds, key, settings, timeout=600)
     if found is None:
         return {"title": WORKLOADS[key].title, "error": "the measuring process died or took longer than 600 s"}
-    for name, row in found["rows"].items():
+    for name, row in found.get("rows", {}).items():
         if "error" not in row:
             say(f"{key}: memory of {name}")
             row["memory_mb"] = in_fresh_process(_memory, key, name, found["batch"], settings.threads)
@@ -203,6 +204,8 @@ def _send(send: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> No
     warnings.filterwarnings("ignore")  # the peers' own
     try:
         send.send(work(*arguments))
+    except SpikewiseError as error:  # such as a set that is not here
+        send.send({"error": str(error)})
     except Exception:  # no figure then; the reason goes to the terminal
         traceback.print_exc()
     send.close()
