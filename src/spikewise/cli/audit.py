@@ -1,5 +1,6 @@
 """`audit`: what would flatter a result on a set, before anything is trained."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,8 +62,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option
     from spikewise.training.progress import display
 
     experiment = resolved(o.Request(data, preset, config, settings, None, None, None, False))
-    with display() as shown:
-        tell = None if quiet else shown.work
+    with contextlib.nullcontext() if quiet else display() as shown:
+        tell = None if shown is None else shown.work
         opened = open_audit(experiment, data_dir=data_dir, progress=tell)
         found = opened.audit(tell)
         mended = None if fix is None else opened.clean_split()
