@@ -197,7 +197,9 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 def _words(world: World) -> str:
     units = f" of {world.subjects} subjects" if world.subjects else ""
     rare = f", {100 * world.positive:g} % positive" if world.positive != 0.5 else ""
-    return f"{world.images} images{units}{rare}, {world.seeds} seed{'s' * (world.seeds > 1)}, accuracy {world.accuracy}"
+    seeds = f"{world.seeds} seeds" if world.seeds > 1 else "1 seed"
+    alike = " that differ by chance only" if world.seeds > 1 and not world.between else ""
+    return f"{world.images} images{units}{rare}, {seeds}{alike}, accuracy {world.accuracy}"
 
 
 def _interval_table() -> None:

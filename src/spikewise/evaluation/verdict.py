@@ -51,7 +51,8 @@ def write_verdict(
     sentences += caveats + _not_examined(examined)
     outcome, headline = _outcome(networks, main)
     if caveats or reversals:
-        headline = headline.removesuffix(".") + ", with reservations."
+        headline += ", with reservations"
+    headline += _limit(main) + "."
     return Verdict(headline=headline, paragraph=" ".join(sentences), sentences=tuple(sentences), outcome=outcome)
 
 
@@ -66,22 +67,23 @@ def _main_pair(networks: Sequence[NetworkResult], comparisons: Sequence[PairComp
 
 def _outcome(networks: Sequence[NetworkResult], main: PairComparison | None) -> tuple[Outcome, str]:
     if main is None:
-        return "cannot_tell", "Nothing to compare with: the figures of one network stand alone."
+        return "cannot_tell", "Nothing to compare with: the figures of one network stand alone"
     spiking, other = main.a, main.b
     ahead = main.difference.mean
     if _named(networks, main.a).role != "spiking":
         spiking, other, ahead = main.b, main.a, -ahead
     if main.significant is None:
-        return "cannot_tell", f"These runs cannot tell whether {spiking} and {other} differ in accuracy."
+        return "cannot_tell", f"These runs cannot tell whether {spiking} and {other} differ in accuracy"
     if not main.significant:
-        return "no_difference", f"No significant difference in accuracy between {spiking} and {other}{_limit(main)}."
+        return "no_difference", f"No significant difference in accuracy between {spiking} and {other}"
     word = "more" if ahead > 0 else "less"
-    headline = f"{spiking} is {word} accurate than {other} by {points(abs(ahead))} percentage points."
+    headline = f"{spiking} is {word} accurate than {other} by {points(abs(ahead))} percentage points"
     return ("spiking_better" if ahead > 0 else "spiking_worse"), headline
 
 
-def _limit(main: PairComparison) -> str:
-    if main.detectable is None or main.detectable >= 1:
+def _limit(main: PairComparison | None) -> str:
+    """What a headline without a difference adds: how large one would have had to be."""
+    if main is None or main.significant is not False or main.detectable is None or main.detectable >= 1:
         return ""
     return f"; this test set could have shown one of {points(main.detectable)} points or more"
 
