@@ -35,7 +35,7 @@ from spikewise.evaluation.cost import count_operations, layer_work
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
 from spikewise.experiments.sections.anytime import make
-from spikewise.graph import Conv2d, Flatten, Graph, Linear, MaxPool, Neuron
+from spikewise.graph import Conv2d, Flatten, Graph, Linear, MaxPool, Neuron, SpikingActivation
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane, SpikeCount
 
@@ -149,6 +149,7 @@ def test_no_seed_is_refused():
 NETWORKS = {
     "rate-mlp": (Rate(steps=6), (Flatten(), Linear(features=12), Neuron(dynamics=LIF()))),
     "direct-conv-pool": (Direct(steps=5), (Conv2d(channels=3, kernel=3), Neuron(dynamics=LIF()), MaxPool(), Flatten())),
+    "spiking-relu": (Direct(steps=6), (Flatten(), Linear(features=10), SpikingActivation(dt=0.3))),
     "latency-recurrent": (
         Latency(steps=7),
         (Flatten(), Linear(features=9), Neuron(dynamics=LIF(), recurrent=True)),

@@ -29,7 +29,7 @@ class StepCourse(NamedTuple):
     high: Sequence[float]
     seeds: Sequence[Sequence[float]]
     """Of each seed."""
-    early_exit: Point | None = None
+    early_exits: Sequence[Point] = ()
     """Mean steps, and accuracy."""
 
 
@@ -48,7 +48,7 @@ def accuracy_over_steps(
     colours: Mapping[str, str],
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Accuracy after each step: interval as a band, a faint line for each seed, a diamond for the early exit.
+    """Accuracy after each step: interval as a band, a faint line for each seed, diamonds for early exits.
 
     Args:
         references: accuracy of networks without time, as shares of 1; horizontal lines.
@@ -61,9 +61,9 @@ def accuracy_over_steps(
         for seed in course.seeds:
             ax.plot(steps, _percent(seed), color=colours[name], linewidth=0.6, alpha=0.55)
         ax.plot(steps, _percent(course.mean), color=colours[name], linewidth=1.8, label=label(name))
-        if course.early_exit:
-            x, y = course.early_exit
-            ax.plot(x, 100 * y, **_diamond(colours[name], theme), label=label(f"{name}, early exit", 30))
+        if course.early_exits:
+            marks = _diamond(colours[name], theme)
+            ax.plot(*_columns(course.early_exits), **marks, label=label(f"{name}, early exit", 30))
     for position, (name, accuracy) in enumerate(references.items()):
         style = ("--", "-.", ":")[position % 3]
         ax.axhline(100 * accuracy, linestyle=style, color=colours[name], linewidth=1.4, label=label(name))
@@ -104,7 +104,7 @@ def accuracy_over_cost(
         ax.plot(*_columns(course.steps), "o-", color=colours[name], linewidth=1, markersize=2.8,
                 label=label(f"{name}, after each step", 30))  # fmt: skip
         if course.early_exits:
-            ax.plot(*_columns(course.early_exits), linestyle="", **_diamond(colours[name], theme),
+            ax.plot(*_columns(course.early_exits), **_diamond(colours[name], theme),
                     label=label(f"{name}, early exit", 30))  # fmt: skip
         _name_steps(ax, course.steps, theme)
     for position, (name, (cost, accuracy)) in enumerate(references.items()):
@@ -144,7 +144,14 @@ def _finish(figure: Figure, ax: Axes, theme: Theme) -> None:
 
 
 def _diamond(colour: str, theme: Theme) -> dict[str, Any]:  # keywords of matplotlib
-    return {"marker": "D", "markersize": 6, "color": colour, "markerfacecolor": theme.surface, "markeredgewidth": 1.6}
+    return {
+        "linestyle": "",
+        "marker": "D",
+        "markersize": 6,
+        "color": colour,
+        "markerfacecolor": theme.surface,
+        "markeredgewidth": 1.6,
+    }
 
 
 def _percent(values: Sequence[float]) -> list[float]:

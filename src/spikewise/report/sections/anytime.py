@@ -136,15 +136,15 @@ def _timing(network: NetworkAnytime, section: Anytime) -> str:
 
 def _panels(section: Anytime, colour: dict[str, str]) -> list[Panel]:
     whole = [one for one in section.options if one.how == "whole"]
-    courses = {network.network: _course(network, section.tolerance) for network in section.networks}
+    courses = {network.network: _course(network) for network in section.networks}
     over_steps = viz.accuracy_over_steps(courses, {one.network: one.accuracy for one in whole}, colours=colour)
     return [
         Panel(
             "anytime-accuracy",
             over_steps,
             "Accuracy if every image were answered after the same step: mean, band for its interval, a faint line for "
-            "each seed. Diamond: each image answered when the network is sure enough. Level lines: networks without "
-            "time.",
+            "each seed. Diamonds: each image answered when the network is sure enough, at its mean number of steps. "
+            "Level lines: networks without time. The first steps may lie below the frame.",
         ),
         _cost_panel(section, colour, "anytime-energy", f"energy ({section.energy_model}), nJ per image"),
         _cost_panel(section, colour, "anytime-operations", "additions and multiply-accumulates per image"),
@@ -173,19 +173,19 @@ def _cost_panel(section: Anytime, colour: dict[str, str], key: str, quantity: st
     return Panel(
         key,
         drawn,
-        "Accuracy against cost; small numbers are steps. Grey: the front, where nothing is more accurate for less.",
+        "Accuracy against cost: dots after each step (small numbers), diamonds for early exits. Grey: the front, where "
+        "nothing is more accurate for less.",
     )
 
 
-def _course(network: NetworkAnytime, tolerance: float) -> viz.StepCourse:
-    early = next(one for one in network.early_exit if one.tolerance == tolerance)
+def _course(network: NetworkAnytime) -> viz.StepCourse:
     accuracy = [step.accuracy for step in network.curve]
     return viz.StepCourse(
         [one.mean for one in accuracy],
         [one.mean if one.low is None else one.low for one in accuracy],
         [one.mean if one.high is None else one.high for one in accuracy],
         list(zip(*(step.accuracy_per_seed for step in network.curve), strict=True)),
-        (early.steps.mean, early.accuracy.mean),
+        [(one.steps.mean, one.accuracy.mean) for one in network.early_exit],
     )
 
 
