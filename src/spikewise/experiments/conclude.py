@@ -59,7 +59,8 @@ def conclude(
     """Test all sides and put everything together."""
     tested = [_test(setting, contestant) for contestant in contestants]
     comparisons = compare_all([side.contender for side in tested], tested[0].test[0].labels, _groups(setting))
-    facts = data_facts(setting.images, setting.split, setting.experiment)
+    near = setting.audit().near_across if "audit" in setting.experiment.sections else None
+    facts = data_facts(setting.images, setting.split, setting.experiment, near)
     experiment = setting.experiment
     networks = tuple(side.result for side in tested)
     changed = experiment.augment.model_dump(exclude_defaults=True)

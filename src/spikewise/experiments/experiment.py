@@ -89,7 +89,16 @@ class Experiment(Config):
     def identity(self) -> str:
         """Eight hexadecimal digits over everything that decides the result."""
         deciding = self.model_dump(mode="json", exclude=set(DESCRIPTIVE))
+        if self.split.file is not None:  # what it says decides, not where it lies
+            deciding["split"]["file"] = _digest(Path(self.split.file))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:  # reading the split says so in words
+        return str(path)
 
 
 def load_experiment(path: Path) -> dict[str, Any]:

@@ -48,8 +48,12 @@ def environment(device: torch.device) -> Environment:
     )
 
 
-def data_facts(images: ImageSet, split: Split, experiment: Experiment) -> DataFacts:
-    """Which images were used, and how they were split."""
+def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int | None = None) -> DataFacts:
+    """Which images were used, and how they were split.
+
+    Args:
+        near: groups of nearly identical images in more than one part, where somebody looked.
+    """
     leaks = straddling(images, split)
 
     def part(index: np.ndarray) -> Part:
@@ -68,7 +72,10 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment) -> DataFa
         subjects=None if images.groups is None else len(np.unique(images.groups)),
         grouped=images.groups is not None and experiment.split.grouped,
         straddling=Straddling(
-            duplicates=leaks.duplicates, subjects=leaks.groups, reaches_test=_reaches_test(images, split, leaks)
+            duplicates=leaks.duplicates,
+            near_duplicates=near,
+            subjects=leaks.groups,
+            reaches_test=_reaches_test(images, split, leaks),
         ),
         publishable=images.publishable,
         notes=images.notes,

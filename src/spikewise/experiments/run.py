@@ -57,14 +57,17 @@ def run_experiment(
     path = out / experiment.folder_name(kind, images.name)
     folder = RunFolder.create(path, experiment, kind, images.fingerprint)
     with folder.lock():
+        setting = Setting(experiment, images, parts, folder, device, data_dir)
         if not folder.results.exists():
-            setting = Setting(experiment, images, parts, folder, device)
-            train_all(setting, contestants, listener or Silent())
+            listener = listener or Silent()
+            if "audit" in experiment.sections:  # before hours are spent on a set that cannot give an answer
+                listener.said(f"Audit: {setting.audit(decoding).headline}.")
+            train_all(setting, contestants, listener)
             artifacts, results = conclude(setting, contestants, kind)
             results = results.model_copy(update={"seconds": time.perf_counter() - started})
             artifacts.save(path / "artifacts.npz")
             results.save(folder.results)
-        look_into(Study(Setting(experiment, images, parts, folder, device), contestants), experiment.sections)
+        look_into(Study(setting, contestants), experiment.sections)
         if not (path / "report.html").exists():
             write_report(path)
     return Finished(Results.load(folder.results), path)

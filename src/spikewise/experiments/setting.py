@@ -1,10 +1,12 @@
 """`Setting`: what stays the same while an experiment runs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from spikewise.data import ImageSet, Split
+from spikewise.data import ImageSet, Progress, Split
+from spikewise.data.audit.records import Audit
 from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.run_folder import RunFolder, read_json
 from spikewise.experiments.sides import Contestant
@@ -24,6 +26,15 @@ class Setting:
     split: Split
     folder: RunFolder
     device: torch.device
+    data_dir: Path | None = None
+    """Where the images were looked for first."""
+
+    def audit(self, progress: Progress | None = None) -> Audit:
+        """What would flatter a result on these images; made once, then read back."""
+        from spikewise.data.audit import audit, folder_of  # noqa: PLC0415  # its classifiers take long to load
+
+        root = folder_of(self.experiment.data, self.data_dir)
+        return audit(self.images, self.split, root=root, progress=progress)
 
     def network(self, contestant: Contestant, seed: int) -> Network:
         """A fresh network of one side."""

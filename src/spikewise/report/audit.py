@@ -45,7 +45,7 @@ class ProbeTable(NamedTuple):
 
 
 class AuditContent(NamedTuple):
-    """What `assets/audit.html.j2` reads as `view.content`."""
+    """What `assets/sections/audit.html.j2` reads as `view.content`."""
 
     audit: Audit
     chapters: Sequence[Chapter]

@@ -52,12 +52,16 @@ def arrays_file(run: Path, name: str) -> Path:
 def _make(name: SectionName, study: Study) -> Made:
     # Each section's module is loaded when it is made: some bring much with them.
     match name:
+        case "audit":
+            from spikewise.experiments.sections.audit import make  # noqa: PLC0415
         case "anytime":
             from spikewise.experiments.sections.anytime import make  # noqa: PLC0415
         case "calibration":
             from spikewise.experiments.sections.calibration import make  # noqa: PLC0415
         case "robustness":
             from spikewise.experiments.sections.robustness import make  # noqa: PLC0415
+        case "explanations":
+            from spikewise.experiments.sections.explanations import make  # noqa: PLC0415
         case "diagnosis":
             from spikewise.experiments.sections.diagnosis import make  # noqa: PLC0415
         case _:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewise.config import Config
 from spikewise.evaluation.prediction import Predictions, predict
-from spikewise.evaluation.record import Record
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant
 
@@ -17,7 +17,7 @@ __all__ = ["Made", "Study"]
 class Made(NamedTuple):
     """What a section found."""
 
-    record: Record
+    record: Config
     arrays: Mapping[str, NDArray[Any]] = {}
     """Kept beside the results for the report; nothing that shows an image of a set that must not be shown."""
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from spikewise.evaluation import Results
-from spikewise.report.sections import anytime, calibration, diagnosis, robustness
+from spikewise.report.sections import anytime, audit, calibration, diagnosis, explanations, robustness
 from spikewise.report.sections.view import View
 
 __all__ = ["View", "views"]
 
-_MODULES = (anytime, calibration, robustness, diagnosis)
+_MODULES = (audit, anytime, calibration, robustness, explanations, diagnosis)
 """In the order of the page."""
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from spikewise import viz
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, LayerHealth, NetworkDiagnosis
-from spikewise.report.numbers import NONE, brief, percent
+from spikewise.report.numbers import NONE, brief
 from spikewise.report.pictures import Panel
 from spikewise.report.sections.view import View
 
@@ -15,7 +15,7 @@ __all__ = ["Content", "Row", "again", "rows", "view"]
 
 
 class Row(NamedTuple):
-    """One layer of one network, means over seeds."""
+    """One layer of one network, means over seeds; shares are in percent."""
 
     network: str
     layer: str
@@ -75,14 +75,18 @@ def _row(network: NetworkDiagnosis, layer: list[LayerHealth]) -> Row:
     return Row(
         network.network,
         layer[0].layer,
-        percent(mean("rate"), 1),
-        percent(mean("rate_before_training"), 1),
-        percent(mean("dead"), 1),
-        percent(mean("saturated"), 1),
+        _percent(mean("rate")),
+        _percent(mean("rate_before_training")),
+        _percent(mean("dead")),
+        _percent(mean("saturated")),
         NONE if low is None or high is None else f"{brief(low)} to {brief(high)}",
-        percent(mean("window"), 1),
-        percent(mean("passed"), 1),
+        _percent(mean("window")),
+        _percent(mean("passed")),
     )
+
+
+def _percent(share: float | None) -> str:
+    return NONE if share is None else f"{100 * share:.1f}"
 
 
 def _gradients(section: Diagnosis) -> list[Panel]:

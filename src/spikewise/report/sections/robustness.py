@@ -1,5 +1,6 @@
 """The report's section on robustness."""
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -31,7 +32,7 @@ _TITLES: Final[dict[Family, str]] = {
     "neurons": "Dead neurons",
     "attacks": "Adversarial images",
 }
-_DAMAGED = (KeyError, ValueError, OSError, EOFError)
+_DAMAGED = (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile)
 
 
 class Difference(NamedTuple):

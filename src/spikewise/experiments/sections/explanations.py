@@ -1,0 +1,125 @@
+"""The section on explanations."""
+
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikewise.evaluation.explanations import (
+    PATH_STEPS,
+    Pictures,
+    Subject,
+    check_network,
+    input_kind,
+    maps_of,
+    probabilities,
+    rates_by_class,
+    squares_for,
+)
+from spikewise.evaluation.sections.explanations import Explained, Explanations
+from spikewise.experiments.collect import sample_of_each_class
+from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.setting import Setting
+from spikewise.experiments.sides import Contestant
+from spikewise.network import Network
+from spikewise.types import Draw
+
+__all__ = ["make"]
+
+_SHOWN: Final = 6
+_CHECKED, _COMPARED, _COUNTED = 64, 24, 1000
+"""Validation images in the checks, those of them compared with random weights, and those that rates are counted on."""
+_OTHER_WEIGHTS: Final = 1_000_003
+"""Added to the seed for random weights: a seed that no training has."""
+
+
+def make(study: Study) -> Made:
+    """Which pixels made the spiking network and its twin answer as they do, for a test image of each class.
+
+    The first seed's networks are explained. Maps of a set that must not be shown are made for the checks alone.
+    """
+    setting = study.setting
+    contestants = [one for one in study.contestants if one.role != "baseline"] or list(study.contestants)
+    seed = setting.experiment.seeds[0]
+    subjects = {one.name: Subject(setting.trained(one, seed), seed) for one in contestants}
+    checked = _evenly(setting, setting.split.validation, _CHECKED)
+    networks = tuple(
+        check_network(one.name, subjects[one.name], _random(setting, one, seed), checked, compared=_COMPARED)
+        for one in contestants
+    )
+    shown, arrays = _shown(setting, subjects)
+    squares = squares_for(*setting.images.image_shape[1:])
+    record = Explanations(
+        networks=networks,
+        shown=shown,
+        images=len(checked.images),
+        patch=squares.side,
+        stride=squares.stride,
+        path_steps=PATH_STEPS,
+        input=input_kind(contestants[0].graph),
+    )
+    return Made(record, {**arrays, **_rates(setting, subjects)})
+
+
+def _random(setting: Setting, contestant: Contestant, seed: int) -> Subject:
+    network = Network(contestant.graph, seed=seed + _OTHER_WEIGHTS, engine_name=setting.experiment.engine)
+    return Subject(network.to(setting.device), seed)
+
+
+def _evenly(setting: Setting, part: NDArray[np.int64], most: int) -> Pictures:
+    at = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(np.int64))
+    return _pictures(setting, part[at])
+
+
+def _pictures(setting: Setting, index: NDArray[np.int64]) -> Pictures:
+    images = setting.images
+    groups = None if images.groups is None else images.groups[index]
+    return Pictures(np.ascontiguousarray(images.images[index]), index, groups)
+
+
+def _shown(setting: Setting, subjects: dict[str, Subject]) -> tuple[tuple[Explained, ...], dict[str, NDArray[Any]]]:
+    """One test image of each class, and their maps if they may be shown."""
+    images, test = setting.images, setting.split.test
+    index = sample_of_each_class(images, test, 1)[:_SHOWN]
+    pictures = _pictures(setting, index)
+    said = {name: probabilities(subject, *pictures[:2]) for name, subject in subjects.items()}
+    records = tuple(
+        Explained(
+            index=int(np.flatnonzero(test == position)[0]),
+            label=int(images.labels[position]),
+            answers=tuple(int(one[at].argmax()) for one in said.values()),
+            probabilities=tuple(float(one[at].max()) for one in said.values()),
+        )
+        for at, position in enumerate(index)
+    )
+    arrays: dict[str, NDArray[Any]] = {"images": pictures.images} if images.publishable else {}
+    for name, subject in subjects.items():
+        answers = said[name].argmax(1)
+        maps, attribution = maps_of(subject, pictures, answers)
+        if images.publishable:
+            arrays |= {f"map.{name}.{method}": one.astype(np.float32) for method, one in maps.items()}
+        if subject.network.graph.steps > 1:
+            arrays[f"over_time.{name}"] = attribution.over_time.astype(np.float32)
+            arrays[f"sure.{name}"] = _sure(subject, pictures, answers)
+    return records, arrays
+
+
+def _sure(subject: Subject, pictures: Pictures, answers: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Probability of the answer after each step [S, T]."""
+    network = subject.network
+    batch = torch.from_numpy(pictures.images).to(network.device)
+    with torch.no_grad():
+        output = network(batch, Draw(subject.seed, 0, torch.from_numpy(pictures.index)))
+        grown = network.graph.readout.evidence(output.trajectory).softmax(-1)
+    return grown[:, np.arange(len(answers)), answers].T.float().cpu().numpy()
+
+
+def _rates(setting: Setting, subjects: dict[str, Subject]) -> dict[str, NDArray[Any]]:
+    some = _evenly(setting, setting.split.validation, _COUNTED)
+    labels = setting.images.labels[some.index]
+    return {
+        f"rates.{name}.{layer}": rates.astype(np.float32)
+        for name, subject in subjects.items()
+        for layer, rates in rates_by_class(subject, *some[:2], labels).items()
+    }
