@@ -69,7 +69,7 @@ def _reproduction(run: Any, published: dict[str, float]) -> str:
     names = [network.name for network in run.networks]
     lines = [f"\n`{run.command}`\n\n| on {run.test_images:,} test images | published | {' | '.join(names)} |"]
     lines.append(f"|---|---|{'---|' * len(names)}")
-    for metric in dict.fromkeys([*published, "accuracy", "auc"]):
+    for metric in [one for one in dict.fromkeys([*published, "accuracy", "auc"]) if one in run.networks[0].metrics]:
         cells = []
         for network in run.networks:
             estimate = network.metrics[metric]

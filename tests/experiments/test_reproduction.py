@@ -35,8 +35,13 @@ def test_a_preset_that_takes_its_figures_from_another_trains_the_same_network(na
     assert (mine.train, mine.data, mine.split, mine.augment) == (other.train, other.data, other.split, other.augment)
 
 
-def test_a_run_of_a_preset_becomes_a_record_with_the_command_that_repeats_it(tmp_path, monkeypatch):
-    preset = {"title": "mnist-alif", "data": {"source": "digits"}, "model": {"kind": "mlp", "hidden": [8]}, "published": {"auc": 0.9}}
+def test_a_run_of_a_preset_becomes_a_record_with_its_command(tmp_path, monkeypatch):
+    preset = {
+        "title": "mnist-alif",
+        "data": {"source": "digits"},
+        "model": {"kind": "mlp", "hidden": [8]},
+        "published": {"auc": 0.9},
+    }
     changed = resolve("digits", overrides=["title=mnist-alif", "published={auc = 0.9}", "model.hidden=[8]",
                                            "train.epochs=1", "encoder.steps=3", "sections=[]"], seeds=1)  # fmt: skip
     finished = run_experiment(changed, out=tmp_path, kind="train")

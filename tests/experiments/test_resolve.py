@@ -143,3 +143,13 @@ def test_titles_change_no_identity_and_everything_else_does():
         "device=cpu",
     ):
         assert resolve("digits", overrides=[override]).identity() != plain.identity()
+
+
+def test_the_content_of_a_split_file_decides_the_run_not_its_place(tmp_path):
+    one, other = tmp_path / "a.json", tmp_path / "b.json"
+    one.write_text("{}")
+    other.write_text("{}")
+    told = [resolve("digits", overrides=[f"split.file={path}"]).identity() for path in (one, other)]
+    assert told[0] == told[1]
+    other.write_text('{"train": [1]}')
+    assert resolve("digits", overrides=[f"split.file={other}"]).identity() != told[0]

@@ -75,4 +75,4 @@ def study(folder: RunFolder, *, data_dir: Path | None = None, decoding: Progress
         raise RunError(f"The images of '{experiment.data.source}' have changed since {folder.path} was made.")
     parts = split(images, experiment.split)
     device = resolve_device(experiment.device)
-    return Study(Setting(experiment, images, parts, folder, device), sides_of(experiment, images))
+    return Study(Setting(experiment, images, parts, folder, device, data_dir), sides_of(experiment, images))

@@ -10,6 +10,9 @@ __all__ = ["Listener", "Silent"]
 class Listener(Protocol):
     """Someone who watches a training; progress displays are listeners."""
 
+    def said(self, text: str) -> None:
+        """Something that a person should know before it goes on."""
+
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
         """A training begins, or goes on after `done` epochs."""
 
@@ -25,6 +28,9 @@ class Listener(Protocol):
 
 class Silent:
     """Watches and says nothing."""
+
+    def said(self, text: str) -> None:
+        """Nothing."""
 
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
         """Nothing."""

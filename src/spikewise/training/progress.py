@@ -118,6 +118,10 @@ class LineProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         pass
 
+    def said(self, text: str) -> None:
+        """One line."""
+        self._say(text)
+
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
         """Say so where an earlier process has done a part."""
         self._course.start(network, seed, epochs, done)
@@ -181,6 +185,10 @@ class RichProgress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._live.stop()
+
+    def said(self, text: str) -> None:
+        """A line above the table, which stays."""
+        self._live.console.print(Text(text))
 
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
         """The row of this side is the active one; the sides before it are done."""

@@ -8,25 +8,29 @@ from typing import Final, Literal, get_args
 
 from pydantic import Field
 
+from spikewise.data.audit.records import Audit
 from spikewise.errors import unknown_choice
 from spikewise.evaluation.record import Figures, Record
 from spikewise.evaluation.sections.anytime import Anytime
 from spikewise.evaluation.sections.calibration import Calibration
 from spikewise.evaluation.sections.diagnosis import Diagnosis
+from spikewise.evaluation.sections.explanations import Explanations
 from spikewise.evaluation.sections.robustness import Robustness
 
 __all__ = ["SECTION_NAMES", "SectionName", "Sections", "sections_without"]
 
-SectionName = Literal["anytime", "calibration", "robustness", "diagnosis"]
+SectionName = Literal["audit", "anytime", "calibration", "robustness", "explanations", "diagnosis"]
 SECTION_NAMES: Final[tuple[SectionName, ...]] = get_args(SectionName)
 
 
 class Sections(Record):
     """One field for each section; null where it was switched off."""
 
+    audit: Audit | None = None
     anytime: Anytime | None = None
     calibration: Calibration | None = None
     robustness: Robustness | None = None
+    explanations: Explanations | None = None
     diagnosis: Diagnosis | None = None
     seconds: Figures = Field(default_factory=dict)
     """How long each section took."""
