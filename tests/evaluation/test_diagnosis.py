@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -203,7 +204,7 @@ def test_through_a_leaky_membrane_the_gradient_decays_by_beta_at_each_step_back(
     dynamics = LIF(beta=0.7, threshold=1e6, reset="none", surrogate=StraightThrough())
     network = one_layer(dynamics=dynamics, steps=8, readout=LastMembrane())
     norms = gradients_through_time(network, some_images(), CrossEntropy())["lif1"]
-    assert [b / a for a, b in zip(norms[:-1], norms[1:], strict=True)] == pytest.approx([1 / 0.7] * 7, rel=1e-4)
+    assert [b / a for a, b in pairwise(norms)] == pytest.approx([1 / 0.7] * 7, rel=1e-4)
 
 
 def test_a_readout_of_the_mean_adds_what_each_later_step_still_feels():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spikewise.api.diagnosis import diagnose
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
+    from spikewise.api.explanation import ImageExplanation, explain, explanations
     from spikewise.api.robust import robustness
     from spikewise.api.runs import Run, compare, execute, train
     from spikewise.api.sections import anytime, calibrate, section
@@ -27,6 +28,7 @@ __all__ = [
     "Answers",
     "Costs",
     "Evaluation",
+    "ImageExplanation",
     "Images",
     "Run",
     "Trained",
@@ -39,6 +41,8 @@ __all__ = [
     "encode",
     "evaluate",
     "execute",
+    "explain",
+    "explanations",
     "load",
     "load_data",
     "may_show",
@@ -59,6 +63,7 @@ __getattr__ = lazy_exports(
         "Answers": "spikewise.api.trained",
         "Costs": "spikewise.api.costs",
         "Evaluation": "spikewise.api.evaluation",
+        "ImageExplanation": "spikewise.api.explanation",
         "Images": "spikewise.api.trained",
         "Run": "spikewise.api.runs",
         "Trained": "spikewise.api.trained",
@@ -71,6 +76,8 @@ __getattr__ = lazy_exports(
         "encode": "spikewise.api.encoding",
         "evaluate": "spikewise.api.evaluation",
         "execute": "spikewise.api.runs",
+        "explain": "spikewise.api.explanation",
+        "explanations": "spikewise.api.explanation",
         "load": "spikewise.api.trained",
         "load_data": "spikewise.data",
         "may_show": "spikewise.api.tracing",

@@ -44,7 +44,8 @@ def diagnose(
         print_text(" ".join([finding.advice, *(f"--set {one}" for one in finding.settings)]), indent=2)
     if not found.findings:
         print_text("Nothing is wrong.", style="bold")
-    header = ["network", "layer", "rate", "before", "dead", "saturated", "membranes", "window", "passed"]
+    shares = ["rate, %", "at start", "dead, %", "saturated, %"]
+    header = ["network", "layer", *shares, "membranes", "window, %", "passed, %"]
     print()
     print_rows(header, [list(row) for row in rows(found)], right=range(2, len(header)))
     command = command_again(found.findings, RunFolder.open(run).facts()["kind"], run)

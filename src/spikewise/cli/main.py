@@ -8,7 +8,22 @@ import typer
 from typer.core import TyperGroup
 
 from spikewise import __version__
-from spikewise.cli import audit, cost, data, diagnose, encode, info, robustness, run, sections, sweep, trace, tune, use
+from spikewise.cli import (
+    audit,
+    cost,
+    data,
+    diagnose,
+    encode,
+    explain,
+    info,
+    robustness,
+    run,
+    sections,
+    sweep,
+    trace,
+    tune,
+    use,
+)
 from spikewise.cli.console import complain, say
 from spikewise.errors import SpikewiseError
 
@@ -56,6 +71,7 @@ use.register(app)
 cost.register(app)
 sections.register(app)
 robustness.register(app)
+explain.register(app)
 diagnose.register(app)
 trace.register(app)
 data.register(app)

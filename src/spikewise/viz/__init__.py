@@ -15,6 +15,13 @@ from spikewise.viz.calibration import reliability_diagram
 from spikewise.viz.canvas import label, save_figure
 from spikewise.viz.curves import confusion_matrix, cost_bars, learning_curves
 from spikewise.viz.diagnosis import gradients_over_time
+from spikewise.viz.explanations import (
+    attribution_picture,
+    attributions,
+    certainty_over_time,
+    class_rates,
+    deletion_curves,
+)
 from spikewise.viz.images import picture, png_bytes, sample_grid
 from spikewise.viz.robustness import robustness_curve
 from spikewise.viz.spikes import OutputTrace, evidence_over_time, is_spikes, membrane_traces, raster, spike_rates
@@ -29,6 +36,10 @@ __all__ = [
     "StepCourse",
     "Theme",
     "accumulated",
+    "attribution_picture",
+    "attributions",
+    "certainty_over_time",
+    "class_rates",
     "accuracy_over_cost",
     "accuracy_over_steps",
     "condensed",
@@ -37,6 +48,7 @@ __all__ = [
     "count_animation",
     "count_frames",
     "css_variables",
+    "deletion_curves",
     "encoded_animation",
     "encoded_frames",
     "evidence_over_time",

@@ -86,20 +86,28 @@ def rows(section: Explanations) -> list[Row]:
         for check in sorted(network.deletion, key=lambda one: list(METHODS).index(one.method)):
             out.append(
                 Row(
-                    network.network,
-                    METHODS[check.method],
-                    *(f"{100 * area.mean:.1f}" for area in (check.top, check.random, check.brightest, check.bottom)),
-                    *_difference(check.gain),
-                    *_difference(check.gain_over_brightness),
-                    f"{alike[check.method].mean:.2f}".replace("-", "\u2212"),
+                    network=network.network,
+                    method=METHODS[check.method],
+                    top=_area(check.top),
+                    random=_area(check.random),
+                    brightest=_area(check.brightest),
+                    bottom=_area(check.bottom),
+                    gain=points(check.gain.mean, 1),
+                    gain_ends=_ends(check.gain),
+                    over_brightness=points(check.gain_over_brightness.mean, 1),
+                    over_brightness_ends=_ends(check.gain_over_brightness),
+                    alike=f"{alike[check.method].mean:.2f}".replace("-", "\u2212"),
                 )
             )
     return out
 
 
-def _difference(estimate: Estimate) -> tuple[str, str]:
-    ends = "" if estimate.low is None else f"{points(estimate.low, 1)} to {points(estimate.high, 1)}"
-    return points(estimate.mean, 1), ends
+def _area(estimate: Estimate) -> str:
+    return f"{100 * estimate.mean:.1f}"
+
+
+def _ends(estimate: Estimate) -> str:
+    return "" if estimate.low is None else f"{points(estimate.low, 1)} to {points(estimate.high, 1)}"
 
 
 def _arrays(folder: Path | None) -> dict[str, NDArray[Any]]:
@@ -137,7 +145,7 @@ def _examples(section: Explanations, arrays: dict[str, NDArray[Any]], classes: t
 
 
 def _deletion(network: NetworkExplanations) -> Panel:
-    curves = {}
+    curves: dict[str, tuple[float, ...]] = {}
     for check in network.deletion:
         curves |= {
             f"{METHODS[check.method]}, top first": check.curve_top,

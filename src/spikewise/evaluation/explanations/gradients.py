@@ -1,0 +1,112 @@
+"""Integrated gradients: how much each input adds to the logit of an answer, from nothing to the whole image.
+
+        attribution_i = (x_i - 0) * mean over a in (0, 1) of  d logit(a x) / d x_i
+
+A spiking network's inputs are its encoded image. For the rate code they are the expected rates, fed as currents: the
+pixels' intensities at every step, without chance; for a constant current they are that current; for other codes the
+spikes themselves. The gradient passes spikes through the surrogate. The baseline is no input: a black image.
+Source: Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017, equation 1 and section 5.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from spikewise import engine
+from spikewise.encoders import Direct, Rate
+from spikewise.evaluation.explanations.scoring import Subject
+from spikewise.evaluation.prediction import fitting_batch
+from spikewise.graph import Graph
+from spikewise.types import Draw
+
+__all__ = ["PATH_STEPS", "Attribution", "input_kind", "integrated_gradients"]
+
+PATH_STEPS: Final = 24
+_ROOM_FOR_GRADIENTS: Final = 4
+
+
+class Attribution(NamedTuple):
+    """What each input adds to the logit of the answer, for N images."""
+
+    maps: Float[np.ndarray, "N H W"]
+    """By pixel: all steps and channels together."""
+    over_time: Float[np.ndarray, "N T"]
+    """By time step: all pixels together."""
+    change: Float[np.ndarray, " N"]
+    """The logit with the whole image minus the logit with none; the attributions of a smooth network add up to it."""
+
+
+def input_kind(graph: Graph) -> Literal["expected rates", "currents", "spikes"]:
+    """What integrated gradients take as the input of a network."""
+    match graph.encoder:
+        case Rate():
+            return "expected rates"
+        case Direct():
+            return "currents"
+        case _:
+            return "spikes"
+
+
+def integrated_gradients(
+    subject: Subject,
+    images: UInt8[np.ndarray, "N C H W"],
+    index: Int[np.ndarray, " N"],
+    answers: Int[np.ndarray, " N"],
+    *,
+    steps: int = PATH_STEPS,
+) -> Attribution:
+    """Attributions of the answers' logits.
+
+    Args:
+        index: key of each image's random numbers, where its code draws some.
+        answers: class whose logit is explained.
+        steps: midpoints of the path from black to the image.
+    """
+    size = max(1, fitting_batch(subject.network.graph) // (steps * _ROOM_FOR_GRADIENTS))
+    parts = []
+    for start in range(0, len(images), size):
+        at = slice(start, start + size)
+        batch = torch.from_numpy(np.ascontiguousarray(images[at])).to(subject.network.device)
+        keys = torch.from_numpy(np.ascontiguousarray(index[at], dtype=np.int64)).to(batch.device)
+        wanted = torch.from_numpy(np.ascontiguousarray(answers[at], dtype=np.int64)).to(batch.device)
+        parts.append(_along_the_path(subject, batch, Draw(subject.seed, 0, keys), wanted, steps))
+    return Attribution(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _along_the_path(subject: Subject, images: Tensor, draw: Draw, answers: Tensor, steps: int) -> Attribution:
+    whole = _inputs(subject, images, draw)
+    time, count = whole.shape[:2]
+    shares = (torch.arange(steps, dtype=whole.dtype, device=whole.device) + 0.5) / steps
+    # [T, steps, B, ...]: every point of the path as one more image of the batch
+    points = whole[:, None] * shares.view(1, -1, *[1] * (whole.ndim - 1))
+    path = points.flatten(1, 2).detach().requires_grad_()
+    repeated = draw._replace(index=draw.index.repeat(steps))
+    with torch.enable_grad():
+        logits = _logits(subject, path, repeated)
+        (gradient,) = torch.autograd.grad(logits.gather(1, answers.repeat(steps)[:, None]).sum(), path)
+    mean = gradient.view(time, steps, count, *whole.shape[2:]).mean(1)
+    attribution = (mean * whole).sum(2)
+    with torch.no_grad():
+        ends = [_logits(subject, x, draw).gather(1, answers[:, None])[:, 0] for x in (whole, torch.zeros_like(whole))]
+    return Attribution(
+        attribution.sum(0).cpu().double().numpy(),
+        attribution.sum((2, 3)).T.cpu().double().numpy(),
+        (ends[0] - ends[1]).cpu().double().numpy(),
+    )
+
+
+def _inputs(subject: Subject, images: Tensor, draw: Draw) -> Float[Tensor, "T B C H W"]:
+    graph = subject.network.graph
+    if isinstance(graph.encoder, Rate):
+        return (images.float() / 255).expand(graph.steps, *images.shape)
+    return subject.network.encode(images, draw)
+
+
+def _logits(subject: Subject, inputs: Tensor, draw: Draw) -> Tensor:
+    network = subject.network
+    weights = {name: value.detach() for name, value in network.weights.items()}
+    result = engine.run(network.graph, weights, inputs, draw, engine="reference")
+    return network.graph.readout(result.trajectory)

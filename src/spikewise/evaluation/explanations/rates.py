@@ -1,0 +1,50 @@
+"""Which neurons answer to which class."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+
+from spikewise.engine import RunOptions
+from spikewise.evaluation.explanations.scoring import Subject
+from spikewise.evaluation.prediction import fitting_batch
+from spikewise.graph import Neuron
+from spikewise.types import Draw
+
+__all__ = ["rates_by_class"]
+
+_MOST_NEURONS: Final = 160
+
+
+def rates_by_class(
+    subject: Subject,
+    images: UInt8[np.ndarray, "N C H W"],
+    index: Int[np.ndarray, " N"],
+    labels: Int[np.ndarray, " N"],
+) -> Mapping[str, Float[np.ndarray, "K F"]]:
+    """Mean spikes per step of hidden neurons by the class of the image: at most 160 of each layer, evenly spread.
+
+    Args:
+        labels: true classes; a class without images has rates of 0.
+    """
+    graph = subject.network.graph
+    layers = [at.name for at in graph.named[:-1] if isinstance(at.layer, Neuron) and at.layer.spikes]
+    sums = {name: np.zeros((graph.classes, 0)) for name in layers}
+    size = fitting_batch(graph)
+    for start in range(0, len(images) if layers else 0, size):
+        part = slice(start, start + size)
+        batch = torch.from_numpy(np.ascontiguousarray(images[part])).to(subject.network.device)
+        draw = Draw(subject.seed, 0, torch.from_numpy(np.ascontiguousarray(index[part], dtype=np.int64)))
+        with torch.no_grad():
+            traces = subject.network(batch, draw, RunOptions(record=frozenset(layers))).result.traces
+        for name in layers:
+            spikes = traces[name].spikes
+            assert spikes is not None
+            rates = spikes.mean(0).flatten(1).double().cpu().numpy()
+            chosen = np.unique(np.linspace(0, rates.shape[1] - 1, _MOST_NEURONS).round().astype(np.int64))
+            share = np.eye(graph.classes)[labels[part]].T @ rates[:, chosen]
+            sums[name] = share if sums[name].shape[1] == 0 else sums[name] + share
+    count = np.maximum(np.bincount(labels, minlength=graph.classes), 1)[:, None]
+    return {name: total / count for name, total in sums.items()}
