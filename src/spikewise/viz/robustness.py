@@ -1,6 +1,7 @@
 """Small figures of accuracy against the strength of a disturbance."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 
 from matplotlib.figure import Figure
 
@@ -40,17 +41,16 @@ def robustness_curve(
         ax.axhline(100 * chance, linestyle="--", color=theme.muted, linewidth=0.8)
     for position, (name, points) in enumerate(networks.items()):
         places = range(len(points))
-        ends = [(at, low, high) for at, (_, low, high) in zip(places, points, strict=True)]
-        known = [(at, 100 * low, 100 * high) for at, low, high in ends if low is not None and high is not None]
-        if known:
-            ax.fill_between(*zip(*known, strict=True), color=colours[name], alpha=0.15, linewidth=0)
+        low = [nan if end is None else 100 * end for _, end, _ in points]
+        high = [nan if end is None else 100 * end for _, _, end in points]
+        ax.fill_between(places, low, high, color=colours[name], alpha=0.15, linewidth=0)
         accuracy = [100 * a for a, *_ in points]
         marker = _MARKERS[position % len(_MARKERS)]
         ax.plot(places, accuracy, marker=marker, markersize=2.8, linewidth=1.3, color=colours[name])
     ax.set(ylim=(0, 104), xlim=(-0.25, len(strengths) - 0.75), yticks=[0, 50, 100])
     ax.set_xticks(range(len(strengths)), _fitting(strengths), color=theme.muted)
     ax.set_xlabel(words[1])
-    ax.xaxis.label.set_size(TEXT - 1)
+    ax.xaxis.label.set_fontsize(TEXT - 1)
     ax.tick_params(labelsize=TEXT - 1)
     ax.set_title(words[0], loc="left", size=TEXT, color=theme.ink, pad=4)
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)

@@ -153,11 +153,11 @@ CORRUPTIONS: Final = (
 def _uniform(index: Index, purpose: int, count: int) -> Float64[np.ndarray, "N count"]:
     """`count` numbers in [0, 1) for each image."""
     place = torch.from_numpy(np.ascontiguousarray(index))[:, None] * count + torch.arange(count)
-    return uniform(place, purpose).numpy()
+    return np.asarray(uniform(place, purpose).numpy())
 
 
 def _to_bytes(values: Values) -> Images:
-    return np.rint(values).clip(0, _WHITE).astype(np.uint8)
+    return np.asarray(np.rint(values).clip(0, _WHITE), dtype=np.uint8)
 
 
 def _sampled(images: Images, rows: Float64[np.ndarray, "N H W"], columns: Float64[np.ndarray, "N H W"]) -> Images:

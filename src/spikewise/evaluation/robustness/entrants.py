@@ -78,7 +78,7 @@ def correct_answers(
             batch = torch.from_numpy(np.ascontiguousarray(pixels[part])).to(network.device)
             output = network(batch, Draw(seed, 0, torch.from_numpy(images.index[part])))
             answers.append(output.logits.argmax(1).cpu().numpy())
-    return np.concatenate(answers) == images.labels
+    return np.asarray(np.concatenate(answers) == images.labels)
 
 
 def affordable(graphs: Sequence[Graph], images: int, purpose: str) -> int:

@@ -20,7 +20,7 @@ from spikewise.evaluation.robustness.trials import (
     with_damage,
     with_spike_noise,
 )
-from spikewise.evaluation.sections.robustness import FAMILIES, Family, Robustness
+from spikewise.evaluation.sections.robustness import FAMILIES, Disturbance, Family, FamilyScores, Robustness
 
 __all__ = ["MOST_IMAGES", "SHOWN_STRENGTH", "Examined", "Scope", "examine", "merged", "parse_families", "selected"]
 
@@ -59,7 +59,9 @@ def examine(entrants: Sequence[Entrant], images: Images, scope: Scope, *, attack
     """
     if not entrants or not len(images.labels):
         raise ShapeError(f"Robustness needs networks and images; got {len(entrants)} and {len(images.labels)}.")
-    families, disturbances, examples = [], [], {}
+    families: list[FamilyScores] = []
+    disturbances: list[Disturbance] = []
+    examples: dict[str, UInt8[np.ndarray, "C H W"]] = {}
     for family in scope.families:
         few = images.first(_count(entrants, images, scope, family))
         if family == "attacks":

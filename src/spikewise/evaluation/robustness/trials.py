@@ -1,7 +1,7 @@
 """`Trial`: which answers stay right under one disturbance; one function for each family of them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -63,6 +63,35 @@ class Trials(NamedTuple):
     """The first image, attacked as strongly as it gets."""
 
 
+class _Damage(NamedTuple):
+    """One way to damage a network; `change` takes network, strength and seed."""
+
+    name: str
+    family: Family
+    parameter: str
+    strengths: Sequence[float]
+    change: Callable[[Network, float, int], Network]
+
+
+_WEIGHT_DAMAGE: Final = (
+    _Damage(
+        "weight_noise",
+        "weights",
+        "sd, share of the layer's own",
+        NOISE_STRENGTHS,
+        lambda network, strength, seed: noisy(network, strength, seed=seed),
+    ),
+    _Damage("quantisation", "weights", "bits", BITS, lambda network, bits, _: quantised(network, int(bits))),
+)
+_DEATH: Final = _Damage(
+    "dead_neurons",
+    "neurons",
+    "share of the hidden neurons",
+    DEAD_SHARES,
+    lambda network, share, seed: silenced(network, share, seed=seed),
+)
+
+
 def undisturbed(entrants: Iterable[Entrant], images: Images) -> dict[str, Right]:
     """The same for the images as they are: one strength."""
     return {
@@ -104,28 +133,12 @@ def with_spike_noise(entrants: Sequence[Entrant], images: Images) -> Trials:
 
 def with_damage(entrants: Sequence[Entrant], images: Images, family: Family) -> Trials:
     """Networks with changed weights ("weights"), or with dead neurons ("neurons")."""
-
-    def trial(name: str, parameter: str, strengths: Sequence[float], change: Callable[..., Network]) -> Trial:
-        right = {
-            one.name: np.stack([
-                _by_seed(one, lambda net, seed, s=strength: correct_answers(change(net, s, seed), images, seed=seed))
-                for strength in strengths
-            ])
-            for one in entrants
-        }  # fmt: skip
-        return Trial(name, family, parameter, tuple(float(s) for s in strengths), right)
-
     if family == "weights":
-        return Trials([
-            trial("weight_noise", "sd, share of the layer's own", NOISE_STRENGTHS, lambda n, s, k: noisy(n, s, seed=k)),
-            trial("quantisation", "bits", BITS, lambda n, s, _: quantised(n, s)),
-        ])  # fmt: skip
+        return Trials([_damaged(entrants, images, one) for one in _WEIGHT_DAMAGE])
     without = [one.name for one in entrants if not hidden_layers(one.graph)]
     if without:
-        return Trials([], [f"{', '.join(without)} has no hidden neurons that could die; the family was left out."])
-    return Trials([
-        trial("dead_neurons", "share of the hidden neurons", DEAD_SHARES, lambda n, s, k: silenced(n, s, seed=k))
-    ])  # fmt: skip
+        return Trials([], [f"{', '.join(without)}: no hidden neurons that could die, so the family is left out."])
+    return Trials([_damaged(entrants, images, _DEATH)])
 
 
 def under_attack(entrants: Sequence[Entrant], images: Images, *, transfer_from: str | None) -> Trials:
@@ -164,6 +177,20 @@ def under_attack(entrants: Sequence[Entrant], images: Images, *, transfer_from: 
     shown = attacked[first[0].name]
     example = shown.get("pgd", shown["search"])[-1][0]
     return Trials(trials, left_out, [_gradient_check(one, images) for one in first], example)
+
+
+def _damaged(entrants: Sequence[Entrant], images: Images, damage: _Damage) -> Trial:
+    def answers(network: Network, strength: float, seed: int) -> Bool[np.ndarray, " N"]:
+        return correct_answers(damage.change(network, strength, seed), images, seed=seed)
+
+    right = {
+        one.name: np.array([
+            [answers(network, strength, seed) for network, seed in zip(one.networks, one.seeds, strict=True)]
+            for strength in damage.strengths
+        ])
+        for one in entrants
+    }  # fmt: skip
+    return Trial(damage.name, damage.family, damage.parameter, tuple(map(float, damage.strengths)), right)
 
 
 def _attack(name: str, right: dict[str, Right], *, counted: bool) -> Trial:

@@ -132,7 +132,8 @@ def networks_of(section: Robustness) -> list[str]:
 def stored_examples(path: Path) -> dict[str, UInt8[np.ndarray, "C H W"]]:
     """The example images of a run; none where there is no file, or it is damaged: figures do not depend on them."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # numpy closes only files that it could read
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except _DAMAGED:
         return {}
