@@ -11,13 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.epochs import epochs
+from benchmarks.peers.measure import Settings, measure
+from benchmarks.peers.scaling import AXES, scaling
 from benchmarks.peers.tables import as_text, document
 from benchmarks.peers.workloads import WORKLOADS
 
 __all__ = ["main"]
 
 _STORE = Path("build/benchmarks/peers.json")
-_PARTS = (*WORKLOADS, "epochs", "scaling")
+_PARTS = (*WORKLOADS, "epochs", *AXES)
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -53,14 +56,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _measured(part: str, options: argparse.Namespace) -> dict[str, Any]:
-    from benchmarks.peers.epochs import epochs
-    from benchmarks.peers.measure import Settings, measure
-    from benchmarks.peers.scaling import scaling
-
     settings = Settings(options.threads, options.quick)
     works: dict[str, Callable[[], dict[str, Any]]] = {
         "epochs": lambda: epochs(settings),
-        "scaling": lambda: scaling(settings),
+        **{axis: lambda axis=axis: scaling(axis, settings) for axis in AXES},
     }
     before = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     found = works.get(part, lambda: measure(part, settings))()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from spikewise import viz
 from spikewise.viz import LIGHT
@@ -47,10 +47,10 @@ def _panel(ax: Axes, series: dict[str, Any], what: tuple[str, float], title: str
         if points:
             ax.plot(*zip(*points, strict=True), marker="o", markersize=3.5, color=LIGHT.colour(position), label=name)
     ax.set(xscale="log", yscale="log")
-    ax.set_xticks(series["values"])
-    for each in (ax.xaxis, ax.yaxis):
-        each.set_major_formatter(ScalarFormatter())
-        each.set_minor_formatter(NullFormatter())
+    ax.set_xticks(series["values"], [f"{value:g}" for value in series["values"]])
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.minorticks_off()
     ax.grid(visible=True, color=LIGHT.grid, linewidth=0.6)
     ax.set_title(title, loc="left", size=TEXT, color=LIGHT.muted)

@@ -29,20 +29,18 @@ AXES = {
 """What is varied; the others stay at `BASE`: 784-1024-10 LIF, T 25, batch 128, input density 0.2."""
 
 
-def scaling(settings: Settings) -> dict[str, Any]:
-    """For each axis and contestant, seconds of a training step and megabytes beyond the bare process."""
-    found: dict[str, Any] = {}
-    for axis, values in AXES.items():
-        chosen = values[:2] if settings.quick else values
-        found[axis] = {"values": list(chosen), **{name: {"seconds": [], "mb": []} for name in NAMES}}
-        for value in chosen:
-            say(f"scaling: {axis} {value}")
-            for name in NAMES:
-                point = in_fresh_process(_point, name, {**BASE, axis: value}, settings.threads, timeout=120)
-                seconds, mb = point or (None, None)
-                found[axis][name]["seconds"].append(seconds)
-                found[axis][name]["mb"].append(mb)
-    return {"base": BASE, "axes": found}
+def scaling(axis: str, settings: Settings) -> dict[str, Any]:
+    """For each contestant, seconds of a training step and megabytes beyond the bare process along one axis."""
+    chosen = AXES[axis][:2] if settings.quick else AXES[axis]
+    found: dict[str, Any] = {"values": list(chosen), **{name: {"seconds": [], "mb": []} for name in NAMES}}
+    for value in chosen:
+        say(f"{axis}: {value}")
+        for name in NAMES:
+            point = in_fresh_process(_point, name, {**BASE, axis: value}, settings.threads, timeout=120)
+            seconds, mb = point or (None, None)
+            found[name]["seconds"].append(seconds)
+            found[name]["mb"].append(mb)
+    return {"base": BASE, "series": found}
 
 
 def _point(name: str, at: dict[str, float], threads: int) -> tuple[float, float | None]:

@@ -20,7 +20,7 @@ def as_text(part: str, found: dict[str, Any]) -> str:
     """One part's tables, with where and when they were measured."""
     if "error" in found:
         return f"\n**{part}** failed: {found['error']}\n"
-    body = {"epochs": _epochs, "scaling": _scaling}.get(part, _workload)(found)
+    body = _scaling(part, found["series"]) if "series" in found else (_epochs if part == "epochs" else _workload)(found)
     return f"\n{body}\n\n{_where(found['where'])}\n"
 
 
@@ -34,9 +34,9 @@ def document(found: dict[str, Any]) -> None:
             text = re.sub(f"{begin}.*?{end}", lambda _, new=replaced: new, text, flags=re.DOTALL)
             print(f"{_PAGE}: {part}")
     _PAGE.write_text(text, encoding="utf-8")
-    if "axes" in found.get("scaling", {}):
-        for path in draw(found["scaling"]["axes"], Path("docs/images")):
-            print(path)
+    axes = {part: results["series"] for part, results in found.items() if "series" in results}
+    for path in draw(axes, Path("docs/images")):
+        print(path)
 
 
 def _workload(found: dict[str, Any]) -> str:
@@ -115,21 +115,23 @@ def _epochs(found: dict[str, Any]) -> str:
 _ENGINE = ("engine_forward", "engine_backward", "optimizer")
 
 
-def _scaling(found: dict[str, Any]) -> str:
-    out = []
-    for axis, series in found["axes"].items():
-        names = [name for name in series if name != "values"]
-        header = [axis, *(f"{name}, ms" for name in names), *(f"{name}, MB" for name in names)]
-        rows = [
-            [
-                f"{value:g}",
-                *(_number(series[name]["seconds"][at], 1000) for name in names),
-                *(_number(series[name]["mb"][at], 1) for name in names),
-            ]
-            for at, value in enumerate(series["values"])
+def _scaling(axis: str, series: dict[str, Any]) -> str:
+    names = [name for name in series if name != "values"]
+    header = [axis, *(f"{name}, ms" for name in names), "loop / native", *(f"{name}, MB" for name in names)]
+    rows = [
+        [
+            f"{value:g}",
+            *(_number(series[name]["seconds"][at], 1000) for name in names),
+            _times(series[names[-1]]["seconds"][at], series[names[0]]["seconds"][at]),
+            *(_number(series[name]["mb"][at], 1) for name in names),
         ]
-        out.append(_table(header, rows))
-    return "\n\n".join(out)
+        for at, value in enumerate(series["values"])
+    ]
+    return _table(header, rows)
+
+
+def _times(slow: float | None, fast: float | None) -> str:
+    return f"**{slow / fast:.1f}x**" if slow and fast else "–"
 
 
 def _number(value: float | None, scale: float) -> str:
