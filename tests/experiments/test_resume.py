@@ -27,7 +27,14 @@ CASES: dict[str, dict[str, Any]] = {
     },
 }
 TIMINGS = {"seconds", "images_per_second", "train_seconds", "train_seconds_per_epoch", "time", "created"}
-MEASURED = {"throughput_images_per_second", "latency_ms", "peak_memory_mb", "openings"}
+MEASURED = {
+    "throughput_images_per_second",
+    "latency_ms",
+    "latency_p99_ms",
+    "stream_step_ms",
+    "peak_memory_mb",
+    "openings",
+}
 
 
 @pytest.fixture
