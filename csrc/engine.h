@@ -1,36 +1,10 @@
 // A whole graph, forward and backward.
 #pragma once
+#include "gradients.h"
 #include "linear.h"
 #include "map.h"
 
 namespace spikewise::SPIKEWISE_ISA {
-
-// The gradients that PyTorch hands over, [steps][batch][classes].
-class GivenGradient final : public OutputGradient {
- public:
-  GivenGradient(const BackwardCall& call, int batch, int steps, int classes, bool spikes)
-      : output_(spikes ? call.spikes : call.membrane), membrane_(spikes ? call.membrane : nullptr), batch_(batch), steps_(steps), classes_(classes) {}
-
-  void of(int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const override { copy(output_, image, f, width, out, stride); }
-  bool of_membrane(int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const override {
-    if (membrane_) copy(membrane_, image, f, width, out, stride);
-    return membrane_ != nullptr;
-  }
-
- private:
-  void copy(const float* from, int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const {
-    const std::size_t n = std::min(width, classes_ - f), padded = round_up(width, kLanes);
-    for (int t = 0; t < steps_; ++t) {
-      float* to = out + t * stride;
-      if (from) std::memcpy(to, from + (static_cast<std::size_t>(t) * batch_ + image) * classes_ + f, n * sizeof(float));
-      std::fill(to + (from ? n : 0), to + padded, 0.0f);
-    }
-  }
-
-  const float *output_, *membrane_;
-  int batch_, steps_;
-  std::size_t classes_;
-};
 
 class GraphRun final : public Run {
  public:
@@ -44,24 +18,32 @@ class GraphRun final : public Run {
       stages_.back()->plan = plan_.get(), stages_.back()->number = i;
       const bool last = i + 1 == plan_->stages.size();
       stages_.back()->forward(*in, call, call.state.empty() ? nullptr : &call.state[i], call.keep || call.keep_membranes || last);
-      in = &stages_.back()->out;
+      const std::uint8_t* keep = call.dropout.empty() ? nullptr : call.dropout[i];
+      dropped_.push_back(keep ? Dropped(stages_.back()->out, keep, call.threads) : Dropped());
+      in = &sent(i);
     }
     copy_out(call);
   }
 
   void backward(const BackwardCall& call) override {
-    const Stage& last = *stages_.back();
-    const GivenGradient given(call, batch_, last.kept().steps, last.out.features, last.out.spikes);
     for (std::size_t i = stages_.size(); i-- > 0;) {
-      const OutputGradient& next = i + 1 < stages_.size() ? static_cast<const OutputGradient&>(*stages_[i + 1]) : given;
-      stages_[i]->backward(i ? stages_[i - 1]->out : input_, next, call, i == 0);
+      const bool last = i + 1 == stages_.size();
+      const Stage& stage = *stages_[i];
+      BackwardCall::Recorded given = call.recorded.empty() ? BackwardCall::Recorded{} : call.recorded[i];
+      if (last) given = {call.spikes, call.membrane};
+      if (!stage.out.spikes) given = {given.membrane, nullptr};
+      auto rows = [&](const float* from) { return GivenRows{from, batch_, steps_, stage.out.steps, static_cast<std::size_t>(stage.out.features)}; };
+      const Dropped& dropped = dropped_[i];
+      const JoinedGradient gradient(last ? nullptr : stages_[i + 1].get(), rows(given.spikes), rows(given.membrane),
+                                    dropped.kept ? dropped.kept.data() : nullptr, stage.out.words);
+      stages_[i]->backward(i ? sent(i - 1) : input_, gradient, call, i == 0);
     }
     for (auto& stage : stages_) stage->membrane = Signal{}, stage->out.values = Array<float>();  // they hold gradients now
   }
 
   void count(int stage, float* out) const override {
     const int at = stage >= 0 ? stage : -1 - stage - 1;
-    count_events(at < 0 ? input_ : stages_[at]->out, out);
+    count_events(at < 0 ? input_ : stage >= 0 ? stages_[at]->out : sent(at), out);
   }
   void dense_spikes(int stage, float* out) const override {
     const Signal& s = stages_[stage]->out;
@@ -85,10 +67,13 @@ class GraphRun final : public Run {
   std::size_t bytes() const override {
     std::size_t sum = input_.bytes();
     for (const auto& s : stages_) sum += s->out.bytes() + s->membrane.bytes();
+    for (const Dropped& d : dropped_) sum += d.spikes.bytes() + d.kept.bytes();
     return sum;
   }
 
  private:
+  // What a stage hands to the next.
+  const Signal& sent(std::size_t stage) const { return dropped_[stage].kept ? dropped_[stage].spikes : stages_[stage]->out; }
   void copy_out(const Call& call) {
     if (call.spikes) dense_spikes(static_cast<int>(stages_.size()) - 1, call.spikes);
     if (call.membrane) copy_rows(*stages_.back(), call.membrane);
@@ -103,6 +88,7 @@ class GraphRun final : public Run {
   int batch_, steps_;
   Signal input_;
   std::vector<std::unique_ptr<Stage>> stages_;
+  std::vector<Dropped> dropped_;  // of each stage
 };
 
 inline std::unique_ptr<Run> run_forward(std::shared_ptr<const Plan> plan, const Call& call) {

@@ -123,6 +123,7 @@ class LinearStage final : public TiledStage {
   float* add_rows(const InputRows& lists, int tile, int first, int last) {
     constexpr std::size_t kWidth = kCount * kLanes;
     float* currents = scratch(0, static_cast<std::size_t>(last - first) * lists.steps * kWidth);
+    float* usuals = scratch(8, static_cast<std::size_t>(last - first) * kWidth);
     float* table = scratch(1, InputRows::kBlockInputs / 4 * InputRows::kPatterns * kWidth);
     for (std::size_t block = 0; block < lists.blocks; ++block) {
       const float* weights = tile_weights(tile) + block * InputRows::kBlockInputs * kWidth;
@@ -130,17 +131,28 @@ class LinearStage final : public TiledStage {
         const std::size_t groups = std::min<std::size_t>(InputRows::kBlockInputs, rows_ - block * InputRows::kBlockInputs) / 4;
         for (std::size_t g = 0; g < groups; ++g) tabulate<kCount>(weights + 4 * g * kWidth, kWidth, 4, table + g * InputRows::kPatterns * kWidth);
       }
-      for (int b = first; b < last; ++b)
+      for (int b = first; b < last; ++b) {
+        const float* from = lists.tabled[b] ? table : weights;
+        float* usual = usuals + (b - first) * kWidth;
+        add_listed_rows<kCount>(lists, lists.place(b, lists.steps, block), from, block ? usual : &bias_[64 * static_cast<std::size_t>(tile)], nullptr, usual);
         for (int t = 0; t < lists.steps; ++t) {
           float* to = currents + (static_cast<std::size_t>(b - first) * lists.steps + t) * kWidth;
-          Lanes sum[kCount];
-          for (int j = 0; j < kCount; ++j) sum[j] = load((block ? to : &bias_[64 * static_cast<std::size_t>(tile)]) + kLanes * j);
-          const std::size_t from = lists.start[lists.place(b, t, block)], end = lists.start[lists.place(b, t, block) + 1];
-          sum_rows<kCount>(lists.tabled[b] ? table : weights, lists.rows.data() + from, end - from, sum);
-          for (int j = 0; j < kCount; ++j) store(to + kLanes * j, sum[j]);
+          add_listed_rows<kCount>(lists, lists.place(b, t, block), from, block ? to : nullptr, block + 1 == lists.blocks ? usual : nullptr, to);
         }
+      }
     }
     return currents;
+  }
+
+  // to = before + the rows listed at `place` of `lists` + after; null is zero.
+  template <int kCount>
+  INLINE static void add_listed_rows(const InputRows& lists, std::size_t place, const float* table, const float* before, const float* after, float* to) {
+    const std::size_t *at = &lists.start[place], more = at[0], less = at[1], end = at[2];
+    Lanes sum[kCount];
+    for (int j = 0; j < kCount; ++j) sum[j] = before ? load(before + kLanes * j) : spikewise::SPIKEWISE_ISA::zero();
+    sum_rows<kCount>(table, lists.rows.data() + more, less - more, sum);
+    if (less < end) sum_rows<kCount, true>(table, lists.rows.data() + less, end - less, sum);
+    for (int j = 0; j < kCount; ++j) store(to + kLanes * j, after ? sum[j] + load(after + kLanes * j) : sum[j]);
   }
 
   // The same for inputs that are numbers.

@@ -56,15 +56,16 @@ class MapStage final : public Stage {
   }
 
   void of(int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
-    (void)f, (void)width;  // a map's gradient is asked for as a whole
     const std::size_t inputs = spec.in.features();
+    const bool whole = width >= inputs;  // a part is cut out of the whole: that is rare
     for (int t = 0; t < in_steps_; ++t) {
-      float* row = to + t * stride;
+      float* row = whole ? to + t * stride : scratch(10, round_up(inputs, 64) + kLanes);
       if (is_conv()) back_through_conv(conv_, places_, routed(image, t, 4), by_output_, scratch(5, conv_.row_bits() * conv_.height_in + 64), row);
       else {
         std::fill(row, row + inputs, 0.0f);
         unpool(pool_, kept().row(image, t), chosen(image, t), row);
       }
+      if (!whole) std::memcpy(to + t * stride, row + f, sizeof(float) * width);
     }
   }
 

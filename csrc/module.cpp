@@ -83,6 +83,7 @@ struct PlanHolder {
       call.parameters.push_back({at<float>(data), count});
     for (const auto& [v, z, a] : nb::cast<std::vector<std::tuple<Address, Address, Address>>>(d["state"]))
       call.state.push_back({at<float>(v), at<float>(z), at<float>(a)});
+    for (Address mask : nb::cast<std::vector<Address>>(d["dropout"])) call.dropout.push_back(at<std::uint8_t>(mask));
     call.keep = nb::cast<bool>(d["keep"]), call.keep_membranes = nb::cast<bool>(d["keep_membranes"]);
     call.spikes = at<float>(address("spikes")), call.membrane = at<float>(address("membrane"));
     const nb::gil_scoped_release release;
@@ -90,8 +91,10 @@ struct PlanHolder {
   }
 };
 
-void backward(Run& run, Address spikes, Address membrane, const std::vector<Address>& gradients, int threads) {
+void backward(Run& run, Address spikes, Address membrane, const std::vector<std::tuple<Address, Address>>& recorded,
+              const std::vector<Address>& gradients, int threads) {
   BackwardCall call{.spikes = at<float>(spikes), .membrane = at<float>(membrane), .threads = threads};
+  for (const auto& [z, v] : recorded) call.recorded.push_back({at<float>(z), at<float>(v)});
   for (Address one : gradients) call.gradients.push_back(at<float>(one));
   const nb::gil_scoped_release release;
   run.backward(call);

@@ -76,6 +76,7 @@ struct Call {
   const std::int64_t* index = nullptr;
   std::vector<Parameter> parameters;
   std::vector<StateIn> state;  // empty, or one for each stage
+  std::vector<const std::uint8_t*> dropout;  // empty, or for each stage 1 where a spike goes on, [batch][features]; null for all
   bool keep = false;           // keep what backward needs
   bool keep_membranes = false; // keep the membranes of every stage
   float* spikes = nullptr;     // of the last stage, [steps][batch][classes]; null if it has none
@@ -85,6 +86,10 @@ struct Call {
 struct BackwardCall {
   const float* spikes = nullptr;    // gradient of the outputs; null is zero
   const float* membrane = nullptr;
+  struct Recorded {
+    const float *spikes = nullptr, *membrane = nullptr;
+  };
+  std::vector<Recorded> recorded;   // empty, or gradients of what each stage did, [steps][batch][features]; null is zero
   std::vector<float*> gradients;    // one for each parameter, null if not wanted; neuron parameters are [features]
   int threads = 1;
 };

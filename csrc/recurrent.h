@@ -38,7 +38,7 @@ class TiledStage : public Stage {
       auto gradient = [&](int b, int t) { return std::as_const(*this).kept().row(b, t) + f; };
       with_lanes(width(tile), [&]<int kCount>() {
         if (tables) {
-          float* memory = scratch(2, static_cast<std::size_t>(kGroupsPerBlock) * kGroupPatterns * kCount * kLanes);
+          float* memory = scratch(2, static_cast<std::size_t>(kMostTables) * kGroupPatterns * kCount * kLanes);
           for (int block = lists->first_block[part]; block < lists->first_block[part + 1]; ++block) {
             ready(part, tile, lists->blocks[block].first, lists->blocks[block].last);
             add_block<kCount>(*lists, block, in.steps, gradient, memory, sums.of(part, tile));

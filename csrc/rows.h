@@ -12,20 +12,21 @@ namespace spikewise::SPIKEWISE_ISA {
 
 using Row = std::uint16_t;
 
-// sum += table[row] for each listed row; a row is kCount x 16 floats. Always in the same order.
-template <int kCount>
+// sum += table[row] for each listed row, or -= ; a row is kCount x 16 floats. Always in the same order.
+template <int kCount, bool kMinus = false>
 INLINE void sum_rows(const float* table, const Row* rows, std::size_t n, Lanes (&sum)[kCount]) {
   constexpr int kWays = kCount == 1 ? 4 : kCount == 2 ? 2 : 1;  // independent sums hide the latency of an addition
   constexpr std::size_t kWidth = kCount * kLanes;
+  auto with = [](Lanes a, Lanes b) { return kMinus ? a - b : a + b; };
   Lanes part[kWays][kCount];
   for (int w = 0; w < kWays; ++w)
     for (int j = 0; j < kCount; ++j) part[w][j] = w ? zero() : sum[j];
   std::size_t i = 0;
   for (; i + kWays <= n; i += kWays)
     for (int w = 0; w < kWays; ++w)
-      for (int j = 0; j < kCount; ++j) part[w][j] = part[w][j] + load(table + rows[i + w] * kWidth + kLanes * j);
+      for (int j = 0; j < kCount; ++j) part[w][j] = with(part[w][j], load(table + rows[i + w] * kWidth + kLanes * j));
   for (; i < n; ++i)
-    for (int j = 0; j < kCount; ++j) part[0][j] = part[0][j] + load(table + rows[i] * kWidth + kLanes * j);
+    for (int j = 0; j < kCount; ++j) part[0][j] = with(part[0][j], load(table + rows[i] * kWidth + kLanes * j));
   for (int j = 0; j < kCount; ++j) {
     sum[j] = part[0][j];
     for (int w = 1; w < kWays; ++w) sum[j] = sum[j] + part[w][j];
@@ -46,59 +47,116 @@ INLINE void tabulate(const float* source, std::size_t stride, int bits, float* t
   }
 }
 
-// For each image, step and block of inputs: which rows to add. Blocks are small enough for a block's table to stay in L2.
+// Which of 64 inputs are on at more than half of the steps: their counts stand in bit planes.
+inline Word usual_word(const Signal& in, int image, std::size_t w) {
+  constexpr int kPlanes = 32;
+  const unsigned half = static_cast<unsigned>(in.steps + 1) / 2;
+  Word plane[kPlanes] = {}, more = 0, equal = ~Word{0};
+  for (int t = 0; t < in.steps; ++t) {
+    Word carry = in.frame(image, t)[w];
+    for (int k = 0; carry && k < kPlanes; ++k) {
+      const Word both = plane[k] & carry;
+      plane[k] ^= carry, carry = both;
+    }
+  }
+  for (int k = std::bit_width(static_cast<unsigned>(in.steps)) - 1; k >= 0; --k) {
+    if (half >> k & 1) equal &= plane[k];
+    else more |= equal & plane[k], equal &= ~plane[k];
+  }
+  return more;
+}
+
+// The usual inputs of each image, as bits [image][words]: on a bright image, what a step adds to them and what it lacks is
+// much less than all of its spikes. None where that would not save a quarter of all places.
+inline Array<Word> usual_inputs(const Signal& in, int threads) {
+  Array<Word> out(in.batch * in.words, true);
+  parallel(in.batch, threads, [&](int b) {
+    const std::size_t count = in.words * in.steps, quarter = static_cast<std::size_t>(in.steps) * in.features / 4;
+    std::size_t events = 0, apart = 0;
+    for (std::size_t i = 0; i < count; ++i) events += std::popcount(in.frame(b, 0)[i]);
+    if (events < quarter) return;
+    Word* usual = &out[b * in.words];
+    for (std::size_t w = 0; w < in.words; ++w) usual[w] = usual_word(in, b, w);
+    for (std::size_t i = 0; i < count; ++i) apart += std::popcount(in.frame(b, 0)[i] ^ usual[i % in.words]);
+    if (events < apart + quarter) std::fill(usual, usual + in.words, Word{0});
+  });
+  return out;
+}
+
+// For each image, step and block of inputs: which rows to add to the sum of the image's usual inputs, and which to take
+// away. The rows of the usual inputs stand behind the last step. Blocks are small enough for a block's table to stay in L2.
 struct InputRows {
   static constexpr std::size_t kBlockWords = 6, kBlockInputs = 64 * kBlockWords, kPatterns = 16;
 
   std::size_t blocks = 0;
   int steps = 0;
+  Array<Word> usual;
   std::vector<std::uint8_t> tabled;  // an image by patterns, or by events; decided by the image alone
-  std::vector<std::size_t> start;    // [batch x steps x blocks + 1]
+  std::vector<std::size_t> start;    // [blocks x batch x (steps + 1) x (added, taken away) + 1], as they are read
   Array<Row> rows;
 
-  InputRows(const Signal& in, int threads) : blocks((in.words + kBlockWords - 1) / kBlockWords), steps(in.steps), tabled(in.batch) {
-    const std::size_t frames = static_cast<std::size_t>(in.batch) * in.steps;
-    start.resize(frames * blocks + 1);
+  InputRows(const Signal& in, int threads)
+      : blocks((in.words + kBlockWords - 1) / kBlockWords), steps(in.steps), usual(usual_inputs(in, threads)), tabled(in.batch) {
+    start.resize(static_cast<std::size_t>(in.batch) * (in.steps + 1) * blocks * 2 + 1);
     parallel(in.batch, threads, [&](int b) { count(in, b); });
     for (std::size_t i = 0, sum = 0; i < start.size(); ++i) sum += std::exchange(start[i], sum);
     rows = Array<Row>(start.back());
     parallel(in.batch, threads, [&](int b) { list(in, b); });
   }
+  // Where the rows to add begin; those to take away begin at the next place.
   std::size_t place(int image, int step, std::size_t block) const {
-    return (static_cast<std::size_t>(image) * steps + step) * blocks + block;
+    return ((block * tabled.size() + image) * (steps + 1) + step) * 2;
   }
 
  private:
+  // Bits to add and to take away in word w.
+  std::pair<Word, Word> bits(const Signal& in, int b, int t, std::size_t w) const {
+    const Word base = usual[b * in.words + w];
+    if (t == steps) return {base, 0};
+    const Word now = in.frame(b, t)[w];
+    return {now & ~base, base & ~now};
+  }
   void count(const Signal& in, int b) {
     std::size_t events = 0, groups = 0;
-    for (int t = 0; t < in.steps; ++t)
+    for (int t = 0; t <= steps; ++t)
       for (std::size_t w = 0; w < in.words; ++w) {
-        const Word word = in.frame(b, t)[w];
-        events += std::popcount(word), groups += std::popcount(nonzero_groups(word));
+        const auto [more, less] = bits(in, b, t, w);
+        if (!(more | less)) continue;
+        events += std::popcount(more) + std::popcount(less);
+        groups += std::popcount(nonzero_groups(more)) + std::popcount(nonzero_groups(less));
       }
     tabled[b] = 2 * events > 3 * groups;
-    for (int t = 0; t < in.steps; ++t)
+    for (int t = 0; t <= steps; ++t)
       for (std::size_t w = 0; w < in.words; ++w) {
-        const Word word = in.frame(b, t)[w];
-        start[place(b, t, w / kBlockWords)] += std::popcount(tabled[b] ? nonzero_groups(word) : word);
+        const auto [more, less] = bits(in, b, t, w);
+        if (!(more | less)) continue;
+        std::size_t* at = &start[place(b, t, w / kBlockWords)];
+        at[0] += std::popcount(tabled[b] ? nonzero_groups(more) : more);
+        at[1] += std::popcount(tabled[b] ? nonzero_groups(less) : less);
       }
   }
   void list(const Signal& in, int b) {
-    for (int t = 0; t < in.steps; ++t) {
-      Row* to = &rows[start[place(b, t, 0)]];
-      for (std::size_t w = 0; w < in.words; ++w) {
-        const Word word = in.frame(b, t)[w];
-        const std::size_t first = w % kBlockWords * 64;
-        if (tabled[b]) {
-          for (Word rest = nonzero_groups(word); rest; rest &= rest - 1) {
-            const int bit = std::countr_zero(rest);
-            *to++ = static_cast<Row>((first + bit) / 4 * kPatterns + (word >> bit & 15));
-          }
-        } else {
-          for (Word rest = word; rest; rest &= rest - 1) *to++ = static_cast<Row>(first + std::countr_zero(rest));
+    for (int t = 0; t <= steps; ++t)
+      for (std::size_t block = 0; block < blocks; ++block) {
+        Row *more = &rows[start[place(b, t, block)]], *less = &rows[start[place(b, t, block) + 1]];
+        for (std::size_t w = block * kBlockWords; w < std::min(in.words, (block + 1) * kBlockWords); ++w) {
+          const auto words = bits(in, b, t, w);
+          if (!(words.first | words.second)) continue;
+          const std::size_t first = w % kBlockWords * 64;
+          more = list_word(words.first, first, tabled[b], more), less = list_word(words.second, first, tabled[b], less);
         }
       }
+  }
+  static Row* list_word(Word word, std::size_t first, bool by_groups, Row* to) {
+    if (by_groups) {
+      for (Word rest = nonzero_groups(word); rest; rest &= rest - 1) {
+        const int bit = std::countr_zero(rest);
+        *to++ = static_cast<Row>((first + bit) / 4 * kPatterns + (word >> bit & 15));
+      }
+    } else {
+      for (Word rest = word; rest; rest &= rest - 1) *to++ = static_cast<Row>(first + std::countr_zero(rest));
     }
+    return to;
   }
 };
 

@@ -18,8 +18,14 @@ __all__ = ["EngineName", "EngineResult", "EngineState", "LayerTrace", "RunOption
 EngineName = Literal["auto", "reference", "native"]
 
 
-def choose(engine: EngineName, graph: Graph, device: str, dtype: torch.dtype = torch.float32) -> str:
-    """Name of the engine that will run `graph` on `device`.
+def choose(
+    engine: EngineName,
+    graph: Graph,
+    device: str,
+    dtype: torch.dtype = torch.float32,
+    options: RunOptions | None = None,
+) -> str:
+    """Name of the engine that will run `graph` on `device`, and with `options` if they are known (training learns).
 
         engine      runs
         native      what `native.supports` has nothing against: most spiking networks, on the CPU, in float32
@@ -31,6 +37,8 @@ def choose(engine: EngineName, graph: Graph, device: str, dtype: torch.dtype = t
     if engine == "reference":
         return engine
     reason = native.supports(graph, device, dtype)
+    if reason is None and options is not None:
+        reason = native.refuses(graph, None, options, learns=options.training)
     if engine == "native" and reason is not None:
         raise EngineError(f"The native engine cannot run this network: {reason}. Use engine = 'auto' or 'reference'.")
     return "native" if reason is None else "reference"
@@ -71,9 +79,8 @@ def _picked(
     if dtype == torch.float32 and inputs.is_floating_point():
         dtype = inputs.dtype
     picked = choose(engine, graph, inputs.device.type, dtype)
-    if engine == "auto" and options.record and torch.is_grad_enabled():
-        return "reference"  # what the native engine records carries no gradient
-    reason = native.refuses(graph, inputs, options) if picked == "native" else None
+    learns = torch.is_grad_enabled()
+    reason = native.refuses(graph, inputs, options, learns=learns) if picked == "native" else None
     if reason and engine == "native":
         raise EngineError(f"The native engine cannot do this: {reason}. Use engine = 'auto' or 'reference'.")
     return "reference" if reason else picked

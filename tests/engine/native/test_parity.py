@@ -1,8 +1,7 @@
 """The native engine gives the reference's spikes bit for bit, and its gradients."""
 
 import pytest
-import torch
-from cases import images, network, outputs
+from cases import check, images, network
 
 from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
@@ -34,29 +33,6 @@ NEURONS = [
     LeakyIntegrator(beta=0.9, learn=("beta",)),
     *(LIF(surrogate=surrogate) for surrogate in SURROGATES),
 ]
-
-
-def error(found, wanted):
-    return ((found.double() - wanted).abs().max() / (wanted.abs().max() + 1e-9)).item()
-
-
-def check(net, batch):
-    native_out, native_grads = outputs(net, batch, "native", measure=True)
-    reference_out, reference_grads = outputs(net, batch, "reference", measure=True)
-    exact_out, exact = outputs(net, batch, "reference", double=True)
-    if reference_out.trajectory.spikes is not None:
-        assert torch.equal(native_out.trajectory.spikes, reference_out.trajectory.spikes)
-    own = error(reference_out.trajectory.membrane, exact_out.trajectory.membrane)
-    assert error(native_out.trajectory.membrane, exact_out.trajectory.membrane) <= max(1e-5, 3 * own)
-    for found, wanted in zip(native_out.result[3:], reference_out.result[3:], strict=True):
-        assert found.keys() == wanted.keys()
-        for name, rate in wanted.items():
-            torch.testing.assert_close(found[name], rate, rtol=1e-6, atol=1e-7, msg=name)
-    assert native_grads.keys() == exact.keys()
-    for name, wanted in exact.items():
-        # float64 may spike elsewhere than float32 where decays are no dyadic numbers; then the reference is off as well
-        assert error(native_grads[name], wanted) <= max(1e-5, 3 * error(reference_grads[name], wanted)), name
-    return native_out
 
 
 @pytest.mark.parametrize("neuron", NEURONS, ids=str)

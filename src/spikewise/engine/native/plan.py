@@ -12,7 +12,19 @@ from torch import Tensor
 from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
 from spikewise.engine.contract import RunOptions
 from spikewise.engine.native.extension import extension, isa
-from spikewise.graph import AvgPool, Conv2d, Flatten, Graph, Linear, MaxPool, NamedLayer, Neuron, Shape
+from spikewise.graph import (
+    AvgPool,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Graph,
+    Linear,
+    MaxPool,
+    NamedLayer,
+    Neuron,
+    Shape,
+)
 from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangle
 
 __all__ = ["Compiled", "compiled", "refuses", "supports"]
@@ -28,6 +40,10 @@ class Slot(NamedTuple):
     layer: NamedLayer
     key: str
     """Its name within the layer, or a neuron parameter's, stored or not."""
+    norm: NamedLayer | None = None
+    """The batch normalisation that is folded into this weight or bias."""
+    dropped: float = 0.0
+    """Share of the layer's inputs that dropout silences in training; the weights make up for it."""
 
 
 class Stage(NamedTuple):
@@ -40,6 +56,16 @@ class Stage(NamedTuple):
     def neuron(self) -> NamedLayer | None:
         """The stage's neuron layer."""
         return next((at for at in self.layers if isinstance(at.layer, Neuron)), None)
+
+    @property
+    def norm(self) -> NamedLayer | None:
+        """The batch normalisation behind the stage's weights."""
+        return next((at for at in self.layers if isinstance(at.layer, BatchNorm)), None)
+
+    @property
+    def dropout(self) -> Dropout | None:
+        """What silences the stage's spikes in training."""
+        return next((at.layer for at in self.layers if isinstance(at.layer, Dropout)), None)
 
 
 class Compiled(NamedTuple):
@@ -61,17 +87,20 @@ def supports(graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float
     return _obstacle(graph)
 
 
-def refuses(graph: Graph, inputs: Tensor, options: RunOptions) -> str | None:
-    """Why the native engine cannot do one particular run of a graph that it supports; None if it can."""
-    if torch.is_grad_enabled() and inputs.requires_grad:
+def refuses(graph: Graph, inputs: Tensor | None, options: RunOptions, *, learns: bool) -> str | None:
+    """Why the native engine cannot do one particular run of a graph that it supports; None if it can.
+
+    Args:
+        inputs: None if they need no gradient.
+        learns: whether gradients will be asked for.
+    """
+    if learns and inputs is not None and inputs.requires_grad:
         return "it returns no gradient of its input"
-    states = [
-        part for state in (options.state or {}).values() for part in (state if isinstance(state, tuple) else (state,))
-    ]
-    if torch.is_grad_enabled() and any(part.requires_grad for part in states):
-        return "it returns no gradient of the state it starts from"
-    if torch.is_grad_enabled() and options.record:
-        return "it returns no gradient of recorded layers"
+    if learns and options.state:
+        return "it returns no gradients of a run that starts from a state"
+    norm = next((at.name for at in graph.named if isinstance(at.layer, BatchNorm)), None)
+    if options.training and norm is not None:
+        return f"layer {norm}: in training it normalises by the batch"
     silent = sorted(options.record - {at.name for at in graph.named if isinstance(at.layer, Neuron)})
     return f"it records neuron layers only, not {silent[0]}" if silent else None
 
@@ -92,15 +121,35 @@ def _obstacle(graph: Graph) -> str | None:
         ):
             return f"layer {at.name}: it follows a flatten layer without a linear layer between"
         before = at
+    reason = _dropout_obstacle(graph)
+    if reason:
+        return reason
     last = _stages(graph)[-1]
     if len(last.layers[-1].output) != 1 or (last.facts["op"] != "linear" and last.facts["made"][1:] != (1, 1)):
         return f"layer {graph.named[-1].name}: the network does not end in a linear layer or its neurons"
     return None
 
 
+def _dropout_obstacle(graph: Graph) -> str | None:
+    """Dropout silences spikes; the weights that read them make up for it, and batch normalisation needs weights."""
+    for position, at in enumerate(graph.named):
+        before = graph.named[position - 1].layer if position else None
+        if isinstance(at.layer, BatchNorm) and not isinstance(before, Linear | Conv2d):
+            return f"layer {at.name}: it does not stand behind a linear layer or a convolution"
+        if not isinstance(at.layer, Dropout):
+            continue
+        if not isinstance(before, Neuron) or not before.spikes:
+            return f"layer {at.name}: it does not stand behind spiking neurons"
+        passing = (Flatten, MaxPool, AvgPool)
+        after = next((one.layer for one in graph.named[position + 1 :] if not isinstance(one.layer, passing)), None)
+        if not isinstance(after, Linear | Conv2d):
+            return f"layer {at.name}: no linear layer or convolution reads what it lets through"
+    return None
+
+
 def _layer_obstacle(at: NamedLayer) -> str | None:
     match at.layer:
-        case Linear() | Flatten() | AvgPool():
+        case Linear() | Flatten() | AvgPool() | BatchNorm() | Dropout():
             return None
         case Conv2d(kernel=size) | MaxPool(size=size):
             return None if size <= 15 else f"a window of {size} is larger than 15"
@@ -133,14 +182,20 @@ def compiled(graph: Graph) -> Compiled:
 def _stages(graph: Graph) -> tuple[Stage, ...]:
     stages: list[Stage] = []
     map_before_flatten: Shape | None = None
-    for at in graph.named:
+    dropped = 0.0
+    for position, at in enumerate(graph.named):
         match at.layer:
             case Flatten():
                 if stages and len(at.input) == 3:  # the first stage reads the image in its own order
                     map_before_flatten = at.input
             case Linear() | Conv2d():
-                stages.append(Stage((at,), _operation(at, map_before_flatten)))
-                map_before_flatten = None
+                stages.append(Stage((at,), {**_operation(at, map_before_flatten), "dropped": dropped}))
+                map_before_flatten, dropped = None, 0.0
+            case BatchNorm():
+                stages[-1] = _joined(stages[-1], at, {})
+            case Dropout(p=p):
+                stages[-1] = _joined(stages[-1], at, {"stream": 1 + position})
+                dropped = p
             case MaxPool() | AvgPool():
                 if not stages or not _takes_pool(stages[-1]):
                     stages.append(Stage((), _nothing(at.input)))
@@ -234,10 +289,15 @@ def _with_slots(stage: Stage, slots: list[Slot]) -> dict[str, Any]:
         facts[key] = numbers[facts[key]]
     facts |= dict.fromkeys(("weight", "bias", "recurrent", *_NEURON_PARAMETERS), -1)
     for at in stage.layers:
+        if isinstance(at.layer, BatchNorm):
+            continue
         wanted = set(at.parameters())
+        if stage.norm and isinstance(at.layer, Linear | Conv2d):
+            wanted.add("bias")
         if isinstance(at.layer, Neuron):
             wanted |= set(at.layer.dynamics.values())
         for key in sorted(wanted):
             facts[key] = len(slots)
-            slots.append(Slot(at, key))
+            dropped = stage.facts["dropped"] if key == "weight" else 0.0
+            slots.append(Slot(at, key, None if isinstance(at.layer, Neuron) else stage.norm, dropped))
     return facts

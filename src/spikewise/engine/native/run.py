@@ -13,7 +13,8 @@ from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
 from spikewise.engine.native.plan import Compiled, Slot, compiled
 from spikewise.errors import EngineError
-from spikewise.graph import Conv2d, Graph, Linear, NamedLayer, Neuron
+from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
+from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
@@ -30,6 +31,7 @@ class _Input(NamedTuple):
     steps: int
     facts: dict[str, Any]
     tensors: tuple[Tensor, ...]
+    draw: Draw
 
 
 def run_images(
@@ -46,7 +48,7 @@ def run_images(
         "first_spike": table.data_ptr(), "seed": draw.seed & (2**64 - 1), "epoch": draw.epoch,
         "index": index.data_ptr(),
     }  # fmt: skip
-    return _run(graph, weights, _Input(len(images), encoder.steps, facts, (images, index, table)), options)
+    return _run(graph, weights, _Input(len(images), encoder.steps, facts, (images, index, table), draw), options)
 
 
 def run(
@@ -57,7 +59,7 @@ def run(
     values = (inputs[:1] if constant else inputs).detach().contiguous()
     facts = {"source": _VALUES, "images": 0, "values": values.data_ptr(), "constant": constant, "first_spike": 0}
     facts |= {"seed": 0, "epoch": draw.epoch, "index": 0}
-    return _run(graph, weights, _Input(inputs.shape[1], len(inputs), facts, (values,)), options)
+    return _run(graph, weights, _Input(inputs.shape[1], len(inputs), facts, (values,), draw), options)
 
 
 def _first_spikes(encoder: Latency | Periodic) -> Int32[Tensor, " 256"]:
@@ -69,22 +71,27 @@ def _first_spikes(encoder: Latency | Periodic) -> Int32[Tensor, " 256"]:
 
 def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: RunOptions) -> EngineResult:
     plan = compiled(graph)
-    parameters = [_parameter(slot, weights) for slot in plan.slots]
+    parameters = [_parameter(slot, weights, training=options.training) for slot in plan.slots]
     job = _Job(plan, given, options)
     if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
-        spikes, membrane = _Run.apply(job, *parameters)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+        spikes, membrane, *recorded = _Run.apply(job, *parameters)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     else:
         spikes, membrane = job.forward(parameters, keep=False)
+        recorded = job.recorded()
     trajectory = Trajectory(spikes if job.last_spikes else None, membrane)
     rates, events = job.measured() if options.measure else ({}, {})
-    return EngineResult(trajectory, _LazyState(job), job.traces(), rates, events)
+    return EngineResult(trajectory, _LazyState(job), job.traces(recorded), rates, events)
 
 
-def _parameter(slot: Slot, weights: Mapping[str, Tensor]) -> Tensor:
+def _parameter(slot: Slot, weights: Mapping[str, Tensor], *, training: bool) -> Tensor:
     """A parameter as the engine reads it: clamped, masked, one value or one per neuron in the engine's order."""
     at, key = slot.layer, slot.key
     if not isinstance(at.layer, Neuron):
-        return weights[f"{at.name}.{key}"].contiguous()
+        value = weights.get(f"{at.name}.{key}")
+        if slot.norm is not None:
+            value = _normalised(key, value, slot.norm, weights)
+        assert value is not None
+        return (value / (1 - slot.dropped) if training and slot.dropped else value).contiguous()
     dynamics = at.layer.dynamics
     if key == "recurrent":
         matrix = weights[f"{at.name}.{key}"]
@@ -95,6 +102,18 @@ def _parameter(slot: Slot, weights: Mapping[str, Tensor]) -> Tensor:
     value = stored.clamp(*dynamics.bounds().get(key, (-math.inf, math.inf)))
     whole = value.expand(at.output)
     return (whole if whole.ndim == 1 else whole.permute(1, 2, 0)).reshape(-1).contiguous()
+
+
+def _normalised(key: str, value: Tensor | None, norm: NamedLayer, weights: Mapping[str, Tensor]) -> Tensor:
+    """A weight or bias that does what batch normalisation does behind it, by the running mean and variance."""
+    own = {name: weights[f"{norm.name}.{name}"] for name in norm.parameters()}
+    assert isinstance(norm.layer, BatchNorm)
+    scale = own["weight"] / (own["running_var"] + norm.layer.epsilon).sqrt()
+    if key == "weight":
+        assert value is not None
+        return value * scale.view(-1, *[1] * (value.ndim - 1))
+    shift = own["bias"] - own["running_mean"] * scale
+    return shift if value is None else value * scale + shift
 
 
 class _Job:
@@ -113,19 +132,34 @@ class _Job:
         shape = (given.steps, given.batch, classes)
         spikes, membrane = torch.empty(shape if self.last_spikes else 0), torch.empty(shape)
         state, held = self._state()
+        masks = self._dropout_masks()
         try:
             self.handle = self.plan.handle.run({
                 **given.facts, "batch": given.batch, "steps": given.steps, "threads": torch.get_num_threads(),
                 "parameters": [(p.data_ptr(), p.numel()) for p in parameters], "state": state, "keep": keep,
                 "keep_membranes": bool(self.options.record), "spikes": spikes.data_ptr() if self.last_spikes else 0,
                 "membrane": membrane.data_ptr(),
+                "dropout": [_address(mask) for mask in masks],
             })  # fmt: skip
         except FloatingPointError as error:
             raise EngineError(
                 f"Layer {error} has weights that are not finite; training diverged, or the file is damaged."
             ) from None
-        del held
+        del held, masks
         return spikes, membrane
+
+    def _dropout_masks(self) -> list[Tensor | None]:
+        """For each stage whose spikes dropout silences in training: 1 where they go on, [batch, features]."""
+        masks: list[Tensor | None] = []
+        for stage in self.plan.stages:
+            drop = stage.dropout if self.options.training else None
+            if drop is None:
+                masks.append(None)
+                continue
+            shape = stage.layers[-1].output
+            kept = uniform(self.given.draw, math.prod(shape), stage.facts["stream"]) >= drop.p
+            masks.append(_engine_order(kept.view(-1, *shape).to(torch.uint8)).flatten(1))
+        return masks
 
     def _state(self) -> tuple[list[tuple[int, int, int]], list[Tensor]]:
         """Addresses of the state to start from, for each stage, and the tensors that hold it."""
@@ -185,37 +219,65 @@ class _Job:
         self.handle.count(which, out.data_ptr())
         return _graph_order(out.unsqueeze(0), shape)[0].reshape(wanted)
 
-    def traces(self) -> dict[str, LayerTrace]:
-        """Spikes and membranes of the recorded layers."""
-        out = {}
-        for position, stage in enumerate(self.plan.stages):
-            at = stage.neuron
-            if at is None or at.name not in self.options.record:
-                continue
-            frames = self.given.steps * self.given.batch
+    def recorded_stages(self) -> list[tuple[int, NamedLayer]]:
+        """Number and neurons of each stage to be recorded."""
+        named = [(i, stage.neuron) for i, stage in enumerate(self.plan.stages)]
+        return [(i, at) for i, at in named if at is not None and at.name in self.options.record]
+
+    def recorded(self) -> list[Tensor]:
+        """Spikes (empty where there are none) and membranes of each recorded stage."""
+        out: list[Tensor] = []
+        frames, over = self.given.steps * self.given.batch, (self.given.steps, self.given.batch)
+        for position, at in self.recorded_stages():
+            assert isinstance(at.layer, Neuron)
             spikes, membrane = (torch.empty(frames, math.prod(at.output)) for _ in range(2))
             self.handle.membranes(position, membrane.data_ptr())
-            spiking = isinstance(at.layer, Neuron) and at.layer.spikes
-            if spiking:
+            if at.layer.spikes:
                 self.handle.spikes(position, spikes.data_ptr())
-            over = (self.given.steps, self.given.batch)
             shaped = [torch.unflatten(_graph_order(x, at.output), 0, over) for x in (spikes, membrane)]
-            out[at.name] = LayerTrace(shaped[0] if spiking else None, shaped[1])
+            out += [shaped[0] if at.layer.spikes else torch.empty(0), shaped[1]]
         return out
+
+    def traces(self, recorded: list[Tensor]) -> dict[str, LayerTrace]:
+        """What was recorded, by layer."""
+        pairs = zip(self.recorded_stages(), recorded[::2], recorded[1::2], strict=True)
+        return {
+            at.name: LayerTrace(spikes if spikes.numel() else None, membrane) for (_, at), spikes, membrane in pairs
+        }
+
+    def given_back(self, gradients: tuple[Tensor | None, ...]) -> list[tuple[Tensor | None, Tensor | None]]:
+        """Gradients of each stage's spikes and membranes in the engine's order, the last stage's result included."""
+        out: list[tuple[Tensor | None, Tensor | None]] = [(None, None)] * len(self.plan.stages)
+        for (position, _), *pair in zip(self.recorded_stages(), gradients[2::2], gradients[3::2], strict=True):
+            out[position] = (_rows(pair[0]), _rows(pair[1]))
+        mine = [_rows(gradients[0]), _rows(gradients[1])]
+        out[-1] = (_sum(out[-1][0], mine[0]), _sum(out[-1][1], mine[1]))
+        return out
+
+
+def _rows(gradient: Tensor | None) -> Tensor | None:
+    """[T, B, *shape] as [T, B, features] in the engine's order."""
+    if gradient is None or gradient.numel() == 0:
+        return None
+    return _engine_order(gradient.flatten(0, 1)).contiguous()
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return b if a is None else a if b is None else a + b
 
 
 class _Run(torch.autograd.Function):
     """The whole network, forward and backward."""
 
     @staticmethod
-    def forward(ctx: Any, job: _Job, *parameters: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, job: _Job, *parameters: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*parameters)
         ctx.job = job
         ctx.set_materialize_grads(False)
         spikes, membrane = job.forward(list(parameters), keep=True)
-        if not job.last_spikes:
-            ctx.mark_non_differentiable(spikes)
-        return spikes, membrane
+        out = (spikes, membrane, *job.recorded())
+        ctx.mark_non_differentiable(*(x for x in out if x.numel() == 0))
+        return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -226,15 +288,19 @@ class _Run(torch.autograd.Function):
                 "backward pass, or use engine = 'reference'."
             )
         _ = ctx.saved_tensors  # fails if a parameter has been changed in place since forward
-        given = [None if g is None else g.contiguous() for g in gradients]
         out = [
             torch.empty_like(p) if needed else None
             for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)
         ]
-        spikes, membrane = ((0 if g is None or g.numel() == 0 else g.data_ptr()) for g in given)
+        given = job.given_back(gradients)
+        rows = [(_address(spikes), _address(membrane)) for spikes, membrane in given]
         job.spent = True
-        job.handle.backward(spikes, membrane, [0 if g is None else g.data_ptr() for g in out], torch.get_num_threads())
+        job.handle.backward(*rows[-1], rows, [_address(g) for g in out], torch.get_num_threads())
         return None, *out
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
 
 
 class _LazyState(Mapping[str, NeuronState | Tensor]):
