@@ -78,3 +78,16 @@ def test_an_unknown_section_is_refused_with_the_nearest():
     assert "audit" not in sections_without(["audit"])
     with pytest.raises(ConfigError, match="calibration"):
         sections_without(["calibratoin"])
+
+
+def test_the_verdict_knows_what_was_looked_into(leaky, tmp_path):
+    asked = resolve(str(leaky), overrides=["train.epochs=1", "encoder.steps=3", "model.hidden=[8]",
+                                           "sections=[]", 'sides=["snn", "twin"]'], seeds=1)  # fmt: skip
+    done = run_experiment(asked, out=tmp_path)
+    assert "steps" in done.results.verdict.sentences[-1]
+    assert not any("audit" in sentence for sentence in done.results.verdict.sentences)
+    section(done.folder, "audit")
+    section(done.folder, "anytime")
+    later = Results.load(done.folder / "results.json").verdict
+    assert any("grave fault" in sentence for sentence in later.sentences)
+    assert "how accuracy grows with the time steps" not in later.paragraph

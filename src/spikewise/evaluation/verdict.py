@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from spikewise.data.audit.records import Audit
 from spikewise.evaluation.results import (
     DataFacts,
     NetworkResult,
@@ -32,6 +33,7 @@ def write_verdict(
     protocol: Protocol | None = None,
     *,
     examined: Collection[str] | None = None,
+    audit: Audit | None = None,
 ) -> Verdict:
     """Write the verdict from a comparison's figures.
 
@@ -39,9 +41,10 @@ def write_verdict(
 
     Args:
         examined: names of the sections that the run has; None says nothing about them.
+        audit: what was found in the images; its grave findings are reservations.
     """
     main = _main_pair(networks, comparisons)
-    caveats = _caveats(networks, comparisons, data, protocol)
+    caveats = [*_caveats(networks, comparisons, data, protocol), *_grave(audit)]
     sentences, reversals = [_accuracies(networks, data)], list[str]()
     if main is not None:
         reversals = _reversals(main)
@@ -226,6 +229,11 @@ def _leaks(data: DataFacts) -> list[str]:
         found.append(f"{count_of(leaks.subjects, 'subject')}")
     effect = "so every accuracy is flattered" if leaks.reaches_test else "none in the test part: only choices suffer"
     return [f"The split leaks: {', '.join(found)} in more than one part, {effect}."] if found else []
+
+
+def _grave(audit: Audit | None) -> list[str]:
+    findings = [] if audit is None else [one for one in audit.findings if one.gravity == "red"]
+    return [f"The audit of the images found a grave fault: {one.title}. {one.effect}" for one in findings]
 
 
 def _not_examined(examined: Collection[str] | None) -> list[str]:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import assert_never
 
-from spikewise.evaluation import Results
-from spikewise.evaluation.sections import SectionName, Sections
+from spikewise.evaluation import Results, write_verdict
+from spikewise.evaluation.sections import SECTION_NAMES, SectionName, Sections
 from spikewise.experiments.sections.study import Made, Study
 from spikewise.files import make_folder, write_npz
 
@@ -27,9 +27,22 @@ def look_into(study: Study, names: Iterable[SectionName], *, again: bool = False
     for name in names:
         results = Results.load(folder.results)
         if getattr(results.sections, name) is None or again:
-            sections = _made(study, name, results.sections)
-            results.model_copy(update={"sections": sections}).save(folder.results)
+            _with(results, _made(study, name, results.sections)).save(folder.results)
             (folder.path / "report.html").unlink(missing_ok=True)
+
+
+def _with(results: Results, sections: Sections) -> Results:
+    """The results with these sections, and a verdict that knows of them."""
+    examined = [name for name in SECTION_NAMES if getattr(sections, name) is not None]
+    verdict = write_verdict(
+        results.networks,
+        results.comparisons,
+        results.data,
+        results.protocol,
+        examined=examined,
+        audit=sections.audit,
+    )
+    return results.model_copy(update={"sections": sections, "verdict": verdict})
 
 
 def _made(study: Study, name: SectionName, there: Sections) -> Sections:
