@@ -29,7 +29,7 @@ def change(before, after):
 @pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda one: one.name)
 def test_strength_zero_changes_nothing_and_more_changes_more(corruption, shape):
     images, index = pictures(shape)
-    assert (corruption(images, index, 0) == images).all()
+    assert (corruption(images, index, 0.0) == images).all()
     changes = [change(images, corruption(images, index, strength)) for strength in corruption.strengths]
     assert changes[0] > 0
     assert changes[-1] > changes[0]
@@ -125,4 +125,4 @@ def test_wrong_input_is_refused_in_words():
     with pytest.raises(ShapeError, match="positions"):
         CORRUPTIONS[0](images, index[:3], 0.1)
     with pytest.raises(ConfigError, match="at least 0"):
-        CORRUPTIONS[0](images, index, -1)
+        CORRUPTIONS[0](images, index, -1.0)

@@ -185,7 +185,7 @@ def _damaged(entrants: Sequence[Entrant], images: Images, damage: _Damage) -> Tr
 
     right = {
         one.name: np.array([
-            [answers(network, strength, seed) for network, seed in zip(one.networks, one.seeds, strict=True)]
+            [answers(network, float(strength), seed) for network, seed in zip(one.networks, one.seeds, strict=True)]
             for strength in damage.strengths
         ])
         for one in entrants
