@@ -18,7 +18,8 @@ from spikewise.evaluation.cost import (
     traffic_bytes,
 )
 from spikewise.evaluation.prediction import Predictions
-from spikewise.evaluation.results import Cost, Estimate
+from spikewise.evaluation.record import Estimate
+from spikewise.evaluation.results import Cost
 from spikewise.evaluation.speed import Speed
 from spikewise.graph import Graph
 from spikewise.models import twin
