@@ -298,17 +298,17 @@ def test_ridge_regression_learns_what_is_linear_and_nothing_from_noise():
 # Rules, on figures made up for them.
 
 
-def facts(history, *layers: LayerHealth, linear: float | None = None, steps_input: float = 0.3) -> Facts:
+def facts(history, *layers: LayerHealth, linear: float | None = None, moved: float = 0.5, updates: int = 100) -> Facts:
     seed = SeedDiagnosis(
         seed=0,
         epochs_run=len(history),
         epochs=len(history),
-        input=InputHealth(events=steps_input, silent_images=0.0),
+        input=InputHealth(events=0.3, silent_images=0.0),
         layers=layers,
-        weight_change={"linear1.weight": 0.5},
+        weight_change={"linear1.weight": moved},
         answers=10,
     )
-    return Facts("snn", seed, history, False, 500, 10, 0.1, math.log(10), linear, None)
+    return Facts("snn", seed, history, False, 500, updates, 0.1, math.log(10), linear)
 
 
 def epoch(number: int, train: float | None, validation: float | None, accuracy: tuple[float, float]) -> EpochRecord:
@@ -345,6 +345,13 @@ def test_a_loss_that_still_falls_asks_for_more_epochs_and_a_lost_race_for_better
     assert codes(facts(falling, linear=0.9)) == {"too_few_epochs", "worse_than_linear"}
 
 
+def test_a_learning_rate_that_moves_nothing_is_told_from_a_training_that_was_too_short():
+    still = [epoch(1, math.log(10), math.log(10), (0.1, 0.1))]
+    assert codes(facts(still, moved=0.01)) == {"learning_rate_too_low"}
+    assert codes(facts(still, moved=0.01, updates=3)) == {"too_few_epochs"}
+    assert codes(facts(still, moved=1e-5, updates=3)) == {"learning_rate_too_low"}
+
+
 def test_a_loss_that_is_no_number_comes_first():
     assert codes(facts([epoch(1, None, None, (0.1, 0.1))])) == {"not_finite"}
 
@@ -362,6 +369,13 @@ def test_gradients_that_vanish_or_explode_are_told_from_those_that_do_not():
     assert codes(facts(learned, layer(fading[::-1]))) == {"gradient_explodes_through_time"}
     deep = facts(learned, layer((1e-6,) * 9), layer(even, "lif2"))
     assert codes(deep) == {"gradient_vanishes_through_layers"}
+
+
+def test_outputs_may_be_silent_where_only_their_membranes_are_read():
+    silent = layer((), "lif2", dead=1.0, rate=0.0, rate_before_training=0.0)
+    failed = facts([epoch(1, 2.0, 2.0, (0.2, 0.2)), epoch(2, 2.0, 2.0, (0.2, 0.2))], silent)
+    assert codes(failed._replace(output="lif2")) == {"outputs_silent"}
+    assert codes(failed._replace(unread="lif2")) == set()
 
 
 def test_neurons_that_training_silenced_are_told_from_those_that_never_lived():

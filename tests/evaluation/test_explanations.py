@@ -194,6 +194,16 @@ def test_a_map_that_names_what_matters_passes_the_check():
     assert all(one.correlation.mean < 0.5 for one in record.random_weights)
 
 
+def test_a_network_that_does_not_see_the_image_has_maps_of_nothing_and_no_completeness():
+    blind = network(Linear(features=2))
+    with torch.no_grad():
+        blind.linear1.weight.zero_()
+    record = check_network("blind", Subject(blind, 0), Subject(one_pixel_decides(), 0), decided(), compared=4)
+    assert record.completeness is None
+    assert all(check.gain.mean == pytest.approx(0.0, abs=1e-6) for check in record.deletion)
+    assert all(one.correlation.mean == 0.0 for one in record.random_weights)
+
+
 def test_maps_agree_with_themselves_and_not_with_their_opposite_and_black_pixels_do_not_count():
     some = pictures(3)
     maps = np.random.default_rng(0).normal(size=(3, 6, 6))

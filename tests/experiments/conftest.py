@@ -146,5 +146,6 @@ def small(columns_file) -> Experiment:
         cnn={"kind": "mlp", "hidden": [8], "cell": {"kind": "activation"}, "output": "none"},
         train={"epochs": 2, "batch_size": 16},
         seeds=(0, 1),
+        sections=("audit", "calibration"),
         device="cpu",
     )
