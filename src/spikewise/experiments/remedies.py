@@ -1,5 +1,6 @@
 """Remedies: for each symptom its cause, found by trials where it is open, and the setting that mends it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -16,6 +17,7 @@ __all__ = ["find_cause"]
 
 _PASSED: Final = 0.25
 """Share of the gradient that an advised surrogate lets through."""
+_ENOUGH_UPDATES: Final = 300
 _SHORT_MEMORY: Final = 0.5
 _SMALL_GAIN, _LARGE_GAIN = 0.34, 3.0
 _USUAL_BETA, _USUAL_GAIN = 0.9, 1.0
@@ -223,10 +225,10 @@ def _overfitting(symptom: Symptom, trials: Trials) -> _Remedy:
 
 
 def _epochs(symptom: Symptom, trials: Trials) -> _Remedy:
-    del symptom
     epochs = trials.experiment.train.epochs
     assert epochs != "auto"
-    return _Remedy("too_few_epochs", "Train longer.", (f"train.epochs={2 * epochs}",))
+    times = math.ceil(_ENOUGH_UPDATES / symptom.evidence["updates"]) if "updates" in symptom.evidence else 2
+    return _Remedy("too_few_epochs", "Train longer.", (f"train.epochs={times * epochs}",))
 
 
 def _unfinished(symptom: Symptom, trials: Trials) -> _Remedy:

@@ -21,6 +21,8 @@ _IDLE: Final = 0.25
 _WINDOW_SERIOUS, _WINDOW_LOW = 1e-3, 1e-2
 _STILL: Final = 0.02
 """Relative change of all weights below which they have hardly moved."""
+_FEW_UPDATES, _MOVING = 50, 1e-3
+"""After fewer updates, weights that have moved that much may yet go far."""
 _FAR: Final = 1.0
 """Relative change above which nothing is left of the start."""
 _VERY_FAR: Final = 3.0
@@ -38,14 +40,17 @@ class Facts(NamedTuple):
     history: Sequence[EpochRecord]
     stopped_early: bool
     validation_images: int
-    classes: int
+    updates: int
+    """Steps of the optimizer in one epoch."""
     chance: float
     """Accuracy of the most frequent class."""
     chance_loss: float
     """Cross-entropy of answering with the shares of the classes, in nats."""
     linear: float | None
-    output: str | None
-    """Name of the output layer, if it spikes."""
+    output: str | None = None
+    """Name of the output layer, if its spikes are the answer."""
+    unread: str | None = None
+    """Name of the output layer, if it spikes and only its membranes are read: it may be silent."""
 
 
 class Symptom(NamedTuple):
@@ -60,6 +65,8 @@ class Symptom(NamedTuple):
 
 def find_symptoms(facts: Facts) -> list[Symptom]:
     """What is wrong with one training, causes before what follows from them."""
+    read = tuple(layer for layer in facts.seed.layers if layer.layer != facts.unread)
+    facts = facts._replace(seed=facts.seed.model_copy(update={"layers": read}))
     root = _not_finite(facts) or _silent_input(facts) or _quiet_layer(facts) or _busy_layer(facts)
     root = root or _rate_too_high(facts) or _changed_in_training(facts) or _surrogate(facts) or _rate_too_low(facts)
     root = root or _chance(facts)
@@ -93,7 +100,7 @@ def _quiet_layer(facts: Facts) -> Symptom | None:
             code = "outputs_silent" if layer.layer == facts.output else "layer_quiet"
             which = "output neurons" if layer.layer == facts.output else "neurons"
             text = f"{layer.dead:.0%} of the {which} of {layer.layer} never spike, and it was so before training."
-            return Symptom(code, "serious", layer.layer, text, _activity(layer))
+            return Symptom(code, "warning" if _learned(facts) else "serious", layer.layer, text, _activity(layer))
     return None
 
 
@@ -123,8 +130,7 @@ def _changed_in_training(facts: Facts) -> Symptom | None:
         )
         code = "died_in_training" if died else "saturated_in_training"
         # Many neurons may fall silent in a network that has learned: it then needs fewer than it has.
-        learned = _best_accuracy(facts) > facts.chance + 0.5 * (1 - facts.chance)
-        return Symptom(code, "warning" if learned else "serious", layer.layer, text, _activity(layer))
+        return Symptom(code, "warning" if _learned(facts) else "serious", layer.layer, text, _activity(layer))
     return None
 
 
@@ -157,8 +163,7 @@ def _rate_too_high(facts: Facts) -> Symptom | None:
     if changed is not None:
         text += f" {changed.text}"
     evidence = {"train_loss": max(losses, default=0.0), "chance_loss": facts.chance_loss, "weight_change": change}
-    learned = _best_accuracy(facts) > facts.chance + 0.5 * (1 - facts.chance)
-    return Symptom("learning_rate_too_high", "warning" if learned else "serious", None, text, evidence)
+    return Symptom("learning_rate_too_high", "warning" if _learned(facts) else "serious", None, text, evidence)
 
 
 def _rate_too_low(facts: Facts) -> Symptom | None:
@@ -166,6 +171,10 @@ def _rate_too_low(facts: Facts) -> Symptom | None:
     change = max(facts.seed.weight_change.values(), default=0.0)
     if not losses or change > _STILL or losses[-1] < 0.9 * facts.chance_loss:
         return None
+    updates = facts.updates * len(losses)
+    if updates < _FEW_UPDATES and change > _MOVING:
+        text = f"Training ended after {updates} updates, and the loss is that of guessing."
+        return Symptom("too_few_epochs", "serious", None, text, {"updates": float(updates), "train_loss": losses[-1]})
     text = (
         f"After {len(losses)} epochs the training loss is {losses[-1]:.3g}, where guessing gives "
         f"{facts.chance_loss:.3g}, and the weights have moved by {change:.2%} of their length only."
@@ -300,6 +309,11 @@ def _losses(facts: Facts) -> list[float]:
 
 def _best_accuracy(facts: Facts) -> float:
     return max((one.validation_accuracy or 0.0 for one in facts.history), default=0.0)
+
+
+def _learned(facts: Facts) -> bool:
+    """Half of the way from guessing to perfect: what is wrong then costs something, and does not forbid learning."""
+    return _best_accuracy(facts) > (1 + facts.chance) / 2
 
 
 def _luck(facts: Facts) -> float:

@@ -1,6 +1,6 @@
 """Checks of the maps of one network, averaged over images."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -15,6 +15,8 @@ from spikewise.evaluation.sections.explanations import DeletionCheck, Method, Ne
 from spikewise.evaluation.statistics import bootstrap_seeds_and_images
 
 __all__ = ["Pictures", "check_network", "maps_of"]
+
+_NO_CHANGE: Final = 1e-6
 
 
 class Pictures(NamedTuple):
@@ -63,14 +65,22 @@ def check_network(
         found = rank_correlations(maps[method][:compared], others[method], few.images)
         return RandomWeights(method=method, correlation=bootstrap_seeds_and_images(found[None], few.groups))
 
-    missing = np.abs(attribution.maps.sum((1, 2)) - attribution.change) / np.maximum(np.abs(attribution.change), 1e-9)
     return NetworkExplanations(
         network=name,
         seed=subject.seed,
         deletion=tuple(check(method) for method in maps),
         random_weights=tuple(alike(method) for method in maps),
-        completeness=float(np.median(missing)),
+        completeness=_missing(attribution),
     )
+
+
+def _missing(attribution: Attribution) -> float | None:
+    """What the attributions do not add up to; None for a network whose logits do not depend on the image."""
+    depends = np.abs(attribution.change) > _NO_CHANGE
+    if not depends.any():
+        return None
+    added = attribution.maps.sum((1, 2))
+    return float(np.median(np.abs(added - attribution.change)[depends] / np.abs(attribution.change)[depends]))
 
 
 def _check(method: Method, curves: dict[str, Deleted], groups: Int[np.ndarray, " N"] | None) -> DeletionCheck:

@@ -60,7 +60,7 @@ class NetworkExplanations(Record):
     """Median over images of |sum of the attributions - change of the logit| over |change of the logit|.
 
     Integrated gradients promise 0 for a smooth network. A spiking network is not smooth: what is missing is what the
-    surrogate does not know.
+    surrogate does not know. Null where no logit depends on the image.
     """
 
 

@@ -25,7 +25,9 @@ from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant
 from spikewise.experiments.trials import Trials
 from spikewise.graph import Graph, Neuron
+from spikewise.losses import CountMSE, Loss, StepCrossEntropy
 from spikewise.network import Network
+from spikewise.readouts import SpikeCount
 from spikewise.training import FitResult
 from spikewise.training.checkpoint import Checkpoint
 from spikewise.training.loop import CHECKPOINT, WEIGHTS
@@ -131,18 +133,25 @@ def _facts(context: _Context, contestant: Contestant, seed: int) -> Facts:
         answers=len(Counter(said.predicted.tolist())),
     )
     last = contestant.graph.named[-1]
+    spikes = isinstance(last.layer, Neuron) and last.layer.spikes
+    counted = isinstance(contestant.graph.readout, SpikeCount) or _counts_spikes(contestant.loss)
     return Facts(
         network=contestant.name,
         seed=record,
         history=fit.history,
         stopped_early=fit.stopped_early,
         validation_images=len(said.labels),
-        classes=len(setting.images.classes),
+        updates=-(-len(setting.split.train) // setting.experiment.train.batch_size),
         chance=context.chance,
         chance_loss=context.chance_loss,
         linear=context.linear,
-        output=last.name if isinstance(last.layer, Neuron) and last.layer.spikes else None,
+        output=last.name if spikes and counted else None,
+        unread=last.name if spikes and not counted else None,
     )
+
+
+def _counts_spikes(loss: Loss) -> bool:
+    return isinstance(loss, CountMSE) or (isinstance(loss, StepCrossEntropy) and loss.on == "spikes")
 
 
 def _progress(setting: Setting, contestant: Contestant, seed: int) -> FitResult:
