@@ -6,13 +6,20 @@ import shutil
 import numpy as np
 import pytest
 
-from spikewise.api import Run, robustness
+from spikewise.api import Run, compare, robustness
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.robustness import selected
 from spikewise.evaluation.sections.robustness import FAMILIES
 from spikewise.experiments.sections import arrays_file
 from spikewise.report.sections.robustness import view
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished comparison with this section alone."""
+    tiny = {"split.limit": 200, "model.hidden": [16], "encoder.steps": 4, "sections": ["robustness"]}
+    return compare("digits", seeds=2, epochs=1, out=tmp_path_factory.mktemp("runs"), **tiny)
 
 
 @pytest.fixture
