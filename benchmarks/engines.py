@@ -1,9 +1,15 @@
-"""The native engine against the reference engine: a training step, inference, one image; interleaved, after a check."""
+"""The native engine against the reference engine: a training step, inference, one image; interleaved, after a check.
+
+A training step is encoding, forward, backward and Adam. Memory is what the step adds at its peak (Linux only).
+"""
 
 import os
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +18,7 @@ import torch
 from spikewise.data import load_data
 from spikewise.dynamics import ALIF, LIF
 from spikewise.encoders import Latency, Rate
-from spikewise.engine import native
+from spikewise.engine import EngineName, native
 from spikewise.errors import MissingDataError
 from spikewise.graph import Graph
 from spikewise.models import MLP, Conv, build
@@ -43,6 +49,12 @@ def workloads() -> list[Workload]:
         Workload("784-1024-10, T 25", "fashion-mnist", build(wide, Rate(steps=25), SpikeCount(), **ten), 128),
         Workload("784-1024-10, T 25", "mnist", build(wide, Rate(steps=25), SpikeCount(), **ten), 128),
         Workload(
+            "9409-1024-10, T 25",
+            "socofing",
+            build(wide, Rate(steps=25), SpikeCount(), image_shape=(1, 97, 97), classes=10),
+            128,
+        ),
+        Workload(
             "784-128 ALIF rec-10, T 100", "mnist", build(recurrent, Latency(steps=100), MaxMembrane(), **ten), 256
         ),
     ]
@@ -52,13 +64,8 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     print(f"{native.status()}; {THREADS} threads, medians of {REPEATS} interleaved repeats, {os.cpu_count()} cores\n")
     print("| network | images | what | reference, images/s | native, images/s | ratio |\n|---|---|---|---|---|---|")
-    for workload in workloads():
-        try:
-            images = torch.from_numpy(np.array(load_data(workload.data).images[: workload.batch]))
-            source = workload.data
-        except MissingDataError:
-            images = torch.randint(0, 256, (workload.batch, 1, 28, 28), dtype=torch.uint8)
-            source = "noise (the set is not here)"
+    for position, workload in enumerate(workloads()):
+        images, source = _images(workload)
         nets = {name: Network(workload.graph, engine_name=name) for name in ("reference", "native")}
         _check(nets, images)
         for what, count, make in (
@@ -70,6 +77,15 @@ def main() -> None:
             ratio = speeds["native"] / speeds["reference"]
             figures = f"{speeds['reference']:,.0f} | {speeds['native']:,.0f} | {ratio:.1f}x"
             print(f"| {workload.name} | {source} | {what} | {figures} |", flush=True)
+        print(f"| {workload.name} | {source} | memory | {_memory(position)} |", flush=True)
+
+
+def _images(workload: Workload) -> tuple[torch.Tensor, str]:
+    try:
+        return torch.from_numpy(np.array(load_data(workload.data).images[: workload.batch])), workload.data
+    except MissingDataError:
+        shape = (workload.batch, *workload.graph.image_shape)
+        return torch.randint(0, 256, shape, dtype=torch.uint8), "noise (the set is not here)"
 
 
 def _check(nets: dict[str, Network], images: torch.Tensor) -> None:
@@ -108,6 +124,40 @@ def _inference(net: Network, images: torch.Tensor) -> Callable[[], None]:
             net(images).logits.argmax(-1)
 
     return answer
+
+
+def _memory(position: int) -> str:
+    """What a first training step adds at its peak on each engine, and what the native one keeps for backward."""
+    peaks = []
+    for name in ("reference", "native"):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            peaks.append(fresh.submit(_peak, position, name).result())
+    return f"{peaks[0]} | {peaks[1]} | "
+
+
+def _peak(position: int, name: EngineName) -> str:
+    torch.set_num_threads(THREADS)
+    workload = workloads()[position]
+    images, _ = _images(workload)
+    net = Network(workload.graph, engine_name=name)
+    step = _training(net, images)
+    _training(Network(workload.graph, engine_name=name), images[:1])()  # what libraries load once
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _status("VmRSS")
+        step()
+        peak = f"{(_status('VmHWM') - before) / 1024:.0f} MiB"
+    except OSError:
+        return "unknown"
+    if name == "reference":
+        return peak
+    kept = native.kept_bytes(net.train()(images).result) / len(images) / workload.graph.steps
+    return f"{peak}, {kept:,.0f} bytes kept an image and step"
+
+
+def _status(key: str) -> int:
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(key))
+    return int(line.split()[1])
 
 
 def _one(net: Network, images: torch.Tensor) -> Callable[[], None]:

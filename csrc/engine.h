@@ -8,7 +8,7 @@ namespace spikewise::SPIKEWISE_ISA {
 
 class GraphRun final : public Run {
  public:
-  GraphRun(std::shared_ptr<const Plan> plan, const Call& call) : plan_(std::move(plan)), keep_(call.keep), batch_(call.batch), steps_(call.steps) {
+  GraphRun(std::shared_ptr<const Plan> plan, const Call& call) : plan_(std::move(plan)), batch_(call.batch), steps_(call.steps) {
     input_ = encode(*plan_, call);
     const Signal* in = &input_;
     for (std::size_t i = 0; i < plan_->stages.size(); ++i) {
@@ -66,7 +66,7 @@ class GraphRun final : public Run {
   }
   std::size_t bytes() const override {
     std::size_t sum = input_.bytes();
-    for (const auto& s : stages_) sum += s->out.bytes() + s->membrane.bytes();
+    for (const auto& s : stages_) sum += s->out.bytes() + s->membrane.bytes() + s->choice_bytes;
     for (const Dropped& d : dropped_) sum += d.spikes.bytes() + d.kept.bytes();
     return sum;
   }
@@ -84,7 +84,6 @@ class GraphRun final : public Run {
   }
 
   std::shared_ptr<const Plan> plan_;
-  bool keep_;
   int batch_, steps_;
   Signal input_;
   std::vector<std::unique_ptr<Stage>> stages_;

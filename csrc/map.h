@@ -22,6 +22,7 @@ class MapStage final : public Stage {
     const bool passes_spikes = !has_neurons() && !is_conv() && in.spikes && spec.pool != PoolKind::avg;
     if (passes_spikes) out = Signal::of_spikes(batch, in.steps, spec.out.features());
     if (spec.pool == PoolKind::max && call.keep) chosen_ = Array<std::uint8_t>(static_cast<std::size_t>(batch) * in.steps * chosen_length());
+    choice_bytes = chosen_.bytes();
     if (is_conv()) {
       bias_ = Array<float>(conv_.length, true);
       if (spec.slots.bias >= 0) std::memcpy(bias_.data(), call.parameters[spec.slots.bias].data, sizeof(float) * conv_.channels);
@@ -31,7 +32,12 @@ class MapStage final : public Stage {
         return made;
       });
     }
-    parallel(batch, call.threads, [&](int b) { forward_image(in, b); });
+    if (batch < call.threads) return forward_few(in, call.threads);
+    parallel(batch, call.threads, [&](int b) {
+      float* currents = scratch(0, in.steps * current_length());
+      for (int t = 0; t < in.steps; ++t) forward_frame(in, b, t, currents);
+      finish(in.steps, b, currents);
+    });
   }
 
   void backward(const Signal& in, const OutputGradient& next, const BackwardCall& call, bool first) override {
@@ -75,19 +81,34 @@ class MapStage final : public Stage {
   std::uint8_t* chosen(int b, int t) { return chosen_ ? &chosen_[(static_cast<std::size_t>(b) * in_steps_ + t) * chosen_length()] : nullptr; }
   const std::uint8_t* chosen(int b, int t) const { return const_cast<MapStage*>(this)->chosen(b, t); }
 
-  void forward_image(const Signal& in, int b) {
-    const std::size_t length = row_length(spec.out.features());
-    float* currents = scratch(0, in.steps * length + kLanes);
-    for (int t = 0; t < in.steps; ++t) {
-      if (is_conv() && in.spikes && pool_.stride >= pool_.size) convolve_frame(in, b, t, pool_, pool_.channels, currents + t * length, chosen(b, t));
-      else pool(pool_, source(in, b, t), currents + t * length, chosen(b, t));
+  // With room for the vector that reaches over the end: another thread may be at the next step.
+  std::size_t current_length() const { return row_length(spec.out.features() + kLanes); }
+
+  // Threads share the steps of an image where there are not images enough.
+  void forward_few(const Signal& in, int threads) {
+    Array<float> currents(in.steps * current_length());
+    for (int b = 0; b < batch; ++b) {
+      parallel(in.steps, threads, [&](int t) { forward_frame(in, b, t, currents.data()); });
+      finish(in.steps, b, currents.data());
     }
+  }
+
+  // The current of one step, at its place in `currents`.
+  void forward_frame(const Signal& in, int b, int t, float* currents) {
+    float* to = currents + t * current_length();
+    if (is_conv() && in.spikes && pool_.stride >= pool_.size) convolve_frame(in, b, t, pool_, pool_.channels, to, chosen(b, t));
+    else pool(pool_, source(in, b, t), to, chosen(b, t));
+  }
+
+  // From the currents of an image to the stage's output.
+  void finish(int in_steps, int b, const float* currents) {
+    const std::size_t length = current_length();
     if (has_neurons()) {
       for (std::size_t f = 0; f < features(); f += 64)
-        run_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), 0, steps, currents + f, in.steps == 1 ? 0 : length);
+        run_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), 0, steps, currents + f, in_steps == 1 ? 0 : length);
       return;
     }
-    for (int t = 0; t < in.steps; ++t) {
+    for (int t = 0; t < in_steps; ++t) {
       if (out.spikes) pack_nonzero(currents + t * length, features(), out.frame(b, t));
       else std::memcpy(out.row(b, t), currents + t * length, sizeof(float) * features());
     }

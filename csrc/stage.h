@@ -41,7 +41,8 @@ class Stage : public OutputGradient {
   StageSpec spec;
   int batch, steps;
   const void* plan = nullptr;
-  std::size_t number = 0;  // among the plan's stages
+  std::size_t number = 0;        // among the plan's stages
+  std::size_t choice_bytes = 0;  // of what max pooling remembers
   Signal out, membrane;
   std::optional<Population> population;
   PopulationState state;

@@ -2,6 +2,6 @@
 
 from spikewise.engine.native.extension import isa, status, versions
 from spikewise.engine.native.plan import refuses, supports
-from spikewise.engine.native.run import run, run_images
+from spikewise.engine.native.run import kept_bytes, run, run_images
 
-__all__ = ["isa", "refuses", "run", "run_images", "status", "supports", "versions"]
+__all__ = ["isa", "kept_bytes", "refuses", "run", "run_images", "status", "supports", "versions"]

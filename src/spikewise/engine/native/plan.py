@@ -3,8 +3,10 @@
 A stage is one weighted operation (or none), then pooling, then neurons; each may be missing.
 """
 
+from collections import deque
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,6 +31,7 @@ from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThr
 
 __all__ = ["Compiled", "compiled", "refuses", "supports"]
 
+_T = TypeVar("_T")
 _RESETS = {"subtract": 0, "zero": 1, "none": 2}
 _NEURON_PARAMETERS = ("beta", "threshold", "adaptation", "adaptation_decay")
 _NEURON_KINDS = {IF: 1, LIF: 1, ALIF: 2, LeakyIntegrator: 3}
@@ -44,6 +47,8 @@ class Slot(NamedTuple):
     """The batch normalisation that is folded into this weight or bias."""
     dropped: float = 0.0
     """Share of the layer's inputs that dropout silences in training; the weights make up for it."""
+    constant: Tensor | None = None
+    """The value of a neuron parameter that is not stored with the weights."""
 
 
 class Stage(NamedTuple):
@@ -84,7 +89,7 @@ def supports(graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float
         return f"the native engine runs on the CPU, not on {device}"
     if dtype != torch.float32:
         return f"the native engine computes in float32, not {dtype}"
-    return _obstacle(graph)
+    return _recalled(_obstacle, graph)
 
 
 def refuses(graph: Graph, inputs: Tensor | None, options: RunOptions, *, learns: bool) -> str | None:
@@ -164,9 +169,28 @@ def _layer_obstacle(at: NamedLayer) -> str | None:
             return f"a {at.layer.kind} layer"
 
 
-@lru_cache(maxsize=64)
 def compiled(graph: Graph) -> Compiled:
     """The stages of a graph that `supports` has nothing against."""
+    return _recalled(_compiled, graph)
+
+
+_recent: dict[Callable[[Graph], Any], deque[tuple[Graph, Any]]] = {}
+
+
+def _recalled(function: Callable[[Graph], _T], graph: Graph) -> _T:
+    """What a function of a graph gave for the same object; comparing graphs would take as long as a small network."""
+    recent = _recent.setdefault(function, deque(maxlen=8))
+    for known, value in tuple(recent):
+        if known is graph:
+            found: _T = value
+            return found
+    made = function(graph)
+    recent.append((graph, made))
+    return made
+
+
+@lru_cache(maxsize=64)
+def _compiled(graph: Graph) -> Compiled:
     module = extension()
     assert module is not None
     slots: list[Slot] = []
@@ -298,6 +322,12 @@ def _with_slots(stage: Stage, slots: list[Slot]) -> dict[str, Any]:
             wanted |= set(at.layer.dynamics.values())
         for key in sorted(wanted):
             facts[key] = len(slots)
-            dropped = stage.facts["dropped"] if key == "weight" else 0.0
-            slots.append(Slot(at, key, None if isinstance(at.layer, Neuron) else stage.norm, dropped))
+            slots.append(_slot(stage, at, key))
     return facts
+
+
+def _slot(stage: Stage, at: NamedLayer, key: str) -> Slot:
+    if not isinstance(at.layer, Neuron):
+        return Slot(at, key, stage.norm, stage.facts["dropped"] if key == "weight" else 0.0)
+    stored = key in at.parameters()
+    return Slot(at, key, constant=None if stored else torch.tensor([at.layer.dynamics.values()[key]]))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -18,10 +19,22 @@ from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["run", "run_images"]
+__all__ = ["kept_bytes", "run", "run_images"]
 
 _SOURCES: dict[type, int] = {Rate: 0, Latency: 1, Periodic: 2, Direct: 3}
 _VALUES = 4
+
+
+def kept_bytes(result: EngineResult) -> int:
+    """Bytes that a run of the native engine holds while its result lives: spikes as bits, membranes, pooling choices.
+
+    Raises:
+        EngineError: another engine gave the result.
+    """
+    if not isinstance(result.state, _LazyState):
+        raise EngineError("Only the native engine knows the bytes it keeps; this result is another engine's.")
+    kept: int = result.state.job.handle.bytes()
+    return kept
 
 
 class _Input(NamedTuple):
@@ -62,6 +75,7 @@ def run(
     return _run(graph, weights, _Input(inputs.shape[1], len(inputs), facts, (values,), draw), options)
 
 
+@lru_cache(maxsize=32)
 def _first_spikes(encoder: Latency | Periodic) -> Int32[Tensor, " 256"]:
     first = encoder.first_spikes()
     if isinstance(encoder, Periodic):
@@ -86,6 +100,8 @@ def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: Ru
 def _parameter(slot: Slot, weights: Mapping[str, Tensor], *, training: bool) -> Tensor:
     """A parameter as the engine reads it: clamped, masked, one value or one per neuron in the engine's order."""
     at, key = slot.layer, slot.key
+    if slot.constant is not None:
+        return slot.constant
     if not isinstance(at.layer, Neuron):
         value = weights.get(f"{at.name}.{key}")
         if slot.norm is not None:
@@ -96,10 +112,7 @@ def _parameter(slot: Slot, weights: Mapping[str, Tensor], *, training: bool) -> 
     if key == "recurrent":
         matrix = weights[f"{at.name}.{key}"]
         return (matrix if at.layer.self_connections else matrix - matrix.diag().diag()).contiguous()
-    stored = weights.get(f"{at.name}.{key}")
-    if stored is None:
-        return torch.tensor([dynamics.values()[key]])
-    value = stored.clamp(*dynamics.bounds().get(key, (-math.inf, math.inf)))
+    value = weights[f"{at.name}.{key}"].clamp(*dynamics.bounds().get(key, (-math.inf, math.inf)))
     whole = value.expand(at.output)
     return (whole if whole.ndim == 1 else whole.permute(1, 2, 0)).reshape(-1).contiguous()
 
