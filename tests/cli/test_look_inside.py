@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -31,14 +32,30 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     return call
 
 
-def stored(run: Run, name: str):
-    return json.loads((run.folder / "results.json").read_text())["sections"][name]
+@pytest.fixture(scope="module")
+def folder(run: Run, tmp_path_factory) -> Path:
+    """A copy of a run that was made without these sections; the first command that asks for one makes it."""
+    return Path(shutil.copytree(run.folder, tmp_path_factory.mktemp("copy") / "run"))
 
 
-def test_diagnose_prints_findings_with_their_settings_and_every_layer(command, run: Run):
-    done = command("diagnose", run.folder)
+def stored(folder: Path, name: str):
+    return json.loads((folder / "results.json").read_text())["sections"][name]
+
+
+def test_a_section_that_was_switched_off_is_made_once_and_the_page_shows_it(command, folder: Path):
+    assert stored(folder, "diagnosis") is None
+    made = json.loads(command("diagnose", folder, "--json").stdout)
+    assert made == stored(folder, "diagnosis")
+    assert 'id="diagnosis"' in (folder / "report.html").read_text()
+    seconds = stored(folder, "seconds")["diagnosis"]
+    assert json.loads(command("diagnose", folder, "--json").stdout) == made
+    assert stored(folder, "seconds")["diagnosis"] == seconds
+
+
+def test_diagnose_prints_findings_with_their_settings_and_every_layer(command, folder: Path):
+    done = command("diagnose", folder)
     assert done.returncode == 0
-    found = stored(run, "diagnosis")
+    found = stored(folder, "diagnosis")
     assert found["findings"]  # one epoch on 200 images is too little
     for finding in found["findings"]:
         assert f"{finding['gravity']}: {finding['code'].replace('_', ' ')} ({finding['network']}" in done.stdout
@@ -47,23 +64,13 @@ def test_diagnose_prints_findings_with_their_settings_and_every_layer(command, r
     layers = [[one["network"], layer["layer"]] for one in found["networks"] for layer in one["seeds"][0]["layers"]]
     assert len(layers) >= 3
     assert all(row in rows for row in layers)
-    assert json.loads(command("diagnose", run.folder, "--json").stdout) == found
+    assert json.loads(command("diagnose", folder, "--json").stdout) == found
 
 
-def test_a_section_that_was_lost_is_made_again_and_the_page_shows_it(command, run: Run, tmp_path):
-    copy = shutil.copytree(run.folder, tmp_path / "copy")
-    results = json.loads((copy / "results.json").read_text())
-    before = results["sections"].pop("diagnosis")
-    (copy / "results.json").write_text(json.dumps(results))
-    done = command("diagnose", copy, "--json")
-    assert [one["code"] for one in json.loads(done.stdout)["findings"]] == [one["code"] for one in before["findings"]]
-    assert 'id="diagnosis"' in (copy / "report.html").read_text()
-
-
-def test_explain_without_images_shows_the_check_of_the_maps(command, run: Run):
-    done = command("explain", run.folder)
+def test_explain_without_images_shows_the_check_of_the_maps(command, folder: Path):
+    done = command("explain", folder)
     assert done.returncode == 0
-    found = stored(run, "explanations")
+    found = stored(folder, "explanations")
     for network in found["networks"]:
         for check in network["deletion"]:
             line = next(
@@ -72,11 +79,13 @@ def test_explain_without_images_shows_the_check_of_the_maps(command, run: Run):
                 if line.startswith(network["network"]) and check["method"].replace("_", " ") in line
             )
             assert f"{100 * check['top']['mean']:.1f}" in line.split()
-    assert json.loads(command("explain", run.folder, "--json").stdout) == found
+    assert json.loads(command("explain", folder, "--json").stdout) == found
 
 
-def test_explain_draws_the_maps_of_an_image_and_tells_what_is_left_of_the_answer(command, run: Run, image, tmp_path):
-    done = command("explain", run.folder, image, "--out", tmp_path / "maps", "--format", "svg")
+def test_explain_draws_the_maps_of_an_image_and_tells_what_is_left_of_the_answer(
+    command, folder: Path, image, tmp_path
+):
+    done = command("explain", folder, image, "--out", tmp_path / "maps", "--format", "svg")
     assert done.returncode == 0
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith(str(image))]
     assert [row[1] for row in rows] == ["snn", "twin"]
@@ -90,9 +99,9 @@ def test_explain_draws_the_maps_of_an_image_and_tells_what_is_left_of_the_answer
     }
 
 
-def test_explain_as_json_has_the_maps_and_answers_as_predict_does(command, run: Run, image):
-    (found,) = json.loads(command("explain", run.folder, image, "-n", "snn", "--json").stdout)
-    (said,) = json.loads(command("predict", run.folder, image, "--json").stdout)
+def test_explain_as_json_has_the_maps_and_answers_as_predict_does(command, folder: Path, image):
+    (found,) = json.loads(command("explain", folder, image, "-n", "snn", "--json").stdout)
+    (said,) = json.loads(command("predict", folder, image, "--json").stdout)
     assert found["label"] == said["label"]
     assert found["probability"] == pytest.approx(said["probability"], abs=1e-5)
     assert np.array(found["maps"]["occlusion"]).shape == (8, 8)
@@ -107,9 +116,9 @@ def test_what_is_no_run_ends_in_one_message(command, tmp_path, name):
     assert "Traceback" not in done.stderr
 
 
-def test_an_image_that_is_none_ends_in_one_message(command, run: Run, tmp_path):
+def test_an_image_that_is_none_ends_in_one_message(command, folder: Path, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
-    done = command("explain", run.folder, tmp_path / "text.png")
+    done = command("explain", folder, tmp_path / "text.png")
     assert done.returncode == 2
     assert "text.png" in done.stderr
     assert "Traceback" not in done.stderr

@@ -10,7 +10,7 @@ from spikewise.evaluation.explanations.deletion import SHARES, Deleted, deletion
 from spikewise.evaluation.explanations.gradients import Attribution, integrated_gradients
 from spikewise.evaluation.explanations.occlusion import occlusion
 from spikewise.evaluation.explanations.scoring import Subject, probabilities
-from spikewise.evaluation.results import Estimate
+from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.sections.explanations import DeletionCheck, Method, NetworkExplanations, RandomWeights
 from spikewise.evaluation.statistics import bootstrap_seeds_and_images
 

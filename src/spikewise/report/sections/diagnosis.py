@@ -1,5 +1,6 @@
 """The report's section on diagnosis."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,11 @@ def view(results: Results, folder: Path | None) -> View | None:
     section = results.sections.diagnosis
     if section is None:
         return None
-    content = Content(section, rows(section), again(section.findings, results.kind, folder))
+    content = Content(
+        section,
+        rows(section),
+        again(section.findings, results.kind, Path() if folder is None else Path(folder.resolve().name)),
+    )
     panels = [*_gradients(section), *_rates(results)]
     return View("diagnosis", "Diagnosis", content, panels, results.sections.seconds.get("diagnosis"))
 
@@ -52,13 +57,17 @@ def rows(section: Diagnosis) -> list[Row]:
     return [_row(network, layer) for network in section.networks for layer in _layers(network)]
 
 
-def again(findings: Sequence[Finding], kind: str, folder: Path | None) -> str:
-    """The command that runs once more with what the gravest finding advises; empty where none has a setting."""
+def again(findings: Sequence[Finding], kind: str, folder: Path) -> str:
+    """The command that runs once more with what the gravest finding advises; empty where none has a setting.
+
+    Args:
+        folder: of the run, as seen from where the command is given.
+    """
     settings = next((one.settings for one in findings if one.settings and one.gravity != "note"), ())
     if not settings:
         return ""
-    file = "experiment.toml" if folder is None else f"{folder.name}/experiment.toml"
-    return " ".join([f"spikewise {kind} --config {file}", *(f"--set {one}" for one in settings)])
+    file = shlex.quote(str(folder / "experiment.toml"))
+    return " ".join([f"spikewise {kind} --config {file}", *(f"--set {shlex.quote(one)}" for one in settings)])
 
 
 def _layers(network: NetworkDiagnosis) -> list[list[LayerHealth]]:
