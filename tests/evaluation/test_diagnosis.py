@@ -14,7 +14,7 @@ from spikewise import api
 from spikewise.data import ImageSet, Role, load_data, split
 from spikewise.dynamics import LIF
 from spikewise.encoders import Direct
-from spikewise.errors import RunError
+from spikewise.errors import RunError, TrainingError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.diagnosis import (
     Batch,
@@ -178,6 +178,16 @@ def test_a_run_that_has_not_begun_is_looked_at_as_it_would_start(tmp_path):
     folder = RunFolder.create(tmp_path / "run", settled, "train", images.fingerprint)
     codes = [one.code for one in api.diagnose(folder.path).findings]
     assert codes == ["threshold_too_high", "unfinished"]
+
+
+def test_a_run_that_diverged_at_once_is_told_a_learning_rate_that_does_not(tmp_path):
+    with pytest.raises(TrainingError, match="diverged"):
+        trained(tmp_path, "train.learning_rate=1e30")
+    (finding,) = api.diagnose(tmp_path / "run").findings
+    assert finding.code == "unfinished"
+    assert finding.settings == ("train.learning_rate=0.01",)
+    well = trained(tmp_path / "well", *finding.settings)
+    assert well.found.networks[0].seeds[0].validation_accuracy > 0.8
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -22,6 +22,9 @@ __all__ = ["TARGET_RATE", "Step", "Trials", "setting_of_layer"]
 TARGET_RATE: Final = 0.1
 """Spikes per neuron and step that a trial aims at: enough to carry a gradient, few enough to be cheap."""
 _DECADES: Final = (-3, -2, -1, 0, 1, 2, 3)
+_USUAL_RATES: Final = (1e-4, 1e-3, 1e-2)
+_LARGEST_RATE: Final = 1e6
+"""Nothing learns with more; far beyond, the step does not fit into a float any more."""
 _UPDATES: Final = 12
 _USABLE: Final = (0.02, 0.4)
 
@@ -85,15 +88,16 @@ class Trials:
         return float((inputs != 0).any(0).float().mean())
 
     def learning_rates(self) -> list[Step]:
-        """Where the training loss stands after a dozen updates with learning rates a decade apart.
+        """Where the training loss stands after a dozen updates with learning rates a decade apart, and the usual ones.
 
         Each starts from the same weights and sees the same batches; rates that end in no number are left out.
         Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, sec. 3.3 (the range test,
         here with one rate at a time).
         """
         train = self.experiment.train
-        rates = [float(f"{train.learning_rate * 10.0**k:.3g}") for k in _DECADES]
-        found = [Step(rate, self._loss_after(rate)) for rate in rates]
+        near = [float(f"{train.learning_rate * 10.0**k:.3g}") for k in _DECADES]
+        rates = sorted({*near, *_USUAL_RATES})
+        found = [Step(rate, self._loss_after(rate)) for rate in rates if rate <= _LARGEST_RATE]
         return [step for step in found if np.isfinite(step.loss)]
 
     def _loss_after(self, rate: float) -> float:
