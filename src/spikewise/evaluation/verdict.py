@@ -11,7 +11,7 @@ from spikewise.evaluation.results import (
     Protocol,
     Verdict,
 )
-from spikewise.evaluation.wording import count_of, interval, listed, p_value, points, signed, times
+from spikewise.evaluation.wording import brief, count_of, interval, listed, p_value, points, signed, times
 
 __all__ = ["write_verdict"]
 
@@ -170,13 +170,16 @@ def _seeds(seeds: list[str]) -> str:
 
 def _cost_sentences(a: NetworkResult, b: NetworkResult) -> list[str]:
     sentences = [_operations(a) + " " + _operations(b)]
+    energies = []
     for model in a.cost.energy_nanojoule:
         if model in b.cost.energy_nanojoule:
             ours, theirs = a.cost.energy_nanojoule[model], b.cost.energy_nanojoule[model]
-            sentences.append(
-                f"Under the cost model '{model}' one image costs {a.name} {ours:.4g} nJ and {b.name} {theirs:.4g} nJ"
-                f"{times(ours, theirs)}; this is computed from operation counts, not measured."
-            )
+            energies.append(f"{brief(ours)} nJ and {brief(theirs)} nJ by '{model}'{times(ours, theirs)}")
+    if energies:
+        sentences.append(
+            f"The energy of one image, {a.name} and {b.name}: {'; '.join(energies)}. "
+            "It is computed from operation counts, not measured."
+        )
     spent = a.cost.train_seconds_per_epoch, b.cost.train_seconds_per_epoch
     if spent[0] is not None and spent[1] is not None:
         sentences.append(

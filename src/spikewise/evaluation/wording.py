@@ -2,7 +2,7 @@
 
 from spikewise.evaluation.record import Estimate
 
-__all__ = ["MINUS", "count_of", "interval", "listed", "p_value", "points", "signed", "times"]
+__all__ = ["MINUS", "brief", "count_of", "interval", "listed", "p_value", "points", "signed", "times"]
 
 MINUS = "\u2212"
 
@@ -16,6 +16,11 @@ def signed(value: float, digits: int) -> str:
     """A number with a true minus sign, and none before a zero."""
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def brief(value: float) -> str:
+    """A quantity with three figures, thousands grouped."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def interval(estimate: Estimate, digits: int | None = None) -> str:
