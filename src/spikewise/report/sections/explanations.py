@@ -96,7 +96,7 @@ def rows(section: Explanations) -> list[Row]:
                     gain_ends=_ends(check.gain),
                     over_brightness=points(check.gain_over_brightness.mean, 1),
                     over_brightness_ends=_ends(check.gain_over_brightness),
-                    alike=f"{alike[check.method].mean:.2f}".replace("-", "\u2212"),
+                    alike=f"{round(alike[check.method].mean, 2) + 0.0:.2f}".replace("-", "\u2212"),
                 )
             )
     return out
