@@ -153,3 +153,12 @@ def test_the_content_of_a_split_file_decides_the_run_not_its_place(tmp_path):
     assert told[0] == told[1]
     other.write_text('{"train": [1]}')
     assert resolve("digits", overrides=[f"split.file={other}"]).identity() != told[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [("seeds=[-1]", "whole number from 0"), ("train.learning_rate=1e38", "less than or equal to 1000")],
+)
+def test_numbers_that_no_training_survives_are_refused(override, said):
+    with pytest.raises(ConfigError, match=said):
+        resolve("digits", overrides=[override])

@@ -7,7 +7,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -74,7 +74,7 @@ class DataFacts(Record):
     notes: Many[str] = ()
 
     @model_validator(mode="after")
-    def _counts_agree(self) -> Self:
+    def _counts_agree(self) -> "DataFacts":
         for part in (self.train, self.validation, self.test):
             if sum(part.per_class) != part.images:
                 raise ValueError(f"per_class adds up to {sum(part.per_class)}, images is {part.images}")
@@ -287,7 +287,7 @@ class Results(Record):
     seconds: float
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> Self:
+    def _names_are_known(self) -> "Results":
         names = [network.name for network in self.networks]
         if len(set(names)) != len(names):
             raise ValueError(f"two networks share a name: {', '.join(names)}")
@@ -307,7 +307,7 @@ class Results(Record):
         write_json(path, self.model_dump(mode="json"))
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> "Results":
         """Read a `results.json`.
 
         Raises:

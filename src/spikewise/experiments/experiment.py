@@ -71,6 +71,13 @@ class Experiment(Config):
             raise ValueError("names one twice; each is made once")
         return value
 
+    @field_validator("seeds")
+    @classmethod
+    def _not_negative(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if min(value) < 0:
+            raise ValueError("a seed is a whole number from 0")
+        return value
+
     def settled(self, kind: RunKind, *, device: str, train_images: int) -> "Experiment":
         """The same with everything decided that "auto" left open, as it is run.
 

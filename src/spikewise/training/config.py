@@ -1,7 +1,7 @@
 """`TrainConfig`: how a network is trained. The same for every side of a comparison."""
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -108,7 +108,7 @@ class TrainConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 runs matrix products in bf16 autocast."""
 
-    def settled(self, images: int) -> Self:
+    def settled(self, images: int) -> "TrainConfig":
         """The same with a number for `epochs`, for `images` training images."""
         if self.epochs != "auto":
             return self

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 class ProgressDisplay(Listener, Protocol):
     """A listener that owns a piece of the terminal while it is entered."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> "ProgressDisplay": ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
@@ -112,7 +112,7 @@ class LineProgress:
         self._course = _Course(plan, clock)
         self._working = ""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LineProgress":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -179,7 +179,7 @@ class RichProgress:
         self._over = False
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=8, transient=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RichProgress":
         self._live.start()
         return self
 
