@@ -12,9 +12,10 @@ __all__ = ["extension", "isa", "status", "versions"]
 
 def _find() -> Any:  # the extension has no type stubs
     try:
-        return import_module("spikewise.engine.native._native")
+        module: Any = import_module("spikewise.engine.native._native")
     except ImportError:  # built without a compiler
         return None
+    return module if module.versions() else None  # compiled for other processors alone
 
 
 _extension = _find()
