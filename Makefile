@@ -47,7 +47,7 @@ sanitize: $(VENV)/.test
 	rm -rf build/sanitize/package && mkdir build/sanitize/package && cp -r src/spikewise build/sanitize/package/
 	rm -f build/sanitize/package/spikewise/engine/native/*.so && cp build/sanitize/_native*.so build/sanitize/package/spikewise/engine/native/
 	PYTHONPATH=build/sanitize/package ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" \
-	$(BIN)/python -P -m pytest -p no:cacheprovider tests/engine/native
+	$(BIN)/python -P -m pytest -s -p no:cacheprovider --no-cov tests/engine/native
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

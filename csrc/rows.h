@@ -138,7 +138,7 @@ struct InputRows {
   void list(const Signal& in, int b) {
     for (int t = 0; t <= steps; ++t)
       for (std::size_t block = 0; block < blocks; ++block) {
-        Row *more = &rows[start[place(b, t, block)]], *less = &rows[start[place(b, t, block) + 1]];
+        Row *more = rows.data() + start[place(b, t, block)], *less = rows.data() + start[place(b, t, block) + 1];
         for (std::size_t w = block * kBlockWords; w < std::min(in.words, (block + 1) * kBlockWords); ++w) {
           const auto words = bits(in, b, t, w);
           if (!(words.first | words.second)) continue;
