@@ -17,7 +17,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished comparison, as small as one can be."""
     out = tmp_path_factory.mktemp("runs")
-    tiny = {"split.limit": 200, "model.hidden": [16], "encoder.steps": 4, "sections": ["audit", "calibration"]}
+    tiny = {"split.limit": 200, "model.hidden": [16], "encoder.steps": 4, "sections": ["anytime", "calibration"]}
     return compare("digits", seeds=2, epochs=1, out=out, **tiny)
 
 

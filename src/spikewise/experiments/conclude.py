@@ -7,7 +7,7 @@ import torch
 
 from spikewise import __version__
 from spikewise.data import batches
-from spikewise.engine import choose
+from spikewise.engine import RunOptions, choose
 from spikewise.evaluation import (
     Contender,
     Cost,
@@ -102,7 +102,9 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
         name=contestant.name,
         role=contestant.role,
         description=describe(contestant.graph),
-        engine=choose(setting.experiment.engine, contestant.graph, setting.device.type),
+        engine=choose(
+            setting.experiment.engine, contestant.graph, setting.device.type, options=RunOptions(training=True)
+        ),
         parameters=network.count_parameters(),
         steps=contestant.graph.steps,
         runs=tuple(runs),
