@@ -53,8 +53,8 @@ def random_bytes(draw: Draw, step: int, count: int, stream: int = 0) -> UInt8[Te
     device = draw.index.device
     key = (draw.seed & _MASK, (draw.seed >> 32 ^ stream) & _MASK)
     if device.type == "cpu":
-        index = draw.index.numpy().astype(np.uint64) & np.uint64(_MASK)
-        return torch.from_numpy(_bytes_in_pieces(index, step, draw.epoch, blocks_per_image, key))[:, :count]
+        numbers = draw.index.numpy().astype(np.uint64) & np.uint64(_MASK)
+        return torch.from_numpy(_bytes_in_pieces(numbers, step, draw.epoch, blocks_per_image, key))[:, :count]
     blocks = torch.arange(blocks_per_image, device=device)
     index = (draw.index & _MASK).unsqueeze(1)
     at = torch.tensor([step, draw.epoch], device=device)

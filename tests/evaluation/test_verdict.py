@@ -164,8 +164,7 @@ def test_each_shared_seed_has_its_own_mcnemar_test(rng):
 def test_costs_are_given_under_the_named_model_and_not_as_measured(rng):
     verdict, _ = judged(rng, 0.9, 0.9)
     assert (
-        "The energy of one image, snn and twin: 25 nJ and 100 nJ by 'horowitz-45nm', 4 times less."
-        in verdict.paragraph
+        "The energy of one image, snn and twin: 25 nJ and 100 nJ by 'horowitz-45nm', 4 times less." in verdict.paragraph
     )
     assert "computed from operation counts, not measured" in verdict.paragraph
     assert "snn does 400 additions for spikes" in verdict.paragraph

@@ -3,6 +3,7 @@
 from spikewise.evaluation.comparison import Contender, compare_all, compare_networks
 from spikewise.evaluation.estimates import Drawn, compare_metrics, draw_metrics, estimate_metrics
 from spikewise.evaluation.metrics import classification_metrics, confusion
+from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.results import (
     SCHEMA_VERSION,
     Cost,
@@ -10,7 +11,6 @@ from spikewise.evaluation.results import (
     EffectSize,
     Environment,
     EpochRecord,
-    Estimate,
     MetricComparison,
     NetworkResult,
     Outcome,

@@ -28,7 +28,10 @@ GLOSSARY: Final = (
     ("ECE", "Expected calibration error: how far stated confidence is from the share that is right; 0 is best."),
     ("interval", "Range that would cover the true value in, say, 95 of 100 such experiments."),
     ("could have shown", "The smallest true difference that a test set of this size would reveal in 80 of 100 runs."),
-    ("Holm's correction", "Raises p when several pairs are tested, so that chance does not make one of them look real."),
+    (
+        "Holm's correction",
+        "Raises p when several pairs are tested, so that chance does not make one of them look real.",
+    ),
     ("DeLong's test", "Compares two AUCs on the same images."),
     ("McNemar's test", "Compares two networks by the images that only one of them gets right."),
     (
