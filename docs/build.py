@@ -74,7 +74,7 @@ def _reproduction(run: Any, published: dict[str, float]) -> str:
         for network in run.networks:
             estimate = network.metrics[metric]
             ends = interval(metric, estimate)
-            spread = "" if estimate.sd is None else f" ± {100 * estimate.sd:.2f}"
+            spread = "" if estimate.sd is None else f" ± {metric_value(metric, estimate.sd).removesuffix(' %')}"
             cells.append(f"{metric_value(metric, estimate.mean)}{spread}" + (f" ({ends})" if ends else ""))
         told = metric_value(metric, published.get(metric))
         lines.append(f"| {METRICS[metric].label} | {told} | {' | '.join(cells)} |")

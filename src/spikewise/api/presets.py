@@ -27,7 +27,10 @@ def preset_rows() -> list[list[str]]:
         table = load_preset(name)
         metric, value = next(iter(table["published"].items()))
         published = f"{_label(metric)} {metric_value(metric, value)}"
-        found = "\n".join(_words(run, name, metric) for run in _runs(name) if not run.changes)
+        runs = _runs(name)
+        found = "\n".join(words for run in runs if not run.changes and (words := _words(run, name, metric)))
+        if not found and any(_words(run, name, metric) for run in runs):
+            found = "in part: docs/presets.md"
         about = f"{table['about']} {table['source']}."
         rows.append([name, table["data"]["source"], published, found or "not run yet", about])
     return rows
@@ -39,8 +42,12 @@ def _runs(name: str) -> list[Reproduction]:
 
 
 def _words(run: Reproduction, name: str, metric: str) -> str:
+    """The figure of a preset in one run; empty if that run did not have its network."""
     _, network = main_network(name)
-    estimate = run.figures(network).metrics[metric]
+    figures = run.figures(network)
+    if figures is None:
+        return ""
+    estimate = figures.metrics[metric]
     ends = interval(metric, estimate)
     how = "as published " if run.as_published else ""
     return f"{how}{metric_value(metric, estimate.mean)}" + (f" ({ends})" if ends else "")

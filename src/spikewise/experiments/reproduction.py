@@ -56,9 +56,9 @@ class Reproduction(Record):
     cpu: str
     threads: Count
 
-    def figures(self, network: str) -> NetworkFigures:
-        """Those of one network; the first stands for all if it is not there."""
-        return next((one for one in self.networks if one.name == network), self.networks[0])
+    def figures(self, network: str) -> NetworkFigures | None:
+        """Those of one network; None if the run did not have it."""
+        return next((one for one in self.networks if one.name == network), None)
 
 
 def reproductions() -> tuple[Reproduction, ...]:
