@@ -14,7 +14,7 @@ from spikewise.cli import main as entry
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 COMMANDS = [
     "compare", "train", "config", "predict", "evaluate", "cost", "report", "encode", "presets", "doctor", "sweep",
-    "audit", "calibrate", "anytime", "robustness", "diagnose", "explain", "tune", "trace",
+    "audit", "calibrate", "anytime", "robustness", "diagnose", "explain", "tune", "trace", "versus",
     "data", "data list", "data info", "data download", "data verify", "data show",
 ]  # fmt: skip
 TINY = ["--seeds", "1", "--epochs", "1", "-s", "split.limit=200", "-s", "model.hidden=[16]", "-s", "encoder.steps=4",

@@ -11,6 +11,7 @@ from spikewise.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from spikewise.api.auditing import audit
+    from spikewise.api.contest import Contest, versus
     from spikewise.api.costs import Costs, cost
     from spikewise.api.diagnosis import diagnose
     from spikewise.api.encoding import encode, save_encoded
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answers",
+    "Contest",
     "Costs",
     "Evaluation",
     "ImageExplanation",
@@ -55,11 +57,14 @@ __all__ = [
     "tests",
     "trace",
     "train",
+    "versus",
 ]
 
 __getattr__ = lazy_exports(
     __name__,
     {
+        "Contest": "spikewise.api.contest",
+        "versus": "spikewise.api.contest",
         "Answers": "spikewise.api.trained",
         "Costs": "spikewise.api.costs",
         "Evaluation": "spikewise.api.evaluation",

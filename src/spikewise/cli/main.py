@@ -23,6 +23,7 @@ from spikewise.cli import (
     trace,
     tune,
     use,
+    versus,
 )
 from spikewise.cli.console import complain, say
 from spikewise.errors import SpikewiseError
@@ -68,6 +69,7 @@ run.register(app)
 sweep.register(app)
 tune.register(app)
 use.register(app)
+versus.register(app)
 cost.register(app)
 sections.register(app)
 robustness.register(app)

@@ -1,0 +1,113 @@
+"""`versus`: networks of several runs compared on the test images that they share, as where sides were tuned apart."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import scipy  # its parts load when they are first used
+from jaxtyping import Float, Int64
+
+from spikewise.api.sections import study
+from spikewise.errors import ConfigError, RunError
+from spikewise.evaluation import Contender, PairComparison, Results, compare_all
+from spikewise.experiments import RunFolder
+
+__all__ = ["Contest", "versus"]
+
+
+class Contest(NamedTuple):
+    """What several networks are worth beside each other."""
+
+    data: str
+    images: int
+    accuracies: dict[str, float]
+    """Of each network, the mean over its seeds."""
+    pairs: tuple[PairComparison, ...]
+
+
+class _Entry(NamedTuple):
+    """One network of one run, with what it said about the test images."""
+
+    name: str
+    folder: RunFolder
+    fingerprint: str
+    data: str
+    seeds: tuple[int, ...]
+    index: Int64[np.ndarray, " N"]  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
+    labels: Int64[np.ndarray, " N"]
+    probabilities: Float[np.ndarray, "S N K"]
+
+
+def versus(networks: Sequence[str | Path], *, data_dir: Path | None = None) -> Contest:
+    """Compare networks of finished runs, image by image, on the test images that all of them were asked.
+
+    Nothing runs again: the answers are those that each run stored when it opened its test images.
+
+    Args:
+        networks: two or more run folders, each as `RUN` or `RUN:NETWORK`; a run's only network need not be named.
+        data_dir: where known sets are looked for first; subjects are read from there.
+    Raises:
+        ConfigError: fewer than two networks, the same one twice, or a run of several without saying which.
+        RunError: no finished run, or the runs were tested on different images.
+    """
+    entries = [_entry(str(one)) for one in networks]
+    if len(entries) < 2:
+        raise ConfigError(f"A comparison needs two networks; got {len(entries)}. Name runs as RUN or RUN:NETWORK.")
+    names = _distinct(entries)
+    first = entries[0]
+    for other in entries[1:]:
+        _must_share(first, other)
+    groups = study(first.folder, data_dir=data_dir).setting.images.groups
+    contenders = [Contender(name, one.seeds, one.probabilities) for name, one in zip(names, entries, strict=True)]
+    pairs = compare_all(contenders, first.labels, None if groups is None else groups[first.index])
+    right = {one.name: float((one.probabilities.argmax(2) == first.labels).mean()) for one in contenders}
+    return Contest(first.data, len(first.labels), right, pairs)
+
+
+def _entry(told: str) -> _Entry:
+    path, network = (told, None) if Path(told).exists() else _parted(told)
+    folder = RunFolder.open(Path(path))
+    results = Results.load(folder.results)
+    if network is None and len(results.networks) > 1:
+        there = ", ".join(f"{path}:{one.name}" for one in results.networks)
+        raise ConfigError(f"{path} has several networks; say which: {there}.")
+    name = results.network(network).name if network else results.networks[0].name
+    seeds = results.protocol.seeds
+    answers = [_answers(folder, name, seed) for seed in seeds]
+    index, labels, _ = answers[0]
+    probabilities = np.stack([scipy.special.softmax(logits.astype(np.float64), axis=1) for _, _, logits in answers])
+    return _Entry(name, folder, results.data.fingerprint, results.data.name, seeds, index, labels, probabilities)
+
+
+def _parted(told: str) -> tuple[str, str | None]:
+    path, colon, network = told.rpartition(":")
+    return (path, network) if colon and Path(path).exists() else (told, None)
+
+
+def _answers(folder: RunFolder, name: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    path = folder.training(name, seed) / "test.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["index"], stored["labels"], stored["logits"]
+    except (OSError, KeyError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged ({error}). Run it again.") from error
+
+
+def _distinct(entries: Sequence[_Entry]) -> list[str]:
+    """A name for each: the network's, with its folder where two are called the same."""
+    plain = [one.name for one in entries]
+    names = [
+        one.name if plain.count(one.name) == 1 else f"{one.folder.path.resolve().name}:{one.name}" for one in entries
+    ]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"A network cannot be compared with itself: {', '.join(names)}.")
+    return names
+
+
+def _must_share(a: _Entry, b: _Entry) -> None:
+    if a.fingerprint != b.fingerprint or not np.array_equal(a.index, b.index):
+        raise RunError(
+            f"{a.folder.path} and {b.folder.path} were tested on different images ({a.data}, {len(a.labels):,}; "
+            f"{b.data}, {len(b.labels):,}). Run them with the same data and split."
+        )
