@@ -155,10 +155,6 @@ def test_the_content_of_a_split_file_decides_the_run_not_its_place(tmp_path):
     assert resolve("digits", overrides=[f"split.file={other}"]).identity() != told[0]
 
 
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [("seeds=[-1]", "whole number from 0"), ("train.learning_rate=1e38", "less than or equal to 1000")],
-)
-def test_numbers_that_no_training_survives_are_refused(override, said):
-    with pytest.raises(ConfigError, match=said):
-        resolve("digits", overrides=[override])
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ConfigError, match="whole number from 0"):
+        resolve("digits", overrides=["seeds=[-1]"])

@@ -88,7 +88,7 @@ class TrainConfig(Config):
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """"auto" goes by the number of training images: 40 up to 3,000 images, 20 up to 20,000, 8 beyond."""
     batch_size: Annotated[int, Field(ge=1)] = 128
-    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-3
+    learning_rate: Positive = 1e-3
     optimizer: Optimizer = Adam()
     schedule: Schedule = Cosine()
     warmup_epochs: NotNegative = 0.0
