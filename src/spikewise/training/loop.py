@@ -233,7 +233,7 @@ class _Session:
             self.optimizer.step()
         except RuntimeError as error:  # a step size that float32 cannot hold
             raise TrainingError(
-                f"The optimizer cannot take a step with a learning rate of {rate:g}: {error}. Lower train.learning_rate."
+                f"The optimizer cannot take a step with learning rate {rate:g}: {error}. Lower train.learning_rate."
             ) from error
         if self.average is not None:
             with torch.no_grad():
