@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-wheel lint bench docs format sanitize clean
+.PHONY: demo test test-wheel lint types bench docs format sanitize clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -22,12 +22,16 @@ test-wheel: $(VENV)/.test
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt --no-deps -r requirements/peers.txt
 	build/wheel-env/bin/python -P -m pytest -p no:cacheprovider $(ARGS) tests
 
-lint: $(VENV)/.test
+# Needs nothing but ruff, so that it answers in seconds in a fresh clone.
+lint: $(VENV)/.lint
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
+
+# Types need the packages they are of.
+types: $(VENV)/.test
 	$(BIN)/mypy
 
-format: $(VENV)/.test
+format: $(VENV)/.lint
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
 
@@ -54,6 +58,10 @@ clean:
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.lint: constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -c constraints.txt ruff
+	touch $@
 
 $(VENV)/.package: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install -q -c constraints.txt -e .

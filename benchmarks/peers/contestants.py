@@ -131,6 +131,10 @@ def _layer(
     return Frames(made.to(memory_format=torch.channels_last)) if isinstance(layer, Conv2d) else made
 
 
+class Unavailable(Exception):
+    """A library cannot take part in a workload; the message says why, and stands in its row."""
+
+
 def make(name: str, ours: Network) -> Contestant:
     """The contestant of that name, with the weights of `ours`."""
     if name in OURS:
@@ -141,6 +145,6 @@ def make(name: str, ours: Network) -> Contestant:
     adaptive = any(isinstance(layer, Neuron) and isinstance(layer.dynamics, ALIF) for layer in ours.graph.layers)
     build = kind.adaptive if adaptive else kind.leaky
     if build is None:
-        raise NotImplementedError("the library has no recurrent adaptive neuron with these equations")
+        raise Unavailable("the library has no recurrent adaptive neuron with these equations")
     delayed = None if adaptive and not kind.same_adaptive else kind.delayed
     return Contestant(name, Stack(ours, build), delayed, kind.adaptive_note if adaptive else kind.note)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks.peers.contestants import CONTESTANTS, Contestant, Ours, Stack, make
+from benchmarks.peers.contestants import CONTESTANTS, Contestant, Ours, Stack, Unavailable, make
 from benchmarks.peers.workloads import WORKLOADS, Problem, load, trained, with_reset
 from spikewise.engine import RunOptions, native
 from spikewise.errors import SpikewiseError
@@ -91,7 +91,7 @@ def _reported(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `work` found, or why it failed: a peer that fails has a row that says so."""
     try:
         return work()
-    except NotImplementedError as error:
+    except Unavailable as error:
         return {"error": str(error)}
     except Exception as error:  # whatever a library raises
         return {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]}

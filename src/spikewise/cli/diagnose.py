@@ -1,7 +1,5 @@
 """`diagnose`: what is wrong inside the networks of a run."""
 
-from typing import Annotated
-
 import typer
 
 from spikewise.cli import options as o
@@ -9,8 +7,6 @@ from spikewise.cli.console import print_json, print_rows, print_text
 from spikewise.cli.machine import use_threads
 
 __all__ = ["register"]
-
-Again = Annotated[bool, typer.Option("--again", help="Make it again, though the run has it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def diagnose(
     run: o.RunPath,
     *,
-    again: Again = False,
+    again: o.Again = False,
     data_dir: o.DataDir = None,
     threads: o.Threads = None,
     as_json: o.Json = False,

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 __all__ = [
+    "Again",
     "AsPublished",
     "Config",
     "Data",
@@ -86,6 +87,7 @@ SkipBad = Annotated[
         "--skip-bad", help="Leave out image files that cannot be decoded, and list them.", rich_help_panel=_WHAT
     ),
 ]
+Again = Annotated[bool, typer.Option("--again", help="Make it again, though the run has it.")]
 AsPublished = Annotated[
     bool,
     typer.Option(

@@ -29,7 +29,6 @@ FamiliesOption = Annotated[
         show_default="all",
     ),
 ]
-Again = Annotated[bool, typer.Option("--again", help="Make it again, though the run has it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +41,7 @@ def robustness(  # noqa: PLR0913  # one argument per option
     *,
     images: ImagesOption = None,
     families: FamiliesOption = None,
-    again: Again = False,
+    again: o.Again = False,
     data_dir: o.DataDir = None,
     threads: o.Threads = None,
     as_json: o.Json = False,

@@ -1,7 +1,5 @@
 """The commands that look into a finished run: each shows one section of its report, and makes it if it is not there."""
 
-from typing import Annotated
-
 import typer
 
 from spikewise.cli import options as o
@@ -13,8 +11,6 @@ __all__ = ["register"]
 
 _GROUP = "Look into a run"
 
-Again = Annotated[bool, typer.Option("--again", help="Make it again, though the run has it.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
@@ -25,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def calibrate(
     run: o.RunPath,
     *,
-    again: Again = False,
+    again: o.Again = False,
     data_dir: o.DataDir = None,
     threads: o.Threads = None,
     as_json: o.Json = False,
