@@ -49,7 +49,7 @@ sanitize: $(VENV)/.test
 	PATH="$(abspath $(BIN)):$$PATH" cmake -S . -B build/sanitize -G Ninja -DSPIKEWISE_SANITIZE=ON -DSPIKEWISE_VERSIONS="$(VERSIONS)" -DPython_EXECUTABLE=$(abspath $(BIN))/python
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build build/sanitize
 	rm -rf build/sanitize/package && mkdir build/sanitize/package && cp -r src/spikewise build/sanitize/package/
-	rm -f build/sanitize/package/spikewise/engine/native/*.so && cp build/sanitize/_native*.so build/sanitize/package/spikewise/engine/native/
+	rm -f build/sanitize/package/spikewise/*.so && cp build/sanitize/_native*.so build/sanitize/package/spikewise/
 	PYTHONPATH=build/sanitize/package ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" \
 	$(BIN)/python -P -m pytest -s -p no:cacheprovider --no-cov tests/engine/native
 

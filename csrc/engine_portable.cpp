@@ -1,6 +1,7 @@
 #define SPIKEWISE_ISA portable
+#include "draw.h"
 #include "engine.h"
 
 namespace spikewise {
-Forward forward_portable() { return &portable::run_forward; }
+Kernels kernels_portable() { return {&portable::run_forward, &portable::draw_bytes, &portable::draw_uniform}; }
 }  // namespace spikewise

@@ -2,9 +2,9 @@
 
 namespace spikewise {
 
-Forward forward_portable();
-Forward forward_avx2();
-Forward forward_avx512();
+Kernels kernels_portable();
+Kernels kernels_avx2();
+Kernels kernels_avx512();
 
 std::vector<Version> versions() {
   std::vector<Version> out;
@@ -15,13 +15,13 @@ std::vector<Version> versions() {
 #if defined(SPIKEWISE_HAS_AVX512)
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
-  if (avx2 && avx512) out.push_back({"avx512", forward_avx512()});
+  if (avx2 && avx512) out.push_back({"avx512", kernels_avx512()});
 #endif
 #if defined(SPIKEWISE_HAS_AVX2)
-  if (avx2) out.push_back({"avx2", forward_avx2()});
+  if (avx2) out.push_back({"avx2", kernels_avx2()});
 #endif
 #if defined(SPIKEWISE_HAS_PORTABLE)
-  out.push_back({"portable", forward_portable()});
+  out.push_back({"portable", kernels_portable()});
 #endif
   return out;
 }

@@ -9,7 +9,7 @@ namespace spikewise {
 
 struct Version {
   std::string name;
-  Forward forward;
+  Kernels kernels;
 };
 
 // The best first; the last runs everywhere.

@@ -50,23 +50,24 @@ StageSpec stage(nb::dict d) {
   return s;
 }
 
+Kernels kernels_of(const std::string& version) {
+  for (const Version& v : versions())
+    if (v.name == version) return v.kernels;
+  throw nb::value_error("unknown version");
+}
+
 struct PlanHolder {
   std::shared_ptr<Plan> plan{new Plan, [](Plan* gone) {
     forget_packed(gone);
     delete gone;
   }};
-  Forward forward;
+  Kernels kernels;
 
   PlanHolder(nb::list stages, nb::tuple image, bool channels_last, const std::string& version) {
     for (nb::handle one : stages) plan->stages.push_back(stage(nb::cast<nb::dict>(one)));
     plan->image = shape(image);
     plan->channels_last = channels_last;
-    for (const Version& v : versions())
-      if (v.name == version) {
-        forward = v.forward;
-        return;
-      }
-    throw nb::value_error("unknown version");
+    kernels = kernels_of(version);
   }
 
   std::unique_ptr<Run> run(nb::dict d) const {
@@ -87,7 +88,7 @@ struct PlanHolder {
     call.keep = nb::cast<bool>(d["keep"]), call.keep_membranes = nb::cast<bool>(d["keep_membranes"]);
     call.spikes = at<float>(address("spikes")), call.membrane = at<float>(address("membrane"));
     const nb::gil_scoped_release release;
-    return forward(plan, call);
+    return kernels.forward(plan, call);
   }
 };
 
@@ -98,6 +99,20 @@ void backward(Run& run, Address spikes, Address membrane, const std::vector<std:
   for (Address one : gradients) call.gradients.push_back(at<float>(one));
   const nb::gil_scoped_release release;
   run.backward(call);
+}
+
+// `key` is (seed, stream), `place` (step, epoch); numbers where `floats`, else bytes.
+void draw(const std::string& version, std::tuple<std::uint32_t, std::uint32_t> key, std::tuple<std::uint32_t, std::uint32_t> place,
+          std::tuple<Address, int> index, std::size_t count, bool floats, Address out, int threads) {
+  const Kernels kernels = kernels_of(version);
+  DrawCall call;
+  std::tie(call.seed, call.stream) = key;
+  std::tie(call.step, call.epoch) = place;
+  call.index = at<std::int64_t>(std::get<0>(index)), call.images = std::get<1>(index);
+  call.count = count, call.threads = threads;
+  const nb::gil_scoped_release release;
+  if (floats) kernels.draw_uniform(call, at<float>(out));
+  else kernels.draw_bytes(call, at<std::uint8_t>(out));
 }
 
 }  // namespace
@@ -121,6 +136,7 @@ NB_MODULE(_native, m) {
   nb::class_<PlanHolder>(m, "Plan")
       .def(nb::init<nb::list, nb::tuple, bool, const std::string&>())
       .def("run", &PlanHolder::run);
+  m.def("draw", &draw);
   m.def("versions", [] {
     std::vector<std::string> names;
     for (const Version& v : versions()) names.push_back(v.name);

@@ -112,6 +112,20 @@ struct NotFinite {
   std::string stage;
 };
 
-using Forward = std::unique_ptr<Run> (*)(std::shared_ptr<const Plan>, const Call&);
+// Random bytes for some images at one step, `count` for each: [images][count].
+struct DrawCall {
+  std::uint32_t seed = 0, stream = 0;  // the key
+  std::uint32_t step = 0, epoch = 0;
+  const std::int64_t* index = nullptr;
+  int images = 0, threads = 1;
+  std::size_t count = 0;
+};
+
+// What one version of the kernels can do.
+struct Kernels {
+  std::unique_ptr<Run> (*forward)(std::shared_ptr<const Plan>, const Call&);
+  void (*draw_bytes)(const DrawCall&, std::uint8_t* out);
+  void (*draw_uniform)(const DrawCall&, float* out);  // in [0, 1), 24 bits each
+};
 
 }  // namespace spikewise

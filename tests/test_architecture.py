@@ -10,7 +10,8 @@ import spikewise
 ROOT = Path(spikewise.__file__).parent
 LEVELS = [
     {"errors", "lazy", "memory", "types"},
-    {"files", "config", "randomness"},
+    {"files", "config", "extension"},
+    {"randomness"},
     {"surrogates", "encoders", "readouts", "initial"},
     {"dynamics", "losses", "data"},
     {"graph"},

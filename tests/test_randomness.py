@@ -6,10 +6,21 @@ import math
 import pytest
 import torch
 
+from spikewise import extension, randomness
 from spikewise.randomness import generator, philox4x32, random_bytes, uniform
 from spikewise.types import Draw
 
 ONES = 0xFFFFFFFF
+
+
+@pytest.fixture(params=["numpy", *extension.versions()], autouse=True)
+def made_by(request, monkeypatch):
+    """Everything holds for each of the ways to make numbers on a processor."""
+    if request.param == "numpy":
+        monkeypatch.setattr(randomness, "extension", lambda: None)
+    else:
+        monkeypatch.setenv("SPIKEWISE_ISA", request.param)
+    return request.param
 
 
 @pytest.mark.parametrize(
@@ -45,6 +56,14 @@ def test_bytes_made_in_pieces_are_those_of_single_images():
     key = (4, 2)
     words = philox4x32((torch.arange(1250), torch.tensor(3), many.unsqueeze(1), torch.tensor(1)), key)
     assert torch.equal(found.view(torch.int32).view(20, 1250, 4).long() & ONES, torch.stack(words, -1))
+
+
+def test_numbers_hold_three_bytes_each_most_significant_first():
+    draw = Draw((6 << 32) | 1, 2, torch.arange(70, 73))
+    for count in (1, 255, 256, 257, 1000):
+        raw = random_bytes(draw, 0, 3 * count, stream=5).long().view(3, count, 3)
+        whole = raw[..., 0] << 16 | raw[..., 1] << 8 | raw[..., 2]
+        assert torch.equal(uniform(draw, count, stream=5), whole / 2**24)
 
 
 def test_an_image_draws_the_same_bytes_in_any_batch_and_a_shorter_draw_is_a_prefix():

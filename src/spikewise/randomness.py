@@ -1,17 +1,19 @@
 """Counter-based random numbers: a number depends on its key and its place, never on what was drawn before it.
 
 Philox4x32-10. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-Written twice, bit for bit the same: in int64 tensor operations for any device, and for processors in NumPy, in pieces
-that stay in the cache, which is several times faster there.
+Written three times, bit for bit the same: in int64 tensor operations for any device; for processors in the compiled
+extension; and, where there is none, in NumPy, in pieces that stay in the cache.
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8, UInt64
 from torch import Tensor
 
+from spikewise.extension import extension, isa
 from spikewise.types import Draw
 
 __all__ = ["generator", "philox4x32", "random_bytes", "uniform"]
@@ -49,9 +51,11 @@ def random_bytes(draw: Draw, step: int, count: int, stream: int = 0) -> UInt8[Te
     Byte j of an image comes from Philox block j // 16 (its four words little-endian, one after the other) with
     counter (block, step, index, epoch) and key (seed, stream).
     """
-    blocks_per_image = -(-count // _BYTES_PER_BLOCK)
     device = draw.index.device
-    key = (draw.seed & _MASK, (draw.seed >> 32 ^ stream) & _MASK)
+    key = _key(draw, stream)
+    if device.type == "cpu" and extension() is not None:
+        return _compiled(draw, step, (len(draw.index), count), key, torch.uint8)
+    blocks_per_image = -(-count // _BYTES_PER_BLOCK)
     if device.type == "cpu":
         numbers = draw.index.numpy().astype(np.uint64) & np.uint64(_MASK)
         return torch.from_numpy(_bytes_in_pieces(numbers, step, draw.epoch, blocks_per_image, key))[:, :count]
@@ -62,6 +66,21 @@ def random_bytes(draw: Draw, step: int, count: int, stream: int = 0) -> UInt8[Te
     shifts = torch.arange(0, 32, 8, device=device)
     packed = torch.stack(words, dim=-1).unsqueeze(-1) >> shifts
     return (packed & 0xFF).to(torch.uint8).flatten(1)[:, :count]
+
+
+def _key(draw: Draw, stream: int) -> tuple[int, int]:
+    return draw.seed & _MASK, (draw.seed >> 32 ^ stream) & _MASK
+
+
+def _compiled(draw: Draw, step: int, shape: tuple[int, int], key: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    module: Any = extension()
+    images, count = shape
+    index = draw.index.to(torch.int64).contiguous()
+    out = torch.empty(shape, dtype=dtype)
+    place = (step & _MASK, draw.epoch & _MASK)
+    where = (index.data_ptr(), images)
+    module.draw(isa(), key, place, where, count, dtype.is_floating_point, out.data_ptr(), torch.get_num_threads())
+    return out
 
 
 def _bytes_in_pieces(
@@ -104,6 +123,8 @@ def _philox_in_place(
 
 def uniform(draw: Draw, count: int, stream: int) -> Tensor:
     """`count` float32 numbers in [0, 1) for each image, [B, count], with 24 random bits each."""
+    if draw.index.device.type == "cpu" and extension() is not None:
+        return _compiled(draw, 0, (len(draw.index), count), _key(draw, stream), torch.float32)
     raw = random_bytes(draw, 0, 3 * count, stream).view(-1, count, 3)
     # Each partial sum has at most 24 bits, so float32 holds it exactly.
     whole: Float[Tensor, "B count"] = raw[..., 0].float().mul_(2**16).add_(raw[..., 1], alpha=2**8).add_(raw[..., 2])

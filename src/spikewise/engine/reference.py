@@ -53,6 +53,11 @@ class _Done(NamedTuple):
     spikes: Tensor | None = None
     membrane: Tensor | None = None
     state: NeuronState | Tensor | None = None
+    dt: float | None = None
+    """Of outputs that are spikes / dt: they are counted where somebody asks, for the maps are large."""
+
+    def spike_train(self) -> Tensor | None:
+        return self.spikes if self.dt is None else self.output * self.dt
 
 
 def run(
@@ -72,11 +77,11 @@ def run(
         if done.state is not None:
             state[at.name] = done.state
         if at.name in options.record:
-            traces[at.name] = LayerTrace(done.spikes, done.output if done.membrane is None else done.membrane)
-        if options.measure and done.spikes is not None:
-            rates[at.name] = done.spikes.detach().mean(dim=(0, 1))
+            traces[at.name] = LayerTrace(done.spike_train(), done.output if done.membrane is None else done.membrane)
+        if options.measure and (spikes := done.spike_train()) is not None:
+            rates[at.name] = spikes.detach().mean(dim=(0, 1))
     membrane = done.output if done.membrane is None else done.membrane
-    return EngineResult(Trajectory(done.spikes, membrane), state, traces, rates, events)
+    return EngineResult(Trajectory(done.spike_train(), membrane), state, traces, rates, events)
 
 
 def _layer(  # noqa: PLR0911  # one line per kind of layer
@@ -137,15 +142,30 @@ def spiking_activation(
 
     The gradient of the output is that of `rates`.
     """
-    outputs = []
-    with torch.no_grad():
-        for rate in rates.unbind(0):
-            charged = v + rate * dt
-            n = charged.floor()
-            v = charged - n
-            outputs.append(n / dt)
-        carried = torch.stack(outputs)
-    return carried + (rates - rates.detach()), v
+    carried: Tensor
+    carried, after = _Carried.apply(rates, v, dt)  # type: ignore[no-untyped-call]
+    return carried, after
+
+
+class _Carried(torch.autograd.Function):
+    """Spikes forward, the identity backward."""
+
+    @staticmethod
+    def forward(ctx: Any, rates: Tensor, v: Tensor, dt: float) -> tuple[Tensor, Tensor]:
+        carried = torch.empty_like(rates)
+        for rate, out in zip(rates.unbind(0), carried.unbind(0), strict=True):
+            # In memory that is there: these maps are large, and getting more costs as much as working on it.
+            v = torch.mul(rate, dt).add_(v)
+            torch.floor(v, out=out)
+            v.sub_(out)
+            out.div_(dt)
+        ctx.mark_non_differentiable(v)
+        return carried, v
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, after: Tensor) -> tuple[Tensor, None, None]:
+        del ctx, after
+        return gradient, None, None
 
 
 def _spiking_layer(layer: SpikingActivation, x: Tensor, before: Any, draw: Draw, how: tuple[RunOptions, int]) -> _Done:
@@ -155,11 +175,11 @@ def _spiking_layer(layer: SpikingActivation, x: Tensor, before: Any, draw: Draw,
         return _Done(rates)
     v = before
     if v is None and layer.random_start:
-        v = uniform(draw, x[0, 0].numel(), 1 + stream).view_as(x[0]).to(x.dtype)
+        v = torch.empty_like(x[0]).copy_(uniform(draw, x[0, 0].numel(), 1 + stream).view(x[0].shape))
     elif v is None:
         v = torch.zeros_like(x[0])
     output, after = spiking_activation(rates, v, layer.dt)
-    return _Done(output, output * layer.dt, None, after)
+    return _Done(output, state=after, dt=layer.dt)
 
 
 def _dropout(x: Tensor, p: float, draw: Draw, stream: int) -> Tensor:

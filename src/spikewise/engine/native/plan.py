@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
 from spikewise.engine.contract import RunOptions
-from spikewise.engine.native.extension import extension, isa
+from spikewise.extension import extension, isa
 from spikewise.graph import (
     AvgPool,
     BatchNorm,

@@ -1,4 +1,4 @@
-"""The compiled extension, where there is one."""
+"""The compiled extension, where there is one: the native engine, and random numbers for it and the reference."""
 
 import os
 from importlib import import_module
@@ -12,7 +12,7 @@ __all__ = ["extension", "isa", "status", "versions"]
 
 def _find() -> Any:  # the extension has no type stubs
     try:
-        module: Any = import_module("spikewise.engine.native._native")
+        module: Any = import_module("spikewise._native")
     except ImportError:  # built without a compiler
         return None
     return module if module.versions() else None  # compiled for other processors alone
