@@ -104,7 +104,7 @@ def _check(nets: dict[str, Network], images: torch.Tensor) -> None:
 
 
 def _training(net: Network, images: torch.Tensor) -> Callable[[], None]:
-    optimizer = torch.optim.Adam(net.parameters())
+    optimizer = torch.optim.Adam(net.parameters(), fused=True)
     labels = torch.zeros(len(images), dtype=torch.long)
     draw = Draw(0, 1, torch.arange(len(images)))
 

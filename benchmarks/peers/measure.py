@@ -214,7 +214,7 @@ def _send(send: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> No
 def warm_up() -> None:
     """What PyTorch loads and starts at its first step, tens of megabytes, is nobody's own."""
     layers = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 4))
-    optimizer = torch.optim.Adam(layers.parameters())
+    optimizer = torch.optim.Adam(layers.parameters(), fused=True)
     for _ in range(2):
         optimizer.zero_grad()
         layers(torch.rand(16, 1, 8, 8)).sum().backward()

@@ -17,9 +17,10 @@ def test_a_learning_rate_beyond_reason_is_named_with_epoch_batch_and_place(make_
     assert not (tmp_path / CHECKPOINT).exists()
 
 
-def test_a_step_that_float32_cannot_hold_is_said(make_network, make_task, tmp_path):
-    with pytest.raises(TrainingError, match=r"cannot take a step .* Lower train\.learning_rate"):
-        fit(make_network(), make_task(learning_rate=1e38), tmp_path)
+@pytest.mark.parametrize("kind", ["adam", "adamw", "sgd"])
+def test_a_step_that_float32_cannot_hold_is_said(kind, make_network, make_task, tmp_path):
+    with pytest.raises(TrainingError, match=r"no longer finite after this batch\. Lower train\.learning_rate"):
+        fit(make_network(), make_task(learning_rate=1e300, optimizer={"kind": kind}), tmp_path)
 
 
 def test_an_infinite_weight_is_named(make_network, make_task, tmp_path):

@@ -124,11 +124,17 @@ class TrainConfig(Config):
         """The optimizer over `parameters`."""
         decay = self.optimizer.weight_decay
         match self.optimizer:
+            # Fused: one pass over the memory of weights and moments instead of a dozen, five to ten times as fast.
             case Adam():
-                return torch.optim.Adam(parameters, self.learning_rate, weight_decay=decay)
+                return torch.optim.Adam(parameters, self.learning_rate, weight_decay=decay, fused=True)
             case AdamW():
-                return torch.optim.AdamW(parameters, self.learning_rate, weight_decay=decay)
+                return torch.optim.AdamW(parameters, self.learning_rate, weight_decay=decay, fused=True)
             case SGD(momentum=momentum, nesterov=nesterov):
                 return torch.optim.SGD(
-                    parameters, self.learning_rate, momentum=momentum, weight_decay=decay, nesterov=nesterov
+                    parameters,
+                    self.learning_rate,
+                    momentum=momentum,
+                    weight_decay=decay,
+                    nesterov=nesterov,
+                    fused=True,
                 )

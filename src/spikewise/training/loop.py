@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spikewise.data import AugmentConfig, ImageSet, Split, augment, batches, class_weights
 from spikewise.engine import EngineResult, RunOptions
-from spikewise.errors import EngineError, TrainingError
+from spikewise.errors import EngineError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.files import make_folder
@@ -229,12 +229,7 @@ class _Session:
         torch.autograd.backward(loss)
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
-        try:
-            self.optimizer.step()
-        except RuntimeError as error:  # a step size that float32 cannot hold
-            raise TrainingError(
-                f"The optimizer cannot take a step with learning rate {rate:g}: {error}. Lower train.learning_rate."
-            ) from error
+        self.optimizer.step()
         if self.average is not None:
             with torch.no_grad():
                 pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
