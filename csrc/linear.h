@@ -91,19 +91,29 @@ class LinearStage final : public TiledStage {
       const int tile = task / pieces, from = task % pieces * kPiece, to = std::min<int>(from + kPiece, static_cast<int>(rows_));
       const int stride = padded(tile), wide = width(tile);
       float* out = &made.by_input[64 * static_cast<std::size_t>(tile) * rows_];
-      bool finite = true;
-      for (int i0 = from; i0 < to; i0 += 16)
-        for (int o = 0; o < stride; ++o)
-          for (int i = i0; i < std::min(i0 + 16, to); ++i) {
-            const bool given = o < wide && i < inputs_;
-            const float w = given ? weight_[(64 * static_cast<std::size_t>(tile) + o) * inputs_ + (order_.empty() ? i : order_[i])] : 0;
-            finite &= std::isfinite(w);
-            out[static_cast<std::size_t>(i) * stride + o] = w;
-          }
-      if (!finite) throw NotFinite{spec.name};
+      Lanes not_finite = zero();
+      for (int i0 = from; i0 < to; i0 += kLanes)
+        for (int o0 = 0; o0 < stride; o0 += kLanes) {
+          float* square = &out[static_cast<std::size_t>(i0) * stride + o0];
+          const bool whole = order_.empty() && i0 + kLanes <= inputs_ && o0 + kLanes <= wide;
+          if (whole) transpose(&weight_[(64 * static_cast<std::size_t>(tile) + o0) * inputs_ + i0], inputs_, square, stride);
+          else pack_edge(tile, i0, o0, square, stride);
+          for (int i = 0; i < kLanes; ++i) not_finite = not_finite + load(square + static_cast<std::size_t>(i) * stride) * zero();
+        }
+      if (bits_of(different(not_finite, zero()))) throw NotFinite{spec.name};
     });
     if (matrix_) made.by_source = pack_recurrent(matrix_);
     return made;
+  }
+
+  // A square of sixteen of the packed weights that reaches over the edge, or whose inputs are in another order.
+  void pack_edge(int tile, int i0, int o0, float* square, int stride) const {
+    for (int o = 0; o < kLanes; ++o)
+      for (int i = 0; i < kLanes; ++i) {
+        const bool given = o0 + o < width(tile) && i0 + i < inputs_;
+        const std::size_t row = (64 * static_cast<std::size_t>(tile) + o0 + o) * inputs_;
+        square[static_cast<std::size_t>(i) * stride + o] = given ? weight_[row + (order_.empty() ? i0 + i : order_[i0 + i])] : 0.0f;
+      }
   }
 
   // Weights as [output][input], rows padded, inputs in the engine's order.

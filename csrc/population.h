@@ -151,13 +151,20 @@ void back_neurons(const Population& p, ParameterGradients* gradients, std::size_
     if constexpr (Model::kHasAdaptation) return load(at.a + t * at.a_stride + kLanes * j);
     else return zero();
   };
+  // A row is a page or more from the next, which no processor fetches by itself.
+  auto fetch = [&](int t) {
+    for (int j = 0; t >= from && j < kCount; ++j) __builtin_prefetch(at.membrane + t * at.membrane_stride + kLanes * j, 1);
+  };
+  constexpr int kAhead = 8;
+  for (int t = to - 1; t >= to - kAhead; --t) fetch(t);
   for (int j = 0; j < kCount; ++j) {
     parameters[j] = p.at(f + kLanes * j);
     g[j] = {zero(), zero(), zero(), zero()};
     membrane[j] = load(at.membrane + (to - 1) * at.membrane_stride + kLanes * j);
     a[j] = adaptation(to - 1, j);
   }
-  for (int t = to - 1; t >= from; --t)
+  for (int t = to - 1; t >= from; --t) {
+    fetch(t - kAhead);
     for (int j = 0; j < kCount; ++j) {
       const std::size_t lane = kLanes * j;
       LaneStep step{.membrane = membrane[j], .a = a[j], .before = {zero(), zero(), zero()}};
@@ -170,6 +177,7 @@ void back_neurons(const Population& p, ParameterGradients* gradients, std::size_
       step.gradient_v = at.gradient_v ? load(at.gradient_v + t * at.gradient_stride + lane) : zero();
       store(at.membrane + t * at.membrane_stride + lane, Model::back(p.spec, step, parameters[j], at.back[j], g[j]));
     }
+  }
   if (gradients)
     for (int j = 0; j < kCount; ++j) gradients->add(f + kLanes * j, g[j]);
 }

@@ -12,6 +12,20 @@ namespace spikewise::SPIKEWISE_ISA {
 
 using Row = std::uint16_t;
 
+#if defined(__AVX512F__)
+// Write the values whose bit is set, close together; where the next one goes.
+INLINE Row* append(Row* to, __m512i values, __mmask16 wanted) {
+  const unsigned n = static_cast<unsigned>(std::popcount(static_cast<unsigned>(wanted)));
+  const __m256i close = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(wanted, values));
+  _mm256_mask_storeu_epi16(to, static_cast<__mmask16>((1u << n) - 1), close);  // no further: the next place may be another thread's
+  return to + n;
+}
+INLINE __m512i counting(int first, int step) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_add_epi32(_mm512_mullo_epi32(lane, _mm512_set1_epi32(step)), _mm512_set1_epi32(first));
+}
+#endif
+
 // sum += table[row] for each listed row, or -= ; a row is kCount x 16 floats. Always in the same order.
 template <int kCount, bool kMinus = false>
 INLINE void sum_rows(const float* table, const Row* rows, std::size_t n, Lanes (&sum)[kCount]) {
@@ -148,15 +162,29 @@ struct InputRows {
       }
   }
   static Row* list_word(Word word, std::size_t first, bool by_groups, Row* to) {
-    if (by_groups) {
-      for (Word rest = nonzero_groups(word); rest; rest &= rest - 1) {
-        const int bit = std::countr_zero(rest);
-        *to++ = static_cast<Row>((first + bit) / 4 * kPatterns + (word >> bit & 15));
-      }
-    } else {
-      for (Word rest = word; rest; rest &= rest - 1) *to++ = static_cast<Row>(first + std::countr_zero(rest));
+    if (by_groups) return list_groups(word, first / 4 * kPatterns, to);
+#if defined(__AVX512F__)
+    for (int i = 0; i < 64; i += 16) to = append(to, counting(static_cast<int>(first) + i, 1), static_cast<__mmask16>(word >> i));
+#else
+    for (Word rest = word; rest; rest &= rest - 1) *to++ = static_cast<Row>(first + std::countr_zero(rest));
+#endif
+    return to;
+  }
+  // The rows of the groups of four that hold a bit; the first group's table begins at row `first`.
+  static Row* list_groups(Word word, std::size_t first, Row* to) {
+#if defined(__AVX512F__)
+    const Word nibble = 0x0f0f0f0f0f0f0f0fu;
+    const __m128i low = _mm_cvtsi64_si128(static_cast<long long>(word & nibble)), high = _mm_cvtsi64_si128(static_cast<long long>(word >> 4 & nibble));
+    const __m128i patterns = _mm_unpacklo_epi8(low, high);
+    const __m512i row = _mm512_add_epi32(_mm512_cvtepu8_epi32(patterns), counting(static_cast<int>(first), kPatterns));
+    return append(to, row, _mm_test_epi8_mask(patterns, patterns));
+#else
+    for (Word rest = nonzero_groups(word); rest; rest &= rest - 1) {
+      const int bit = std::countr_zero(rest);
+      *to++ = static_cast<Row>(first + bit / 4 * kPatterns + (word >> bit & 15));
     }
     return to;
+#endif
   }
 };
 

@@ -127,6 +127,32 @@ INLINE void to_bytes(std::uint8_t* p, Lanes a) {
 #endif
 
 INLINE Lanes zero() { return splat(0.0f); }
+
+// to[i][o] = from[o][i] for a square of sixteen.
+INLINE void transpose(const float* from, std::size_t from_stride, float* to, std::size_t to_stride) {
+#if defined(__AVX512F__)
+  __m512 a[16], b[16];
+  for (int i = 0; i < 16; ++i) a[i] = _mm512_loadu_ps(from + i * from_stride);
+  for (int i = 0; i < 16; i += 2) b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]), b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+  for (int i = 0; i < 16; i += 4)
+    for (int k = 0; k < 2; ++k) {
+      const __m512d low = _mm512_castps_pd(b[i + k]), high = _mm512_castps_pd(b[i + k + 2]);
+      a[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high)), a[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  // a[4g + k]: quarter q holds, of inputs 4q + k, the outputs 4g .. 4g + 3.
+  for (int k = 0; k < 4; ++k) {
+    const __m512 even01 = _mm512_shuffle_f32x4(a[k], a[4 + k], 0x88), odd01 = _mm512_shuffle_f32x4(a[k], a[4 + k], 0xdd);
+    const __m512 even23 = _mm512_shuffle_f32x4(a[8 + k], a[12 + k], 0x88), odd23 = _mm512_shuffle_f32x4(a[8 + k], a[12 + k], 0xdd);
+    _mm512_storeu_ps(to + k * to_stride, _mm512_shuffle_f32x4(even01, even23, 0x88));
+    _mm512_storeu_ps(to + (4 + k) * to_stride, _mm512_shuffle_f32x4(odd01, odd23, 0x88));
+    _mm512_storeu_ps(to + (8 + k) * to_stride, _mm512_shuffle_f32x4(even01, even23, 0xdd));
+    _mm512_storeu_ps(to + (12 + k) * to_stride, _mm512_shuffle_f32x4(odd01, odd23, 0xdd));
+  }
+#else
+  for (int o = 0; o < kLanes; ++o)
+    for (int i = 0; i < kLanes; ++i) to[i * to_stride + o] = from[o * from_stride + i];
+#endif
+}
 INLINE void add_to(float* p, Lanes a) { store(p, load(p) + a); }
 
 // The first `n` lanes, for any n.

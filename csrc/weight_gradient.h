@@ -10,6 +10,7 @@ namespace spikewise::SPIKEWISE_ISA {
 
 constexpr int kGroupSteps = 5, kGroupPatterns = 32, kGroupsPerBlock = 40;
 constexpr int kMostTables = kGroupsPerBlock + kGroupsPerBlock / kGroupSteps;
+static_assert(kMostTables % 16 == 0);
 
 // Spikes of `signal` seen `delay` steps later.
 struct Spikes {
@@ -22,6 +23,60 @@ struct Spikes {
 struct Split {
   int batch, parts;
   int first(int part) const { return static_cast<int>(static_cast<std::int64_t>(batch) * part / parts); }
+};
+
+// The patterns that the 64 inputs of a word show to each table of a block.
+class Seen {
+ public:
+  std::uint8_t* of(int table) { return by_table_[table]; }
+  // The patterns of `tables` tables stand; they can be listed now.
+  void ready(int tables) {
+#if defined(__AVX512F__)
+    tables_ = static_cast<int>(round_up(tables, 16));
+    for (int q = tables; q < tables_; ++q) std::memset(by_table_[q], 0, 64);
+    for (int q = 0; q < tables_; q += 16) turn(q);
+#else
+    tables_ = tables;
+#endif
+  }
+  // Append the row of each table that shows something to input f; where the next one goes.
+  Row* list(std::size_t f, Row* to) const {
+#if defined(__AVX512F__)
+    for (int q = 0; q < tables_; q += 16) {
+      const __m128i seen = _mm_load_si128(reinterpret_cast<const __m128i*>(by_input_[q / 16][f]));
+      const __m512i row = _mm512_add_epi32(_mm512_cvtepu8_epi32(seen), counting(q * kGroupPatterns, kGroupPatterns));
+      to = append(to, row, _mm_test_epi8_mask(seen, seen));
+    }
+#else
+    for (int q = 0; q < tables_; ++q) {
+      *to = static_cast<Row>(q * kGroupPatterns + by_table_[q][f]);
+      to += by_table_[q][f] != 0;
+    }
+#endif
+    return to;
+  }
+
+ private:
+#if defined(__AVX512F__)
+  // Sixteen tables from [table][input] to [input][table], within each quarter of the inputs.
+  void turn(int first) {
+    __m512i a[16], b[16];
+    for (int i = 0; i < 16; ++i) a[i] = _mm512_load_si512(by_table_[first + i]);
+    // Tables far apart are joined first, so that neighbours stand side by side in the end.
+    for (int i = 0; i < 8; ++i) b[2 * i] = _mm512_unpacklo_epi8(a[i], a[i + 8]), b[2 * i + 1] = _mm512_unpackhi_epi8(a[i], a[i + 8]);
+    for (int i = 0; i < 8; ++i) a[2 * i] = _mm512_unpacklo_epi8(b[i], b[i + 8]), a[2 * i + 1] = _mm512_unpackhi_epi8(b[i], b[i + 8]);
+    for (int i = 0; i < 8; ++i) b[2 * i] = _mm512_unpacklo_epi8(a[i], a[i + 8]), b[2 * i + 1] = _mm512_unpackhi_epi8(a[i], a[i + 8]);
+    for (int i = 0; i < 8; ++i) a[2 * i] = _mm512_unpacklo_epi8(b[i], b[i + 8]), a[2 * i + 1] = _mm512_unpackhi_epi8(b[i], b[i + 8]);
+    for (int i = 0; i < 16; ++i)
+      for (int quarter = 0; quarter < 4; ++quarter) {
+        const __m512i moved = _mm512_maskz_compress_epi64(static_cast<__mmask8>(3 << 2 * quarter), a[i]);
+        _mm_store_si128(reinterpret_cast<__m128i*>(by_input_[first / 16][16 * quarter + i]), _mm512_castsi512_si128(moved));
+      }
+  }
+  alignas(64) std::uint8_t by_input_[kMostTables / 16][64][16];
+#endif
+  alignas(64) std::uint8_t by_table_[kMostTables][64];
+  int tables_ = 0;
 };
 
 // Blocks of whole images, and for each block and input the rows of that block's tables that the input adds and takes away.
@@ -85,30 +140,25 @@ struct TimeRows {
   void list(const Spikes& in, int steps, int i) {
     const Block& block = blocks[i];
     std::uint32_t* from = &start[i * (2 * inputs + 1)];
-    Row* out = rows.data() + block.rows;
-    std::uint32_t n = 0;
-    std::uint8_t more[kMostTables][64], less[kGroupsPerBlock][64];
+    Row *const out = rows.data() + block.rows, *to = out;
+    Seen more, less;
     const int images = block.last - block.first, count = images * groups, all = static_cast<int>(tables(block));
     for (std::size_t word = 0; word < in.signal->words; ++word) {
-      for (int q = 0; q < count; ++q) patterns(in, block.first + q / groups, q % groups * kGroupSteps, steps, word, more[q], less[q]);
-      for (int q = count; q < all; ++q) usual_patterns(in, block, (q - count) * kGroupSteps, word, more[q]);
-      const std::size_t last = std::min<std::size_t>(64, inputs - 64 * word);
-      auto add = [&](const std::uint8_t (*seen)[64], int to, std::size_t f) {
-        for (int q = 0; q < to; ++q) {
-          out[n] = static_cast<Row>(q * kGroupPatterns + seen[q][f]);
-          n += seen[q][f] != 0;
-        }
-      };
+      for (int q = 0; q < count; ++q) patterns(in, block.first + q / groups, q % groups * kGroupSteps, steps, word, more.of(q), less.of(q));
+      for (int q = count; q < all; ++q) usual_patterns(in, block, (q - count) * kGroupSteps, word, more.of(q));
       Word usual = 0;
       for (int b = block.first; b < block.last; ++b) usual |= usual_[b * in.signal->words + word];
+      more.ready(usual ? all : count);
+      if (usual) less.ready(count);
+      const std::size_t last = std::min<std::size_t>(64, inputs - 64 * word);
       for (std::size_t f = 0; f < last; ++f) {
-        *from++ = n;
-        add(more, usual >> f & 1 ? all : count, f);
-        *from++ = n;
-        if (usual >> f & 1) add(less, count, f);
+        *from++ = static_cast<std::uint32_t>(to - out);
+        to = more.list(f, to);
+        *from++ = static_cast<std::uint32_t>(to - out);
+        if (usual >> f & 1) to = less.list(f, to);
       }
     }
-    *from = n;
+    *from = static_cast<std::uint32_t>(to - out);
   }
 
   // The pattern over five steps of each of the 64 inputs of a word: of the spikes beside the usual ones, and of those missed.
@@ -129,6 +179,11 @@ struct TimeRows {
   // Or bit f of a word into bit k of byte f.
   static void spread(Word word, int k, std::uint8_t* bytes) {
     if (!word) return;
+#if defined(__AVX512BW__)
+    const __m512i seen = _mm512_loadu_si512(bytes), now = _mm512_maskz_set1_epi8(word, static_cast<char>(1 << k));
+    _mm512_storeu_si512(bytes, _mm512_or_si512(seen, now));
+    return;
+#endif
     for (int f = 0; f < 64; ++f) bytes[f] |= static_cast<std::uint8_t>((word >> f & 1) << k);
   }
 
