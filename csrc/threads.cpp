@@ -1,6 +1,8 @@
 #include "threads.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -38,10 +40,30 @@ struct Job {
   }
 };
 
+// Wait a moment for `done` without going to sleep: the sections of a pass follow each other within microseconds, and waking a
+// thread takes tens of them.
+template <class Done>
+bool soon(const Done& done) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + std::chrono::microseconds(30);
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (done()) return true;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#else
+      std::this_thread::yield();
+#endif
+    }
+  } while (Clock::now() < end);
+  return false;
+}
+
 class Pool {
  public:
   void run(int tasks, int threads, const std::function<void(int)>& work) {
     Job job{.work = &work, .tasks = tasks, .seats = threads - 1};
+    int asleep = 0;
     {
       const std::lock_guard lock(guard_);
       while (static_cast<int>(workers_) < threads - 1) {
@@ -49,13 +71,22 @@ class Pool {
         ++workers_;
       }
       jobs_.push_back(&job);
+      offered_.fetch_add(1, std::memory_order_relaxed);
+      asleep = asleep_;
     }
-    for (int i = 0; i < threads - 1; ++i) wake_.notify_one();
+    for (int i = 0; i < std::min(threads - 1, asleep); ++i) wake_.notify_one();
     job.run();
+    auto all_left = [&] { return job.inside.load() == 0; };
     std::unique_lock lock(guard_);
     std::erase(jobs_, &job);
-    done_.wait(lock, [&] { return job.inside.load() == 0; });
-    lock.unlock();
+    if (!all_left()) {
+      lock.unlock();
+      if (!soon(all_left)) {
+        lock.lock();
+        done_.wait(lock, all_left);
+        lock.unlock();
+      }
+    } else lock.unlock();
     if (job.error) std::rethrow_exception(job.error);
   }
 
@@ -69,8 +100,16 @@ class Pool {
   void serve() {
     std::unique_lock lock(guard_);
     for (;;) {
-      Job* job = nullptr;
-      wake_.wait(lock, [&] { return (job = open_job()) != nullptr; });
+      Job* job = open_job();
+      if (!job) {
+        const unsigned seen = offered_.load(std::memory_order_relaxed);
+        lock.unlock();
+        soon([&] { return offered_.load(std::memory_order_relaxed) != seen; });
+        lock.lock();
+        ++asleep_;
+        wake_.wait(lock, [&] { return (job = open_job()) != nullptr; });
+        --asleep_;
+      }
       --job->seats;
       ++job->inside;
       lock.unlock();
@@ -85,6 +124,8 @@ class Pool {
   std::condition_variable wake_, done_;
   std::deque<Job*> jobs_;
   std::size_t workers_ = 0;
+  int asleep_ = 0;                     // workers that only a notice wakes
+  std::atomic<unsigned> offered_{0};  // jobs so far
 };
 
 // The threads of a pool do not survive a fork, so a child process gets a pool of its own. A pool is never destroyed: its
