@@ -85,6 +85,7 @@ struct PlanHolder {
     for (const auto& [v, z, a] : nb::cast<std::vector<std::tuple<Address, Address, Address>>>(d["state"]))
       call.state.push_back({at<float>(v), at<float>(z), at<float>(a)});
     for (Address mask : nb::cast<std::vector<Address>>(d["dropout"])) call.dropout.push_back(at<std::uint8_t>(mask));
+    call.frozen = nb::cast<std::uint64_t>(d["frozen"]);
     call.keep = nb::cast<bool>(d["keep"]), call.keep_membranes = nb::cast<bool>(d["keep_membranes"]);
     call.spikes = at<float>(address("spikes")), call.membrane = at<float>(address("membrane"));
     const nb::gil_scoped_release release;

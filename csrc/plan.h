@@ -77,6 +77,7 @@ struct Call {
   std::vector<Parameter> parameters;
   std::vector<StateIn> state;  // empty, or one for each stage
   std::vector<const std::uint8_t*> dropout;  // empty, or for each stage 1 where a spike goes on, [batch][features]; null for all
+  std::uint64_t frozen = 0;    // number of weights that never change; 0 if these may
   bool keep = false;           // keep what backward needs
   bool keep_membranes = false; // keep the membranes of every stage
   float* spikes = nullptr;     // of the last stage, [steps][batch][classes]; null if it has none

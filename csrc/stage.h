@@ -55,8 +55,9 @@ class Stage : public OutputGradient {
     if (call.keep) return std::make_shared<const Packed>(make());
     Fingerprint content{};
     content[0] = variant;
+    if (call.frozen) content[1] = call.frozen, content[2] = ~std::uint64_t{0};
     for (int slot : slots)
-      if (slot >= 0) content = fingerprint(content, call.parameters[slot].data, call.parameters[slot].count, call.threads);
+      if (slot >= 0 && !call.frozen) content = fingerprint(content, call.parameters[slot].data, call.parameters[slot].count, call.threads);
     if (auto found = find_packed(plan, number, content)) return std::static_pointer_cast<const Packed>(found);
     auto made = std::make_shared<const Packed>(make());
     keep_packed(plan, number, content, made, made->bytes());

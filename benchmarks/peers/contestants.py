@@ -39,9 +39,9 @@ class Contestant(NamedTuple):
     def train(self, images: Tensor, labels: Tensor) -> Callable[[], None]:
         """A training step: encode, forward, backward, Adam."""
         optimizer = torch.optim.Adam([p for p in self.model.parameters() if p.requires_grad], lr=1e-4, fused=True)
+        self.model.train()
 
         def step() -> None:
-            self.model.train()
             optimizer.zero_grad(set_to_none=True)
             F.cross_entropy(self.model(images), labels).backward()
             optimizer.step()
@@ -50,9 +50,9 @@ class Contestant(NamedTuple):
 
     def infer(self, images: Tensor) -> Callable[[], None]:
         """Encode, forward, argmax."""
+        self.model.eval()
 
         def answer() -> None:
-            self.model.eval()
             with torch.no_grad():
                 self.model(images).argmax(-1)
 
@@ -65,9 +65,18 @@ class Ours(nn.Module):
     def __init__(self, graph: Graph, engine: str) -> None:
         super().__init__()
         self.network = Network(graph, engine_name=engine)
+        self.asked: Network = self.network
+
+    def train(self, mode: bool = True) -> "Ours":
+        """Evaluation asks the network with its weights frozen, as the documentation advises."""
+        if not mode and self.training:
+            self.asked = self.network.frozen()
+        elif mode:
+            self.asked = self.network
+        return super().train(mode)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(images, Draw(0, 1, torch.arange(len(images)))).logits
+        return self.asked(images, Draw(0, 1, torch.arange(len(images)))).logits
 
 
 class Stack(nn.Module):

@@ -101,8 +101,8 @@ def _ready(name: str, ours: Network, problem: Problem, ready: dict[str, Contesta
     with _at_most(_COMPILE if "compiled" in name else 600):
         one = make(name, ours)
         found = {"note": one.note, "parity": parity(one, ours, problem)}
-        for warm in (one.train(problem.images, problem.labels), one.infer(problem.images)):
-            warm()
+        one.train(problem.images, problem.labels)()
+        one.infer(problem.images)()
         one.infer(problem.images[:1])()
     # The warm-up trained it a little.
     one = make(name, ours) if "compiled" not in name else one

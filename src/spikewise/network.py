@@ -9,8 +9,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from spikewise import engine
-from spikewise.engine import EngineName, EngineResult, EngineState, RunOptions
-from spikewise.errors import ShapeError
+from spikewise.engine import EngineName, EngineResult, EngineState, FrozenWeights, RunOptions
+from spikewise.errors import ConfigError, ShapeError
 from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.initial import Uniform, fans
 from spikewise.memory import physical_memory
@@ -18,7 +18,7 @@ from spikewise.randomness import generator
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["Network", "Output"]
+__all__ = ["FrozenNetwork", "Network", "Output"]
 
 
 class Output(NamedTuple):
@@ -65,6 +65,10 @@ class Network(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def frozen(self) -> "FrozenNetwork":
+        """A copy whose weights cannot change: the fastest way to ask the same network again and again."""
+        return FrozenNetwork(self)
 
     def count_parameters(self) -> int:
         """Number of learned values."""
@@ -117,6 +121,36 @@ class Network(nn.Module):
             state = result.state
             seen.append(result.trajectory)
             yield self.graph.readout.evidence(_joined(seen))[-1, 0]
+
+
+class FrozenNetwork(Network):
+    """A network as it is now, for evaluation alone; engines keep what they make of its weights."""
+
+    def __init__(self, network: Network) -> None:
+        nn.Module.__init__(self)
+        self.graph, self.engine_name = network.graph, network.engine_name
+        self._frozen = FrozenWeights(network.weights)
+        self.training = False
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Every weight, by name."""
+        return self._frozen
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next((w.device for w in self._frozen.values()), torch.device("cpu"))
+
+    def train(self, mode: bool = True) -> "FrozenNetwork":
+        """Evaluation is all there is.
+
+        Raises:
+            ConfigError: training was asked for.
+        """
+        if mode:
+            raise ConfigError("A frozen network cannot be trained; train the network it was made of.")
+        return self
 
 
 def _joined(parts: list[Trajectory]) -> Trajectory:

@@ -8,12 +8,22 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from spikewise.engine import native, reference
-from spikewise.engine.contract import EngineResult, EngineState, LayerTrace, RunOptions
+from spikewise.engine.contract import EngineResult, EngineState, FrozenWeights, LayerTrace, RunOptions
 from spikewise.errors import EngineError
 from spikewise.graph import Graph
 from spikewise.types import Draw
 
-__all__ = ["EngineName", "EngineResult", "EngineState", "LayerTrace", "RunOptions", "choose", "run", "run_images"]
+__all__ = [
+    "EngineName",
+    "EngineResult",
+    "EngineState",
+    "FrozenWeights",
+    "LayerTrace",
+    "RunOptions",
+    "choose",
+    "run",
+    "run_images",
+]
 
 EngineName = Literal["auto", "reference", "native"]
 

@@ -1,7 +1,8 @@
 """What every engine is asked and what it returns."""
 
+import itertools
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,10 +10,23 @@ from torch import Tensor
 from spikewise.dynamics import NeuronState
 from spikewise.readouts import Trajectory
 
-__all__ = ["EngineResult", "EngineState", "LayerTrace", "RunOptions"]
+__all__ = ["EngineResult", "EngineState", "FrozenWeights", "LayerTrace", "RunOptions"]
+
+_numbers = itertools.count(1)
 
 EngineState = Mapping[str, NeuronState | Tensor]
 """State of each layer that has one, by layer name; pass it back to go on where a run ended."""
+
+
+class FrozenWeights(dict[str, Tensor]):
+    """Weights that nobody changes any more, so that an engine may keep what it makes of them without looking again."""
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__({name: weight.detach().clone() for name, weight in weights.items()})
+        self.number = next(_numbers)
+        """Of all that were ever frozen in this process, from 1 on."""
+        self.made: dict[Any, Any] = {}
+        """What an engine has made of them, by its own keys."""
 
 
 class RunOptions(NamedTuple):

@@ -40,7 +40,7 @@ class Speed(NamedTuple):
 def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Speed:
     """Time evaluation of `network` on (at most 256) images, as a batch and one at a time."""
     batch = torch.from_numpy(np.ascontiguousarray(images[:_BATCH])).to(network.device)
-    network.eval()
+    network = network.frozen()
     with torch.no_grad():
         whole = _seconds(lambda: _answer(network, batch), _REPEATS)
         single = _seconds(lambda: _answer(network, batch[:1]), _SINGLE_REPEATS)

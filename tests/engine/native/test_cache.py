@@ -8,7 +8,7 @@ from cases import images, network
 
 from spikewise.dynamics import ALIF, LIF
 from spikewise.engine import native
-from spikewise.errors import EngineError
+from spikewise.errors import ConfigError, EngineError
 from spikewise.graph import Conv2d, Flatten, Linear, MaxPool, Neuron
 from spikewise.network import Network
 from spikewise.types import Draw
@@ -106,3 +106,29 @@ def test_a_weight_that_stops_being_finite_is_an_error(name):
     net.get_parameter(name).data.view(-1)[1] = float("nan")
     with pytest.raises(EngineError, match="not finite"):
         answer(net)
+
+
+@pytest.mark.parametrize("batch", [1, 6])
+def test_a_frozen_network_answers_as_it_was(batch):
+    net = make()
+    given = images(6, SHAPE)[:batch], Draw.first(batch)
+    before = answer(net)
+    fixed = net.frozen()
+    for _ in range(2):
+        assert torch.equal(fixed(*given).trajectory.membrane, before[:, :batch])
+        with torch.no_grad():
+            net.get_parameter("linear1.weight").mul_(-1.0)
+    net.get_parameter("linear1.weight").data.add_(1.0)
+    other = net.frozen()
+    assert torch.equal(fixed(*given).trajectory.membrane, before[:, :batch])
+    assert torch.equal(other(*given).trajectory.membrane, answer(net)[:, :batch])
+    assert not torch.equal(answer(net), before)
+    assert torch.equal(fixed(*given).trajectory.membrane, before[:, :batch])
+
+
+def test_a_frozen_network_cannot_be_trained():
+    fixed = make().frozen()
+    assert not fixed(images(2, SHAPE), Draw.first(2)).logits.requires_grad
+    assert not fixed.eval().training
+    with pytest.raises(ConfigError, match="cannot be trained"):
+        fixed.train()

@@ -103,9 +103,12 @@ def refuses(graph: Graph, inputs: Tensor | None, options: RunOptions, *, learns:
         return "it returns no gradient of its input"
     if learns and options.state:
         return "it returns no gradients of a run that starts from a state"
-    norm = next((at.name for at in graph.named if isinstance(at.layer, BatchNorm)), None)
-    if options.training and norm is not None:
-        return f"layer {norm}: in training it normalises by the batch"
+    if options.training:
+        norm = next((at.name for at in graph.named if isinstance(at.layer, BatchNorm)), None)
+        if norm is not None:
+            return f"layer {norm}: in training it normalises by the batch"
+    if not options.record:
+        return None
     silent = sorted(options.record - {at.name for at in graph.named if isinstance(at.layer, Neuron)})
     return f"it records neuron layers only, not {silent[0]}" if silent else None
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spikewise.dynamics import ALIFState, IntegratorState, LIFState, NeuronState
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
-from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
+from spikewise.engine.contract import EngineResult, FrozenWeights, LayerTrace, RunOptions
 from spikewise.engine.native.plan import Compiled, Slot, compiled
 from spikewise.errors import EngineError
 from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
@@ -85,8 +85,14 @@ def _first_spikes(encoder: Latency | Periodic) -> Int32[Tensor, " 256"]:
 
 def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: RunOptions) -> EngineResult:
     plan = compiled(graph)
-    parameters = [_parameter(slot, weights, training=options.training) for slot in plan.slots]
     job = _Job(plan, given, options)
+    if isinstance(weights, FrozenWeights):
+        job.frozen = weights.number
+        parameters = weights.made.get(plan.handle)
+        if parameters is None:
+            parameters = weights.made.setdefault(plan.handle, _parameters(plan, weights, options))
+    else:
+        parameters = _parameters(plan, weights, options)
     if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
         spikes, membrane, *recorded = _Run.apply(job, *parameters)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     else:
@@ -95,6 +101,10 @@ def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: Ru
     trajectory = Trajectory(spikes if job.last_spikes else None, membrane)
     rates, events = job.measured() if options.measure else ({}, {})
     return EngineResult(trajectory, _LazyState(job), job.traces(recorded), rates, events)
+
+
+def _parameters(plan: Compiled, weights: Mapping[str, Tensor], options: RunOptions) -> list[Tensor]:
+    return [_parameter(slot, weights, training=options.training) for slot in plan.slots]
 
 
 def _parameter(slot: Slot, weights: Mapping[str, Tensor], *, training: bool) -> Tensor:
@@ -138,6 +148,8 @@ class _Job:
         self.last_spikes = last is not None and isinstance(last.layer, Neuron) and last.layer.spikes
         self.handle: Any = None
         self.spent = False
+        self.frozen = 0
+        """Number of the frozen weights; 0 if they may change."""
 
     def forward(self, parameters: list[Tensor], *, keep: bool) -> tuple[Tensor, Tensor]:
         """Spikes (empty if the last layer has none) and membrane of the last layer."""
@@ -151,7 +163,7 @@ class _Job:
                 **given.facts, "batch": given.batch, "steps": given.steps, "threads": torch.get_num_threads(),
                 "parameters": [(p.data_ptr(), p.numel()) for p in parameters], "state": state, "keep": keep,
                 "keep_membranes": bool(self.options.record), "spikes": spikes.data_ptr() if self.last_spikes else 0,
-                "membrane": membrane.data_ptr(),
+                "membrane": membrane.data_ptr(), "frozen": self.frozen,
                 "dropout": [_address(mask) for mask in masks],
             })  # fmt: skip
         except FloatingPointError as error:
@@ -164,8 +176,10 @@ class _Job:
     def _dropout_masks(self) -> list[Tensor | None]:
         """For each stage whose spikes dropout silences in training: 1 where they go on, [batch, features]."""
         masks: list[Tensor | None] = []
+        if not self.options.training:
+            return masks
         for stage in self.plan.stages:
-            drop = stage.dropout if self.options.training else None
+            drop = stage.dropout
             if drop is None:
                 masks.append(None)
                 continue
@@ -234,6 +248,8 @@ class _Job:
 
     def recorded_stages(self) -> list[tuple[int, NamedLayer]]:
         """Number and neurons of each stage to be recorded."""
+        if not self.options.record:
+            return []
         named = [(i, stage.neuron) for i, stage in enumerate(self.plan.stages)]
         return [(i, at) for i, at in named if at is not None and at.name in self.options.record]
 
@@ -321,7 +337,11 @@ class _LazyState(Mapping[str, NeuronState | Tensor]):
 
     def __init__(self, job: _Job) -> None:
         self.job = job
-        self.places = {stage.neuron.name: (i, stage.neuron) for i, stage in enumerate(job.plan.stages) if stage.neuron}
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, NamedLayer]]:
+        """Number and neurons of each stage that has some."""
+        return {stage.neuron.name: (i, stage.neuron) for i, stage in enumerate(self.job.plan.stages) if stage.neuron}
 
     def __getitem__(self, name: str) -> NeuronState | Tensor:
         return self.job.state_of(*self.places[name])

@@ -163,7 +163,9 @@ def _rate_too_high(facts: Facts) -> Symptom | None:
     if changed is not None:
         text += f" {changed.text}"
     evidence = {"train_loss": max(losses, default=0.0), "chance_loss": facts.chance_loss, "weight_change": change}
-    return Symptom("learning_rate_too_high", "warning" if _learned(facts) else "serious", None, text, evidence)
+    # Answers that are often right and a loss worse than guessing's: the network is as sure of its errors.
+    settled = _learned(facts) and bool(losses) and losses[-1] < facts.chance_loss
+    return Symptom("learning_rate_too_high", "warning" if settled else "serious", None, text, evidence)
 
 
 def _rate_too_low(facts: Facts) -> Symptom | None:
