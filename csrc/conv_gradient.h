@@ -97,16 +97,40 @@ inline Array<float> taps_by_output(const ConvShape& c, const Array<float>& taps)
   return out;
 }
 
-// Add value[i] times weights[i] to kRows rows of a map, kCount vectors of each.
+// Numbers that are not zero, and the channel of each; with room for a vector more.
+struct Listed {
+  float* value;
+  std::int32_t* channel;
+  int count = 0;
+
+  INLINE void add(Lanes v, int first, std::uint32_t wanted) {
+#if defined(__AVX512F__)
+    const __mmask16 mask = static_cast<__mmask16>(wanted);
+    _mm512_storeu_ps(value + count, _mm512_maskz_compress_ps(mask, v.x));
+    _mm512_storeu_si512(channel + count, _mm512_maskz_compress_epi32(mask, counting(first, 1)));
+    count += std::popcount(wanted);
+#else
+    float all[kLanes];
+    store(all, v);
+    for (; wanted; wanted &= wanted - 1, ++count) {
+      const int at = std::countr_zero(wanted);
+      value[count] = all[at], channel[count] = first + at;
+    }
+#endif
+  }
+};
+
+// Add the listed numbers, each times its channel's weights, to kRows rows of a map, kCount vectors of each.
 template <int kRows, int kCount>
-INLINE void add_weighted(const float* value, const float* const* weights, int count, std::size_t from, std::size_t row, float* to, std::size_t stride) {
+INLINE void add_weighted(const Listed& g, const float* weights, std::size_t per_channel, std::size_t row, float* to, std::size_t stride) {
   Lanes sum[kRows][kCount];
   for (int r = 0; r < kRows; ++r)
     for (int j = 0; j < kCount; ++j) sum[r][j] = load(to + r * stride + kLanes * j);
-  for (int i = 0; i < count; ++i) {
-    const Lanes g = splat(value[i]);
+  for (int i = 0; i < g.count; ++i) {
+    const Lanes value = splat(g.value[i]);
+    const float* own = weights + static_cast<std::size_t>(g.channel[i]) * per_channel;
     for (int r = 0; r < kRows; ++r)
-      for (int j = 0; j < kCount; ++j) sum[r][j] = fma(g, load(weights[i] + from + r * row + kLanes * j), sum[r][j]);
+      for (int j = 0; j < kCount; ++j) sum[r][j] = fma(value, load(own + r * row + kLanes * j), sum[r][j]);
   }
   for (int r = 0; r < kRows; ++r)
     for (int j = 0; j < kCount; ++j) store(to + r * stride + kLanes * j, sum[r][j]);
@@ -117,28 +141,25 @@ inline void back_through_conv(const ConvShape& c, const GradientPlaces& places, 
                               float* out) {
   const std::size_t row = round_up(c.window_bits, kLanes), per_output = row * c.kernel, stride = c.row_bits();
   std::fill(room, room + stride * c.height_in + 64, 0.0f);
-  float* value = scratch(9, c.length);
-  const float** weights = scratch<const float*>(0, c.length);
+  Listed listed{scratch(9, c.length + kLanes), scratch<std::int32_t>(0, c.length + kLanes)};
   const int choices = g.chosen ? static_cast<int>(places.offset.size()) : 1;
   for (std::size_t i = 0; i < places.base.size(); ++i)
     for (int k = 0; k < choices; ++k) {
-      int count = 0;
+      listed.count = 0;
       for (int o = 0; o < c.channels; o += kLanes) {
         const Lanes v = load(g.values + i * g.spacing + o);
-        std::uint32_t rest = bits_of(different(v, zero())) & bits_of(first_lanes(c.channels - o));
-        if (g.chosen) rest &= ~bits_of(different(from_bytes(g.chosen + i * g.spacing + o), splat(static_cast<float>(k))));
-        for (; rest; rest &= rest - 1, ++count) {
-          const int at = o + std::countr_zero(rest);
-          value[count] = g.values[i * g.spacing + at], weights[count] = &by_output[at * per_output];
-        }
+        std::uint32_t wanted = bits_of(different(v, zero())) & bits_of(first_lanes(c.channels - o));
+        if (g.chosen) wanted &= ~bits_of(different(from_bytes(g.chosen + i * g.spacing + o), splat(static_cast<float>(k))));
+        listed.add(v, o, wanted);
       }
       const int place = places.base[i] + (g.chosen ? places.offset[k] : 0), y = place / c.width, x = place % c.width;
       float* to = room + static_cast<std::size_t>(y * c.stride) * stride + static_cast<std::size_t>(x) * c.stride * c.channels_in;
-      for (std::size_t from = 0; count && from < row; from += 64)
+      for (std::size_t from = 0; listed.count && from < row; from += 64)
         with_lanes(static_cast<int>(std::min<std::size_t>(64, row - from)), [&]<int kCount>() {
+          auto weights = [&](int ky) { return by_output.data() + from + ky * row; };
           int ky = 0;
-          for (; ky + 3 <= c.kernel; ky += 3) add_weighted<3, kCount>(value, weights, count, from + ky * row, row, to + from + ky * stride, stride);
-          for (; ky < c.kernel; ++ky) add_weighted<1, kCount>(value, weights, count, from + ky * row, row, to + from + ky * stride, stride);
+          for (; ky + 3 <= c.kernel; ky += 3) add_weighted<3, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
+          for (; ky < c.kernel; ++ky) add_weighted<1, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
         });
     }
   const std::size_t width = static_cast<std::size_t>(c.width_in - 2 * c.padding) * c.channels_in;
