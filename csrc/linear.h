@@ -29,6 +29,7 @@ class LinearStage final : public TiledStage {
       });
     });
     if (recurrent) run_recurrent(call);
+    if (call.keep) packed_.reset();  // the way back packs them its own way
   }
 
   void backward(const Signal& in, const OutputGradient& next, const BackwardCall& call, bool first) override {
