@@ -60,6 +60,29 @@ inline void encode_by_table(const Call& call, int image, const std::uint8_t* pix
   }
 }
 
+// Where the image, moved along the path, got brighter (the first channels) or darker than a step before; it starts dark.
+inline void encode_delta(const Plan& plan, const Call& call, int image, const std::vector<int>& order, Signal& out) {
+  const int height = plan.image.h, width = plan.image.w, area = height * width, pixels = plan.image.c / 2 * area;
+  const std::uint8_t* from = call.images + static_cast<std::size_t>(image) * pixels;
+  Array<float> before(pixels, true), now(pixels);
+  for (int t = 0; t < call.steps; ++t, std::swap(before, now)) {
+    const int down = call.path[2 * t], right = call.path[2 * t + 1];
+    now.zero();
+    for (int p = 0; p < pixels; ++p) {
+      const int y = p % area / width + down, x = p % width + right;
+      if (y < height && x < width) now[p / area * area + y * width + x] = static_cast<float>(from[p]) / 255.0f;
+    }
+    Word* frame = out.frame(image, t);
+    std::memset(frame, 0, sizeof(Word) * out.words);
+    for (int f = 0; f < out.features; ++f) {
+      const int at = order.empty() ? f : order[f];
+      const float change = now[at % pixels] - before[at % pixels];
+      const bool event = at < pixels ? change > call.threshold : change < -call.threshold;
+      frame[f / 64] |= Word{event} << (f % 64);
+    }
+  }
+}
+
 inline Signal encode_values(const Plan& plan, const Call& call) {
   const int features = plan.image.features(), steps = call.constant ? 1 : call.steps;
   const std::vector<int> order = plan.channels_last ? channels_first(plan.image) : std::vector<int>();
@@ -86,6 +109,7 @@ inline Signal encode(const Plan& plan, const Call& call) {
   Signal out = call.source == Source::direct ? Signal::of_values(call.batch, 1, features)
                                              : Signal::of_spikes(call.batch, call.steps, features);
   parallel(call.batch, call.threads, [&](int b) {
+    if (call.source == Source::delta) return encode_delta(plan, call, b, order, out);
     const std::uint8_t* image = call.images + static_cast<std::size_t>(b) * features;
     Array<std::uint8_t> pixels(round_up(features, 64), true);
     for (int f = 0; f < features; ++f) pixels[f] = image[order.empty() ? f : order[f]];

@@ -78,6 +78,7 @@ struct PlanHolder {
     call.images = at<std::uint8_t>(address("images")), call.values = at<float>(address("values"));
     call.constant = nb::cast<bool>(d["constant"]);
     call.first_spike = at<std::int32_t>(address("first_spike"));
+    call.path = at<std::int32_t>(address("path")), call.threshold = nb::cast<float>(d["threshold"]);
     call.seed = nb::cast<std::uint64_t>(d["seed"]), call.epoch = nb::cast<std::uint32_t>(d["epoch"]);
     call.index = at<std::int64_t>(address("index"));
     for (const auto& [data, count] : nb::cast<std::vector<std::tuple<Address, std::size_t>>>(d["parameters"]))

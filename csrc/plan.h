@@ -13,7 +13,7 @@ enum class PoolKind : int { none, max, avg };
 enum class NeuronKind : int { none, spiking, adaptive, integrator };
 enum class Reset : int { subtract, zero, none };
 enum class Bump : int { fast_sigmoid, atan, triangle, boxcar, sigmoid, straight_through };
-enum class Source : int { rate, latency, periodic, direct, values };
+enum class Source : int { rate, latency, periodic, direct, values, delta };
 
 // Channels, height and width. Inside the engine every map is [height][width][channels].
 struct Shape {
@@ -67,10 +67,12 @@ struct StateIn {
 struct Call {
   int batch = 0, steps = 0, threads = 1;
   Source source = Source::rate;
-  const std::uint8_t* images = nullptr;  // [batch][c][h][w]
+  const std::uint8_t* images = nullptr;  // [batch][c][h][w]; for delta half as many channels as the plan's image
   const float* values = nullptr;         // [steps][batch][c][h][w], or one step if constant
   bool constant = false;
   const std::int32_t* first_spike = nullptr;  // 256 entries, for latency and periodic
+  const std::int32_t* path = nullptr;         // for delta: down and right, for each step
+  float threshold = 0;                        // for delta
   std::uint64_t seed = 0;
   std::uint32_t epoch = 0;
   const std::int64_t* index = nullptr;

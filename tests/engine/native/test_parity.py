@@ -80,6 +80,8 @@ def test_a_recurrent_network_of_any_neuron(neuron, self_connections):
         Direct(steps=6),
         Direct(steps=1),
         Delta(steps=9),
+        Delta(steps=24, amplitude=6, threshold=0.4),
+        Delta(steps=1),
     ],
     ids=str,
 )

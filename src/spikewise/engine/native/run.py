@@ -10,7 +10,7 @@ from jaxtyping import Float, Int32, UInt8
 from torch import Tensor
 
 from spikewise.dynamics import ALIFState, IntegratorState, LIFState, NeuronState
-from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
+from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.engine.contract import EngineResult, FrozenWeights, LayerTrace, RunOptions
 from spikewise.engine.native.plan import Compiled, Slot, compiled
 from spikewise.errors import EngineError
@@ -21,7 +21,7 @@ from spikewise.types import Draw
 
 __all__ = ["kept_bytes", "run", "run_images"]
 
-_SOURCES: dict[type, int] = {Rate: 0, Latency: 1, Periodic: 2, Direct: 3}
+_SOURCES: dict[type, int] = {Rate: 0, Latency: 1, Periodic: 2, Direct: 3, Delta: 5}
 _VALUES = 4
 
 
@@ -52,13 +52,12 @@ def run_images(
 ) -> EngineResult:
     """Encode images inside the engine and run the graph over them."""
     encoder = graph.encoder
-    if isinstance(encoder, Delta):
-        return run(graph, weights, encoder(images, draw), draw, options)
     images, index = images.contiguous(), draw.index.contiguous()
-    table = _first_spikes(encoder) if isinstance(encoder, Latency | Periodic) else torch.empty(0, dtype=torch.int32)
+    table = _table(encoder)
     facts = {
         "source": _SOURCES[type(encoder)], "images": images.data_ptr(), "values": 0, "constant": False,
-        "first_spike": table.data_ptr(), "seed": draw.seed & (2**64 - 1), "epoch": draw.epoch,
+        "first_spike": table.data_ptr(), "path": table.data_ptr(), "threshold": getattr(encoder, "threshold", 0.0),
+        "seed": draw.seed & (2**64 - 1), "epoch": draw.epoch,
         "index": index.data_ptr(),
     }  # fmt: skip
     return _run(graph, weights, _Input(len(images), encoder.steps, facts, (images, index, table), draw), options)
@@ -71,12 +70,17 @@ def run(
     constant = len(inputs) > 1 and inputs.stride(0) == 0
     values = (inputs[:1] if constant else inputs).detach().contiguous()
     facts = {"source": _VALUES, "images": 0, "values": values.data_ptr(), "constant": constant, "first_spike": 0}
-    facts |= {"seed": 0, "epoch": draw.epoch, "index": 0}
+    facts |= {"path": 0, "threshold": 0.0, "seed": 0, "epoch": draw.epoch, "index": 0}
     return _run(graph, weights, _Input(inputs.shape[1], len(inputs), facts, (values,), draw), options)
 
 
 @lru_cache(maxsize=32)
-def _first_spikes(encoder: Latency | Periodic) -> Int32[Tensor, " 256"]:
+def _table(encoder: Encoder) -> Int32[Tensor, " entries"]:
+    """First spike of each level, for latency and periodic coding; the way of the sensor for delta coding."""
+    if isinstance(encoder, Delta):
+        return torch.tensor(encoder.path(), dtype=torch.int32).flatten()
+    if not isinstance(encoder, Latency | Periodic):
+        return torch.empty(0, dtype=torch.int32)
     first = encoder.first_spikes()
     if isinstance(encoder, Periodic):
         first = first.clamp(1, max(encoder.steps - 1, 1))
