@@ -25,7 +25,9 @@ struct Signal {
   }
   static Signal of_values(int batch, int steps, int features) {
     Signal s{.batch = batch, .steps = steps, .features = features, .length = row_length(features)};
-    s.values = Array<float>(static_cast<std::size_t>(batch) * steps * s.length, true);
+    const std::size_t rows = static_cast<std::size_t>(batch) * steps;
+    s.values = Array<float>(rows * s.length);
+    for (std::size_t r = 0; r < rows; ++r) std::fill(&s.values[r * s.length + features], &s.values[r * s.length] + s.length, 0.0f);
     return s;
   }
   std::size_t at(int image, int step) const { return static_cast<std::size_t>(image) * steps + (steps == 1 ? 0 : step); }

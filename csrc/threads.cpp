@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -13,6 +14,10 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
+#endif
+#if defined(__linux__)
+#include <dlfcn.h>
+#include <link.h>
 #endif
 
 namespace spikewise {
@@ -145,15 +150,56 @@ Pool& pool() {
   return *current;
 }
 
+// PyTorch's own threads, where it runs on GNU OpenMP. After a parallel operation they look for the next one for a while, and
+// take a processor each; a second pool would get what they leave. One pool has no such quarrel.
+using GompParallel = void (*)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
+
+GompParallel find_gomp() {
+#if defined(__linux__)
+  GompParallel found = nullptr;
+  dl_iterate_phdr(
+      [](dl_phdr_info* library, std::size_t, void* out) {
+        if (!std::strstr(library->dlpi_name, "libgomp")) return 0;
+        void* const handle = dlopen(library->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
+        *static_cast<GompParallel*>(out) = handle ? reinterpret_cast<GompParallel>(dlsym(handle, "GOMP_parallel")) : nullptr;
+        return 1;
+      },
+      &found);
+  return found;
+#else
+  return nullptr;
+#endif
+}
+
+#if defined(__linux__)
+const pid_t loaded_by = getpid();
+#endif
+
+// Null in a child process: its OpenMP has lost its threads, and would wait for them for ever.
+GompParallel gomp() {
+#if defined(__linux__)
+  static const GompParallel found = find_gomp();
+  return getpid() == loaded_by ? found : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
 }  // namespace
 
 void parallel(int tasks, int threads, const std::function<void(int)>& work) {
-  if (threads > tasks) threads = tasks;
-  if (threads <= 1) {
+  if (threads <= 1 || tasks <= 1) {
     for (int task = 0; task < tasks; ++task) work(task);
     return;
   }
-  pool().run(tasks, threads, work);
+  if (const GompParallel run = gomp()) {
+    Job job{.work = &work, .tasks = tasks, .seats = 0};
+    // Always as many threads: OpenMP would end those it has too many.
+    run([](void* data) { static_cast<Job*>(data)->run(); }, &job, static_cast<unsigned>(threads), 0);
+    if (job.error) std::rethrow_exception(job.error);
+    return;
+  }
+  pool().run(tasks, std::min(tasks, threads), work);
 }
 
 }  // namespace spikewise

@@ -63,6 +63,8 @@ def learning_curves(
     ax.set_xlabel("epoch")
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if all(len(one) == 1 for seeds in runs.values() for one in seeds):  # no axis has a whole number of parts there
+        ax.set(xlim=(0.5, 1.5), xticks=[1])
     _legend(ax, theme)
     return figure
 

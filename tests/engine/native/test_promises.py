@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -88,6 +89,32 @@ def test_two_engines_in_two_threads_do_not_disturb_each_other():
     for one in running:
         one.join()
     assert not failures
+
+
+FORKED = """
+import os, sys, torch
+sys.path.insert(0, {tests!r})
+from test_promises import images, nets
+from spikewise.types import Draw
+torch.set_num_threads(2)
+batch, networks = images(40, (1, 7, 9)), nets()  # PyTorch itself may wait for ever in a forked process
+
+def answers():
+    with torch.no_grad():
+        return [net(batch, Draw.first(40)).trajectory.membrane for net in networks]
+
+before = answers()
+child = os.fork()
+if not child:  # the parent's threads are not here
+    os._exit(0 if all(map(torch.equal, before, answers())) else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_computes_the_same_with_threads_of_its_own():
+    script = FORKED.format(tests=str(Path(__file__).parent))
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
