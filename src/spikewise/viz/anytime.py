@@ -1,11 +1,12 @@
 """Figures of accuracy as the time steps, and what they cost, add up."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from spikewise.viz.canvas import TEXT, axes, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
@@ -113,9 +114,15 @@ def accuracy_over_cost(
     finals = [course.steps[-1][1] for course in networks.values()]
     _accuracy_axis(ax, finals, [y for _, y in references.values()], [y for _, y in every])
     ax.set(xscale="log", xlabel=quantity, xlim=(min(cost for cost, _ in every) / 1.5, right))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.tick_params(which="minor", length=0)
+    plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
+    ax.xaxis.set_major_formatter(plain)
+    low, high = ax.get_xlim()
+    if math.floor(math.log10(high)) - math.ceil(math.log10(low)) < 1:  # one power of ten in view, or none
+        ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        ax.xaxis.set_minor_formatter(plain)
+    else:
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(which="minor", length=0, labelsize=ax.get_xticklabels()[0].get_fontsize(), labelcolor=theme.muted)
     _finish(figure, ax, theme)
     return figure
 
