@@ -159,7 +159,8 @@ GompParallel find_gomp() {
   GompParallel found = nullptr;
   dl_iterate_phdr(
       [](dl_phdr_info* library, std::size_t, void* out) {
-        if (!std::strstr(library->dlpi_name, "libgomp")) return 0;
+        // Other libraries may have brought an OpenMP of their own; a look-up through PyTorch's finds the one it works with.
+        if (!std::strstr(library->dlpi_name, "libtorch_cpu")) return 0;
         void* const handle = dlopen(library->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
         *static_cast<GompParallel*>(out) = handle ? reinterpret_cast<GompParallel>(dlsym(handle, "GOMP_parallel")) : nullptr;
         return 1;
