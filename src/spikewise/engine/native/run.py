@@ -69,7 +69,13 @@ def run(
     """Run the graph over spikes or currents."""
     constant = len(inputs) > 1 and inputs.stride(0) == 0
     values = (inputs[:1] if constant else inputs).detach().contiguous()
-    facts = {"source": _VALUES, "images": 0, "values": values.data_ptr(), "constant": constant, "first_spike": 0}
+    facts: dict[str, Any] = {
+        "source": _VALUES,
+        "images": 0,
+        "values": values.data_ptr(),
+        "constant": constant,
+        "first_spike": 0,
+    }
     facts |= {"path": 0, "threshold": 0.0, "seed": 0, "epoch": draw.epoch, "index": 0}
     return _run(graph, weights, _Input(inputs.shape[1], len(inputs), facts, (values,), draw), options)
 
