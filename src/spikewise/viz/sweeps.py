@@ -142,6 +142,8 @@ def metric_curve(
         for point in points:
             if point.estimate.low is not None and point.estimate.high is not None:
                 ends = [scale * point.estimate.low, scale * point.estimate.high]
+                if scale == 100.0:  # a percentage: few seeds give intervals that reach beyond what can be
+                    ends = [max(ends[0], 0.0), min(ends[1], 100.0)]
                 ax.plot([point.x] * 2, ends, color=colour, linewidth=1.1, alpha=0.75)
     _scale_of([point.x for points in curves.values() for point in points], ax)
     ax.set_title(ylabel, loc="left", size=TEXT + 0.5, color=theme.ink, parse_math=False)
