@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
@@ -151,6 +151,20 @@ class FrozenNetwork(Network):
         if mode:
             raise ConfigError("A frozen network cannot be trained; train the network it was made of.")
         return self
+
+    def state_dict(self, *arguments: Any, **named: Any) -> Any:
+        """Not of this one: its weights are no parameters, and an empty dictionary would be saved without a word.
+
+        Raises:
+            ConfigError: always.
+        """
+        del arguments, named
+        raise ConfigError("A frozen network cannot be saved; save the network it was made of.")
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """What `to`, `cuda`, `half` and the like call."""
+        del fn, recurse
+        raise ConfigError("A frozen network cannot be moved or converted; do that to the network, and freeze it then.")
 
 
 def _joined(parts: list[Trajectory]) -> Trajectory:

@@ -60,7 +60,7 @@ def one_layer(neuron: Neuron, features: int, readout=LastMembrane(), engine="aut
     layers = (Flatten(), Linear(features=features, bias=False), neuron)
     graph = Graph(image_shape=(1, 1, INPUTS), encoder=Direct(steps=T), layers=layers, readout=readout)
     if engine == "native" and (reason := native.supports(graph)):
-        pytest.skip(reason)
+        pytest.skip(reason)  # such as: this neuron runs on the reference engine alone, or nothing was compiled
     return Network(graph, engine_name=engine)
 
 

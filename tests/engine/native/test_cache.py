@@ -126,9 +126,13 @@ def test_a_frozen_network_answers_as_it_was(batch):
     assert torch.equal(fixed(*given).trajectory.membrane, before[:, :batch])
 
 
-def test_a_frozen_network_cannot_be_trained():
+def test_a_frozen_network_cannot_be_trained_saved_or_moved():
     fixed = make().frozen()
     assert not fixed(images(2, SHAPE), Draw.first(2)).logits.requires_grad
     assert not fixed.eval().training
     with pytest.raises(ConfigError, match="cannot be trained"):
         fixed.train()
+    with pytest.raises(ConfigError, match="cannot be saved"):
+        fixed.state_dict()
+    with pytest.raises(ConfigError, match="cannot be moved"):
+        fixed.double()

@@ -56,7 +56,8 @@ def run_images(
     table = _table(encoder)
     facts = {
         "source": _SOURCES[type(encoder)], "images": images.data_ptr(), "values": 0, "constant": False,
-        "first_spike": table.data_ptr(), "path": table.data_ptr(), "threshold": getattr(encoder, "threshold", 0.0),
+        "first_spike": table.data_ptr(), "path": table.data_ptr(),
+        "threshold": encoder.threshold if isinstance(encoder, Delta) else 0.0,
         "seed": draw.seed & (2**64 - 1), "epoch": draw.epoch,
         "index": index.data_ptr(),
     }  # fmt: skip
@@ -69,14 +70,10 @@ def run(
     """Run the graph over spikes or currents."""
     constant = len(inputs) > 1 and inputs.stride(0) == 0
     values = (inputs[:1] if constant else inputs).detach().contiguous()
-    facts: dict[str, Any] = {
-        "source": _VALUES,
-        "images": 0,
-        "values": values.data_ptr(),
-        "constant": constant,
-        "first_spike": 0,
-    }
-    facts |= {"path": 0, "threshold": 0.0, "seed": 0, "epoch": draw.epoch, "index": 0}
+    facts = {
+        "source": _VALUES, "images": 0, "values": values.data_ptr(), "constant": constant,
+        "first_spike": 0, "path": 0, "threshold": 0.0, "seed": 0, "epoch": draw.epoch, "index": 0,
+    }  # fmt: skip
     return _run(graph, weights, _Input(inputs.shape[1], len(inputs), facts, (values,), draw), options)
 
 
