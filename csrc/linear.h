@@ -1,5 +1,6 @@
 // A stage with a matrix. Outputs are cut into tiles of 64; a tile's weights or tables stay in L2 while images pass by.
 #pragma once
+#include "lookup.h"
 #include "recurrent.h"
 
 namespace spikewise::SPIKEWISE_ISA {
@@ -17,17 +18,15 @@ class LinearStage final : public TiledStage {
     bias_ = Array<float>(row_length(outputs_), true);
     if (spec.slots.bias >= 0) std::memcpy(bias_.data(), call.parameters[spec.slots.bias].data, sizeof(float) * outputs_);
     matrix_ = recurrent ? call.parameters[spec.slots.recurrent].data : nullptr;
-    packed_ = packed<PackedMatrices>(call, {spec.slots.weight, spec.slots.recurrent}, 0, [&] { return pack(call.threads); });
     std::optional<InputRows> lists;
     if (in.spikes) lists.emplace(in, call.threads);
-    const int chunk = images_per_chunk(in.steps), chunks = (batch + chunk - 1) / chunk;
-    parallel(tiles() * chunks, call.threads, [&](int task) {
-      const int tile = task / chunks, first = task % chunks * chunk, last = std::min(first + chunk, batch);
-      with_lanes(width(tile), [&]<int kCount>() {
-        const float* currents = lists ? add_rows<kCount>(*lists, tile, first, last) : multiply<kCount>(in, tile, first, last);
-        for (int b = first; b < last; ++b) finish<kCount>(tile, b, currents + (b - first) * in.steps * kCount * kLanes, in.steps);
-      });
-    });
+    const bool by_input = !lists || !lists->all_looked_up(), by_output = lists && !lists->looked_up.empty() && !order_.empty();
+    packed_ = packed<PackedMatrices>(call, {spec.slots.weight, spec.slots.recurrent}, by_input + 2 * by_output,
+                                     [&] { return pack(by_input, by_output, call.threads); });
+#if defined(__AVX512F__)
+    if (lists && !lists->looked_up.empty()) look_up_images(in, *lists, call.threads);
+#endif
+    if (by_input) add_images(in, lists ? &*lists : nullptr, call.threads);
     if (recurrent) run_recurrent(call);
     if (call.keep) packed_.reset();  // the way back packs them its own way
   }
@@ -63,7 +62,7 @@ class LinearStage final : public TiledStage {
         for (int part = 0; part < split().parts; ++part) to[o] += bias[part * length + o];
       }
     if (!neurons.empty()) write_neuron_gradients(neurons, call);
-    if (!first) pack_rows(call.threads);
+    if (!first) by_rows_ = rows_in_order(row_length(inputs_), call.threads);
     in_steps_ = in.steps;
   }
 
@@ -78,13 +77,17 @@ class LinearStage final : public TiledStage {
  private:
   int padded(int tile) const { return static_cast<int>(round_up(width(tile), kLanes)); }
   const float* tile_weights(int tile) const { return &packed_->by_input[64 * static_cast<std::size_t>(tile) * rows_]; }
-  int images_per_chunk(int in_steps) const {
-    const int fit = static_cast<int>((192 << 10) / (sizeof(float) * 64 * in_steps));
-    return std::clamp(fit, 1, std::max(1, (batch + 1) / 2));
+
+  PackedMatrices pack(bool by_input, bool by_output, int threads) const {
+    PackedMatrices made;
+    if (by_input) pack_by_input(made, threads);
+    else require_finite(threads);
+    if (by_output) made.by_output = rows_in_order(inputs_, threads);
+    if (matrix_) made.by_source = pack_recurrent(matrix_);
+    return made;
   }
 
-  PackedMatrices pack(int threads) const {
-    PackedMatrices made;
+  void pack_by_input(PackedMatrices& made, int threads) const {
     made.by_input = Array<float>(static_cast<std::size_t>(rows_) * round_up(outputs_, kLanes));
     constexpr int kPiece = 128;
     const int pieces = static_cast<int>((rows_ + kPiece - 1) / kPiece);
@@ -103,8 +106,6 @@ class LinearStage final : public TiledStage {
         }
       if (bits_of(different(not_finite, zero()))) throw NotFinite{spec.name};
     });
-    if (matrix_) made.by_source = pack_recurrent(matrix_);
-    return made;
   }
 
   // A square of sixteen of the packed weights that reaches over the edge, or whose inputs are in another order.
@@ -117,17 +118,95 @@ class LinearStage final : public TiledStage {
       }
   }
 
-  // Weights as [output][input], rows padded, inputs in the engine's order.
-  void pack_rows(int threads) {
-    const std::size_t length = row_length(inputs_);
-    by_rows_ = Array<float>(outputs_ * length);
+  void require_finite(int threads) const {
     parallel(outputs_, threads, [&](int o) {
-      float* row = &by_rows_[o * length];
+      const float* row = weight_ + static_cast<std::size_t>(o) * inputs_;
+      Lanes not_finite = zero();
+      int i = 0;
+      for (; i + kLanes <= inputs_; i += kLanes) not_finite = not_finite + load(row + i) * zero();
+      bool finite = !bits_of(different(not_finite, zero()));
+      for (; i < inputs_; ++i) finite &= std::isfinite(row[i]);
+      if (!finite) throw NotFinite{spec.name};
+    });
+  }
+
+  // Weights as [output][length], inputs in the engine's order, zero behind them.
+  Array<float> rows_in_order(std::size_t length, int threads) const {
+    Array<float> out(outputs_ * length);
+    parallel(outputs_, threads, [&](int o) {
+      float* row = &out[o * length];
       const float* from = weight_ + static_cast<std::size_t>(o) * inputs_;
       for (int i = 0; i < inputs_; ++i) row[i] = from[order_.empty() ? i : order_[i]];
       std::fill(row + inputs_, row + length, 0.0f);
     });
+    return out;
   }
+
+  // Images by lists, or as numbers: each tile for a few images at once, so that their currents stay in L2.
+  void add_images(const Signal& in, const InputRows* lists, int threads) {
+    const int chunk = std::clamp(static_cast<int>((192 << 10) / (sizeof(float) * 64 * in.steps)), 1, std::max(1, (batch + 1) / 2));
+    const int chunks = (batch + chunk - 1) / chunk;
+    parallel(tiles() * chunks, threads, [&](int task) {
+      const int tile = task / chunks, first = task % chunks * chunk, last = std::min(first + chunk, batch);
+      with_lanes(width(tile), [&]<int kCount>() {
+        const float* currents = lists ? add_rows<kCount>(*lists, tile, first, last) : multiply<kCount>(in, tile, first, last);
+        for (int b = first; b < last; ++b)
+          if (!lists || lists->way[b] != Way::lookups) finish<kCount>(tile, b, currents + (b - first) * in.steps * kCount * kLanes, in.steps);
+      });
+    });
+  }
+
+#if defined(__AVX512F__)
+  // Images by tables in registers. Those with alike many active groups stand together: what no row of a block shows is passed over.
+  void look_up_images(const Signal& in, const InputRows& lists, int threads) {
+    const std::span<const int> images = lists.looked_up;
+    const std::size_t count = images.size(), fit = std::max<std::size_t>(1, (512 << 10) / (sizeof(float) * 64 * in.steps));
+    const std::size_t chunks = std::max((count + fit - 1) / fit, std::min<std::size_t>(2, count));
+    std::vector<LaneBits> bits(chunks);
+    auto part = [&](std::size_t chunk) { return images.subspan(count * chunk / chunks, count * (chunk + 1) / chunks - count * chunk / chunks); };
+    parallel(static_cast<int>(chunks), threads, [&](int chunk) { bits[chunk] = bits_of_rows(in, part(chunk)); });
+    parallel(static_cast<int>(tiles() * chunks), threads, [&](int task) {
+      const int tile = task / static_cast<int>(chunks), chunk = task % static_cast<int>(chunks);
+      with_lanes(width(tile), [&]<int kCount>() { look_up_tile<kCount>(part(chunk), bits[chunk], tile, in.steps); });
+    });
+  }
+
+  // Weights of eight outputs from f on; behind the last output, again its own.
+  LookupWeights weights_of(std::size_t f) const {
+    LookupWeights out{.of = {}, .count = static_cast<std::size_t>(inputs_)};
+    const float* weights = packed_->by_output ? packed_->by_output.data() : weight_;
+    for (std::size_t j = 0; j < kLookupOutputs; ++j) out.of[j] = weights + std::min<std::size_t>(f + j, outputs_ - 1) * inputs_;
+    return out;
+  }
+
+  // Currents of the outputs of a tile, and their way through the neurons.
+  template <int kCount>
+  void look_up_tile(std::span<const int> images, const LaneBits& bits, int tile, int in_steps) {
+    constexpr std::size_t kWidth = kCount * kLanes;
+    const std::size_t stride = bits.blocks * kBlockLanes, f = 64 * static_cast<std::size_t>(tile), wide = width(tile);
+    const std::size_t groups = (wide + kLookupOutputs - 1) / kLookupOutputs, turns = bits.chunks * groups;
+    float *sums = scratch(0, kWidth * stride), *tables = scratch(1, kLookupTables);
+    for (std::size_t o = 0; o < kWidth; ++o) std::fill(sums + o * stride, sums + (o + 1) * stride, bias_[f + o]);
+    for (std::size_t turn = 0; turn < turns; ++turn) {
+      const std::size_t chunk = turn / groups, o = turn % groups * kLookupOutputs, next = turn + 1;
+      const LookupWeights later = weights_of(f + next % groups * kLookupOutputs);
+      tabulate_groups(weights_of(f + o), chunk * kChunkBits, bits.wanted(chunk), tables);
+      for (std::size_t block = 0; block < bits.blocks; ++block) {
+        fetch_weights(later, next / groups * kChunkBits, block, bits.blocks);
+        if (const std::uint64_t active = bits.active_at(chunk, block))
+          look_up(bits.at(chunk, block), active, tables, sums + o * stride + block * kBlockLanes, stride);
+      }
+    }
+    if (wide < kWidth) std::fill(sums + wide * stride, sums + kWidth * stride, 0.0f);
+    float* currents = scratch(8, (round_up(in_steps, kLanes) + kLanes) * kWidth);
+    for (std::size_t k = 0; k < images.size(); ++k) {
+      const std::size_t first = k * in_steps, from = first / kLanes * kLanes;
+      for (std::size_t lane = from; lane < first + in_steps; lane += kLanes)
+        for (std::size_t o = 0; o < kWidth; o += kLanes) transpose(sums + o * stride + lane, stride, currents + (lane - from) * kWidth + o, kWidth);
+      finish<kCount>(tile, images[k], currents + (first - from) * kWidth, in_steps);
+    }
+  }
+#endif
 
   // Currents [image][step][outputs of the tile] of images [first, last), by events or patterns.
   template <int kCount>
@@ -135,15 +214,18 @@ class LinearStage final : public TiledStage {
     constexpr std::size_t kWidth = kCount * kLanes;
     float* currents = scratch(0, static_cast<std::size_t>(last - first) * lists.steps * kWidth);
     float* usuals = scratch(8, static_cast<std::size_t>(last - first) * kWidth);
+    std::vector<int> images;
+    for (int b = first; b < last; ++b)
+      if (lists.way[b] != Way::lookups) images.push_back(b);
     float* table = scratch(1, InputRows::kBlockInputs / 4 * InputRows::kPatterns * kWidth);
     for (std::size_t block = 0; block < lists.blocks; ++block) {
       const float* weights = tile_weights(tile) + block * InputRows::kBlockInputs * kWidth;
-      if (std::any_of(&lists.tabled[first], &lists.tabled[0] + last, [](auto tabled) { return tabled; })) {
+      if (std::any_of(images.begin(), images.end(), [&](int b) { return lists.way[b] == Way::patterns; })) {
         const std::size_t groups = std::min<std::size_t>(InputRows::kBlockInputs, rows_ - block * InputRows::kBlockInputs) / 4;
         for (std::size_t g = 0; g < groups; ++g) tabulate<kCount>(weights + 4 * g * kWidth, kWidth, 4, table + g * InputRows::kPatterns * kWidth);
       }
-      for (int b = first; b < last; ++b) {
-        const float* from = lists.tabled[b] ? table : weights;
+      for (int b : images) {
+        const float* from = lists.way[b] == Way::patterns ? table : weights;
         float* usual = usuals + (b - first) * kWidth;
         add_listed_rows<kCount>(lists, lists.place(b, lists.steps, block), from, block ? usual : &bias_[64 * static_cast<std::size_t>(tile)], nullptr, usual);
         for (int t = 0; t < lists.steps; ++t) {

@@ -80,22 +80,27 @@ inline Word usual_word(const Signal& in, int image, std::size_t w) {
   return more;
 }
 
-// The usual inputs of each image, as bits [image][words]: on a bright image, what a step adds to them and what it lacks is
-// much less than all of its spikes. None where that would not save a quarter of all places.
-inline Array<Word> usual_inputs(const Signal& in, int threads) {
-  Array<Word> out(in.batch * in.words, true);
-  parallel(in.batch, threads, [&](int b) {
-    const std::size_t count = in.words * in.steps, quarter = static_cast<std::size_t>(in.steps) * in.features / 4;
-    std::size_t events = 0, apart = 0;
-    for (std::size_t i = 0; i < count; ++i) events += std::popcount(in.frame(b, 0)[i]);
-    if (events < quarter) return;
-    Word* usual = &out[b * in.words];
-    for (std::size_t w = 0; w < in.words; ++w) usual[w] = usual_word(in, b, w);
-    for (std::size_t i = 0; i < count; ++i) apart += std::popcount(in.frame(b, 0)[i] ^ usual[i % in.words]);
-    if (events < apart + quarter) std::fill(usual, usual + in.words, Word{0});
-  });
-  return out;
+// The usual inputs of an image, as bits: on a bright image, what a step adds to them and what it lacks is much less than all
+// of its spikes. None where that would not save a quarter of all places. `usual` is zero before.
+inline void find_usual(const Signal& in, int image, Word* usual) {
+  const std::size_t count = in.words * in.steps, quarter = static_cast<std::size_t>(in.steps) * in.features / 4;
+  std::size_t events = 0, apart = 0;
+  for (std::size_t i = 0; i < count; ++i) events += std::popcount(in.frame(image, 0)[i]);
+  if (events < quarter) return;
+  for (std::size_t w = 0; w < in.words; ++w) usual[w] = usual_word(in, image, w);
+  for (std::size_t i = 0; i < count; ++i) apart += std::popcount(in.frame(image, 0)[i] ^ usual[i % in.words]);
+  if (events < apart + quarter) std::fill(usual, usual + in.words, Word{0});
 }
+
+// How an image's spikes meet the weights. What they are beside the usual inputs is listed, one by one or as patterns of four
+// inputs; or nothing is, and the patterns of all steps are looked up (lookup.h).
+enum class Way : std::uint8_t { events, patterns, lookups };
+
+#if defined(__AVX512F__)
+constexpr bool kLooksUp = true;
+#else
+constexpr bool kLooksUp = false;
+#endif
 
 // For each image, step and block of inputs: which rows to add to the sum of the image's usual inputs, and which to take
 // away. The rows of the usual inputs stand behind the last step. Blocks are small enough for a block's table to stay in L2.
@@ -104,22 +109,30 @@ struct InputRows {
 
   std::size_t blocks = 0;
   int steps = 0;
+  std::vector<Way> way;           // of each image, decided by the image alone
+  std::vector<int> looked_up;     // the images whose way that is, those with few active groups first
   Array<Word> usual;
-  std::vector<std::uint8_t> tabled;  // an image by patterns, or by events; decided by the image alone
-  std::vector<std::size_t> start;    // [blocks x batch x (steps + 1) x (added, taken away) + 1], as they are read
+  std::vector<std::size_t> start;  // [blocks x batch x (steps + 1) x (added, taken away) + 1], as they are read
   Array<Row> rows;
 
   InputRows(const Signal& in, int threads)
-      : blocks((in.words + kBlockWords - 1) / kBlockWords), steps(in.steps), usual(usual_inputs(in, threads)), tabled(in.batch) {
+      : blocks((in.words + kBlockWords - 1) / kBlockWords), steps(in.steps), way(in.batch), usual(in.batch * in.words, true) {
+    std::vector<std::size_t> active(in.batch);
+    parallel(in.batch, threads, [&](int b) { active[b] = decide(in, b); });
+    for (int b = 0; b < in.batch; ++b)
+      if (way[b] == Way::lookups) looked_up.push_back(b);
+    std::stable_sort(looked_up.begin(), looked_up.end(), [&](int a, int b) { return active[a] < active[b]; });
+    if (all_looked_up()) return;
     start.resize(static_cast<std::size_t>(in.batch) * (in.steps + 1) * blocks * 2 + 1);
     parallel(in.batch, threads, [&](int b) { count(in, b); });
     for (std::size_t i = 0, sum = 0; i < start.size(); ++i) sum += std::exchange(start[i], sum);
     rows = Array<Row>(start.back());
     parallel(in.batch, threads, [&](int b) { list(in, b); });
   }
+  bool all_looked_up() const { return looked_up.size() == way.size(); }
   // Where the rows to add begin; those to take away begin at the next place.
   std::size_t place(int image, int step, std::size_t block) const {
-    return ((block * tabled.size() + image) * (steps + 1) + step) * 2;
+    return ((block * way.size() + image) * (steps + 1) + step) * 2;
   }
 
  private:
@@ -130,8 +143,23 @@ struct InputRows {
     const Word now = in.frame(b, t)[w];
     return {now & ~base, base & ~now};
   }
-  void count(const Signal& in, int b) {
-    std::size_t events = 0, groups = 0;
+  // Returns how many groups of four inputs ever spike. Their lookups are made at every step, but take half the time of a row.
+  std::size_t decide(const Signal& in, int b) {
+    std::size_t groups = 0, events = 0, active = 0;
+    for (std::size_t w = 0; w < in.words; ++w) {
+      Word any = 0;
+      for (int t = 0; t < in.steps; ++t) {
+        const Word now = in.frame(b, t)[w];
+        any |= now, groups += std::popcount(nonzero_groups(now));
+      }
+      active += std::popcount(nonzero_groups(any));
+    }
+    if (kLooksUp && 8 * groups > 3 * active * in.steps) {
+      way[b] = Way::lookups;
+      return active;
+    }
+    find_usual(in, b, &usual[b * in.words]);
+    groups = 0;
     for (int t = 0; t <= steps; ++t)
       for (std::size_t w = 0; w < in.words; ++w) {
         const auto [more, less] = bits(in, b, t, w);
@@ -139,17 +167,24 @@ struct InputRows {
         events += std::popcount(more) + std::popcount(less);
         groups += std::popcount(nonzero_groups(more)) + std::popcount(nonzero_groups(less));
       }
-    tabled[b] = 2 * events > 3 * groups;
+    way[b] = 2 * events > 3 * groups ? Way::patterns : Way::events;
+    return active;
+  }
+  void count(const Signal& in, int b) {
+    if (way[b] == Way::lookups) return;
+    const bool tabled = way[b] == Way::patterns;
     for (int t = 0; t <= steps; ++t)
       for (std::size_t w = 0; w < in.words; ++w) {
         const auto [more, less] = bits(in, b, t, w);
         if (!(more | less)) continue;
         std::size_t* at = &start[place(b, t, w / kBlockWords)];
-        at[0] += std::popcount(tabled[b] ? nonzero_groups(more) : more);
-        at[1] += std::popcount(tabled[b] ? nonzero_groups(less) : less);
+        at[0] += std::popcount(tabled ? nonzero_groups(more) : more);
+        at[1] += std::popcount(tabled ? nonzero_groups(less) : less);
       }
   }
   void list(const Signal& in, int b) {
+    if (way[b] == Way::lookups) return;
+    const bool tabled = way[b] == Way::patterns;
     for (int t = 0; t <= steps; ++t)
       for (std::size_t block = 0; block < blocks; ++block) {
         Row *more = rows.data() + start[place(b, t, block)], *less = rows.data() + start[place(b, t, block) + 1];
@@ -157,7 +192,7 @@ struct InputRows {
           const auto words = bits(in, b, t, w);
           if (!(words.first | words.second)) continue;
           const std::size_t first = w % kBlockWords * 64;
-          more = list_word(words.first, first, tabled[b], more), less = list_word(words.second, first, tabled[b], less);
+          more = list_word(words.first, first, tabled, more), less = list_word(words.second, first, tabled, less);
         }
       }
   }

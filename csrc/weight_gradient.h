@@ -81,7 +81,7 @@ class Seen {
 
 // Blocks of whole images, and for each block and input the rows of that block's tables that the input adds and takes away.
 // A block has a table for every five steps of an image, and one for every five images: of the sums over all steps of
-// their gradients, for the inputs that are usually on (`usual_inputs`). Those list the steps they miss.
+// their gradients, for the inputs that are usually on (`find_usual`). Those list the steps they miss.
 struct TimeRows {
   struct Block {
     int first, last, part;
@@ -98,7 +98,8 @@ struct TimeRows {
   TimeRows(const Spikes& in, const Split& split, int steps, int threads)
       : groups((steps + kGroupSteps - 1) / kGroupSteps), inputs(in.signal->features) {
     if (groups > kGroupsPerBlock) return;
-    usual_ = in.delay ? Array<Word>(in.signal->batch * in.signal->words, true) : usual_inputs(*in.signal, threads);
+    usual_ = Array<Word>(in.signal->batch * in.signal->words, true);
+    if (!in.delay) parallel(in.signal->batch, threads, [&](int b) { find_usual(*in.signal, b, &usual_[b * in.signal->words]); });
     use = worth_it(in, steps);
     if (!use) return;
     const int images = std::max(1, kGroupsPerBlock / groups);

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import images, network, outputs
+from cases import check, images, network, outputs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +70,25 @@ def test_an_image_gives_the_same_in_any_batch(which):
         together = net(batch, Draw(1, 0, index)).trajectory.membrane
         for part in (slice(0, 1), slice(5, 9), slice(22, 23)):
             assert torch.equal(net(batch[part], Draw(1, 0, index[part])).trajectory.membrane, together[:, part])
+
+
+@pytest.mark.parametrize("features", [3, 8, 70])
+def test_sparse_dim_and_bright_images_share_a_batch(features):
+    """Each is added up in its own way, which neither its neighbours nor their number may change."""
+    shape = (2, 15, 17)
+    g = torch.Generator().manual_seed(3)
+    level, share = torch.linspace(8, 255, 12), torch.linspace(0.05, 1, 12).flip(0)
+    here = torch.rand(12, *shape, generator=g) < share[:, None, None, None]
+    batch = (here * level[:, None, None, None]).to(torch.uint8)
+    layers = (Conv2d(channels=2, kernel=1), Neuron(dynamics=LIF()), Flatten(), Linear(features=features), Neuron(dynamics=LIF()))
+    for net in (network(*layers, image_shape=shape, encoder=Rate(steps=21), scale=3.0), network(*layers[2:], image_shape=shape, scale=3.0)):
+        check(net, batch)
+        net, index = real_weights(net), torch.arange(12)
+        net.engine_name = "native"
+        with torch.no_grad():
+            together = net(batch, Draw(1, 0, index)).trajectory.membrane
+            for part in (slice(0, 1), slice(3, 7), slice(6, 7), slice(11, 12)):
+                assert torch.equal(net(batch[part], Draw(1, 0, index[part])).trajectory.membrane, together[:, part])
 
 
 def test_two_engines_in_two_threads_do_not_disturb_each_other():
