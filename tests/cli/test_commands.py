@@ -95,6 +95,23 @@ def test_predict_gives_a_label_and_a_probability(call, run: Run, image):
     assert len(set(answers)) == 1
 
 
+def test_predict_leaves_out_and_lists_what_it_cannot_decode(call, run: Run, image, tmp_path):
+    (tmp_path / "good.png").write_bytes(image.read_bytes())
+    (tmp_path / "torn.png").write_bytes(image.read_bytes()[:40])
+    code, out, err = call("predict", run.folder, tmp_path)
+    assert (code, out) == (2, "")
+    assert "torn.png" in err
+    code, out, err = call("predict", run.folder, tmp_path, "--skip-bad")
+    assert code == 0
+    assert "good.png" in out
+    assert "torn.png" not in out
+    assert "torn.png" in err
+    (tmp_path / "good.png").unlink()
+    code, _, err = call("predict", run.folder, tmp_path, "--skip-bad")
+    assert code == 2
+    assert "None of the 1 images can be decoded" in err
+
+
 def test_predict_with_json_gives_probabilities_and_evidence(call, run: Run, image):
     code, out, _ = call("predict", run.folder, image, "--json", "--network", "twin", "--seed", 1)
     assert code == 0

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_rows
+from spikewise.cli.console import print_json, print_rows, say
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import UInt8
+
     from spikewise.api import Evaluation, Trained
 
 __all__ = ["register"]
@@ -93,6 +96,7 @@ def predict(  # noqa: PLR0913  # one parameter for each option
     *,
     network: NetworkName = "snn",
     seed: Seed = None,
+    skip_bad: o.SkipBad = False,
     device: o.Device = None,
     threads: o.Threads = None,
     as_json: o.Json = False,
@@ -105,7 +109,8 @@ def predict(  # noqa: PLR0913  # one parameter for each option
     use_threads(threads)
     model = load(run, network or "snn", seed, device=device or "auto")
     found = named_sources(images, sys.stdin.buffer)
-    records = _answers(model, found)
+    names, pixels = _decoded(model, found, skip_bad)
+    records = _answers(model, names, pixels)
     if as_json:
         print_json(records)
         return
@@ -147,11 +152,33 @@ def _record(one: "Evaluation") -> dict[str, Any]:
     return {**one._asdict(), "confusion": one.confusion.tolist()}
 
 
-def _answers(model: "Trained", found: list[tuple[str, Path | bytes]]) -> list[dict[str, Any]]:
-    said = model.explain([source for _, source in found])
+def _decoded(
+    model: "Trained", found: list[tuple[str, Path | bytes]], skip_bad: bool
+) -> "tuple[list[str], UInt8[np.ndarray, 'N C H W']]":
+    """The names and pixels of the images; what cannot be decoded is an error, or left out and listed."""
+    import numpy as np
+
+    from spikewise.errors import DataError
+
+    names, pixels = [], []
+    for name, source in found:
+        try:
+            pixels.append(model.pixels(source))
+            names.append(name)
+        except DataError as error:
+            if not skip_bad:
+                raise
+            say(f"left out: {error}")
+    if found and not names:
+        raise DataError(f"None of the {len(found)} images can be decoded.")
+    return names, np.concatenate(pixels) if pixels else np.empty((0,), np.uint8)
+
+
+def _answers(model: "Trained", names: list[str], pixels: "UInt8[np.ndarray, 'N C H W']") -> list[dict[str, Any]]:
+    said = model.explain(pixels)
     labels = said.probabilities.argmax(1)
     out = []
-    for at, (name, _) in enumerate(found):
+    for at, name in enumerate(names):
         probabilities = dict(zip(model.classes, said.probabilities[at].tolist(), strict=True))
         label = model.classes[labels[at]]
         spikes = None if said.spikes is None else said.spikes[at].tolist()
