@@ -12,6 +12,7 @@ from spikewise.evaluation import Results
 from spikewise.evaluation.robustness import selected
 from spikewise.evaluation.sections.robustness import FAMILIES
 from spikewise.experiments.sections import arrays_file
+from spikewise.report import render
 from spikewise.report.sections.robustness import view
 
 
@@ -37,6 +38,17 @@ def test_a_comparison_has_every_family_and_its_page_shows_them(run: Run):
     names = [one.name for one in found.disturbances]
     assert len(names) == len(set(names)) == 20
     assert all((run.folder / "figures" / f"robustness-{name}.svg").exists() for name in names)
+
+
+def test_networks_that_only_guess_have_no_score_and_the_page_says_why(run: Run):
+    words = "there is nothing to lose"
+    assert words in (run.folder / "report.html").read_text()
+    found = run.results.sections.robustness
+    fine = [
+        one.model_copy(update={"curves": [curve for curve in one.curves if curve.score]}) for one in found.disturbances
+    ]
+    sections = run.results.sections.model_copy(update={"robustness": found.model_copy(update={"disturbances": fine})})
+    assert words not in render(run.results.model_copy(update={"sections": sections}))
 
 
 def test_json_holds_what_the_results_hold(command, run: Run):

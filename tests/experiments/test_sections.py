@@ -53,6 +53,7 @@ def test_the_audit_warns_before_training_and_stands_in_results_and_report(leaky,
     assert done.results.data.straddling.near_duplicates == audit.near_across
     page = (done.folder / "report.html").read_text()
     assert 'id="audit"' in page
+    assert "<code>spikewise audit DATA --fix clean.json</code>" in page
     assert 'id="calibration"' not in page
     assert Results.load(done.folder / "results.json").sections.audit == audit
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from spikewise.evaluation import Results
 from spikewise.files import write_text
@@ -122,8 +122,17 @@ def _environment() -> Environment:
     )
     for name in ("brief", "count", "duration", "interval", "metric_value", "p_value", "percent", "points"):
         made.filters[name] = getattr(numbers, name)
+    made.filters["with_code"] = _with_code
     made.filters["address"] = lambda link: quote(link, safe="/")  # a colon would allow other schemes
     return made
+
+
+def _with_code(text: str) -> Markup:
+    """What stands between backticks becomes code."""
+    parts = [
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(text.split("`"))
+    ]
+    return Markup("").join(parts)
 
 
 def page(template: str, **content: object) -> str:

@@ -80,10 +80,20 @@ def test_sparse_dim_and_bright_images_share_a_batch(features):
     level, share = torch.linspace(8, 255, 12), torch.linspace(0.05, 1, 12).flip(0)
     here = torch.rand(12, *shape, generator=g) < share[:, None, None, None]
     batch = (here * level[:, None, None, None]).to(torch.uint8)
-    layers = (Conv2d(channels=2, kernel=1), Neuron(dynamics=LIF()), Flatten(), Linear(features=features), Neuron(dynamics=LIF()))
-    for net in (network(*layers, image_shape=shape, encoder=Rate(steps=21), scale=3.0), network(*layers[2:], image_shape=shape, scale=3.0)):
+    layers = (
+        Conv2d(channels=2, kernel=1),
+        Neuron(dynamics=LIF()),
+        Flatten(),
+        Linear(features=features),
+        Neuron(dynamics=LIF()),
+    )
+    for net in (
+        network(*layers, image_shape=shape, encoder=Rate(steps=21), scale=3.0),
+        network(*layers[2:], image_shape=shape, scale=3.0),
+    ):
         check(net, batch)
-        net, index = real_weights(net), torch.arange(12)
+        real_weights(net)
+        index = torch.arange(12)
         net.engine_name = "native"
         with torch.no_grad():
             together = net(batch, Draw(1, 0, index)).trajectory.membrane

@@ -81,6 +81,8 @@ class Content(NamedTuple):
     rows: Sequence[Row]
     groups: Sequence[Group]
     examples: Sequence[Example]
+    guessing: bool
+    """Whether some network has no score although it was disturbed."""
 
 
 def view(results: Results, folder: Path | None) -> View | None:
@@ -97,6 +99,7 @@ def view(results: Results, folder: Path | None) -> View | None:
         rows=rows(section, names),
         groups=groups,
         examples=_examples(stored) if results.data.publishable else [],
+        guessing=any(curve.score is None for one in section.disturbances for curve in one.curves),
     )
     panels = [panel for group in groups for panel in group.panels]
     return View("robustness", "Robustness", content, panels, results.sections.seconds.get("robustness"))
