@@ -18,7 +18,7 @@ from spikewise.randomness import generator
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["FrozenNetwork", "Network", "Output"]
+__all__ = ["FrozenNetwork", "Network", "Output", "check_size"]
 
 
 class Output(NamedTuple):
@@ -45,7 +45,7 @@ class Network(nn.Module):
         super().__init__()
         self.graph = graph
         self.engine_name: EngineName = engine_name
-        _check_size(graph)
+        check_size(graph)
         draw = generator("weights", seed)
         for at in graph.named:
             holder = nn.Module()
@@ -172,8 +172,12 @@ def _joined(parts: list[Trajectory]) -> Trajectory:
     return Trajectory(torch.cat(spikes) if spikes else None, torch.cat([part.membrane for part in parts]))
 
 
-def _check_size(graph: Graph) -> None:
-    """Weights that cannot fit are refused before they are drawn; training needs several times as much."""
+def check_size(graph: Graph) -> None:
+    """Weights that cannot fit are refused before they are drawn; training needs several times as much.
+
+    Raises:
+        ShapeError: they are larger than this machine's memory.
+    """
     size = sum(4 * math.prod(shape) for at in graph.named for shape in at.parameters().values())
     available = physical_memory()
     if size > available:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import spikewise.experiments.run as module
-from spikewise.errors import RunError, StorageError
+from spikewise.errors import RunError, ShapeError, StorageError
 from spikewise.experiments import RunFolder, resolve, run_experiment
 
 WEIGHTS = "weights.safetensors"
@@ -124,3 +124,10 @@ def test_what_a_killed_process_left_half_written_is_removed_and_errors_pass_thro
         assert not half.exists()
     with pytest.raises(FileExistsError, match="of the caller"), folder.lock():
         raise FileExistsError("of the caller")
+
+
+def test_a_network_too_large_for_the_machine_leaves_no_folder(tmp_path):
+    asked = resolve("digits", overrides=["model.hidden=[2000000000]", "sections=[]"], seeds=1, epochs=1)
+    with pytest.raises(ShapeError, match=r"weights take [\d,.]+ GiB"):
+        run_experiment(asked, out=tmp_path)
+    assert not list(tmp_path.iterdir())

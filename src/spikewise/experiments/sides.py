@@ -8,6 +8,7 @@ from spikewise.experiments.experiment import Experiment, Side
 from spikewise.graph import Activation, Conv2d, Graph, Linear, Neuron, SpikingActivation
 from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
 from spikewise.models import MLP, Conv, build, twin
+from spikewise.network import check_size
 from spikewise.readouts import LastMembrane
 
 __all__ = ["Contestant", "describe", "sides_of"]
@@ -28,7 +29,7 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
     """The networks of an experiment for one image set.
 
     Raises:
-        ShapeError: a network does not fit the images.
+        ShapeError: a network does not fit the images, or this machine.
     """
     shape, classes = images.image_shape, len(images.classes)
     spiking = build(experiment.model, experiment.encoder, experiment.readout, image_shape=shape, classes=classes)
@@ -46,7 +47,10 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
                 graph = build(model, Direct(steps=1), LastMembrane(), image_shape=shape, classes=classes)
                 return Contestant(side, "baseline", graph, conventional)
 
-    return [contestant(side) for side in experiment.sides]
+    found = [contestant(side) for side in experiment.sides]
+    for one in found:
+        check_size(one.graph)
+    return found
 
 
 def describe(graph: Graph) -> str:
