@@ -118,13 +118,12 @@ struct InputRows {
   InputRows(const Signal& in, int threads)
       : blocks((in.words + kBlockWords - 1) / kBlockWords), steps(in.steps), way(in.batch), usual(in.batch * in.words, true) {
     std::vector<std::size_t> active(in.batch);
+    start.resize(static_cast<std::size_t>(in.batch) * (in.steps + 1) * blocks * 2 + 1);
     parallel(in.batch, threads, [&](int b) { active[b] = decide(in, b); });
     for (int b = 0; b < in.batch; ++b)
       if (way[b] == Way::lookups) looked_up.push_back(b);
     std::stable_sort(looked_up.begin(), looked_up.end(), [&](int a, int b) { return active[a] < active[b]; });
     if (all_looked_up()) return;
-    start.resize(static_cast<std::size_t>(in.batch) * (in.steps + 1) * blocks * 2 + 1);
-    parallel(in.batch, threads, [&](int b) { count(in, b); });
     for (std::size_t i = 0, sum = 0; i < start.size(); ++i) sum += std::exchange(start[i], sum);
     rows = Array<Row>(start.back());
     parallel(in.batch, threads, [&](int b) { list(in, b); });
@@ -143,44 +142,55 @@ struct InputRows {
     const Word now = in.frame(b, t)[w];
     return {now & ~base, base & ~now};
   }
-  // Returns how many groups of four inputs ever spike. Their lookups are made at every step, but take half the time of a row.
+  // Choose the image's way and count the rows it lists, at their places. Returns how many groups of four inputs ever spike.
   std::size_t decide(const Signal& in, int b) {
-    std::size_t groups = 0, events = 0, active = 0;
-    for (std::size_t w = 0; w < in.words; ++w) {
-      Word any = 0;
-      for (int t = 0; t < in.steps; ++t) {
-        const Word now = in.frame(b, t)[w];
-        any |= now, groups += std::popcount(nonzero_groups(now));
-      }
-      active += std::popcount(nonzero_groups(any));
-    }
-    if (kLooksUp && 8 * groups > 3 * active * in.steps) {
+    const Counts plain = count(in, b);
+    // Lookups are made at every step for a group that ever spikes, but take half the time of a row.
+    if (kLooksUp && 8 * plain.groups > 3 * plain.active * in.steps) {
       way[b] = Way::lookups;
-      return active;
+      settle(b, [](std::size_t, std::size_t) { return 0; });
+      return plain.active;
     }
-    find_usual(in, b, &usual[b * in.words]);
-    groups = 0;
-    for (int t = 0; t <= steps; ++t)
-      for (std::size_t w = 0; w < in.words; ++w) {
-        const auto [more, less] = bits(in, b, t, w);
-        if (!(more | less)) continue;
-        events += std::popcount(more) + std::popcount(less);
-        groups += std::popcount(nonzero_groups(more)) + std::popcount(nonzero_groups(less));
-      }
-    way[b] = 2 * events > 3 * groups ? Way::patterns : Way::events;
-    return active;
-  }
-  void count(const Signal& in, int b) {
-    if (way[b] == Way::lookups) return;
+    Word* const own = &usual[b * in.words];
+    if (4 * plain.events >= static_cast<std::size_t>(in.steps) * in.features) find_usual(in, b, own);
+    Counts counts = plain;
+    if (std::any_of(own, own + in.words, [](Word word) { return word != 0; })) counts = count(in, b);
+    way[b] = 2 * counts.events > 3 * counts.groups ? Way::patterns : Way::events;
     const bool tabled = way[b] == Way::patterns;
+    settle(b, [tabled](std::size_t events, std::size_t groups) { return tabled ? groups : events; });
+    return plain.active;
+  }
+
+  struct Counts {
+    std::size_t events = 0, groups = 0, active = 0;
+  };
+  // Events (low half) and groups (high half) at each place of an image, beside its usual inputs.
+  Counts count(const Signal& in, int b) {
+    Counts sum;
+    std::vector<Word> any(in.words);
     for (int t = 0; t <= steps; ++t)
-      for (std::size_t w = 0; w < in.words; ++w) {
-        const auto [more, less] = bits(in, b, t, w);
-        if (!(more | less)) continue;
-        std::size_t* at = &start[place(b, t, w / kBlockWords)];
-        at[0] += std::popcount(tabled ? nonzero_groups(more) : more);
-        at[1] += std::popcount(tabled ? nonzero_groups(less) : less);
+      for (std::size_t block = 0; block < blocks; ++block) {
+        Counts added, taken;
+        for (std::size_t w = block * kBlockWords; w < std::min(in.words, (block + 1) * kBlockWords); ++w) {
+          const auto [more, less] = bits(in, b, t, w);
+          if (!(more | less)) continue;
+          any[w] |= more;
+          added.events += std::popcount(more), added.groups += std::popcount(nonzero_groups(more));
+          taken.events += std::popcount(less), taken.groups += std::popcount(nonzero_groups(less));
+        }
+        std::size_t* at = &start[place(b, t, block)];
+        at[0] = added.events | added.groups << 32, at[1] = taken.events | taken.groups << 32;
+        sum.events += added.events + taken.events, sum.groups += added.groups + taken.groups;
       }
+    for (Word word : any) sum.active += std::popcount(nonzero_groups(word));
+    return sum;
+  }
+  // Replace what `count` wrote by the rows that are listed.
+  template <class Rows>
+  void settle(int b, const Rows& rows_of) {
+    for (int t = 0; t <= steps; ++t)
+      for (std::size_t block = 0; block < blocks; ++block)
+        for (std::size_t* at = &start[place(b, t, block)], *end = at + 2; at < end; ++at) *at = rows_of(*at & 0xffffffffu, *at >> 32);
   }
   void list(const Signal& in, int b) {
     if (way[b] == Way::lookups) return;
