@@ -45,8 +45,8 @@ inline const Word* padded_frame(const ConvShape& c, const Word* frame, Word* wor
   return words;
 }
 
-// Which rows of its part of the table each window adds: [row of the padded map][output column][group]; a row of the map
-// serves every output row whose windows cover it. `out` has room for seven more.
+// Which rows of its part of the table each window adds: [row of the padded map][output column][group], each times sixteen; a
+// row of the map serves every output row whose windows cover it. `out` has room for seven more.
 using TableRow = std::uint32_t;
 
 inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
@@ -57,7 +57,7 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
   if (groups == 1 && c.row_bits() <= 56) {
     for (int y = 0; y < used; ++y, out += width) {
       const Word row = extract(frame, y * c.row_bits(), static_cast<int>(c.row_bits()));
-      for (int x = 0; x < width; ++x) out[x] = static_cast<TableRow>(row >> (x * step) & mask);
+      for (int x = 0; x < width; ++x) out[x] = static_cast<TableRow>(row >> (x * step) & mask) * kLanes;
     }
     return;
   }
@@ -70,42 +70,68 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
       for (int g = 0; g < groups; g += kAtOnce) {
         const int bits = std::min(c.window_bits - g * c.group, kAtOnce * c.group);
         const Word word = extract(frame, from + static_cast<std::size_t>(g) * c.group, bits);
-        for (int k = 0; k < kAtOnce; ++k) out[g + k] = static_cast<TableRow>((word >> shift[k] & mask) | static_cast<Word>(g + k) << c.group);
+        for (int k = 0; k < kAtOnce; ++k) out[g + k] = static_cast<TableRow>((word >> shift[k] & mask) | static_cast<Word>(g + k) << c.group) * kLanes;
       }
     }
 }
 
-// Currents behind the pooling, [position][spacing], channels [first, first + kCount x 16), kPlaces of a pool's window at
-// once. Vectors reach over the last channel: positions go up, so what they leave there is overwritten.
+// What the windows at kPlaces places add up to, from `bias` on. at[q] are the rows of place q, `per_map_row` apart.
 template <int kCount, int kPlaces>
+INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces], const float* table, const float* bias, Lanes (&sum)[kPlaces][kCount]) {
+  const std::size_t per_map_row = static_cast<std::size_t>(c.width) * c.groups, per_tap = (static_cast<std::size_t>(c.groups) << c.group) * kCount * kLanes;
+  for (int q = 0; q < kPlaces; ++q)
+    for (int j = 0; j < kCount; ++j) sum[q][j] = load(bias + kLanes * j);
+  auto add = [&](std::size_t place) {
+    for (int q = 0; q < kPlaces; ++q) {
+      const float* from = table + static_cast<std::size_t>(at[q][place]) * kCount;
+      for (int j = 0; j < kCount; ++j) sum[q][j] = sum[q][j] + load(from + kLanes * j);
+    }
+  };
+  const int kernel = c.kernel, groups = c.groups;
+  std::size_t row = 0;
+  if (groups == 1)
+    for (int ky = 0; ky < kernel; ++ky, table += per_tap, row += per_map_row) add(row);
+  else
+    for (int ky = 0; ky < kernel; ++ky, table += per_tap, row += per_map_row)
+      for (int g = 0; g < groups; ++g) add(row + g);
+}
+
+// Where the rows of a pool's window lie, from those of its first place on.
+inline std::vector<std::size_t> window_places(const ConvShape& c, const PoolShape& p) {
+  std::vector<std::size_t> out;
+  for (int k = 0; k < p.size * p.size; ++k) out.push_back((static_cast<std::size_t>(k / p.size) * c.stride * c.width + k % p.size) * c.groups);
+  return out;
+}
+
+// Currents behind the pooling, [position][spacing], channels [first, first + kCount x 16); kPlaces of a pool's window at once,
+// which are all of them if there are more than one. Vectors reach over the last channel: positions go up, so what they leave
+// there is overwritten.
+template <int kCount, int kPlaces, PoolKind kKind>
 void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, const float* table, const float* bias, std::size_t first,
               std::size_t spacing, float* out, std::uint8_t* chosen) {
-  constexpr std::size_t kWidth = kCount * kLanes;
-  const std::size_t per_map_row = static_cast<std::size_t>(c.width) * c.groups, per_tap = (static_cast<std::size_t>(c.groups) << c.group) * kWidth;
-  const int kernel = c.kernel, groups = c.groups, places = p.size * p.size;
-  table += first * c.rows, out += first, chosen += chosen ? first : 0;
+  const std::vector<std::size_t> window = window_places(c, p);
+  const int places = kPlaces > 1 ? kPlaces : p.size * p.size;
+  const std::size_t along = static_cast<std::size_t>(p.stride) * c.groups, down = static_cast<std::size_t>(p.stride) * c.stride * c.width * c.groups;
+  const Lanes share = splat(static_cast<float>(places));
+  table += first * c.rows, bias += first, out += first, chosen += chosen ? first : 0;
   for (int y = 0; y < p.height; ++y)
     for (int x = 0; x < p.width; ++x, out += spacing, chosen += chosen ? spacing : 0) {
+      const TableRow* corner = rows + y * down + x * along;
       Lanes value[kCount], which[kCount];
       for (int k = 0; k < places; k += kPlaces) {
         const TableRow* at[kPlaces];
         Lanes sum[kPlaces][kCount];
-        for (int q = 0; q < kPlaces; ++q) {
-          at[q] = rows + (y * p.stride + (k + q) / p.size) * c.stride * per_map_row + static_cast<std::size_t>(x * p.stride + (k + q) % p.size) * groups;
-          for (int j = 0; j < kCount; ++j) sum[q][j] = load(bias + first + kLanes * j);
+        for (int q = 0; q < kPlaces; ++q) at[q] = corner + window[k + q];
+        sum_windows<kCount, kPlaces>(c, at, table, bias, sum);
+        for (int j = 0; j < kCount; ++j) {
+          if (chosen)
+            for (int q = 0; q < kPlaces; ++q) merge<kKind>(k + q, sum[q][j], value[j], which[j]);
+          else
+            for (int q = 0; q < kPlaces; ++q) merge<kKind>(k + q, sum[q][j], value[j]);
         }
-        const float* from = table;
-        for (int ky = 0; ky < kernel; ++ky, from += per_tap)
-          for (int g = 0; g < groups; ++g)
-            for (int q = 0; q < kPlaces; ++q) {
-              const float* row = from + at[q][ky * per_map_row + g] * kWidth;
-              for (int j = 0; j < kCount; ++j) sum[q][j] = sum[q][j] + load(row + kLanes * j);
-            }
-        for (int q = 0; q < kPlaces; ++q)
-          for (int j = 0; j < kCount; ++j) merge(p, k + q, sum[q][j], value[j], which[j]);
       }
       for (int j = 0; j < kCount; ++j) {
-        store(out + kLanes * j, p.kind == PoolKind::avg ? value[j] / splat(static_cast<float>(places)) : value[j]);
+        store(out + kLanes * j, kKind == PoolKind::avg ? value[j] / share : value[j]);
         if (chosen) to_bytes(chosen + kLanes * j, which[j]);
       }
     }

@@ -137,8 +137,11 @@ class MapStage final : public Stage {
     TableRow* rows = scratch<TableRow>(0, static_cast<std::size_t>(conv_.height_in) * conv_.width * conv_.groups + 8);
     window_rows(conv_, frame, rows);
     for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
-      if (shape.size == 2 && kCount <= 2) convolve<kCount, 4>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
-      else convolve<kCount, 1>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
+      with_kind(shape.kind, [&]<PoolKind kKind>() {
+        constexpr int kWhole = kCount <= 2 && kKind != PoolKind::none ? 4 : 1;  // as many places as there are registers for
+        if (shape.size == 2) convolve<kCount, kWhole, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
+        else convolve<kCount, 1, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
+      });
     });
   }
 

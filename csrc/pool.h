@@ -29,29 +29,40 @@ struct PoolShape {
 };
 
 // Element k of a window joins those before it: `value` is their maximum or sum, `which` the first of the maxima, as in PyTorch.
-INLINE void merge(const PoolShape& p, int k, Lanes other, Lanes& value, Lanes& which) {
-  if (k == 0) {
-    value = other, which = zero();
-  } else if (p.kind == PoolKind::avg) {
-    value = value + other;
-  } else {
-    const Mask higher = greater(other, value);
-    value = where(higher, other, value);
-    which = where(higher, splat(static_cast<float>(k)), which);
+template <PoolKind kKind>
+INLINE void merge(int k, Lanes other, Lanes& value) {
+  if (k == 0) value = other;
+  else value = kKind == PoolKind::avg ? value + other : larger(other, value);
+}
+template <PoolKind kKind>
+INLINE void merge(int k, Lanes other, Lanes& value, Lanes& which) {
+  which = k == 0 ? zero() : where(greater(other, value), splat(static_cast<float>(k)), which);
+  merge<kKind>(k, other, value);
+}
+
+// Call work<kind>() with the kind of a pool.
+template <class Work>
+INLINE void with_kind(PoolKind kind, Work&& work) {
+  switch (kind) {
+    case PoolKind::none: return work.template operator()<PoolKind::none>();
+    case PoolKind::max: return work.template operator()<PoolKind::max>();
+    case PoolKind::avg: return work.template operator()<PoolKind::avg>();
   }
 }
 
 // `chosen`, if not null, receives which element of its window each maximum was.
 inline void pool(const PoolShape& p, const float* in, float* out, std::uint8_t* chosen) {
   const int count = p.size * p.size;
-  for (int y = 0; y < p.height; ++y)
-    for (int x = 0; x < p.width; ++x, out += p.channels, chosen += chosen ? p.channels : 0)
-      for (int c = 0; c < p.channels; c += kLanes) {
-        Lanes value, which;
-        for (int k = 0; k < count; ++k) merge(p, k, load(in + p.source(y, x, k) + c), value, which);
-        store(out + c, p.kind == PoolKind::avg ? value / splat(static_cast<float>(count)) : value);
-        if (chosen) to_bytes(chosen + c, which);
-      }
+  with_kind(p.kind, [&]<PoolKind kKind>() {
+    for (int y = 0; y < p.height; ++y)
+      for (int x = 0; x < p.width; ++x, out += p.channels, chosen += chosen ? p.channels : 0)
+        for (int c = 0; c < p.channels; c += kLanes) {
+          Lanes value, which;
+          for (int k = 0; k < count; ++k) merge<kKind>(k, load(in + p.source(y, x, k) + c), value, which);
+          store(out + c, kKind == PoolKind::avg ? value / splat(static_cast<float>(count)) : value);
+          if (chosen) to_bytes(chosen + c, which);
+        }
+  });
 }
 
 // Add the gradient of a pooled map to that of the map before, which must be zero where it is not added to.
