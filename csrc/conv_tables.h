@@ -62,15 +62,17 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
     return;
   }
   constexpr int kAtOnce = 8;
-  Word shift[kAtOnce];
-  for (int k = 0; k < kAtOnce; ++k) shift[k] = static_cast<Word>(k * c.group);
+  const int group = c.group, bits = c.window_bits;
+  const std::size_t row_bits = c.row_bits();
+  Word shift[kAtOnce], table[kAtOnce];
+  for (int k = 0; k < kAtOnce; ++k) shift[k] = static_cast<Word>(k * group), table[k] = static_cast<Word>(k) << group;
   for (int y = 0; y < used; ++y)
     for (int x = 0; x < width; ++x, out += groups) {
-      const std::size_t from = y * c.row_bits() + x * step;
+      const std::size_t from = y * row_bits + x * step;
       for (int g = 0; g < groups; g += kAtOnce) {
-        const int bits = std::min(c.window_bits - g * c.group, kAtOnce * c.group);
-        const Word word = extract(frame, from + static_cast<std::size_t>(g) * c.group, bits);
-        for (int k = 0; k < kAtOnce; ++k) out[g + k] = static_cast<TableRow>((word >> shift[k] & mask) | static_cast<Word>(g + k) << c.group) * kLanes;
+        const Word word = extract(frame, from + static_cast<std::size_t>(g) * group, std::min(bits - g * group, kAtOnce * group));
+        const Word first = static_cast<Word>(g) << group;
+        for (int k = 0; k < kAtOnce; ++k) out[g + k] = static_cast<TableRow>(((word >> shift[k] & mask) + table[k] + first) * kLanes);
       }
     }
 }
