@@ -75,9 +75,9 @@ struct LookupWeights {
 
 // Fetch part `part` of `parts` of the weights of the chunk that begins at input `first`.
 INLINE void fetch_weights(const LookupWeights& weights, std::size_t first, std::size_t part, std::size_t parts) {
-  constexpr std::size_t kLine = 16, kLines = kChunkBits / kLine + 1, kAll = kLines * kLookupOutputs;
-  for (std::size_t k = kAll * part / parts; k < kAll * (part + 1) / parts; ++k)
-    __builtin_prefetch(weights.of[k / kLines] + std::min(first + k % kLines * kLine, weights.count - 1));
+  const std::size_t last = std::min(first + kChunkBits, weights.count);
+  for (std::size_t j = kLookupOutputs * part / parts; j < kLookupOutputs * (part + 1) / parts; ++j)
+    for (std::size_t at = first; at < last; at += kLanes) __builtin_prefetch(weights.of[j] + at);
 }
 
 // tables[group][output][p] = sum of the group's weights whose bit is set in p, for the `wanted` groups of the chunk that
