@@ -81,7 +81,7 @@ def load(workload: Workload, batch: int) -> Problem:
 def trained(problem: Problem) -> Network:
     """Our network after 40 steps of Adam on some of these images, so that its layers spike as trained ones do.
 
-    The last layer's weights are enlarged until outputs spike: silent ones would say nothing about parity.
+    The last layer's biases are raised until outputs spike: silent ones would say nothing about parity.
     """
     network, images, labels = Network(problem.graph, seed=1), problem.images[:64], problem.labels[:64]
     optimizer = torch.optim.Adam(network.parameters(), lr=problem.learning_rate)
@@ -91,10 +91,11 @@ def trained(problem: Problem) -> Network:
         F.cross_entropy(logits, labels).backward()
         optimizer.step()
     last = [at.name for at in problem.graph.named if isinstance(at.layer, Linear)][-1]
+    rise = 0.02
     with torch.no_grad():
         while network.eval()(images, Draw.first(len(images))).logits.abs().mean() < _LEAST_OUTPUT:
-            network.get_parameter(f"{last}.weight").mul_(1.5)
-            network.get_parameter(f"{last}.bias").add_(0.02)
+            network.get_parameter(f"{last}.bias").add_(rise)
+            rise *= 1.5
     return network
 
 
