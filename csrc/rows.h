@@ -164,7 +164,7 @@ struct InputRows {
   struct Counts {
     std::size_t events = 0, groups = 0, active = 0;
   };
-  // Events (low half) and groups (high half) at each place of an image, beside its usual inputs.
+  // Events (the low sixteen bits) and groups at each place of an image, beside its usual inputs.
   Counts count(const Signal& in, int b) {
     Counts sum;
     std::vector<Word> any(in.words);
@@ -179,7 +179,7 @@ struct InputRows {
           taken.events += std::popcount(less), taken.groups += std::popcount(nonzero_groups(less));
         }
         std::size_t* at = &start[place(b, t, block)];
-        at[0] = added.events | added.groups << 32, at[1] = taken.events | taken.groups << 32;
+        at[0] = added.events | added.groups << 16, at[1] = taken.events | taken.groups << 16;
         sum.events += added.events + taken.events, sum.groups += added.groups + taken.groups;
       }
     for (Word word : any) sum.active += std::popcount(nonzero_groups(word));
@@ -190,7 +190,7 @@ struct InputRows {
   void settle(int b, const Rows& rows_of) {
     for (int t = 0; t <= steps; ++t)
       for (std::size_t block = 0; block < blocks; ++block)
-        for (std::size_t* at = &start[place(b, t, block)], *end = at + 2; at < end; ++at) *at = rows_of(*at & 0xffffffffu, *at >> 32);
+        for (std::size_t* at = &start[place(b, t, block)], *end = at + 2; at < end; ++at) *at = rows_of(*at & 0xffffu, *at >> 16);
   }
   void list(const Signal& in, int b) {
     if (way[b] == Way::lookups) return;
