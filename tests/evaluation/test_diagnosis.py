@@ -182,7 +182,7 @@ def test_a_run_that_has_not_begun_is_looked_at_as_it_would_start(tmp_path):
 
 def test_a_run_that_diverged_at_once_is_told_a_learning_rate_that_does_not(tmp_path):
     with pytest.raises(TrainingError, match="diverged"):
-        trained(tmp_path, "train.learning_rate=1e30")
+        trained(tmp_path, "train.learning_rate=1e38")
     (finding,) = api.diagnose(tmp_path / "run").findings
     assert finding.code == "unfinished"
     assert finding.settings == ("train.learning_rate=0.01",)
@@ -289,7 +289,9 @@ def test_the_change_of_weights_is_relative_to_their_start():
     start, now = Network(graph, seed=1), Network(graph, seed=1)
     with torch.no_grad():
         now.linear1.weight.mul_(3.0)
-    assert weight_change(now, start) == pytest.approx({"linear1.weight": 2.0, "linear2.weight": 0.0})
+        assert weight_change(now, start) == pytest.approx({"linear1.weight": 2.0, "linear2.weight": 0.0})
+        now.linear1.weight.mul_(1e30)  # whose squares float32 cannot hold
+        assert weight_change(now, start)["linear1.weight"] == pytest.approx(3e30)
 
 
 def test_ridge_regression_learns_what_is_linear_and_nothing_from_noise():

@@ -91,7 +91,7 @@ def gradients_through_time(network: Network, batch: Batch, loss: Loss) -> dict[s
     out = {}
     for name, current, gradient in zip(neurons.values(), currents, found, strict=True):
         whole = torch.zeros_like(current) if gradient is None else gradient
-        out[name] = [float(x) for x in whole.flatten(2).norm(dim=2).mean(1)]
+        out[name] = [float(x) for x in whole.flatten(2).double().norm(dim=2).mean(1)]
     return out
 
 
@@ -105,8 +105,9 @@ def firing_rates(network: Network, batch: Batch) -> dict[str, Float[Tensor, "*F"
 
 def weight_change(network: Network, start: Network) -> dict[str, float]:
     """For each weight matrix |now - at the start| / |at the start| (Frobenius norms)."""
-    now = {name: value.detach() for name, value in network.weights.items()}
-    then = {name: value.detach() for name, value in start.weights.items()}
+    # in float64, since the squares of what a wild learning rate leaves do not fit into float32
+    now = {name: value.detach().double() for name, value in network.weights.items()}
+    then = {name: value.detach().double() for name, value in start.weights.items()}
     kept = [name for name, value in now.items() if value.ndim > 1]
     return {
         name: float((now[name] - then[name]).norm() / then[name].norm().clamp(min=1e-12))
