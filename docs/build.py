@@ -84,7 +84,8 @@ def _reproduction(run: Any, published: dict[str, float]) -> str:
     lines.append(f"| an epoch, s | | {' | '.join(epochs)} |")
     seeds = "1 seed" if run.seeds == 1 else f"{run.seeds} seeds"
     where = f"{run.cpu}, {run.threads} thread{'s' if run.threads != 1 else ''}"
-    return "\n".join(lines) + f"\n\n{seeds}, {run.train_images:,} training images; {run.date}, {where}.\n\n"
+    stood = f" of {run.stand_in}" if run.stand_in else ""
+    return "\n".join(lines) + f"\n\n{seeds}, {run.train_images:,} training images{stood}; {run.date}, {where}.\n\n"
 
 
 def _command(command: Any, path: str) -> list[str]:  # a class of click, or of the copy that newer typers carry

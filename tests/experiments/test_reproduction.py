@@ -51,7 +51,9 @@ def test_a_run_of_a_preset_becomes_a_record_with_its_command(tmp_path, monkeypat
     assert record.command == "spikewise train --preset mnist-alif --set encoder.steps=3 --epochs 1 --seeds 1"
     assert set(record.networks[0].metrics) == {"accuracy", "auc"}
     again = fold([finished.folder], tuple(fold([finished.folder], ())))
-    assert [one.command for one in again] == [record.command]
+    assert [(one.command, one.stand_in) for one in again] == [(record.command, "")]
+    (other,) = fold([finished.folder], (), stand_in="other images")
+    assert other.stand_in == "other images"
 
 
 def test_a_run_of_no_preset_is_refused(tmp_path):

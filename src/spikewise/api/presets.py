@@ -50,7 +50,8 @@ def _words(run: Reproduction, name: str, metric: str) -> str:
     estimate = figures.metrics[metric]
     ends = interval(metric, estimate)
     how = "as published " if run.as_published else ""
-    return f"{how}{metric_value(metric, estimate.mean)}" + (f" ({ends})" if ends else "")
+    said = f"{how}{metric_value(metric, estimate.mean)}" + (f" ({ends})" if ends else "")
+    return f"{said} on {run.stand_in}" if run.stand_in else said
 
 
 def _label(metric: str) -> str:

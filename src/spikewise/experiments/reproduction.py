@@ -55,6 +55,8 @@ class Reproduction(Record):
     spikewise_version: str
     cpu: str
     threads: Count
+    stand_in: str = ""
+    """Which images stood in for the preset's own where those could not be had; empty if they were its own."""
 
     def figures(self, network: str) -> NetworkFigures | None:
         """Those of one network; None if the run did not have it."""
@@ -162,8 +164,11 @@ def main_network(preset: str) -> tuple[str, str]:
     return (same["preset"], same["network"]) if same else (preset, "snn")
 
 
-def fold(runs: list[Path], there: tuple[Reproduction, ...]) -> list[Reproduction]:
+def fold(runs: list[Path], there: tuple[Reproduction, ...], *, stand_in: str = "") -> list[Reproduction]:
     """The records with those of `runs` added; a run with the same command takes the place of the older one.
+
+    Args:
+        stand_in: Which images stood in for those of the presets; empty for none.
 
     Raises:
         RunError, ConfigError: as `reproduction_of`; nothing is added then.
@@ -172,7 +177,7 @@ def fold(runs: list[Path], there: tuple[Reproduction, ...]) -> list[Reproduction
         raise RunError("No run folder was named.")
     records = {one.command: one for one in there}
     for run in runs:
-        found = reproduction_of(run)
+        found = reproduction_of(run).replace(stand_in=stand_in)
         records[found.command] = found
     order = preset_names()
     return sorted(records.values(), key=lambda one: (order.index(one.preset), one.as_published, len(one.changes)))
