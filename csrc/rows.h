@@ -109,8 +109,8 @@ struct InputRows {
 
   std::size_t blocks = 0;
   int steps = 0;
-  std::vector<Way> way;           // of each image, decided by the image alone
-  std::vector<int> looked_up;     // the images whose way that is, those with few active groups first
+  std::vector<Way> way;            // of each image, decided by the image alone
+  std::vector<int> looked_up;      // the images whose way that is, those with few active groups first
   Array<Word> usual;
   std::vector<std::size_t> start;  // [blocks x batch x (steps + 1) x (added, taken away) + 1], as they are read
   Array<Row> rows;
