@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-wheel lint types bench docs format sanitize clean
+.PHONY: demo test test-wheel lint types bench fuzz docs format sanitize clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -37,6 +37,10 @@ format: $(VENV)/.lint
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Mutated inputs, each of which must be answered in words: `make fuzz ARGS="settings --seed 1 --count 6000"`.
+fuzz: $(VENV)/.test
+	$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 docs: $(VENV)/.package
 	$(BIN)/python docs/build.py

@@ -68,7 +68,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     Raises:
         SpikewiseError: with one clear message.
     """
-    experiment = _resolved(data, preset, config, seeds, epochs, settings)
+    experiment = resolved(data, preset, config, seeds, epochs, settings)
     return execute(experiment, out=Path(out), progress=progress, data_dir=None if data_dir is None else Path(data_dir))
 
 
@@ -86,7 +86,7 @@ def train(  # noqa: PLR0913  # as `compare`
     **settings: object,
 ) -> Run:
     """Train the spiking network alone; arguments as for `compare`."""
-    experiment = _resolved(data, preset, config, seeds, epochs, settings)
+    experiment = resolved(data, preset, config, seeds, epochs, settings)
     where = None if data_dir is None else Path(data_dir)
     return execute(experiment, kind="train", out=Path(out), progress=progress, data_dir=where)
 
@@ -110,7 +110,7 @@ def execute(
     return Run(done.results, done.folder)
 
 
-def _resolved(  # as `compare`
+def resolved(  # as `compare`
     data: str | Path | None,
     preset: str | None,
     config: str | Path | None,
