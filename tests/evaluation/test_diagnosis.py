@@ -336,6 +336,52 @@ def epoch(number: int, train: float | None, validation: float | None, accuracy: 
     )
 
 
+LOSSES = {
+    "cross-entropy": ("loss.kind=cross_entropy",),
+    "smoothed": ("loss.label_smoothing=0.3",),
+    "weighted": ("train.class_weights=true",),
+    "penalised": ("rate_penalty.kind=l1", "rate_penalty.strength=30"),
+    "one-hot MSE": ("loss.kind=one_hot_mse",),
+    "steps, membranes": ("loss.kind=step_cross_entropy", "loss.on=membrane"),
+    "steps, spikes": ("loss.kind=step_cross_entropy", "model.output.kind=lif", "readout.kind=spike_count"),
+    "counts": ("loss.kind=count_mse", "model.output.kind=lif", "readout.kind=spike_count"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_learning_rate_that_moves_nothing_is_found_under_every_loss(loss, tmp_path):
+    found = trained(tmp_path, *LOSSES[loss], "train.learning_rate=1e-7", epochs=2)
+    assert found.codes.get("learning_rate_too_low") == "serious"
+    assert "not_learning" not in found.codes
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_healthy_training_is_not_called_sick_for_its_loss(loss, tmp_path):
+    strong = () if loss != "penalised" else ("rate_penalty.strength=0.1",)
+    found = trained(tmp_path, *LOSSES[loss], *strong, "train.learning_rate=0.005", epochs=4)
+    assert not {"learning_rate_too_low", "learning_rate_too_high", "not_learning"} & found.codes.keys()
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "penalised"])
+def test_a_learning_rate_far_too_high_is_found_under_every_loss(loss, tmp_path):
+    found = trained(tmp_path, *LOSSES[loss], "train.learning_rate=3.0", epochs=2)
+    assert found.codes.get("learning_rate_too_high") == "serious"
+
+
+def test_what_was_minimised_stands_beside_its_cross_entropy(tmp_path):
+    setting = trained(tmp_path, *LOSSES["one-hot MSE"], "train.learning_rate=1e-7", epochs=1).setting
+    first = setting.fit(sides_of(setting.experiment, setting.images)[0], 0).history[0]
+    assert first.train_loss == pytest.approx(0.09, abs=0.01)  # ten classes: (0.9^2 + 9 * 0.1^2) / 10
+    assert first.train_cross_entropy == pytest.approx(math.log(10), abs=0.4)
+
+
+def test_a_history_without_cross_entropy_goes_by_what_can_be_compared():
+    still = [epoch(k, 0.09, math.log(10), (0.1, 0.1)) for k in (1, 2)]
+    assert codes(facts(still, moved=1e-4)._replace(objective="other")) == {"learning_rate_too_low"}
+    learned = [epoch(k, 5.0, 0.3, (0.9, 0.9)) for k in (1, 2)]  # a penalty lifts the objective above guessing
+    assert codes(facts(learned, moved=1.5)._replace(objective="changed")) == set()
+
+
 def codes(given: Facts) -> set[str]:
     return {one.code for one in find_symptoms(given)}
 

@@ -100,8 +100,12 @@ class EpochRecord(Record):
 
     epoch: Count
     train_loss: Number
+    """Mean of what was minimised: the loss of the experiment with its smoothing, class weights and penalty."""
+    train_cross_entropy: Number = None
+    """Mean cross-entropy of softmax(logits) over the same batches, nothing added, in nats; null in older runs."""
     train_accuracy: Number = None
     validation_loss: Number
+    """Mean cross-entropy of softmax(logits), whatever was minimised, in nats."""
     validation_accuracy: Number
     learning_rate: float
     seconds: float

@@ -15,6 +15,9 @@ from spikewise.viz import LIGHT
 
 __all__ = ["Panel", "confusions", "costs", "curves", "data_address", "image_address", "rates"]
 
+_SAME = 1e-4
+"""Relative difference below which objective and cross-entropy are one figure."""
+
 
 class Panel(NamedTuple):
     """A figure on the page and the words under it."""
@@ -47,11 +50,14 @@ def colours(networks: Sequence[NetworkResult]) -> dict[str, str]:
 def curves(results: Results) -> list[Panel]:
     """Learning curves of what was recorded after each epoch."""
     out = []
-    for field, ylabel, percent in (
+    drawn_as = [
         ("validation_accuracy", "validation accuracy, %", True),
-        ("validation_loss", "validation loss", False),
-        ("train_loss", "training loss", False),
-    ):
+        ("validation_loss", "validation cross-entropy", False),
+        ("train_cross_entropy", "training cross-entropy", False),
+    ]
+    if _has_other_objective(results):
+        drawn_as.append(("train_loss", "training objective (what was minimised)", False))
+    for field, ylabel, percent in drawn_as:
         runs = {network.name: [_values(run.history, field) for run in network.runs] for network in results.networks}
         runs = {name: seeds for name, seeds in runs.items() if any(x is not None for seed in seeds for x in seed)}
         if runs:
@@ -59,6 +65,13 @@ def curves(results: Results) -> list[Panel]:
             caption = f"{ylabel.capitalize()} after each epoch: mean over seeds, band from the lowest to the highest."
             out.append(Panel(f"curve-{field}", drawn, caption))
     return out
+
+
+def _has_other_objective(results: Results) -> bool:
+    """Whether what was minimised is another figure than the cross-entropy beside it (older runs have no other)."""
+    epochs = [epoch for network in results.networks for run in network.runs for epoch in run.history]
+    pairs = [(epoch.train_loss, epoch.train_cross_entropy) for epoch in epochs if epoch.train_loss is not None]
+    return any(plain is None or abs(plain - objective) > _SAME * abs(plain) for objective, plain in pairs)
 
 
 def confusions(results: Results) -> list[Panel]:

@@ -16,7 +16,7 @@ from spikewise.errors import EngineError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.files import make_folder
-from spikewise.losses import Loss, RatePenalty, Target
+from spikewise.losses import CrossEntropy, Loss, RatePenalty, Target
 from spikewise.network import Network, Output
 from spikewise.training.checkpoint import Checkpoint, load_weights, save_weights
 from spikewise.training.config import TrainConfig
@@ -136,12 +136,13 @@ class _Session:
         """Train and validate one epoch, then write the checkpoint."""
         task, epoch = self.task, len(self.result.history) + 1
         started = time.perf_counter()
-        loss, accuracy, rate = self._train(epoch, listener)
+        loss, plain, accuracy, rate = self._train(epoch, listener)
         trained = time.perf_counter() - started
         validation = self._validate(epoch)
         record = EpochRecord(
             epoch=epoch,
             train_loss=loss,
+            train_cross_entropy=plain,
             train_accuracy=accuracy,
             validation_loss=validation.loss,
             validation_accuracy=float((validation.predicted == validation.labels).mean()),
@@ -164,19 +165,20 @@ class _Session:
         weights, _ = load_weights(self.folder / WEIGHTS)
         self.network.load_state_dict(weights)
 
-    def _train(self, epoch: int, listener: Listener) -> tuple[float, float, float]:
-        """Loss, accuracy and the last learning rate of one pass over the training part."""
+    def _train(self, epoch: int, listener: Listener) -> tuple[float, float, float, float]:
+        """Objective, plain cross-entropy, accuracy and last learning rate of one pass over the training part."""
         task, config = self.task, self.task.train
         self.network.train()
-        total, right, done, rate = 0.0, 0, 0, config.learning_rate
+        total, plain, right, done, rate = 0.0, 0.0, 0, 0, config.learning_rate
         order = list(batches(task.split.train, config.batch_size, seed=task.seed, epoch=epoch))
         for number, index in enumerate(order):
             # The middle of the batch: no update is lost at either end of a schedule, however few there are.
             rate = config.learning_rate_at(epoch - 1 + (number + 0.5) / len(order))
-            loss, hits = self._step(index, epoch, number, rate)
-            total, right, done = total + loss * len(index), right + hits, done + len(index)
+            loss, entropy, hits = self._step(index, epoch, number, rate)
+            total, plain = total + loss * len(index), plain + entropy * len(index)
+            right, done = right + hits, done + len(index)
             listener.batch(images=done, total=len(task.split.train), loss=total / done)
-        return total / done, right / done, rate
+        return total / done, plain / done, right / done, rate
 
     def _validate(self, epoch: int) -> Predictions:
         """Predict the validation part; what is not finite is never kept."""
@@ -189,7 +191,7 @@ class _Session:
             )
         return validation
 
-    def _step(self, index: np.ndarray[Any, Any], epoch: int, number: int, rate: float) -> tuple[float, int]:
+    def _step(self, index: np.ndarray[Any, Any], epoch: int, number: int, rate: float) -> tuple[float, float, int]:
         task, config, device = self.task, self.task.train, self.network.device
         draw = Draw(task.seed, epoch, torch.from_numpy(index).to(device))
         images = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(device)
@@ -202,7 +204,8 @@ class _Session:
             loss = task.loss(output.logits.float(), output.trajectory, target)
             if task.penalty is not None and self.penalised:
                 loss = loss + task.penalty(spikes_of(output.result))
-        value = loss.item()
+        # One transfer for both: the objective, and what rules can hold against guessing whatever the objective is.
+        value, plain = torch.stack([loss.detach().float(), self._cross_entropy(output, targets)]).tolist()
         if not np.isfinite(value):
             raise divergence(
                 self.network, f"the loss is {value}", "in", epoch=epoch, batch=number + 1, result=output.result
@@ -210,7 +213,12 @@ class _Session:
         self._update(loss, rate)
         if not all_finite(self.network):
             raise divergence(self.network, f"the loss was {value:.4g}", "after", epoch=epoch, batch=number + 1)
-        return value, int((output.logits.detach().argmax(-1) == labels).sum())
+        return value, plain, int((output.logits.detach().argmax(-1) == labels).sum())
+
+    def _cross_entropy(self, output: Output, targets: Tensor) -> Tensor:
+        """Neither smoothed nor weighted nor penalised: what the validation loss is, too."""
+        target = Target.of(targets, len(self.task.images.classes))
+        return CrossEntropy()(output.logits.detach().float(), output.trajectory, target)
 
     def _answer(self, images: Tensor, draw: Draw, batch: int) -> Output:
         try:

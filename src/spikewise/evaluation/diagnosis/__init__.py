@@ -18,7 +18,7 @@ from spikewise.evaluation.diagnosis.membranes import (
 )
 from spikewise.evaluation.diagnosis.probe import linear_accuracy
 from spikewise.evaluation.diagnosis.search import value_that_gives
-from spikewise.evaluation.diagnosis.symptoms import Facts, Symptom, find_symptoms
+from spikewise.evaluation.diagnosis.symptoms import Facts, Objective, Symptom, find_symptoms
 
 __all__ = [
     "MOST",
@@ -26,6 +26,7 @@ __all__ = [
     "Examined",
     "Facts",
     "Membranes",
+    "Objective",
     "Symptom",
     "dead_share",
     "distance_from_threshold",

@@ -5,13 +5,13 @@ A cause hides what follows from it: a network whose input is silent also has sil
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from spikewise.evaluation.diagnosis.activity import MOST
 from spikewise.evaluation.results import EpochRecord
 from spikewise.evaluation.sections.diagnosis import FindingCode, Gravity, LayerHealth, SeedDiagnosis
 
-__all__ = ["Facts", "Symptom", "find_symptoms"]
+__all__ = ["Facts", "Objective", "Symptom", "find_symptoms"]
 
 _QUIET_START, _BUSY = 0.01, 0.4
 """Mean rates of a layer: below the first it starts too quiet, above the second too busy."""
@@ -30,6 +30,10 @@ _VANISHED, _EXPLODED = 1e-3, 1e4
 """Gradient at the first third of the steps over that at the last third."""
 _LOST_IN_DEPTH: Final = 1e-4
 _GAP: Final = 0.05
+_FELL: Final = 0.9
+"""Last over first objective above which nothing was gained."""
+
+Objective = Literal["cross_entropy", "changed", "other"]
 
 
 class Facts(NamedTuple):
@@ -51,6 +55,9 @@ class Facts(NamedTuple):
     """Name of the output layer, if its spikes are the answer."""
     unread: str | None = None
     """Name of the output layer, if it spikes and only its membranes are read: it may be silent."""
+    objective: Objective = "cross_entropy"
+    """What was minimised. "changed": cross-entropy with smoothing, class weights or a penalty. "other": a loss that may
+    fall while the cross-entropy of softmax(logits) rises, such as one of spike counts."""
 
 
 class Symptom(NamedTuple):
@@ -67,7 +74,8 @@ def find_symptoms(facts: Facts) -> list[Symptom]:
     """What is wrong with one training, causes before what follows from them."""
     read = tuple(layer for layer in facts.seed.layers if layer.layer != facts.unread)
     facts = facts._replace(seed=facts.seed.model_copy(update={"layers": read}))
-    root = _not_finite(facts) or _silent_input(facts) or _quiet_layer(facts) or _busy_layer(facts)
+    root = _not_finite(facts) or _silent_input(facts) or _thrown_away(facts)
+    root = root or _quiet_layer(facts) or _busy_layer(facts)
     root = root or _rate_too_high(facts) or _changed_in_training(facts) or _surrogate(facts) or _rate_too_low(facts)
     root = root or _chance(facts)
     found = [root] if root else [*_gradients(facts), *_worse_than_linear(facts)]
@@ -149,39 +157,51 @@ def _surrogate(facts: Facts) -> Symptom | None:
 
 
 def _rate_too_high(facts: Facts) -> Symptom | None:
-    losses = _losses(facts)
+    losses = _entropies(facts)
     change = max(facts.seed.weight_change.values(), default=0.0)
-    rose = bool(losses) and (max(losses) > 2 * facts.chance_loss or losses[-1] > 1.1 * facts.chance_loss)
+    rose = _rose(facts)
     spoilt = change > _VERY_FAR and _changed_in_training(facts) is not None
     if change < _FAR or not (rose or spoilt):
         return None
     text = (
-        f"The training loss rose to {max(losses, default=0):.3g} (guessing gives {facts.chance_loss:.3g}), and the "
-        f"weights moved away by {change:.3g} times their length at the start."
+        f"The cross-entropy in training rose to {max(losses, default=0):.3g} (guessing gives {facts.chance_loss:.3g}), "
+        f"and the weights moved away by {change:.3g} times their length at the start."
     )
     changed = _changed_in_training(facts)
     if changed is not None:
         text += f" {changed.text}"
-    evidence = {"train_loss": max(losses, default=0.0), "chance_loss": facts.chance_loss, "weight_change": change}
+    evidence = {"cross_entropy": max(losses, default=0.0), "chance_loss": facts.chance_loss, "weight_change": change}
     # Answers that are often right and a loss worse than guessing's: the network is as sure of its errors.
     settled = _learned(facts) and bool(losses) and losses[-1] < facts.chance_loss
     return Symptom("learning_rate_too_high", "warning" if settled else "serious", None, text, evidence)
 
 
-def _rate_too_low(facts: Facts) -> Symptom | None:
-    losses = _losses(facts)
+def _thrown_away(facts: Facts) -> Symptom | None:
+    """A rate so high that what a layer did before training explains nothing any more."""
     change = max(facts.seed.weight_change.values(), default=0.0)
-    if not losses or change > _STILL or losses[-1] < 0.9 * facts.chance_loss:
+    return _rate_too_high(facts) if change > _VERY_FAR and _rose(facts) else None
+
+
+def _rose(facts: Facts) -> bool:
+    losses = _entropies(facts)
+    above = bool(losses) and (max(losses) > 2 * facts.chance_loss or losses[-1] > 1.1 * facts.chance_loss)
+    return above and (facts.objective != "other" or not _gained(facts))
+
+
+def _rate_too_low(facts: Facts) -> Symptom | None:
+    losses = _entropies(facts)
+    change = max(facts.seed.weight_change.values(), default=0.0)
+    if not losses or change > _STILL or losses[-1] < 0.9 * facts.chance_loss or _learned(facts):
         return None
     updates = facts.updates * len(losses)
+    evidence = {"cross_entropy": losses[-1], "chance_loss": facts.chance_loss, "weight_change": change}
     if updates < _FEW_UPDATES and change > _MOVING:
-        text = f"Training ended after {updates} updates, and the loss is that of guessing."
-        return Symptom("too_few_epochs", "serious", None, text, {"updates": float(updates), "train_loss": losses[-1]})
+        text = f"Training ended after {updates} updates, and the cross-entropy is that of guessing."
+        return Symptom("too_few_epochs", "serious", None, text, {"updates": float(updates), **evidence})
     text = (
-        f"After {len(losses)} epochs the training loss is {losses[-1]:.3g}, where guessing gives "
+        f"After {len(losses)} epochs the cross-entropy in training is {losses[-1]:.3g}, where guessing gives "
         f"{facts.chance_loss:.3g}, and the weights have moved by {change:.2%} of their length only."
     )
-    evidence = {"train_loss": losses[-1], "chance_loss": facts.chance_loss, "weight_change": change}
     return Symptom("learning_rate_too_low", "serious", None, text, evidence)
 
 
@@ -305,8 +325,22 @@ def _activity(layer: LayerHealth) -> dict[str, float]:
     return {name: value for name, value in figures.items() if value is not None}
 
 
-def _losses(facts: Facts) -> list[float]:
-    return [one.train_loss for one in facts.history if one.train_loss is not None]
+def _entropies(facts: Facts) -> list[float]:
+    """Cross-entropy in training after each epoch: what can be held against guessing, whatever was minimised.
+
+    Older histories have it only where it was the objective; else that of the validation images stands in.
+    """
+    found = []
+    for one in facts.history:
+        older = one.train_loss if facts.objective == "cross_entropy" else one.validation_loss
+        found.append(older if one.train_cross_entropy is None else one.train_cross_entropy)
+    return [one for one in found if one is not None]
+
+
+def _gained(facts: Facts) -> bool:
+    """Whether the objective fell in training; after a single epoch, whether much was learned."""
+    objective = [one.train_loss for one in facts.history if one.train_loss is not None]
+    return objective[-1] < _FELL * objective[0] if len(objective) > 1 else _learned(facts)
 
 
 def _best_accuracy(facts: Facts) -> float:

@@ -10,6 +10,7 @@ from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.diagnosis import (
     Batch,
     Facts,
+    Objective,
     Symptom,
     examine,
     find_symptoms,
@@ -25,7 +26,7 @@ from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant
 from spikewise.experiments.trials import Trials
 from spikewise.graph import Graph, Neuron
-from spikewise.losses import CountMSE, Loss, StepCrossEntropy
+from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
 from spikewise.network import Network
 from spikewise.readouts import SpikeCount
 from spikewise.training import FitResult
@@ -147,7 +148,17 @@ def _facts(context: _Context, contestant: Contestant, seed: int) -> Facts:
         linear=context.linear,
         output=last.name if spikes and counted else None,
         unread=last.name if spikes and not counted else None,
+        objective=_objective(setting, contestant),
     )
+
+
+def _objective(setting: Setting, contestant: Contestant) -> Objective:
+    loss, experiment = contestant.loss, setting.experiment
+    if not isinstance(loss, CrossEntropy):
+        return "other"
+    penalised = experiment.rate_penalty is not None and bool(contestant.graph.spiking_layers)
+    changed = loss.label_smoothing > 0 or experiment.train.class_weights or penalised
+    return "changed" if changed else "cross_entropy"
 
 
 def _counts_spikes(loss: Loss) -> bool:
