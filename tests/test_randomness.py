@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spikewise import extension, randomness
-from spikewise.randomness import generator, philox4x32, random_bytes, uniform
+from spikewise.randomness import bytes_of_steps, generator, philox4x32, random_bytes, uniform
 from spikewise.types import Draw
 
 ONES = 0xFFFFFFFF
@@ -123,3 +123,12 @@ def test_a_generator_depends_on_its_key_alone_and_leaves_the_global_one():
     ]
     assert all(not torch.equal(first, other) for other in others)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("count", [1, 16, 37])
+def test_steps_drawn_together_are_those_drawn_one_by_one_and_the_epoch_may_lie_in_a_tensor(count):
+    index = torch.tensor([5, 0, 2**31])
+    draw = Draw(2**33 + 7, 3, index)
+    together = bytes_of_steps(draw._replace(epoch=torch.tensor(3)), range(2, 6), count, stream=1)
+    one_by_one = torch.stack([random_bytes(draw, step, count, stream=1) for step in range(2, 6)])
+    assert torch.equal(together, one_by_one)

@@ -3,6 +3,7 @@
 The same key (`Draw`) gives the same spikes on any engine, batch composition, thread count or device.
 """
 
+import functools
 from typing import Annotated, Literal
 
 import torch
@@ -11,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from spikewise.config import Config
-from spikewise.randomness import random_bytes
+from spikewise.randomness import bytes_of_steps, random_bytes
 from spikewise.types import Draw
 
 __all__ = ["Delta", "Direct", "Encoder", "Latency", "Periodic", "Rate", "charging_time"]
@@ -20,6 +21,8 @@ Images = UInt8[Tensor, "B C H W"]
 Currents = Float[Tensor, "T B C2 H W"]
 Steps = Annotated[int, Field(ge=1, le=100_000)]
 _LEVELS = 256
+_BYTES_AT_ONCE = 1 << 23
+"""Random bytes drawn together on a GPU, whose time goes by the number of operations; each takes 16 bytes meanwhile."""
 
 
 class _Encoder(Config):
@@ -47,9 +50,14 @@ class Rate(_Encoder):
         # uint8 cannot hold 256, so "r < p + 1" is "r <= p" for the bright half
         bright = pixels >= 128
         out = torch.empty(self.steps, *pixels.shape, device=images.device)
-        for step in range(self.steps):
-            r = random_bytes(draw, step, pixels.shape[1])
-            out[step] = (r < pixels) | (bright & (r == pixels))
+        at_once = 1 if images.device.type == "cpu" else max(1, _BYTES_AT_ONCE // max(pixels.numel(), 1))
+        for start in range(0, self.steps, at_once):
+            steps = range(start, min(start + at_once, self.steps))
+            if len(steps) == 1:
+                r = random_bytes(draw, start, pixels.shape[1])[None]
+            else:
+                r = bytes_of_steps(draw, steps, pixels.shape[1])
+            out[start : steps.stop] = (r < pixels) | (bright & (r == pixels))
         return out.view(self.steps, *images.shape)
 
 
@@ -78,6 +86,16 @@ class _Charging(_Encoder):
         """Step of the first spike for each of the 256 intensities."""
         return charging_time(torch.arange(_LEVELS).double() / (_LEVELS - 1), self.steps, self.tau, self.threshold)
 
+    def _of_pixels(self, images: Images) -> Int64[Tensor, "B C H W"]:
+        """The same for each pixel."""
+        return _first_spikes_there(self, images.device)[images.long()]
+
+
+@functools.lru_cache(maxsize=64)
+def _first_spikes_there(encoder: _Charging, device: torch.device) -> Int64[Tensor, " 256"]:
+    """On a device once and for all: made on the CPU (logarithms differ), and a recorded step cannot copy from there."""
+    return encoder.first_spikes().to(device)
+
 
 class Latency(_Charging):
     """One spike a pixel: the brighter, the earlier. See `charging_time`."""
@@ -87,7 +105,7 @@ class Latency(_Charging):
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Spikes [T, B, C, H, W] as 0.0 or 1.0; `draw` is not used."""
         del draw
-        when = self.first_spikes().to(images.device)[images.long()]
+        when = self._of_pixels(images)
         return (when == _clock(self.steps, images)).float()
 
 
@@ -99,7 +117,7 @@ class Periodic(_Charging):
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Spikes [T, B, C, H, W] as 0.0 or 1.0; `draw` is not used."""
         del draw
-        period = self.first_spikes().clamp(1, max(self.steps - 1, 1)).to(images.device)[images.long()]
+        period = self._of_pixels(images).clamp(1, max(self.steps - 1, 1))
         clock = _clock(self.steps, images)
         return ((clock > 0) & (clock % period == 0)).float()
 

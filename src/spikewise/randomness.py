@@ -16,7 +16,7 @@ from torch import Tensor
 from spikewise.extension import extension, isa
 from spikewise.types import Draw
 
-__all__ = ["generator", "philox4x32", "random_bytes", "uniform"]
+__all__ = ["bytes_of_steps", "generator", "philox4x32", "random_bytes", "uniform"]
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
@@ -55,17 +55,25 @@ def random_bytes(draw: Draw, step: int, count: int, stream: int = 0) -> UInt8[Te
     key = _key(draw, stream)
     if device.type == "cpu" and extension() is not None:
         return _compiled(draw, step, (len(draw.index), count), key, torch.uint8)
-    blocks_per_image = -(-count // _BYTES_PER_BLOCK)
     if device.type == "cpu":
         numbers = draw.index.numpy().astype(np.uint64) & np.uint64(_MASK)
-        return torch.from_numpy(_bytes_in_pieces(numbers, step, draw.epoch, blocks_per_image, key))[:, :count]
-    blocks = torch.arange(blocks_per_image, device=device)
-    index = (draw.index & _MASK).unsqueeze(1)
-    at = torch.tensor([step, draw.epoch], device=device)
-    words = philox4x32((blocks, at[0], index, at[1]), key)
+        blocks_per_image = -(-count // _BYTES_PER_BLOCK)
+        epoch = int(draw.epoch)
+        return torch.from_numpy(_bytes_in_pieces(numbers, step, epoch, blocks_per_image, key))[:, :count]
+    return bytes_of_steps(draw, range(step, step + 1), count, stream)[0]
+
+
+def bytes_of_steps(draw: Draw, steps: range, count: int, stream: int = 0) -> UInt8[Tensor, "T B count"]:
+    """`random_bytes` of several steps at once, in tensor operations that never wait for the host."""
+    device = draw.index.device
+    block = torch.arange(-(-count // _BYTES_PER_BLOCK), device=device)
+    index = (draw.index.to(torch.int64) & _MASK)[:, None]
+    step = torch.arange(steps.start, steps.stop, device=device)[:, None, None]
+    epoch = torch.zeros((), dtype=torch.int64, device=device) + draw.epoch
+    words = philox4x32((block, step, index, epoch), _key(draw, stream))
     shifts = torch.arange(0, 32, 8, device=device)
     packed = torch.stack(words, dim=-1).unsqueeze(-1) >> shifts
-    return (packed & 0xFF).to(torch.uint8).flatten(1)[:, :count]
+    return (packed & 0xFF).to(torch.uint8).flatten(2)[..., :count]
 
 
 def _key(draw: Draw, stream: int) -> tuple[int, int]:
@@ -77,7 +85,7 @@ def _compiled(draw: Draw, step: int, shape: tuple[int, int], key: tuple[int, int
     images, count = shape
     index = draw.index.to(torch.int64).contiguous()
     out = torch.empty(shape, dtype=dtype)
-    place = (step & _MASK, draw.epoch & _MASK)
+    place = (step & _MASK, int(draw.epoch) & _MASK)
     where = (index.data_ptr(), images)
     module.draw(isa(), key, place, where, count, dtype.is_floating_point, out.data_ptr(), torch.get_num_threads())
     return out

@@ -16,8 +16,9 @@ class Draw(NamedTuple):
 
     seed: int
     """The run's seed."""
-    epoch: int
-    """0 for evaluation, 1, 2, ... while training."""
+    epoch: int | Tensor
+    """0 for evaluation, 1, 2, ... while training. An int64 [] on the device of `index` where a step is recorded once
+    and replayed in every epoch: what is recorded must read it there."""
     index: Tensor  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     """Int64 [B]: position of each image in its set."""
 

@@ -1,6 +1,6 @@
 """Image sets: read, split, audit, augment, download."""
 
-from spikewise.data.augment import AugmentConfig, Augmented, augment
+from spikewise.data.augment import AugmentConfig, Augmented, Changes, augment, draw_changes, make_changes
 from spikewise.data.batches import batches, sample_positions
 from spikewise.data.cache import Progress
 from spikewise.data.catalog import CATALOG, KnownFile, KnownSet
@@ -16,6 +16,7 @@ __all__ = [
     "CATALOG",
     "AugmentConfig",
     "Augmented",
+    "Changes",
     "DataConfig",
     "FileVerdict",
     "ImageSet",
@@ -32,7 +33,9 @@ __all__ = [
     "class_weights",
     "decode_image",
     "download",
+    "draw_changes",
     "load_data",
+    "make_changes",
     "sample_positions",
     "split",
     "straddling",

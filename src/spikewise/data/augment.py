@@ -1,7 +1,9 @@
 """Random changes to training images, the same for every network that is compared.
 
-Each image's changes follow from (seed, epoch, index) alone, so they do not depend on the batch it is in. Everything
-between the random numbers and the result is integer arithmetic, so CPU and GPU agree to the bit.
+Each image's changes follow from (seed, epoch, index) alone, so they do not depend on the batch it is in. They are
+drawn first (`draw_changes`), for as many images as are wanted, and made then (`make_changes`): a training on a GPU
+draws those of a whole epoch at once. CPU and GPU agree to the bit: what is not an integer is a sum or product in
+float64, rounded alike everywhere, and what is not (sine, cosine, the Beta distribution) is computed on the CPU.
 """
 
 import math
@@ -9,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import scipy  # its parts load when they are first used
 import torch
-from jaxtyping import Float32, Float64, Int64, UInt8
+from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 from pydantic import Field
 from torch import Tensor
 
@@ -18,7 +20,7 @@ from spikewise.data.counter import uniform
 from spikewise.errors import ShapeError
 from spikewise.types import Draw
 
-__all__ = ["AugmentConfig", "Augmented", "augment"]
+__all__ = ["AugmentConfig", "Augmented", "Changes", "augment", "draw_changes", "make_changes"]
 
 _SHIFT_Y, _SHIFT_X, _TURN, _FLIP, _ZOOM, _CROP_Y, _CROP_X, _ERASE, _ERASE_Y, _ERASE_X, _MIX = range(100, 111)
 _ONE = 256  # positions are in 1/256 pixel
@@ -58,6 +60,21 @@ class Augmented(NamedTuple):
     """Share of each class in each image; None unless images were blended."""
 
 
+class Changes(NamedTuple):
+    """What will happen to each image; None where nothing of that kind does."""
+
+    movement: Float64[Tensor, "B 5"] | None
+    """Sine and cosine of its turn (times its zoom), 1 or -1 (mirrored), and pixels down and right."""
+    hidden: Float64[Tensor, "B 4"] | None
+    """First row and the row after the last, first column and the column after the last, of its black rectangle."""
+    own: Int32[Tensor, " B"] | None
+    """Its share in its blend with the next image, in 1/2^15."""
+
+    def at(self, rows: Int64[Tensor, " b"]) -> "Changes":
+        """Those of some of the images."""
+        return Changes(*(None if part is None else part.index_select(0, rows) for part in self))
+
+
 def augment(
     images: UInt8[Tensor, "B C H W"], labels: Int64[Tensor, " B"], draw: Draw, config: AugmentConfig, *, classes: int
 ) -> Augmented:
@@ -72,27 +89,52 @@ def augment(
     """
     if len(labels) != len(images) or len(draw.index) != len(images):
         raise ShapeError(f"augment got {len(images)} images, {len(labels)} labels and {len(draw.index)} positions.")
-    dice = _Dice(draw, images.device)
-    if config.shift or config.rotation or config.flip or config.crop < 1:
+    draw = draw._replace(index=draw.index.to(images.device))
+    return make_changes(images, labels, draw_changes(draw, config, images.shape[2], images.shape[3]), config, classes)
+
+
+def draw_changes(draw: Draw, config: AugmentConfig, height: int, width: int) -> Changes:
+    """The changes of each image of `draw`, on the device of its positions.
+
+    Args:
+        height: of the images, in pixels, as `width`.
+    """
+    dice = _Dice(draw)
+    moves = config.shift or config.rotation or config.flip or config.crop < 1
+    return Changes(
+        _movement(dice, config, height, width) if moves else None,
+        _rectangle(dice, config.erase, height, width) if config.erase else None,
+        _share(dice, config.mixup) if config.mixup else None,
+    )
+
+
+def make_changes(
+    images: UInt8[Tensor, "B C H W"],
+    labels: Int64[Tensor, " B"],
+    changes: Changes,
+    config: AugmentConfig,
+    classes: int,
+) -> Augmented:
+    """Change a batch as drawn; nothing here waits for the device or is drawn anew."""
+    if changes.movement is not None:
         blend = bool(config.rotation) or config.crop < 1  # otherwise pixels move by whole pixels
-        images = _move(images, *_sources(dice, config, images.shape[2], images.shape[3]), blend=blend)
-    if config.erase:
-        images = _erase(images, dice, config.erase)
-    if config.mixup:
-        return _blend(images, labels, dice, config.mixup, classes)
+        images = _move(images, *_sources(changes.movement, images.shape[2], images.shape[3]), blend=blend)
+    if changes.hidden is not None:
+        images = _erase(images, changes.hidden)
+    if changes.own is not None:
+        return _blend(images, labels, changes.own, classes)
     return Augmented(images, None)
 
 
 class _Dice:
     """Uniform numbers by image and purpose."""
 
-    def __init__(self, draw: Draw, device: torch.device) -> None:
+    def __init__(self, draw: Draw) -> None:
         self._draw = draw
-        self._index = draw.index.to("cpu", torch.int64)
-        self.device = device
+        self._index = draw.index.to(torch.int64)
 
     def __call__(self, purpose: int) -> Float64[Tensor, " B"]:
-        return uniform(self._index, self._draw.seed, self._draw.epoch, purpose)
+        return uniform(self._index, self._draw.seed, int(self._draw.epoch), purpose)
 
     def around_zero(self, purpose: int, limit: float) -> Float64[Tensor, " B"]:
         return (self(purpose) * 2 - 1) * limit
@@ -101,22 +143,28 @@ class _Dice:
         return torch.floor(self(purpose) * (2 * limit + 1)) - limit
 
 
-def _sources(
-    dice: _Dice, config: AugmentConfig, height: int, width: int
-) -> tuple[Int64[Tensor, "B H W"], Int64[Tensor, "B H W"]]:
-    """Where each pixel of the result comes from, in 1/256 pixel; computed on the CPU, so that all devices agree."""
+def _movement(dice: _Dice, config: AugmentConfig, height: int, width: int) -> Float64[Tensor, "B 5"]:
     angle = dice.around_zero(_TURN, math.radians(config.rotation))
+    if config.rotation:
+        angle = angle.cpu()
     mirror = torch.where(dice(_FLIP) < config.flip, -1.0, 1.0).double()
     zoom = 1 - dice(_ZOOM) * (1 - config.crop)
     down = dice.whole(_SHIFT_Y, config.shift) - dice.around_zero(_CROP_Y, 0.5) * (1 - zoom) * height
     right = dice.whole(_SHIFT_X, config.shift) - dice.around_zero(_CROP_X, 0.5) * (1 - zoom) * width
-    y = torch.arange(height, dtype=torch.float64)[None, :, None] - (height - 1) / 2
-    x = torch.arange(width, dtype=torch.float64)[None, None, :] - (width - 1) / 2
-    sine, cosine = (torch.sin(angle) * zoom)[:, None, None], (torch.cos(angle) * zoom)[:, None, None]
-    from_y = cosine * y + sine * x - down[:, None, None] + (height - 1) / 2
-    from_x = (cosine * x - sine * y - right[:, None, None]) * mirror[:, None, None] + (width - 1) / 2
-    to_fixed = (torch.round(from_y * _ONE).long(), torch.round(from_x * _ONE).long())
-    return to_fixed[0].to(dice.device), to_fixed[1].to(dice.device)
+    sine, cosine = torch.sin(angle).to(zoom.device) * zoom, torch.cos(angle).to(zoom.device) * zoom
+    return torch.stack([sine, cosine, mirror, down, right], dim=1)
+
+
+def _sources(
+    movement: Float64[Tensor, "B 5"], height: int, width: int
+) -> tuple[Int64[Tensor, "B H W"], Int64[Tensor, "B H W"]]:
+    """Where each pixel of the result comes from, in 1/256 pixel."""
+    sine, cosine, mirror, down, right = movement[:, :, None, None].unbind(1)
+    y = torch.arange(height, dtype=torch.float64, device=movement.device)[None, :, None] - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float64, device=movement.device)[None, None, :] - (width - 1) / 2
+    from_y = cosine * y + sine * x - down + (height - 1) / 2
+    from_x = (cosine * x - sine * y - right) * mirror + (width - 1) / 2
+    return torch.round(from_y * _ONE).long(), torch.round(from_x * _ONE).long()
 
 
 def _move(
@@ -141,28 +189,35 @@ def _move(
     return (total >> 16).to(torch.uint8).reshape(images.shape)
 
 
-def _erase(images: UInt8[Tensor, "B C H W"], dice: _Dice, share: float) -> UInt8[Tensor, "B C H W"]:
+def _rectangle(dice: _Dice, share: float, height: int, width: int) -> Float64[Tensor, "B 4"]:
     side = dice(_ERASE) * share
-    hidden = (
-        _strip(dice(_ERASE_Y), side, images.shape[2])[:, :, None]
-        & _strip(dice(_ERASE_X), side, images.shape[3])[:, None, :]
-    )
-    return images.masked_fill(hidden[:, None].to(images.device), 0)
+    return torch.stack([*_run(dice(_ERASE_Y), side, height), *_run(dice(_ERASE_X), side, width)], dim=1)
 
 
-def _strip(where: Float64[Tensor, " B"], side: Float64[Tensor, " B"], length: int) -> Tensor:
-    """Per image, a mask over one axis: a run of about `side` of it, at a random place."""
+def _run(where: Float64[Tensor, " B"], side: Float64[Tensor, " B"], length: int) -> tuple[Tensor, Tensor]:
+    """Per image, begin and end of a run over about `side` of one axis, at a random place."""
     run = torch.round(side * length)
     start = torch.floor(where * (length - run + 1))
-    place = torch.arange(length, dtype=torch.float64)[None]
-    return (place >= start[:, None]) & (place < (start + run)[:, None])
+    return start, start + run
+
+
+def _erase(images: UInt8[Tensor, "B C H W"], rectangle: Float64[Tensor, "B 4"]) -> UInt8[Tensor, "B C H W"]:
+    top, bottom, left, right = rectangle[:, :, None].unbind(1)
+    y = torch.arange(images.shape[2], dtype=torch.float64, device=images.device)[None]
+    x = torch.arange(images.shape[3], dtype=torch.float64, device=images.device)[None]
+    hidden = ((y >= top) & (y < bottom))[:, :, None] & ((x >= left) & (x < right))[:, None, :]
+    return images.masked_fill(hidden[:, None], 0)
+
+
+def _share(dice: _Dice, alpha: float) -> Int32[Tensor, " B"]:
+    drawn = dice(_MIX)
+    share = torch.from_numpy(scipy.special.betaincinv(alpha, alpha, drawn.cpu().numpy()))
+    return torch.round(share * (1 << 15)).to(drawn.device, torch.int32)
 
 
 def _blend(
-    images: UInt8[Tensor, "B C H W"], labels: Int64[Tensor, " B"], dice: _Dice, alpha: float, classes: int
+    images: UInt8[Tensor, "B C H W"], labels: Int64[Tensor, " B"], own: Int32[Tensor, " B"], classes: int
 ) -> Augmented:
-    share = torch.from_numpy(scipy.special.betaincinv(alpha, alpha, dice(_MIX).numpy()))
-    own = torch.round(share * (1 << 15)).to(images.device, torch.int32)
     other = (1 << 15) - own
     weight, rest = own[:, None, None, None], other[:, None, None, None]
     mixed = (images.to(torch.int32) * weight + images.roll(-1, 0).to(torch.int32) * rest + (1 << 14)) >> 15

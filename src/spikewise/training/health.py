@@ -8,12 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spikewise.engine import EngineResult
 from spikewise.errors import TrainingError
 from spikewise.evaluation.diagnosis import MOST, dead_share, saturated_share
 from spikewise.network import Network
 
-__all__ = ["all_finite", "divergence", "rate_warnings"]
+__all__ = ["all_finite", "divergence", "first_bad_weight", "rate_warnings"]
 
 
 def rate_warnings(rates: Mapping[str, Float[Tensor, "*F"]]) -> tuple[str, ...]:
@@ -40,27 +39,32 @@ def all_finite(network: Network) -> bool:
     return bool(largest.isfinite())
 
 
+def first_bad_weight(network: Network) -> str | None:
+    """The first weight that is not finite everywhere, or None."""
+    return next((name for name, weight in network.weights.items() if not torch.isfinite(weight).all()), None)
+
+
 def divergence(
-    network: Network,
     what: str,
     when: Literal["before", "in", "after"],
     *,
     epoch: int,
     batch: int,
-    result: EngineResult | None = None,
+    bad_weight: str | None,
+    bad_output: str | None = None,
 ) -> TrainingError:
     """The error for a loss or weights that are not numbers, naming the first place where one stands.
 
     Args:
         what: was found.
         when: it was found, with respect to the batch.
-        result: what the network did in this batch, where that is known.
+        bad_weight: the first weight that is not finite, if one is.
+        bad_output: the last layer, if what it gave is not finite, or not known.
     """
-    bad = [name for name, weight in network.weights.items() if not torch.isfinite(weight).all()]
-    if bad:
-        where = f"The weights {bad[0]} were no longer finite {'after' if when == 'after' else 'before'} this batch"
-    elif result is None or not torch.isfinite(result.trajectory.membrane).all():
-        where = f"The weights were finite; the output of {network.graph.named[-1].name} was not"
+    if bad_weight is not None:
+        where = f"The weights {bad_weight} were no longer finite {'after' if when == 'after' else 'before'} this batch"
+    elif bad_output is not None:
+        where = f"The weights were finite; the output of {bad_output} was not"
     else:
         where = "Weights and outputs were finite; the readout or the loss overflowed"
     return TrainingError(

@@ -1,0 +1,126 @@
+"""One pass over the training part on a processor: it looks at the loss and the weights after every batch."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from spikewise.data import augment, batches
+from spikewise.errors import EngineError
+from spikewise.training.health import all_finite, divergence, first_bad_weight
+from spikewise.training.update import Answer, Batch, Learner
+from spikewise.types import Draw
+
+__all__ = ["Epochs", "HostEpochs", "Pass", "learning_rates"]
+
+Seen = Callable[[int, float], None]
+"""Told how many images are done, and their mean loss."""
+
+
+class Pass(NamedTuple):
+    """One pass over the training part."""
+
+    loss: float
+    """Mean over the images of what was minimised, each batch by the weights it met."""
+    cross_entropy: float
+    """Mean of it over the same batches, nothing added, in nats."""
+    accuracy: float
+    learning_rate: float
+    """Of the last batch."""
+
+
+class Epochs(Protocol):
+    """Makes a network's passes over the training part."""
+
+    @property
+    def how(self) -> str:
+        """How its steps run, in words."""
+
+    def launch(self, epoch: int) -> None:
+        """Give the device all it needs to make the pass, without waiting for it."""
+
+    def collect(self, seen: Seen) -> Pass:
+        """Wait for the pass, and say how far it is.
+
+        Raises:
+            TrainingError: the loss or the weights are not numbers any more; it names the batch.
+        """
+
+
+def learning_rates(learner: Learner, epoch: int) -> list[float]:
+    """Learning rate of each batch of an epoch (from 1)."""
+    config = learner.task.train
+    count = -(-len(learner.task.split.train) // config.batch_size)
+    # The middle of the batch: no update is lost at either end of a schedule, however few there are.
+    return [config.learning_rate_at(epoch - 1 + (number + 0.5) / count) for number in range(count)]
+
+
+class HostEpochs:
+    """Batch by batch, each looked at before the next."""
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner, self._task = learner, learner.task
+        self._epoch = 0
+
+    @property
+    def how(self) -> str:
+        """One after the other."""
+        return "step by step"
+
+    def launch(self, epoch: int) -> None:
+        """Nothing is done before it is waited for."""
+        self._epoch = epoch
+
+    def collect(self, seen: Seen) -> Pass:
+        """Make the pass."""
+        task, epoch = self._task, self._epoch
+        total, plain, right, done = 0.0, 0.0, 0, 0
+        self._learner.network.train()
+        rates = learning_rates(self._learner, epoch)
+        order = batches(task.split.train, task.train.batch_size, seed=task.seed, epoch=epoch)
+        for number, (index, rate) in enumerate(zip(order, rates, strict=True), start=1):
+            loss, entropy, hits = self._step(index, number, rate)
+            total, plain = total + loss * len(index), plain + entropy * len(index)
+            right, done = right + hits, done + len(index)
+            seen(done, total / done)
+        return Pass(total / done, plain / done, right / done, rates[-1])
+
+    def _step(self, index: np.ndarray[Any, Any], number: int, rate: float) -> tuple[float, float, int]:
+        learner, epoch, network = self._learner, self._epoch, self._learner.network
+        answer = self._answer(self._batch(index), number)
+        # One transfer for both: the objective, and what rules can hold against guessing whatever the objective is.
+        value, plain = torch.stack([answer.loss.detach().float(), answer.cross_entropy]).tolist()
+        if not np.isfinite(value):
+            sound = torch.isfinite(answer.result.trajectory.membrane).all()
+            raise divergence(
+                f"the loss is {value}",
+                "in",
+                epoch=epoch,
+                batch=number,
+                bad_weight=first_bad_weight(network),
+                bad_output=None if sound else network.graph.named[-1].name,
+            )
+        learner.learn(answer.loss, rate)
+        if not all_finite(network):
+            bad = first_bad_weight(network)
+            raise divergence(f"the loss was {value:.4g}", "after", epoch=epoch, batch=number, bad_weight=bad)
+        return value, plain, int(answer.hits)
+
+    def _batch(self, index: np.ndarray[Any, Any]) -> Batch:
+        task, device = self._task, self._learner.network.device
+        draw = Draw(task.seed, self._epoch, torch.from_numpy(index).to(device))
+        images = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(device)
+        labels = torch.from_numpy(task.images.labels[index]).to(device)
+        changed = augment(images, labels, draw, task.augment, classes=len(task.images.classes))
+        return Batch(changed.images, labels, changed.targets, draw)
+
+    def _answer(self, batch: Batch, number: int) -> Answer:
+        try:
+            return self._learner.answer(batch)
+        except EngineError:
+            bad = first_bad_weight(self._learner.network)
+            if bad is None:
+                raise
+            said = "nothing can be computed"
+            raise divergence(said, "before", epoch=self._epoch, batch=number, bad_weight=bad) from None

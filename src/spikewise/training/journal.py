@@ -1,0 +1,80 @@
+"""What a device notes of each batch while nobody looks, and what is made of it afterwards."""
+
+import itertools
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor
+
+from spikewise.network import Network
+from spikewise.training.update import Answer
+
+__all__ = ["Entry", "Journal"]
+
+_FIGURES = 4
+"""Columns of a row before those of the weights."""
+
+
+class Entry(NamedTuple):
+    """One batch."""
+
+    loss: float
+    cross_entropy: float
+    hits: int
+    output_finite: bool
+    bad_before: str | None
+    """The first weight that was no number before the batch; None if all were."""
+    bad_after: str | None
+
+
+class Journal:
+    """A table on a network's device with a row for each batch of an epoch."""
+
+    def __init__(self, network: Network, batches: int) -> None:
+        self._network, self._names = network, list(network.weights)
+        # float64 holds every float32 and every count exactly, so that one table, and one transfer, is enough.
+        self._rows = torch.zeros(batches + 1, _FIGURES + len(self._names), dtype=torch.float64, device=network.device)
+
+    def open(self) -> None:
+        """Note which weights are numbers before the first batch."""
+        self._rows[0, _FIGURES:] = self._finite_weights()
+
+    def write(self, number: Int64[Tensor, " 1"], answer: Answer) -> None:
+        """Note what came of a batch, after its update; never waits for the device."""
+        output_finite = answer.result.trajectory.membrane.detach().isfinite().all()
+        figures = (answer.loss.detach(), answer.cross_entropy, answer.hits, output_finite)
+        seen = torch.stack([figure.double() for figure in figures])
+        row = torch.cat([seen, self._finite_weights().double()])
+        self._rows.index_copy_(0, number + 1, row[None])
+
+    def copy(self, first: int, last: int, out: Float64[Tensor, "b R"] | None = None) -> Float64[Tensor, "b R"]:
+        """The rows of batches from `first` up to `last`, and the one before; without waiting if `out` is given."""
+        rows = self._rows[first : last + 1]
+        return rows.cpu() if out is None else out[: len(rows)].copy_(rows, non_blocking=True)
+
+    def first_bad(self, number: int) -> str | None:
+        """The first weight that was no number before a batch; None if all were. Waits for the device."""
+        return self._first_bad(self._rows[number].tolist())
+
+    def buffer(self, batches: int) -> Float64[Tensor, "b R"]:
+        """Memory of the host for `copy` to write into."""
+        return torch.empty(
+            batches + 1, self._rows.shape[1], dtype=torch.float64, pin_memory=self._rows.device.type == "cuda"
+        )
+
+    def read(self, rows: Float64[Tensor, "b R"]) -> list[Entry]:
+        """What `copy` copied."""
+        table = rows.tolist()
+        return [
+            Entry(now[0], now[1], int(now[2]), bool(now[3]), self._first_bad(before), self._first_bad(now))
+            for before, now in itertools.pairwise(table)
+        ]
+
+    def _finite_weights(self) -> Bool[Tensor, " W"]:
+        weights = [weight.detach() for weight in self._network.weights.values()]
+        largest: list[Float[Tensor, ""]] = torch._foreach_norm(weights, float("inf"))  # type: ignore[assignment]
+        return torch.stack(largest).isfinite()
+
+    def _first_bad(self, row: list[float]) -> str | None:
+        return next((name for name, finite in zip(self._names, row[_FIGURES:], strict=True) if not finite), None)
