@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikewise import engine
 from spikewise.engine import EngineName, EngineResult, EngineState, FrozenWeights, RunOptions
+from spikewise.engine.parameters import clamp_stored
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.initial import Uniform, fans
@@ -112,15 +113,26 @@ class Network(nn.Module):
         return Output(self.graph.readout(result.trajectory), result)
 
     def stream(self, image: UInt8[Tensor, "1 C H W"], draw: Draw | None = None) -> Iterator[Float[Tensor, "K"]]:
-        """Evidence after each step for one image; stop taking when it is enough."""
+        """Evidence after each step for one image, without gradients; stop taking when it is enough.
+
+        Each step costs the same: the state is passed on, and the readout keeps a running total.
+        """
         draw = Draw.first(len(image)) if draw is None else draw
+        readout = self.graph.readout
         state: EngineState | None = None
-        seen: list[Trajectory] = []
-        for step in self.encode(image, draw).chunk(self.graph.steps):
-            result = self.run(step, draw, RunOptions(state=state)).result
-            state = result.state
-            seen.append(result.trajectory)
-            yield self.graph.readout.evidence(_joined(seen))[-1, 0]
+        total: Tensor | None = None
+        for number, step in enumerate(self.encode(image, draw).chunk(self.graph.steps), start=1):
+            # Not around the loop: the caller's code runs between two steps.
+            with torch.no_grad():
+                result = self.run(step, draw, RunOptions(state=state)).result
+                state, total = result.state, readout.add(total, result.trajectory)
+                evidence = readout.read(total, number)[0]
+            yield evidence
+
+    @torch.no_grad()
+    def clamp_stored(self) -> None:
+        """Bring learned neuron parameters back into the range in which they are used; to be called after an update."""
+        clamp_stored(self.graph, dict(self.named_parameters()))
 
 
 class FrozenNetwork(Network):
@@ -165,11 +177,6 @@ class FrozenNetwork(Network):
         """What `to`, `cuda`, `half` and the like call."""
         del fn, recurse
         raise ConfigError("A frozen network cannot be moved or converted; do that to the network, and freeze it then.")
-
-
-def _joined(parts: list[Trajectory]) -> Trajectory:
-    spikes = [part.spikes for part in parts if part.spikes is not None]
-    return Trajectory(torch.cat(spikes) if spikes else None, torch.cat([part.membrane for part in parts]))
 
 
 def check_size(graph: Graph) -> None:

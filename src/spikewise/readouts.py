@@ -30,6 +30,11 @@ class Trajectory(NamedTuple):
     """Membrane before the reset; the plain output where the last layer is no neuron."""
 
 
+Carry = Float[Tensor, "B K"]
+"""What a readout keeps of the steps seen: `add` takes one more, `read` says the evidence; one step at a time they give
+what `evidence` gives for all."""
+
+
 class SpikeCount(Config):
     """logits = number of output spikes.  Source: snnTorch's "rate" readout; Eshraghian et al. 2023, sec. III.B."""
 
@@ -42,6 +47,15 @@ class SpikeCount(Config):
     def __call__(self, trajectory: Trajectory) -> Float[Tensor, "B K"]:
         """Spikes counted."""
         return _spikes(trajectory, self.kind).sum(0)
+
+    def add(self, total: Carry | None, step: Trajectory) -> Carry:
+        """Spikes counted so far."""
+        return _sum(total, _spikes(step, self.kind)[0])
+
+    def read(self, total: Carry, steps: int) -> Float[Tensor, "B K"]:
+        """The count."""
+        del steps
+        return total.float()
 
 
 class MaxMembrane(Config):
@@ -56,6 +70,15 @@ class MaxMembrane(Config):
     def __call__(self, trajectory: Trajectory) -> Float[Tensor, "B K"]:
         """Highest membrane."""
         return trajectory.membrane.amax(0)
+
+    def add(self, total: Carry | None, step: Trajectory) -> Carry:
+        """Highest membrane so far."""
+        return step.membrane[0] if total is None else torch.maximum(total, step.membrane[0])
+
+    def read(self, total: Carry, steps: int) -> Float[Tensor, "B K"]:
+        """The highest membrane."""
+        del steps
+        return total
 
 
 class MeanMembrane(Config):
@@ -73,6 +96,14 @@ class MeanMembrane(Config):
         """Mean membrane."""
         return trajectory.membrane.mean(0)
 
+    def add(self, total: Carry | None, step: Trajectory) -> Carry:
+        """Sum of the membranes so far."""
+        return _sum(total, step.membrane[0])
+
+    def read(self, total: Carry, steps: int) -> Float[Tensor, "B K"]:
+        """The mean."""
+        return total.float() / steps
+
 
 class LastMembrane(Config):
     """logits = v[T]."""
@@ -86,6 +117,16 @@ class LastMembrane(Config):
     def __call__(self, trajectory: Trajectory) -> Float[Tensor, "B K"]:
         """The membrane at the last step."""
         return trajectory.membrane[-1]
+
+    def add(self, total: Carry | None, step: Trajectory) -> Carry:
+        """The newest membrane."""
+        del total
+        return step.membrane[0]
+
+    def read(self, total: Carry, steps: int) -> Float[Tensor, "B K"]:
+        """The newest membrane."""
+        del steps
+        return total
 
 
 class FilteredSum(Config):
@@ -109,11 +150,26 @@ class FilteredSum(Config):
         age = torch.arange(len(v) - 1, -1, -1, dtype=v.dtype, device=v.device)
         return torch.einsum("t,tbk->bk", self.decay**age, v)
 
+    def add(self, total: Carry | None, step: Trajectory) -> Carry:
+        """The weighted sum so far."""
+        return step.membrane[0] if total is None else self.decay * total + step.membrane[0]
+
+    def read(self, total: Carry, steps: int) -> Float[Tensor, "B K"]:
+        """The weighted sum."""
+        del steps
+        return total
+
 
 Readout = Annotated[
     SpikeCount | MaxMembrane | MeanMembrane | LastMembrane | FilteredSum,
     Field(discriminator="kind"),
 ]
+
+
+def _sum(total: Tensor | None, step: Tensor) -> Tensor:
+    """A sum in double precision: PyTorch's running sum over a whole trajectory is one, too."""
+    step = step if step.device.type == "mps" else step.double()
+    return step if total is None else total + step
 
 
 def _spikes(trajectory: Trajectory, readout: str) -> Tensor:

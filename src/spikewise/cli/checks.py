@@ -13,7 +13,7 @@ from spikewise import __version__
 from spikewise.data import DataConfig
 from spikewise.data.catalog import CATALOG
 from spikewise.data.locate import cache_folder, candidates, data_folders
-from spikewise.engine import choose, native
+from spikewise.engine import native
 from spikewise.experiments import Experiment
 from spikewise.experiments.facts import environment, resolve_device
 from spikewise.models import build
@@ -79,16 +79,15 @@ def _other_devices() -> str:
 def _network() -> Check:
     usual = Experiment(data=DataConfig(source="digits"))
     graph = build(usual.model, usual.encoder, usual.readout, image_shape=(1, 4, 4), classes=2)
-    engine = choose("auto", graph, "cpu")
 
     def run() -> str:
         images = torch.full((2, 1, 4, 4), 255, dtype=torch.uint8)
         network = Network(graph)
-        first, second = network(images).logits, network(images).logits
-        first.sum().backward()
-        if not torch.equal(first, second):
+        first, second = network(images), network(images)
+        first.logits.sum().backward()
+        if not torch.equal(first.logits, second.logits):
             raise RuntimeError("two runs of one network differ")
-        return f"{engine} (a small network ran forwards and backwards, twice alike)"
+        return f"{first.result.engine} (a small network ran forwards and backwards, twice alike)"
 
     return _attempt("engine", run, "Reinstall: pip install --force-reinstall spikewise")
 

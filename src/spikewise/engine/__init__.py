@@ -1,4 +1,4 @@
-"""Engines run graphs. `choose` is the one table of which engine can run what."""
+"""Engines run graphs. `ENGINES` is the one list of them; each says itself what it cannot run."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -8,17 +8,30 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from spikewise.engine import native, reference
-from spikewise.engine.contract import EngineResult, EngineState, FrozenWeights, LayerTrace, RunOptions
-from spikewise.errors import EngineError
+from spikewise.engine.contract import (
+    Ask,
+    Engine,
+    EngineResult,
+    EngineState,
+    FrozenWeights,
+    LayerTrace,
+    Precision,
+    RunOptions,
+)
+from spikewise.errors import EngineError, unknown_choice
 from spikewise.graph import Graph
 from spikewise.types import Draw
 
 __all__ = [
+    "ENGINES",
+    "Ask",
+    "Engine",
     "EngineName",
     "EngineResult",
     "EngineState",
     "FrozenWeights",
     "LayerTrace",
+    "Precision",
     "RunOptions",
     "choose",
     "run",
@@ -26,32 +39,25 @@ __all__ = [
 ]
 
 EngineName = Literal["auto", "reference", "native"]
+ENGINES: tuple[Engine, ...] = (native.NativeEngine(), reference.ReferenceEngine())
+"""In the order in which "auto" asks them; the last refuses nothing."""
 
 
-def choose(
-    engine: EngineName,
-    graph: Graph,
-    device: str,
-    dtype: torch.dtype = torch.float32,
-    options: RunOptions | None = None,
-) -> str:
-    """Name of the engine that will run `graph` on `device`, and with `options` if they are known (training learns).
-
-        engine      runs
-        native      what `native.supports` has nothing against: most spiking networks, on the CPU, in float32
-        reference   every graph, on every device
+def choose(name: EngineName, ask: Ask) -> Engine:
+    """The engine that will run what is asked: the named one, or for "auto" the first that does not refuse.
 
     Raises:
-        EngineError: the engine was asked for by name and cannot run the graph; the message names the layer.
+        EngineError: the named engine cannot do it; the message says why and names the layer.
+        ConfigError: a layer is to be recorded that the graph does not have.
     """
-    if engine == "reference":
-        return engine
-    reason = native.supports(graph, device, dtype)
-    if reason is None and options is not None:
-        reason = native.refuses(graph, None, options, learns=options.training)
-    if engine == "native" and reason is not None:
-        raise EngineError(f"The native engine cannot run this network: {reason}. Use engine = 'auto' or 'reference'.")
-    return "native" if reason is None else "reference"
+    _check_names(ask)
+    if name == "auto":
+        return next(engine for engine in ENGINES if engine.refuses(ask) is None)
+    named = next(engine for engine in ENGINES if engine.name == name)
+    reason = named.refuses(ask)
+    if reason is not None:
+        raise EngineError(f"The {name} engine cannot do this: {reason}. Use engine = 'auto' or 'reference'.")
+    return named
 
 
 def run(
@@ -63,9 +69,8 @@ def run(
     engine: EngineName = "auto",
 ) -> EngineResult:
     """Run a graph over encoded inputs on the engine that `choose` picks."""
-    if _picked(engine, graph, weights, inputs, options) == "native":
-        return native.run(graph, weights, inputs, draw, options)
-    return reference.run(graph, weights, inputs, draw, options)
+    picked = choose(engine, _asked(graph, weights, inputs, options))
+    return picked.run(graph, weights, inputs, draw, options)._replace(engine=picked.name)
 
 
 def run_images(
@@ -77,20 +82,33 @@ def run_images(
     engine: EngineName = "auto",
 ) -> EngineResult:
     """Encode images and run a graph over them on the engine that `choose` picks."""
-    if _picked(engine, graph, weights, images, options) == "native":
-        return native.run_images(graph, weights, images, draw, options)
-    return reference.run(graph, weights, graph.encoder(images, draw), draw, options)
+    picked = choose(engine, _asked(graph, weights, images, options))
+    return picked.run_images(graph, weights, images, draw, options)._replace(engine=picked.name)
 
 
-def _picked(
-    engine: EngineName, graph: Graph, weights: Mapping[str, Tensor], inputs: Tensor, options: RunOptions
-) -> str:
+def _asked(graph: Graph, weights: Mapping[str, Tensor], inputs: Tensor, options: RunOptions) -> Ask:
+    """What PyTorch's own switches (gradients, autocast) and the tensors say beside the options."""
+    device, encodes = inputs.device.type, not inputs.is_floating_point()
     dtype = next((w.dtype for w in weights.values()), torch.float32)
-    if dtype == torch.float32 and inputs.is_floating_point():
+    if dtype == torch.float32 and not encodes:
         dtype = inputs.dtype
-    picked = choose(engine, graph, inputs.device.type, dtype)
     learns = torch.is_grad_enabled()
-    reason = native.refuses(graph, inputs, options, learns=learns) if picked == "native" else None
-    if reason and engine == "native":
-        raise EngineError(f"The native engine cannot do this: {reason}. Use engine = 'auto' or 'reference'.")
-    return "reference" if reason else picked
+    return Ask(
+        graph,
+        device,
+        dtype,
+        "bfloat16" if torch.is_autocast_enabled(device) else "float32",
+        options,
+        learns,
+        learns and inputs.requires_grad,
+        encodes,
+    )
+
+
+def _check_names(ask: Ask) -> None:
+    if not ask.options.record:
+        return
+    there = [at.name for at in ask.graph.named]
+    for name in sorted(ask.options.record):
+        if name not in there:
+            raise unknown_choice("layer", name, there)

@@ -1,21 +1,26 @@
-"""What every engine is asked and what it returns."""
+"""What every engine is asked, what it returns, and what an engine is."""
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from spikewise.dynamics import NeuronState
+from spikewise.graph import Graph
 from spikewise.readouts import Trajectory
+from spikewise.types import Draw
 
-__all__ = ["EngineResult", "EngineState", "FrozenWeights", "LayerTrace", "RunOptions"]
+__all__ = ["Ask", "Engine", "EngineResult", "EngineState", "FrozenWeights", "LayerTrace", "Precision", "RunOptions"]
 
 _numbers = itertools.count(1)
 
 EngineState = Mapping[str, NeuronState | Tensor]
 """State of each layer that has one, by layer name; pass it back to go on where a run ended."""
+Precision = Literal["float32", "bfloat16"]
+"""Of the products of weights and inputs; sums and membranes are float32 either way."""
 
 
 class FrozenWeights(dict[str, Tensor]):
@@ -63,3 +68,46 @@ class EngineResult(NamedTuple):
     """Mean spikes per step of each neuron of the spiking layers, over steps and batch; empty unless measured."""
     input_events: Mapping[str, Float[Tensor, "*F"]]
     """Share of steps at which each input of each weighted layer is not zero; empty unless measured."""
+    engine: str = ""
+    """Name of the engine that ran."""
+
+
+class Ask(NamedTuple):
+    """Everything that an engine's answer may depend on: what is to be run, where, and what is wanted back."""
+
+    graph: Graph
+    device: str = "cpu"
+    """Type of the device: "cpu", "cuda", "mps"."""
+    dtype: torch.dtype = torch.float32
+    """Of weights and currents."""
+    precision: Precision = "float32"
+    options: RunOptions = RunOptions()
+    learns: bool = False
+    """Gradients of the weights will be asked for."""
+    input_gradient: bool = False
+    """The gradient of what enters the first layer will be asked for."""
+    encodes: bool = True
+    """Images enter, and the engine encodes them; else spikes or currents do."""
+
+
+class Engine(Protocol):
+    """Runs graphs. The reference engine runs all of them; any other says which it does not."""
+
+    @property
+    def name(self) -> str:
+        """What `engine = "..."` calls it."""
+
+    def refuses(self, ask: Ask) -> str | None:
+        """Why it cannot do this, in words that name the layer; None if it can."""
+
+    def run(
+        self, graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw,
+        options: RunOptions,
+    ) -> EngineResult:  # fmt: skip
+        """Run a graph over spikes or currents."""
+
+    def run_images(
+        self, graph: Graph, weights: Mapping[str, Tensor], images: UInt8[Tensor, "B C H W"], draw: Draw,
+        options: RunOptions,
+    ) -> EngineResult:  # fmt: skip
+        """Encode images and run a graph over them."""

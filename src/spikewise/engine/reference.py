@@ -3,17 +3,17 @@
 Any device, any neuron, autograd.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from spikewise.dynamics import NeuronState
-from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
+from spikewise.engine.contract import Ask, EngineResult, LayerTrace, RunOptions
+from spikewise.engine.parameters import neuron_parameters, recurrent_matrix
 from spikewise.graph import (
     Activation,
     AvgPool,
@@ -32,7 +32,7 @@ from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["run", "spiking_activation"]
+__all__ = ["ReferenceEngine", "spiking_activation"]
 
 _FRAMES_PER_CHUNK = 128
 """oneDNN's channels-last convolution is several times faster on chunks that stay in cache."""
@@ -60,20 +60,44 @@ class _Done(NamedTuple):
         return self.spikes if self.dt is None else self.output * self.dt
 
 
-def run(
+class ReferenceEngine:
+    """Every graph, on every device."""
+
+    name = "reference"
+
+    def refuses(self, ask: Ask) -> str | None:
+        """None: it refuses nothing."""
+        del ask
+        return None
+
+    def run(
+        self, graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw,
+        options: RunOptions,
+    ) -> EngineResult:  # fmt: skip
+        """Run a graph over spikes or currents."""
+        return _run(graph, weights, inputs, draw, options)
+
+    def run_images(
+        self, graph: Graph, weights: Mapping[str, Tensor], images: UInt8[Tensor, "B C H W"], draw: Draw,
+        options: RunOptions,
+    ) -> EngineResult:  # fmt: skip
+        """Encode images and run a graph over them."""
+        return _run(graph, weights, graph.encoder(images, draw), draw, options)
+
+
+def _run(
     graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw, options: RunOptions
 ) -> EngineResult:
-    """Run a graph over encoded inputs, layer by layer, each over all steps."""
+    """Layer by layer, each over all steps."""
     done = _Done(inputs)
     state: dict[str, NeuronState | Tensor] = {}
     traces: dict[str, LayerTrace] = {}
     rates: dict[str, Tensor] = {}
     events: dict[str, Tensor] = {}
     for position, at in enumerate(graph.named):
-        own = {key: weights[f"{at.name}.{key}"] for key in at.parameters()}
         if options.measure and isinstance(at.layer, Linear | Conv2d):
             events[at.name] = (done.output.detach() != 0).float().mean(dim=(0, 1))
-        done = _layer(at, own, done.output, draw, (options, position))
+        done = _layer(at, weights, done.output, draw, (options, position))
         if done.state is not None:
             state[at.name] = done.state
         if at.name in options.record:
@@ -85,13 +109,14 @@ def run(
 
 
 def _layer(  # noqa: PLR0911  # one line per kind of layer
-    at: NamedLayer, own: dict[str, Tensor], x: Tensor, draw: Draw, how: tuple[RunOptions, int]
+    at: NamedLayer, weights: Mapping[str, Tensor], x: Tensor, draw: Draw, how: tuple[RunOptions, int]
 ) -> _Done:
     options, stream = how
+    own = {key: weights[f"{at.name}.{key}"] for key in at.parameters()}
     before = (options.state or {}).get(at.name)
     match at.layer:
         case Neuron():
-            return _neurons(at.layer, own, x, before)
+            return _neurons(at, weights, x, before)
         case SpikingActivation():
             return _spiking_layer(at.layer, x, before, draw, how)
         case Dropout(p=p):
@@ -112,14 +137,11 @@ def _layer(  # noqa: PLR0911  # one line per kind of layer
             return _Done(_over_frames(x, lambda frames: F.avg_pool2d(frames, size, stride)))
 
 
-def _neurons(layer: Neuron, own: dict[str, Tensor], current: Tensor, before: Any) -> _Done:
+def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, before: Any) -> _Done:
+    layer = at.layer
+    assert isinstance(layer, Neuron)
     dynamics = layer.dynamics
-    bounds = dynamics.bounds()
-    p: dict[str, Tensor | float] = dict(dynamics.values())
-    p |= {name: own[name].clamp(*bounds.get(name, (-math.inf, math.inf))) for name in p.keys() & own.keys()}
-    recurrent = own.get("recurrent")
-    if recurrent is not None and not layer.self_connections:
-        recurrent = recurrent - recurrent.diag().diag()
+    p, recurrent = neuron_parameters(at, weights), recurrent_matrix(at, weights)
     step: Callable[..., tuple[Tensor | None, Tensor, Any]] = dynamics.step
     state: Any = dynamics.initial_state(current[0]) if before is None else before
     spikes, membranes = [], []

@@ -35,6 +35,8 @@ class Predictions(NamedTuple):
     """Share of steps at which each input of each weighted layer is not zero."""
     loss: float | None
     """Mean cross-entropy of softmax(logits)."""
+    engine: str = ""
+    """Which engine ran."""
 
     @property
     def probabilities(self) -> Float[np.ndarray, "N K"]:
@@ -60,20 +62,21 @@ def predict(
     was_training = network.training
     network.eval()
     logits = []
-    rates, events = _Mean(len(index)), _Mean(len(index))
+    rates, events, engine = _Mean(len(index)), _Mean(len(index)), ""
     with torch.no_grad():
         for start in range(0, len(index), batch_size):
             at = index[start : start + batch_size]
             batch = torch.from_numpy(np.ascontiguousarray(images.images[at])).to(network.device)
             output = network(batch, Draw(seed, 0, torch.from_numpy(at)), RunOptions(measure=True))
             logits.append(output.logits.float().cpu())
+            engine = output.result.engine
             rates.add(output.result.rates, len(at))
             events.add(output.result.input_events, len(at))
     network.train(was_training)
     labels = images.labels[index]
     scores = torch.cat(logits)
     loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)).item() if len(index) else None
-    return Predictions(index, labels, scores.numpy(), rates.of, events.of, loss)
+    return Predictions(index, labels, scores.numpy(), rates.of, events.of, loss, engine)
 
 
 def fitting_batch(graph: Graph) -> int:

@@ -194,6 +194,11 @@ class NetworkResult(Record):
     role: Literal["spiking", "twin", "baseline"]
     description: str
     engine: str
+    """Which engine trained it."""
+    test_engine: str | None = None
+    """Which engine answered the test images; null in runs that did not note it."""
+    speed_engine: str | None = None
+    """Which engine throughput and latency were measured on; null in runs that did not note it."""
     parameters: Count
     steps: Count
     """Time steps; 1 for a network without time."""

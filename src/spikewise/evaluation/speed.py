@@ -35,6 +35,8 @@ class Speed(NamedTuple):
     """One image, from pixels to answer: the median of up to 200."""
     latency_p99_ms: float
     """The latency that 99 of 100 of them keep; the longest where there are fewer than 100."""
+    engine: str = ""
+    """Which engine answered."""
 
 
 def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Speed:
@@ -42,10 +44,11 @@ def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Spe
     batch = torch.from_numpy(np.ascontiguousarray(images[:_BATCH])).to(network.device)
     network = network.frozen()
     with torch.no_grad():
+        engine = network(batch[:1]).result.engine
         whole = _seconds(lambda: _answer(network, batch), _REPEATS)
         single = _seconds(lambda: _answer(network, batch[:1]), _SINGLE_REPEATS)
     p99 = float(np.quantile(single, 0.99, method="higher"))
-    return Speed(len(batch) / statistics.median(whole), statistics.median(single) * 1000, p99 * 1000)
+    return Speed(len(batch) / statistics.median(whole), statistics.median(single) * 1000, p99 * 1000, engine)
 
 
 def peak_memory_mb(work: Callable[[], object]) -> float | None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from spikewise.data import ImageSet, Split
 from spikewise.engine import LayerTrace, RunOptions
+from spikewise.engine.parameters import neuron_parameters
 from spikewise.evaluation.prediction import Predictions
 from spikewise.graph import Neuron
 from spikewise.network import Network
@@ -76,10 +77,8 @@ def trace_pixels(
         encoded = network.encode(batch, draw._replace(index=draw.index.to(network.device)))
         output = network(batch, draw, RunOptions(record=frozenset(hidden)))
         evidence = graph.readout.evidence(output.trajectory)
-    last = graph.layers[-1]
     spikes = output.trajectory.spikes
     predicted = output.logits.argmax(-1).cpu().numpy()
-    threshold = getattr(last.dynamics, "threshold", None) if isinstance(last, Neuron) and last.spikes else None
     return Traces(
         network=name,
         seed=seed,
@@ -91,8 +90,17 @@ def trace_pixels(
         membrane=_image_first(output.trajectory.membrane),
         evidence=_image_first(evidence),
         spikes=None if spikes is None else _image_first(spikes),
-        threshold=threshold,
+        threshold=_threshold(network),
     )
+
+
+def _threshold(network: Network) -> float | None:
+    """Threshold of the output neurons as it is used, learned or not: the mean over neurons that have their own."""
+    last = network.graph.named[-1]
+    if not isinstance(last.layer, Neuron) or not last.layer.spikes:
+        return None
+    used = neuron_parameters(last, network.weights).get("threshold")
+    return used.detach().mean().item() if isinstance(used, Tensor) else used
 
 
 def disagreements(

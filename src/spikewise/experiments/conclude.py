@@ -7,7 +7,7 @@ import torch
 
 from spikewise import __version__
 from spikewise.data import batches
-from spikewise.engine import RunOptions, choose
+from spikewise.engine import Ask, RunOptions, choose
 from spikewise.evaluation import (
     Contender,
     Cost,
@@ -26,7 +26,7 @@ from spikewise.evaluation import (
 )
 from spikewise.evaluation.assess import CostMeasures, assess_cost
 from spikewise.evaluation.prediction import Predictions, predict
-from spikewise.evaluation.speed import measure_speed, peak_memory_mb
+from spikewise.evaluation.speed import Speed, measure_speed, peak_memory_mb
 from spikewise.experiments.collect import collect
 from spikewise.experiments.facts import data_facts, environment
 from spikewise.experiments.setting import Setting
@@ -98,18 +98,19 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
     probabilities = np.stack([one.probabilities for one in test])
     drawn = draw_metrics(labels, probabilities, _groups(setting))
     network = setting.trained(contestant, seeds[0])
+    speed = measure_speed(network, setting.images.images[setting.split.test[:256]])
     result = NetworkResult(
         name=contestant.name,
         role=contestant.role,
         description=describe(contestant.graph),
-        engine=choose(
-            setting.experiment.engine, contestant.graph, setting.device.type, options=RunOptions(training=True)
-        ),
+        engine=_training_engine(setting, contestant),
+        test_engine=test[0].engine,
+        speed_engine=speed.engine,
         parameters=network.count_parameters(),
         steps=contestant.graph.steps,
         runs=tuple(runs),
         metrics=estimate_metrics(labels, probabilities, _groups(setting), drawn=drawn),
-        cost=_cost(setting, contestant, network, test),
+        cost=_cost(setting, contestant, network, test, speed),
     )
     return _Tested(contestant, test, Contender(contestant.name, seeds, probabilities, drawn), result)
 
@@ -145,11 +146,18 @@ def _seed_result(
     )
 
 
-def _cost(setting: Setting, contestant: Contestant, network: Network, test: list[Predictions]) -> Cost:
+def _training_engine(setting: Setting, contestant: Contestant) -> str:
+    """The engine that trained; for a training that did not note it, the one that would."""
+    noted = [setting.fit(contestant, seed).engine for seed in setting.experiment.seeds]
+    asked = Ask(contestant.graph, setting.device.type, options=RunOptions(training=True), learns=True)
+    return noted[0] or choose(setting.experiment.engine, asked).name
+
+
+def _cost(setting: Setting, contestant: Contestant, network: Network, test: list[Predictions], speed: Speed) -> Cost:
     fits = [setting.fit(contestant, seed) for seed in setting.experiment.seeds]
     measured = CostMeasures(
         train_seconds_per_epoch=seeds_only([fit.seconds / len(fit.history) for fit in fits]),
-        speed=measure_speed(network, setting.images.images[setting.split.test[:256]]),
+        speed=speed,
         peak_memory_mb=_training_memory(setting, contestant),
     )
     return assess_cost(network, test, measured, steps=setting.experiment.encoder.steps)

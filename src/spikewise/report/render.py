@@ -75,6 +75,7 @@ def render(
         views=shown,
         section_titles=[(one.key, one.title) for one in shown],
         glossary=GLOSSARY,
+        engines=tables.engines,
     )
 
 

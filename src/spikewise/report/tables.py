@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from spikewise.evaluation import Cost, Estimate, NetworkResult, PairComparison, Results
 from spikewise.report.numbers import METRICS, NONE, brief, count, duration, interval, metric_value, percent, points
 
-__all__ = ["Cell", "Forest", "Row", "Strip", "cost_rows", "forest", "metric_rows"]
+__all__ = ["Cell", "Forest", "Row", "Strip", "cost_rows", "engines", "forest", "metric_rows"]
 
 
 class Strip(NamedTuple):
@@ -186,3 +186,11 @@ def _strip(estimate: Estimate, left: float, right: float) -> Strip | None:
     if estimate.low is None or estimate.high is None:
         return None
     return Strip(*(round(100 * (x - left) / (right - left), 2) for x in (estimate.low, estimate.mean, estimate.high)))
+
+
+def engines(network: NetworkResult) -> str:
+    """Which engine trained a network, and which answered and was timed where that was another."""
+    said = [f"trained on {network.engine}"]
+    others = {"tested": network.test_engine, "timed": network.speed_engine}
+    differing = [f"{did} on {name}" for did, name in others.items() if name and name != network.engine]
+    return network.engine if not differing else ", ".join(said + differing)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from spikewise.errors import EngineError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.files import make_folder
@@ -34,6 +33,8 @@ class FitResult:
     best_epoch: int = 0
     stopped_early: bool = False
     warnings: tuple[str, ...] = ()
+    engine: str | None = None
+    """Which engine trained; None in runs that did not note it."""
 
     @property
     def seconds(self) -> float:
@@ -49,7 +50,7 @@ class FitResult:
     def of(cls, notes: dict[str, Any]) -> "FitResult":
         """What `notes` described."""
         history = [EpochRecord(**record) for record in notes["history"]]
-        return cls(history, notes["best_epoch"], notes["stopped_early"], tuple(notes["warnings"]))
+        return cls(history, notes["best_epoch"], notes["stopped_early"], tuple(notes["warnings"]), notes.get("engine"))
 
 
 def fit(network: Network, task: Task, folder: Path, listener: Listener | None = None) -> FitResult:
@@ -79,8 +80,6 @@ class _Session:
 
     def __init__(self, network: Network, task: Task, folder: Path) -> None:
         self.network, self.task, self.folder = network, task, folder
-        if task.penalty is not None and network.engine_name == "native":
-            raise EngineError("The native engine cannot train with a rate_penalty. Use engine = 'auto' or 'reference'.")
         self.learner = Learner(network, task)
         self.result = FitResult()
         self.best = (-float("inf"), -float("inf"))
@@ -118,6 +117,7 @@ class _Session:
         task, epoch = self.task, len(self.result.history) + 1
         count = len(task.split.train)
         over = self.passes.collect(lambda done, loss: listener.batch(images=done, total=count, loss=loss))
+        self.result.engine = self.learner.engine
         trained = time.perf_counter() - self._started
         validation = self._validate(epoch)
         record = EpochRecord(

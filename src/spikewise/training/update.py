@@ -65,6 +65,8 @@ class Learner:
         self.network, self.task = network, task
         self.optimizer = config.build_optimizer([p for p in network.parameters() if p.requires_grad])
         self.average = copy.deepcopy(network) if config.ema else None
+        self.engine: str | None = None
+        """Which engine gave the last answer."""
         self._class_weights: Tensor | None = None
         if config.class_weights:
             weights = class_weights(task.images.labels[task.split.train], len(task.images.classes))
@@ -86,6 +88,7 @@ class Learner:
             loss = task.loss(output.logits.float(), output.trajectory, target)
             if task.penalty is not None and penalised:
                 loss = loss + task.penalty(_spikes_of(output.result))
+        self.engine = output.result.engine
         logits = output.logits.detach()
         plain = CrossEntropy()(logits.float(), output.trajectory, Target.of(shares, classes))
         return Answer(loss, plain, (logits.argmax(-1) == batch.labels).sum(), output.result)
@@ -100,6 +103,7 @@ class Learner:
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
         self.optimizer.step()
+        self.network.clamp_stored()
         if self.average is not None:
             with torch.no_grad():
                 pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)

@@ -6,7 +6,7 @@ from cases import check, images, network, outputs
 
 from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
 from spikewise.encoders import Direct
-from spikewise.engine import RunOptions, choose, native
+from spikewise.engine import Ask, RunOptions, choose, native
 from spikewise.errors import EngineError
 from spikewise.graph import Activation, AvgPool, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool, Neuron
 from spikewise.types import Draw
@@ -52,7 +52,7 @@ def test_dropout_that_cannot_run_is_named(drop, words):
     after = () if isinstance(drop, Neuron) else (Linear(features=4),)
     graph = network(Flatten(), *before, Dropout(), *after, Neuron(dynamics=LIF())).graph
     with pytest.raises(EngineError, match=f"dropout1.*{words}"):
-        choose("native", graph, "cpu")
+        choose("native", Ask(graph, "cpu"))
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -76,8 +76,8 @@ def test_batch_normalisation_is_folded_in_evaluation(bias):
 
 def test_batch_normalisation_trains_on_the_reference():
     net = network(Flatten(), Linear(features=9), BatchNorm(), Neuron(dynamics=LIF()), Linear(features=3))
-    assert choose("auto", net.graph, "cpu") == "native"
-    assert choose("auto", net.graph, "cpu", options=RunOptions(training=True)) == "reference"
+    assert choose("auto", Ask(net.graph, "cpu")).name == "native"
+    assert choose("auto", Ask(net.graph, "cpu", options=RunOptions(training=True))).name == "reference"
     net.engine_name = "native"
     with pytest.raises(EngineError, match="batch_norm1"):
         net.train()(images(2, SHAPE))
@@ -87,7 +87,7 @@ def test_batch_normalisation_trains_on_the_reference():
 def test_activations_are_left_to_the_reference():
     graph = network(Flatten(), Linear(features=9), Activation(), Linear(features=3)).graph
     with pytest.raises(EngineError, match="activation1"):
-        choose("native", graph, "cpu")
+        choose("native", Ask(graph, "cpu"))
 
 
 @pytest.mark.parametrize("which", range(4))
@@ -102,7 +102,7 @@ def test_gradients_of_recorded_layers_are_the_references(which):
     record = frozenset(at.name for at in net.graph.named if isinstance(at.layer, Neuron))
     out = check(net, images(4, SHAPE), record=record)
     assert out.result.traces.keys() == record
-    assert choose("auto", net.graph, "cpu", options=RunOptions(training=True, record=record)) == "native"
+    assert choose("auto", Ask(net.graph, "cpu", options=RunOptions(training=True, record=record))).name == "native"
 
 
 def test_gradients_from_a_state_are_left_to_the_reference():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spikewise.dynamics import ALIF, LIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Rate
-from spikewise.engine import RunOptions, choose, native
+from spikewise.engine import Ask, RunOptions, choose, native
 from spikewise.errors import EngineError
 from spikewise.graph import AvgPool, Conv2d, Flatten, Linear, MaxPool, Neuron
 from spikewise.network import Network
@@ -202,13 +202,13 @@ def test_streaming_gives_the_evidence_of_the_whole_run():
 
 def test_a_layer_that_cannot_run_is_named_and_auto_takes_the_reference():
     net = network(Flatten(), Linear(features=4), Neuron(dynamics=Izhikevich()), Linear(features=2))
-    assert choose("auto", net.graph, "cpu") == "reference"
+    assert choose("auto", Ask(net.graph, "cpu")).name == "reference"
     with pytest.raises(EngineError, match="izhikevich1"):
-        choose("native", net.graph, "cpu")
+        choose("native", Ask(net.graph, "cpu"))
     with pytest.raises(EngineError, match="cuda"):
-        choose("native", nets()[0].graph, "cuda")
-    assert choose("auto", nets()[0].graph, "cpu") == "native"
-    assert choose("auto", nets()[0].graph, "cpu", torch.float64) == "reference"
+        choose("native", Ask(nets()[0].graph, "cuda"))
+    assert choose("auto", Ask(nets()[0].graph, "cpu")).name == "native"
+    assert choose("auto", Ask(nets()[0].graph, "cpu", torch.float64)).name == "reference"
 
 
 def test_a_second_backward_pass_is_an_error_not_a_wrong_gradient():

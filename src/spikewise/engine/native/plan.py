@@ -1,4 +1,4 @@
-"""A graph compiled into the stages of the native engine, or the reason why it cannot be.
+"""A graph compiled into the stages of the native engine (`refusals.py` says which cannot be).
 
 A stage is one weighted operation (or none), then pooling, then neurons; each may be missing.
 """
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
-from spikewise.engine.contract import RunOptions
 from spikewise.extension import extension, isa
 from spikewise.graph import (
     AvgPool,
@@ -29,7 +28,7 @@ from spikewise.graph import (
 )
 from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangle
 
-__all__ = ["Compiled", "compiled", "refuses", "supports"]
+__all__ = ["Compiled", "compiled", "recalled", "stages_of"]
 
 _T = TypeVar("_T")
 _RESETS = {"subtract": 0, "zero": 1, "none": 2}
@@ -81,106 +80,15 @@ class Compiled(NamedTuple):
     slots: tuple[Slot, ...]
 
 
-def supports(graph: Graph, device: str = "cpu", dtype: torch.dtype = torch.float32) -> str | None:
-    """Why the native engine cannot run a graph, naming the layer; None if it can."""
-    if extension() is None:
-        return "the native engine was not compiled"
-    if device != "cpu":
-        return f"the native engine runs on the CPU, not on {device}"
-    if dtype != torch.float32:
-        return f"the native engine computes in float32, not {dtype}"
-    return _recalled(_obstacle, graph)
-
-
-def refuses(graph: Graph, inputs: Tensor | None, options: RunOptions, *, learns: bool) -> str | None:
-    """Why the native engine cannot do one particular run of a graph that it supports; None if it can.
-
-    Args:
-        inputs: None if they need no gradient.
-        learns: whether gradients will be asked for.
-    """
-    if learns and inputs is not None and inputs.requires_grad:
-        return "it returns no gradient of its input"
-    if learns and options.state:
-        return "it returns no gradients of a run that starts from a state"
-    if options.training:
-        norm = next((at.name for at in graph.named if isinstance(at.layer, BatchNorm)), None)
-        if norm is not None:
-            return f"layer {norm}: in training it normalises by the batch"
-    if not options.record:
-        return None
-    silent = sorted(options.record - {at.name for at in graph.named if isinstance(at.layer, Neuron)})
-    return f"it records neuron layers only, not {silent[0]}" if silent else None
-
-
-@lru_cache(maxsize=256)
-def _obstacle(graph: Graph) -> str | None:
-    before: NamedLayer | None = None
-    for position, at in enumerate(graph.named):
-        reason = _layer_obstacle(at)
-        if reason:
-            return f"layer {at.name}: {reason}"
-        if (
-            position > 1
-            and before
-            and isinstance(before.layer, Flatten)
-            and len(before.input) == 3
-            and not isinstance(at.layer, Linear)
-        ):
-            return f"layer {at.name}: it follows a flatten layer without a linear layer between"
-        before = at
-    reason = _dropout_obstacle(graph)
-    if reason:
-        return reason
-    last = _stages(graph)[-1]
-    if len(last.layers[-1].output) != 1 or (last.facts["op"] != "linear" and last.facts["made"][1:] != (1, 1)):
-        return f"layer {graph.named[-1].name}: the network does not end in a linear layer or its neurons"
-    return None
-
-
-def _dropout_obstacle(graph: Graph) -> str | None:
-    """Dropout silences spikes; the weights that read them make up for it, and batch normalisation needs weights."""
-    for position, at in enumerate(graph.named):
-        before = graph.named[position - 1].layer if position else None
-        if isinstance(at.layer, BatchNorm) and not isinstance(before, Linear | Conv2d):
-            return f"layer {at.name}: it does not stand behind a linear layer or a convolution"
-        if not isinstance(at.layer, Dropout):
-            continue
-        if not isinstance(before, Neuron) or not before.spikes:
-            return f"layer {at.name}: it does not stand behind spiking neurons"
-        passing = (Flatten, MaxPool, AvgPool)
-        after = next((one.layer for one in graph.named[position + 1 :] if not isinstance(one.layer, passing)), None)
-        if not isinstance(after, Linear | Conv2d):
-            return f"layer {at.name}: no linear layer or convolution reads what it lets through"
-    return None
-
-
-def _layer_obstacle(at: NamedLayer) -> str | None:
-    match at.layer:
-        case Linear() | Flatten() | AvgPool() | BatchNorm() | Dropout():
-            return None
-        case Conv2d(kernel=size) | MaxPool(size=size):
-            return None if size <= 15 else f"a window of {size} is larger than 15"
-        case Neuron(dynamics=IF() | LIF() | ALIF() as dynamics):
-            late = dynamics.reset_delay and dynamics.reset == "zero" and dynamics.reset_gradient
-            return "reset_gradient through a delayed reset to zero" if late else None
-        case Neuron(dynamics=LeakyIntegrator()):
-            return None
-        case Neuron(dynamics=dynamics):
-            return f"{dynamics.kind} neurons"
-        case _:
-            return f"a {at.layer.kind} layer"
-
-
 def compiled(graph: Graph) -> Compiled:
-    """The stages of a graph that `supports` has nothing against."""
-    return _recalled(_compiled, graph)
+    """The stages of a graph that the engine does not refuse."""
+    return recalled(_compiled, graph)
 
 
 _recent: dict[Callable[[Graph], Any], deque[tuple[Graph, Any]]] = {}
 
 
-def _recalled(function: Callable[[Graph], _T], graph: Graph) -> _T:
+def recalled(function: Callable[[Graph], _T], graph: Graph) -> _T:
     """What a function of a graph gave for the same object; comparing graphs would take as long as a small network."""
     recent = _recent.setdefault(function, deque(maxlen=8))
     for known, value in tuple(recent):
@@ -197,7 +105,7 @@ def _compiled(graph: Graph) -> Compiled:
     module = extension()
     assert module is not None
     slots: list[Slot] = []
-    stages = _stages(graph)
+    stages = stages_of(graph)
     facts = [_with_slots(stage, slots) for stage in stages]
     channels, height, width = graph.image_shape
     image = (graph.encoder.channels(channels), height, width)
@@ -206,7 +114,8 @@ def _compiled(graph: Graph) -> Compiled:
     return Compiled(handle, stages, tuple(slots))
 
 
-def _stages(graph: Graph) -> tuple[Stage, ...]:
+def stages_of(graph: Graph) -> tuple[Stage, ...]:
+    """The layers that run together, in order; of a graph whose layers the engine knows."""
     stages: list[Stage] = []
     map_before_flatten: Shape | None = None
     dropped = 0.0

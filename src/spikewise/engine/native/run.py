@@ -13,13 +13,14 @@ from spikewise.dynamics import ALIFState, IntegratorState, LIFState, NeuronState
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.engine.contract import EngineResult, FrozenWeights, LayerTrace, RunOptions
 from spikewise.engine.native.plan import Compiled, Slot, compiled
+from spikewise.engine.parameters import folded, neuron_parameters, recurrent_matrix
 from spikewise.errors import EngineError
-from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
+from spikewise.graph import Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["kept_bytes", "run", "run_images"]
+__all__ = ["kept_bytes", "run_encoded", "run_encoding"]
 
 _SOURCES: dict[type, int] = {Rate: 0, Latency: 1, Periodic: 2, Direct: 3, Delta: 5}
 _VALUES = 4
@@ -47,7 +48,7 @@ class _Input(NamedTuple):
     draw: Draw
 
 
-def run_images(
+def run_encoding(
     graph: Graph, weights: Mapping[str, Tensor], images: UInt8[Tensor, "B C H W"], draw: Draw, options: RunOptions
 ) -> EngineResult:
     """Encode images inside the engine and run the graph over them."""
@@ -64,7 +65,7 @@ def run_images(
     return _run(graph, weights, _Input(len(images), encoder.steps, facts, (images, index, table), draw), options)
 
 
-def run(
+def run_encoded(
     graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw, options: RunOptions
 ) -> EngineResult:
     """Run the graph over spikes or currents."""
@@ -122,28 +123,17 @@ def _parameter(slot: Slot, weights: Mapping[str, Tensor], *, training: bool) -> 
     if not isinstance(at.layer, Neuron):
         value = weights.get(f"{at.name}.{key}")
         if slot.norm is not None:
-            value = _normalised(key, value, slot.norm, weights)
+            value = folded(key, value, slot.norm, weights)
         assert value is not None
         return (value / (1 - slot.dropped) if training and slot.dropped else value).contiguous()
-    dynamics = at.layer.dynamics
     if key == "recurrent":
-        matrix = weights[f"{at.name}.{key}"]
-        return (matrix if at.layer.self_connections else matrix - matrix.diag().diag()).contiguous()
-    value = weights[f"{at.name}.{key}"].clamp(*dynamics.bounds().get(key, (-math.inf, math.inf)))
-    whole = value.expand(at.output)
+        matrix = recurrent_matrix(at, weights)
+        assert matrix is not None
+        return matrix.contiguous()
+    used = neuron_parameters(at, weights)[key]
+    assert isinstance(used, Tensor)
+    whole = used.expand(at.output)
     return (whole if whole.ndim == 1 else whole.permute(1, 2, 0)).reshape(-1).contiguous()
-
-
-def _normalised(key: str, value: Tensor | None, norm: NamedLayer, weights: Mapping[str, Tensor]) -> Tensor:
-    """A weight or bias that does what batch normalisation does behind it, by the running mean and variance."""
-    own = {name: weights[f"{norm.name}.{name}"] for name in norm.parameters()}
-    assert isinstance(norm.layer, BatchNorm)
-    scale = own["weight"] / (own["running_var"] + norm.layer.epsilon).sqrt()
-    if key == "weight":
-        assert value is not None
-        return value * scale.view(-1, *[1] * (value.ndim - 1))
-    shift = own["bias"] - own["running_mean"] * scale
-    return shift if value is None else value * scale + shift
 
 
 class _Job:

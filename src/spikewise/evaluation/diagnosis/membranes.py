@@ -1,6 +1,5 @@
 """Where the membranes of a layer lie against the threshold, and how much of the gradient its surrogate lets through."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from spikewise.dynamics import ALIF, Izhikevich
 from spikewise.engine import LayerTrace
+from spikewise.engine.parameters import neuron_parameters
 from spikewise.evaluation.diagnosis.search import value_that_gives
 from spikewise.graph import NamedLayer, Neuron
 from spikewise.surrogates import Surrogate
@@ -87,6 +87,7 @@ def slope_that_passes(
     return None if found is None else (name, *found)
 
 
+@torch.no_grad()
 def distance_from_threshold(
     at: NamedLayer, weights: Mapping[str, Tensor], trace: LayerTrace
 ) -> Float[Tensor, "T B *F"]:
@@ -99,7 +100,7 @@ def distance_from_threshold(
     if not isinstance(dynamics, ALIF):
         return v - _threshold(at, weights)
     assert trace.spikes is not None
-    p = _parameters(at, weights)
+    p = neuron_parameters(at, weights)
     a, moving = torch.zeros_like(v[0]), []
     before = torch.cat([torch.zeros_like(v[:1]), trace.spikes.detach()[:-1]])
     for z in before.unbind(0):
@@ -110,20 +111,7 @@ def distance_from_threshold(
 
 
 def _threshold(at: NamedLayer, weights: Mapping[str, Tensor]) -> Tensor | float:
-    return _parameters(at, weights).get("threshold", 1.0)
-
-
-def _parameters(at: NamedLayer, weights: Mapping[str, Tensor]) -> dict[str, Tensor | float]:
-    """What the neurons' equations use, learned values as they are now."""
-    assert isinstance(at.layer, Neuron)
-    dynamics = at.layer.dynamics
-    p: dict[str, Tensor | float] = dict(dynamics.values())
-    bounds = dynamics.bounds()
-    for name in p:
-        learned = weights.get(f"{at.name}.{name}")
-        if learned is not None:
-            p[name] = learned.detach().clamp(*bounds.get(name, (-math.inf, math.inf)))
-    return p
+    return neuron_parameters(at, weights).get("threshold", 1.0)
 
 
 def _thinned(values: Tensor) -> Tensor:
