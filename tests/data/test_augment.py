@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.data import AugmentConfig, augment, batches, sample_positions
@@ -132,7 +132,6 @@ def test_counter_numbers_are_uniform_and_independent_of_each_other():
 
 
 @given(count=st.integers(0, 200), size=st.integers(1, 70), seed=st.integers(0, 2**63), epoch=st.integers(0, 1000))
-@settings(deadline=None)
 def test_batches_hold_every_index_once(count, size, seed, epoch):
     indices = np.arange(count) * 3
     cut = list(batches(indices, size, seed=seed, epoch=epoch))

@@ -17,7 +17,7 @@ ARRAYS = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(dtype, hnp.arr
 
 
 @given(array=ARRAYS, packed=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_what_is_encoded_is_read_back(tmp_path: Path, array, packed):
     content = encode_idx(array)
     (tmp_path / "a").write_bytes(gzip.compress(content) if packed else content)

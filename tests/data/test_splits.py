@@ -7,7 +7,7 @@ from spikewise.data import Role, SplitConfig, class_weights, split, straddling
 from spikewise.data.duplicates import identical_images
 from spikewise.errors import ConfigError, DataError
 
-SETTINGS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+SETTINGS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 BALANCED = np.arange(300) % 3
 
 

@@ -107,7 +107,7 @@ def test_certain_wrong_answers_cost_a_finite_amount():
     assert brier_scores(labels, probabilities).tolist() == [2, 2]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(classes=st.integers(2, 6), images=st.integers(6, 40), seed=st.integers(0, 1000))
 def test_the_order_of_images_changes_nothing_and_rates_stay_rates(classes, images, seed):
     labels, probabilities = answers(classes, images, seed)

@@ -21,7 +21,7 @@ def youden(labels, p, threshold):
 CASES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 10)), min_size=2, max_size=30)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(CASES)
 def test_no_threshold_is_better_on_the_images_it_was_chosen_on(cases):
     labels, p = np.array([c[0] for c in cases]), np.array([c[1] for c in cases]) / 10

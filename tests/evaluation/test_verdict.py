@@ -248,7 +248,7 @@ def three(seed, count, seeds, accuracies, *, spread=0.0):
     return pairs, write_verdict(networks, pairs, facts(count))
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 10_000),
     count=st.integers(6, 150),

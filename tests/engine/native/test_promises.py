@@ -281,7 +281,7 @@ def graphs(draw):
 
 
 @given(case=graphs(), count=st.integers(1, 6))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_random_graphs_give_the_references_spikes(case, count):
     net, fill = case
     batch = images(count, net.graph.image_shape)
