@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
+from spikewise.dynamics import ALIF, IF, LIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Rate
 from spikewise.errors import ConfigError, ShapeError
-from spikewise.graph import Activation, Flatten, Linear, Neuron, SpikingActivation
-from spikewise.models import MLP, Conv, Layers, build, twin
+from spikewise.graph import Activation, Flatten, Graph, Linear, Neuron, SpikingActivation
+from spikewise.initial import Uniform
+from spikewise.losses import CountMSE, CrossEntropy, StepCrossEntropy
+from spikewise.models import MLP, Conv, Layers, build, readout_gain, twin
 from spikewise.network import Network
-from spikewise.readouts import LastMembrane, MaxMembrane, SpikeCount
+from spikewise.readouts import FilteredSum, LastMembrane, MaxMembrane, MeanMembrane, SpikeCount
 
 MODELS = {
     "mlp": MLP(hidden=(9, 8), dropout=0.1, output=LIF()),
@@ -57,7 +59,7 @@ def test_the_twin_has_the_same_weights_no_neurons_and_sees_the_image_once(name):
     assert other.parameter_shapes() == shared
     assert other.spiking_layers == ()
     assert not [layer for layer in other.layers if isinstance(layer, Neuron)]
-    assert (other.encoder, other.readout) == (Direct(steps=1), LastMembrane())
+    assert (other.encoder, other.readout) == (Direct(steps=1), LastMembrane(scale=readout_gain(spiking)))
     assert other.classes == spiking.classes
     images = torch.zeros(2, 2, 8, 8, dtype=torch.uint8)
     assert Network(other).eval()(images).logits.shape == (2, 5)
@@ -70,6 +72,57 @@ def test_the_twin_of_a_spiking_activation_is_the_activation_it_carries():
 def test_the_twin_of_a_twin_is_itself():
     once = twin(graph(MODELS["conv"]))
     assert twin(once) == once
+
+
+def linear_graph(output, readout, steps=25):
+    """Weights of one and nothing else: the current into the output is the pixel itself."""
+    layers = (Flatten(), Linear(features=2, init=Uniform()), *([] if output is None else [Neuron(dynamics=output)]))
+    return Graph(image_shape=(1, 1, 2), encoder=Direct(steps=steps), layers=layers, readout=readout)
+
+
+GAINS = [
+    (LeakyIntegrator(beta=0.9), MeanMembrane(), 25, 6.658443),  # the default network
+    (LeakyIntegrator(beta=0.9), LastMembrane(), 25, (1 - 0.9**25) / 0.1),
+    (LeakyIntegrator(beta=0.9), MaxMembrane(), 25, (1 - 0.9**25) / 0.1),
+    (LeakyIntegrator(beta=0.5), FilteredSum(decay=0.5), 3, 1.75 + 0.5 * 1.5 + 0.25 * 1),
+    (LeakyIntegrator(beta=1.0), MeanMembrane(), 9, 5.0),
+    (None, MeanMembrane(), 25, 1.0),
+    (None, LastMembrane(scale=3.0), 1, 3.0),
+    (IF(threshold=0.5), SpikeCount(), 20, 40.0),
+]
+
+
+@pytest.mark.parametrize(("output", "readout", "steps", "gain"), GAINS)
+def test_the_gain_of_a_readout_is_what_its_network_makes_of_a_constant_current(output, readout, steps, gain):
+    built = linear_graph(output, readout, steps)
+    assert readout_gain(built) == pytest.approx(gain, rel=1e-6)
+    if isinstance(readout, SpikeCount):
+        return
+    network = Network(built)
+    network.load_state_dict({**network.state_dict(), "linear1.weight": torch.eye(2), "linear1.bias": torch.zeros(2)})
+    images = torch.tensor([[[[255, 51]]]], dtype=torch.uint8)
+    logits = network.eval()(images).logits[0].tolist()
+    assert logits == pytest.approx([gain, gain / 5], rel=1e-5)
+    same = Network(twin(built)).eval()
+    same.load_state_dict({key: network.state_dict()[key] for key in same.state_dict()})
+    assert same(images).logits[0].tolist() == pytest.approx(logits, rel=1e-5)  # one pass, the same logits
+
+
+def test_a_spike_count_rises_by_its_gain_for_each_unit_of_current():
+    network = Network(linear_graph(IF(), SpikeCount(), steps=200))
+    network.load_state_dict({**network.state_dict(), "linear1.weight": torch.eye(2), "linear1.bias": torch.zeros(2)})
+    with torch.no_grad():
+        low, high = (network.eval()(torch.full((1, 1, 1, 2), 51 * k, dtype=torch.uint8)).logits[0, 0] for k in (1, 4))
+    assert float(high - low) / 0.6 == pytest.approx(readout_gain(network.graph), rel=0.02)
+
+
+def test_a_loss_of_single_steps_or_rates_sees_their_gain():
+    spiking = graph(MLP(hidden=(4,), output=LIF(beta=0.9, threshold=2.0)), Rate(steps=25), SpikeCount())
+    assert readout_gain(spiking) == 12.5
+    assert readout_gain(spiking, CrossEntropy()) == 12.5
+    assert readout_gain(spiking, CountMSE()) == readout_gain(spiking, StepCrossEntropy()) == 0.5
+    assert readout_gain(spiking, StepCrossEntropy(on="membrane")) == pytest.approx(6.658443)
+    assert readout_gain(graph(MLP(hidden=(4,), output=Izhikevich()))) == 1
 
 
 def test_the_twin_of_an_event_network_reads_the_image_not_the_events():

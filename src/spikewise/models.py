@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 
 from spikewise.config import Config
-from spikewise.dynamics import LIF, Dynamics, LeakyIntegrator
+from spikewise.dynamics import LIF, Dynamics, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Direct, Encoder
 from spikewise.errors import ConfigError
 from spikewise.graph import (
@@ -23,9 +24,10 @@ from spikewise.graph import (
     is_spiking,
 )
 from spikewise.initial import Init, Uniform
-from spikewise.readouts import LastMembrane, Readout
+from spikewise.losses import CountMSE, Loss, StepCrossEntropy
+from spikewise.readouts import LastMembrane, MeanMembrane, Readout, SpikeCount, Trajectory
 
-__all__ = ["MLP", "Cell", "Conv", "Layers", "Model", "build", "twin"]
+__all__ = ["MLP", "Cell", "Conv", "Layers", "Model", "build", "readout_gain", "twin"]
 
 Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -162,11 +164,14 @@ def build(
     return graph
 
 
-def twin(graph: Graph) -> Graph:
+def twin(graph: Graph, *, gain: float | None = None) -> Graph:
     """The conventional network with the same layers: ReLU for spikes, one pass over the image itself.
 
     Spiking neurons become ReLU (without recurrent weights), spiking activations the function they carry, output
-    neurons fall away, and the readout is the last layer's output.
+    neurons fall away, and the readout is the last layer's output times the gain of the readout it replaces.
+
+    Args:
+        gain: None is `readout_gain(graph)`; 1 leaves the logits as the last layer gives them.
     """
     layers = list(graph.layers)
     if isinstance(layers[-1], Neuron):
@@ -175,8 +180,35 @@ def twin(graph: Graph) -> Graph:
         image_shape=graph.image_shape,
         encoder=Direct(steps=1),
         layers=tuple(_without_spikes(layer) for layer in layers),
-        readout=LastMembrane(),
+        readout=LastMembrane(scale=readout_gain(graph) if gain is None else gain),
     )
+
+
+def readout_gain(graph: Graph, loss: Loss | None = None) -> float:
+    """What output neurons and readout together make of a constant current of 1 into the output: their gain.
+
+    The output neurons answer a current of 1 with the membrane v[t] = 1 + beta + ... + beta^(t-1), as long as none
+    spikes, and the readout is applied to that; without output neurons v[t] = 1. A mean over 25 steps at beta 0.9 gives
+    6.66: the same weights get logits, and the gradients behind them, 6.66 times as large. A count of spikes rises by
+    T / threshold (a current moves a membrane by itself at each step, a spike takes it down by the threshold);
+    Izhikevich neurons have no such law: 1.
+
+    Args:
+        loss: what training sees, where that is not the logits: the outputs of single steps (mean over them), or rates.
+    """
+    last, steps = graph.layers[-1], graph.steps
+    neuron = last.dynamics if isinstance(last, Neuron) else None
+    if isinstance(neuron, Izhikevich):
+        return 1.0
+    values = {} if neuron is None else neuron.values()
+    threshold, beta = values.get("threshold", 1.0), values.get("beta", 0.0)
+    if isinstance(loss, CountMSE) or (isinstance(loss, StepCrossEntropy) and loss.on == "spikes"):
+        return 1 / threshold
+    read = MeanMembrane() if isinstance(loss, StepCrossEntropy) else graph.readout
+    if isinstance(read, SpikeCount):
+        return steps / threshold
+    response = (beta ** torch.arange(steps, dtype=torch.float64)).cumsum(0).view(-1, 1, 1)
+    return float(read(Trajectory(None, response)))
 
 
 def _without_spikes(layer: Layer) -> Layer:

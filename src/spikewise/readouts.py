@@ -106,17 +106,22 @@ class MeanMembrane(Config):
 
 
 class LastMembrane(Config):
-    """logits = v[T]."""
+    """logits = scale v[T]."""
 
     kind: Literal["last_membrane"] = "last_membrane"
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor of the logits; a twin takes over the gain of the readout it replaces (see `models.readout_gain`)."""
 
     def evidence(self, trajectory: Trajectory) -> Float[Tensor, "T B K"]:
-        """The membrane at each step."""
-        return trajectory.membrane
+        """The membrane at each step, scaled."""
+        return self._scaled(trajectory.membrane)
 
     def __call__(self, trajectory: Trajectory) -> Float[Tensor, "B K"]:
-        """The membrane at the last step."""
-        return trajectory.membrane[-1]
+        """The membrane at the last step, scaled."""
+        return self._scaled(trajectory.membrane[-1])
+
+    def _scaled(self, membrane: Tensor) -> Tensor:
+        return membrane if self.scale == 1 else self.scale * membrane
 
     def add(self, total: Carry | None, step: Trajectory) -> Carry:
         """The newest membrane."""

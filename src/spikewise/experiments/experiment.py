@@ -55,6 +55,9 @@ class Experiment(Config):
     train: TrainConfig = TrainConfig()
     cnn: Conv | MLP | None = None
     """The conventional baseline; None is a small CNN: two 3x3 convolutions (16, 32), pooling, 128 hidden units."""
+    twin_gain: Literal["readout"] | Annotated[float, Field(gt=0)] = "readout"
+    """Factor of the twin's logits. "readout" is the gain that output neurons and readout give the spiking network's;
+    with 1, as before that was done, one learning rate does not suit both."""
     sides: Annotated[tuple[Side, ...], Field(min_length=1)] = ("snn", "twin", "cnn")
     """Which networks a comparison trains."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)

@@ -97,8 +97,8 @@ class RunFolder:
         return facts
 
     def experiment(self) -> Experiment:
-        """The resolved experiment."""
-        return parse_experiment(self.facts()["experiment"])
+        """The resolved experiment; twins of older folders were trained without a gain, and stay so."""
+        return parse_experiment({"twin_gain": 1.0, **self.facts()["experiment"]})
 
     def training(self, name: str, seed: int) -> Path:
         """Folder of one training; made if it is not there."""

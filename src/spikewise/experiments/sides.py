@@ -7,7 +7,7 @@ from spikewise.encoders import Direct
 from spikewise.experiments.experiment import Experiment, Side
 from spikewise.graph import Activation, Conv2d, Graph, Linear, Neuron, SpikingActivation
 from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
-from spikewise.models import MLP, Conv, build, twin
+from spikewise.models import MLP, Conv, build, readout_gain, twin
 from spikewise.network import check_size
 from spikewise.readouts import LastMembrane
 
@@ -41,7 +41,9 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
                 role: Literal["spiking", "baseline"] = "spiking" if spiking.spiking_layers else "baseline"
                 return Contestant(side if role == "spiking" else "ann", role, spiking, experiment.loss)
             case "twin":
-                return Contestant(side, "twin", twin(spiking), conventional)
+                given = experiment.twin_gain
+                gain = readout_gain(spiking, experiment.loss) if given == "readout" else given
+                return Contestant(side, "twin", twin(spiking, gain=gain), conventional)
             case "cnn":
                 model: Conv | MLP = experiment.cnn or SMALL_CNN
                 graph = build(model, Direct(steps=1), LastMembrane(), image_shape=shape, classes=classes)
@@ -70,7 +72,8 @@ def describe(graph: Graph) -> str:
                 words.append(f"spiking {function} dt={dt:g}")
             case _:
                 words.append(at.layer.kind.replace("_", " "))
-    return " | ".join([*words, graph.readout.kind])
+    scale = graph.readout.scale if isinstance(graph.readout, LastMembrane) else 1.0
+    return " | ".join([*words, graph.readout.kind if scale == 1 else f"{graph.readout.kind} x {scale:.3g}"])
 
 
 def _without_spikes(loss: Loss) -> Loss:
