@@ -33,10 +33,11 @@ def tests(results: Results) -> list[list[str]]:
 
 
 def remarks(results: Results) -> list[str]:
-    """The verdict's sentences without those that the table and the tests say already."""
+    """What the pixels were taken for, then the verdict's sentences without those that the tables say already."""
     spoken = [pair.sentence for pair in results.comparisons]
     main = next((sentence for sentence in results.verdict.sentences if sentence in spoken), None)
-    return [one for one in results.verdict.sentences[1:] if one == main or one not in spoken]
+    said = [one for one in results.verdict.sentences[1:] if one == main or one not in spoken]
+    return [*results.data.cautions, *said]
 
 
 def _figures(network: NetworkResult) -> dict[str, str]:

@@ -154,6 +154,7 @@ def _content(source: str, settings: list[str] | None, data_dir: Path | None, ski
         ["subjects", "not known" if images.groups is None else f"{len(set(images.groups.tolist())):,}"],
         ["split", ", ".join(f"{name} {len(part):,}" for name, part in parts._asdict().items())],
         ["leaks", leaks.describe()],
+        *(["pixels", caution] for caution in images.cautions),
         *(["note", note] for note in images.notes),
     ]
     for label, name in enumerate(images.classes):

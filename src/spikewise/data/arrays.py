@@ -10,88 +10,95 @@ from jaxtyping import Int8, Int64, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
+from spikewise.data.config import DataConfig, Layout
 from spikewise.data.image_set import ImageSet, Role
+from spikewise.data.white import Kind, Range, Whites, kind_of, merge, range_of, settle, to_bytes
 from spikewise.errors import DataError
 
-__all__ = ["Labelled", "as_images", "as_labels", "assemble", "check_labels", "fingerprint", "fit", "hash_images"]
+__all__ = [
+    "Labelled",
+    "as_labels",
+    "assemble",
+    "channels_first",
+    "check_labels",
+    "fingerprint",
+    "fit",
+    "hash_images",
+]
 
 _LARGEST_LABEL = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Images and labels of one role, as read."""
+    """Images and labels of one role, as read: what white is, and which axis is what, is settled for the whole set."""
 
-    images: UInt8[np.ndarray, "N C H W"]
+    images: NDArray[Any]
+    """[N, H, W], [N, C, H, W] or [N, H, W, C], of any type of number."""
     labels: Int64[np.ndarray, " N"]
     role: Role
+    what: str
+    """Names the images in errors."""
 
     @classmethod
     def pair(cls, images: NDArray[Any], labels: NDArray[Any], role: Role, what: str) -> "Labelled":
-        """Images and labels as read, checked and brought to one layout.
+        """Images and labels as read, checked.
 
         Raises:
-            DataError: different lengths, words as labels, or what `as_images` and `as_labels` refuse.
+            DataError: different lengths, no images, words as labels, or what `as_labels` refuses.
         """
         numbers = as_labels(labels, f"the labels of {what}")
         if numbers.dtype.kind == "U":
             raise DataError(f"The labels of {what} are words; number them 0, 1, 2, ...")
-        pixels = as_images(images, f"the images of {what}")
-        if len(pixels) != len(numbers):
+        if images.ndim < 3:
+            raise _no_images(f"the images of {what}", images.shape)
+        if 0 in images.shape:
+            raise DataError(f"{what} holds no images: its shape is {images.shape}.")
+        if len(images) != len(numbers):
             raise DataError(
-                f"{what} has {len(pixels):,} images and {len(numbers):,} labels. One of the two is damaged."
+                f"{what} has {len(images):,} images and {len(numbers):,} labels. One of the two is damaged."
             )
-        return cls(pixels, numbers, role)
+        return cls(images, numbers, role, what)
 
 
-def as_images(array: NDArray[Any], what: str) -> UInt8[np.ndarray, "N C H W"]:
-    """Grey [N, H, W] or colour [N, H, W, 3], [N, 3, H, W] as uint8 [N, C, H, W].
-
-    Booleans become 0 and 255, 16-bit numbers are divided by 257, floats in 0..1 are multiplied by 255, any other
-    number in 0..255 is rounded; what is right is decided for the whole array, never image by image.
+def channels_first(array: NDArray[Any], layout: Layout | None, what: str) -> NDArray[Any]:
+    """Grey [N, H, W] or colour [N, H, W, 3], [N, 3, H, W] as [N, C, H, W].
 
     Args:
+        layout: Order of four axes; None: the one in which there are 1 or 3 channels.
         what: Names the array in errors.
     Raises:
-        DataError: another layout, or numbers outside 0..255.
+        DataError: another number of axes or channels, or both orders fit.
     """
     if array.ndim == 3:
-        array = array[:, None]
-    elif array.ndim == 4 and array.shape[3] in (1, 3):
-        array = array.transpose(0, 3, 1, 2)
-    elif array.ndim != 4 or array.shape[1] not in (1, 3):
+        return array[:, None]
+    if array.ndim != 4:
+        raise _no_images(what, array.shape)
+    orders = {"NCHW": array.shape[1] in (1, 3), "NHWC": array.shape[3] in (1, 3)}
+    fitting = [order for order, fits in orders.items() if fits and layout in (None, order)]
+    if len(fitting) > 1 and array.shape[1:] != (1, 1, 1):
         raise DataError(
-            f"{what} has shape {array.shape}; images are [N, H, W], [N, H, W, 3] or [N, 3, H, W]. "
-            "Volumes, alpha channels and flattened pixels are not read: reshape them first."
+            f"{what} has shape {array.shape}, which can be channels first or channels last. Say which it is: "
+            "data.layout=NCHW or data.layout=NHWC (on the command line: --set data.layout=NHWC)."
         )
-    if 0 in array.shape:
-        raise DataError(f"{what} holds no images: its shape is {array.shape}.")
-    return np.ascontiguousarray(_as_bytes(array, what))
+    if not fitting:
+        raise _no_images(what, array.shape, layout)
+    return array if fitting[0] == "NCHW" else array.transpose(0, 3, 1, 2)
 
 
-def _as_bytes(array: NDArray[Any], what: str) -> UInt8[np.ndarray, "N C H W"]:
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.bool_:
-        return np.where(array, np.uint8(255), np.uint8(0))
-    if array.dtype == np.uint16 and array.max() > 255:
-        scaled: UInt8[np.ndarray, "N C H W"] = np.rint(array / 257.0).astype(np.uint8)
-        return scaled
-    if array.dtype.kind not in "iuf":
-        raise DataError(f"{what} holds {array.dtype}, not numbers. Save the pixels as uint8.")
-    low, high = float(array.min()), float(array.max())
-    if not (low >= 0 and high <= 255):  # also catches NaN
-        raise DataError(f"{what} has pixels from {low:g} to {high:g}; expected 0..255, or 0..1 for floats.")
-    scale = 255 if array.dtype.kind == "f" and high <= 1 else 1
-    rounded: UInt8[np.ndarray, "N C H W"] = np.rint(array * scale).astype(np.uint8)
-    return rounded
+def _no_images(what: str, shape: tuple[int, ...], layout: str | None = None) -> DataError:
+    asked = f" (data.layout={layout})" if layout else ""
+    return DataError(
+        f"{what} has shape {shape}; images are [N, H, W], [N, H, W, 3] or [N, 3, H, W]{asked}. "
+        "Volumes, alpha channels and flattened pixels are not read: reshape them first."
+    )
 
 
 def as_labels(array: NDArray[Any], what: str) -> NDArray[Any]:
     """Labels [N], [N, 1] or one-hot [N, K] as [N] of int64, or of text where they are words.
 
     Raises:
-        DataError: several labels an image, fractions, or negative numbers.
+        DataError: several labels an image, fractions, negative numbers, or bytes that are no UTF-8.
     """
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -104,8 +111,8 @@ def as_labels(array: NDArray[Any], what: str) -> NDArray[Any]:
         array = array.argmax(axis=1)
     if array.ndim != 1:
         raise DataError(f"{what} has shape {array.shape}; labels are [N], [N, 1] or one-hot [N, K].")
-    if array.dtype.kind == "U":
-        return array
+    if array.dtype.kind in "SU":
+        return _words(array, what)
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and not (array == np.rint(array)).all()):
         raise DataError(f"{what} holds {array.dtype} values that are not whole numbers; labels are 0, 1, 2, ...")
     if array.size and array.min() < 0:
@@ -113,6 +120,15 @@ def as_labels(array: NDArray[Any], what: str) -> NDArray[Any]:
     if array.size and array.max() > _LARGEST_LABEL:
         raise DataError(f"{what} has a label out of range ({array.max()}); labels are 0, 1, 2, ...")
     return array.astype(np.int64)
+
+
+def _words(array: NDArray[Any], what: str) -> NDArray[Any]:
+    if array.dtype.kind == "U":
+        return array
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{what} holds bytes that are no text in UTF-8 ({error.reason}). Save words as str.") from None
 
 
 def to_grey(images: UInt8[np.ndarray, "N 3 H W"]) -> UInt8[np.ndarray, "N 1 H W"]:
@@ -152,26 +168,33 @@ def hash_images(images: UInt8[np.ndarray, "N C H W"]) -> str:
 def assemble(
     name: str,
     parts: Sequence[Labelled],
+    config: DataConfig,
     *,
     classes: Sequence[str] | None = None,
     notes: Sequence[str] = (),
-    size: tuple[int, int] | None = None,
-    grey: bool | None = None,
 ) -> ImageSet:
-    """One `ImageSet` from the parts of a set.
+    """One `ImageSet` from the parts of a set, under one order of axes and one white.
 
     Args:
+        config: Size, channels, white and layout that were asked for.
         classes: Name of each label; None: the numbers themselves.
     Raises:
-        DataError: parts that do not fit together, labels out of range, an empty class, a single class.
+        DataError: parts that do not fit together, labels out of range, an empty class, a single class, or what
+            `channels_first` and `settle` refuse.
     """
-    shapes = {part.images.shape[1:] for part in parts}
-    if len(shapes) > 1 and size is None:
+    arrays = [channels_first(part.images, config.layout, f"the images of {part.what}") for part in parts]
+    shapes = {images.shape[1:] for images in arrays}
+    if len(shapes) > 1 and config.size is None:
         raise DataError(
             f"{name} mixes images of {_list(shapes)} (channels, height, width). "
             "Bring them to one: for example data.size=28 data.grey=true (on the command line: --set data.size=28)."
         )
-    fitted = [fit(part.images, size, grey) for part in parts]
+    kinds = [kind_of(images, f"the images of {part.what}") for images, part in zip(arrays, parts, strict=True)]
+    whites = _whites(arrays, kinds, config, name)
+    fitted = [
+        fit(np.ascontiguousarray(to_bytes(images, kind, whites.of[kind])), config.size, config.grey)
+        for images, kind in zip(arrays, kinds, strict=True)
+    ]
     if len({images.shape[1] for images in fitted}) > 1:
         raise DataError(
             f"{name} mixes grey and colour images. "
@@ -195,7 +218,16 @@ def assemble(
         roles=roles,
         fingerprint=fingerprint(hash_images(images), labels, roles),
         notes=tuple(notes),
+        cautions=whites.cautions,
+        whites=whites.of,
     )
+
+
+def _whites(arrays: Sequence[NDArray[Any]], kinds: Sequence[Kind], config: DataConfig, name: str) -> Whites:
+    found: dict[Kind, list[Range]] = {}
+    for images, kind in zip(arrays, kinds, strict=True):
+        found.setdefault(kind, []).append(range_of(images))
+    return settle({kind: merge(ranges) for kind, ranges in found.items()}, config.white_number, name)
 
 
 def check_labels(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence[str]) -> None:

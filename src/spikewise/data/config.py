@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from spikewise.config import Config
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "DataConfig", "Size"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Background", "DataConfig", "Layout", "Size"]
 
 MAX_PIXELS = 89_478_485
 """Pillow's own limit for one image: 3 bytes a pixel stay below 256 MiB."""
@@ -40,6 +40,13 @@ Size = Annotated[tuple[_Side, _Side], BeforeValidator(_read_size)]
 """Height and width in pixels; one number means a square."""
 
 
+Layout = Literal["NCHW", "NHWC"]
+"""Order of the axes of an array of images: channels first, or channels last."""
+
+Background = Literal["black", "white"]
+"""What shows through where an image is transparent."""
+
+
 class DataConfig(Config):
     """Which images to read, and in what shape.
 
@@ -53,6 +60,14 @@ class DataConfig(Config):
     """Resize to HEIGHTxWIDTH pixels, or to a square; the aspect ratio is not kept. Default: as stored."""
     grey: bool | None = None
     """True: one channel; false: three; default: grey when every image is grey."""
+    white: Literal["auto"] | Annotated[float, Field(gt=0, allow_inf_nan=False)] = "auto"
+    """Number that means white, such as 4095 for 12 bits; black is 0. Default: the top of the type where the whole set
+    reaches beyond a quarter of it, else the usual number that fits, with a note; where none does, it is asked for."""
+    layout: Layout | None = None
+    """Arrays of four axes: NCHW (channels first) or NHWC (channels last). Default: the order in which there are 1 or 3
+    channels; where both have, it is asked for."""
+    background: Background | None = None
+    """Image files: what shows through transparency, black (default: no light, no spikes) or white."""
     target: Literal["finger", "hand", "gender", "altered"] | None = None
     """Fingerprints only, what the label is: which of ten fingers (default), hand, gender, or real against altered."""
     part: Literal["real", "altered", "all"] | None = None
@@ -65,3 +80,8 @@ class DataConfig(Config):
     """Leave out files that cannot be decoded, and list them; otherwise they are an error."""
     max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = MAX_PIXELS
     """Refuse an image file with more pixels than this (a decompression bomb)."""
+
+    @property
+    def white_number(self) -> float | None:
+        """What white is said to be; None where it is found out."""
+        return None if self.white == "auto" else self.white

@@ -1,11 +1,14 @@
 """`ImageSet`: images in memory as uint8, with what is known of each; `Split`: which of them are for what."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int8, Int64, UInt8
+
+from spikewise.data.white import Kind
 
 __all__ = ["ImageSet", "Role", "Split"]
 
@@ -39,6 +42,10 @@ class ImageSet:
     """File of each image, relative to the set's folder, where there are files."""
     notes: tuple[str, ...] = field(default=())
     """What a reader should know: files skipped, conversions made, licence terms."""
+    cautions: tuple[str, ...] = field(default=())
+    """What changes what the pixels mean, and must be seen before a figure is believed: white that was inferred."""
+    whites: Mapping[Kind, float] = field(default_factory=dict)
+    """What white is, by how the pixels were stored; empty where nobody knows."""
     damaged: tuple[str, ...] = field(default=())
     """Files that could not be decoded and were left out."""
     publishable: bool = True

@@ -69,9 +69,7 @@ def _load_known(
         return load_fingerprints(list_folder(find_folder(known, data_dir)), config, cache, progress, name=known.name)
     _refuse_file_options(config)
     parts, notes = _read_known(known, data_dir)
-    return assemble(
-        known.name, parts, classes=known.classes, notes=(*known.notes, *notes), size=config.size, grey=config.grey
-    )
+    return assemble(known.name, parts, config, classes=known.classes, notes=(*known.notes, *notes))
 
 
 def _read_known(known: KnownSet, data_dir: Path | None) -> tuple[list[Labelled], list[str]]:
@@ -113,14 +111,14 @@ def _load_path(path: Path, config: DataConfig, cache: Path, progress: Progress |
         _refuse_file_options(config)
         if path.suffix.lower() == ".npz":
             archive = read_npz(path)
-            return assemble(name, archive.parts, classes=archive.classes, size=config.size, grey=config.grey)
+            return assemble(name, archive.parts, config, classes=archive.classes)
         pairs = idx_pairs([path], path)
-        return assemble(name, [read_pair(*pair) for pair in pairs], size=config.size, grey=config.grey)
+        return assemble(name, [read_pair(*pair) for pair in pairs], config)
     files = sorted(child for child in _children(path) if child.is_file())
     if any("idx" in file.name and "ubyte" in file.name for file in files):
         _refuse_file_options(config)
         parts = [read_pair(*pair) for pair in idx_pairs(files, path)]
-        return assemble(name, parts, size=config.size, grey=config.grey)
+        return assemble(name, parts, config)
     archives = [file.name for file in files if file.suffix == ".npz"]
     if archives and len(archives) == len(files):
         raise DataError(f"{path} holds {', '.join(archives[:5])}: give the path of the one you mean.")
@@ -158,7 +156,9 @@ def _children(path: Path) -> list[Path]:
 
 def _refuse_file_options(config: DataConfig) -> None:
     """Options that mean something for image files alone are an error elsewhere, not silently ignored."""
-    unused = [key for key in ("target", "part", "subjects", "group_pattern") if getattr(config, key) is not None]
+    unused = [
+        key for key in ("target", "part", "subjects", "group_pattern", "background") if getattr(config, key) is not None
+    ]
     if unused:
         raise ConfigError(
             f"{', '.join(unused)} cannot be used with '{config.source}': "

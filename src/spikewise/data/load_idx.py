@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from spikewise.data.arrays import Labelled
+from spikewise.data.arrays import Labelled, as_labels
 from spikewise.data.idx import read_idx
 from spikewise.data.image_set import Role
 from spikewise.data.names import role_of
@@ -36,7 +36,7 @@ def read_pair(
     if images.name.startswith("emnist-") if transposed is None else transposed:
         pixels = pixels.transpose(0, 2, 1)
     first = int(images.name.startswith("emnist-letters-")) if first_label is None else first_label
-    return Labelled.pair(pixels, numbers.astype("int64") - first, role, images.name)
+    return Labelled.pair(pixels, as_labels(numbers, f"{labels}") - first, role, images.name)
 
 
 def idx_pairs(files: Sequence[Path], what: Path) -> list[tuple[Path, Path, Role]]:

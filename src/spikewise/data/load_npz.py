@@ -42,7 +42,7 @@ def read_npz(path: Path) -> NpzParts:
     pairs = _pairs(names, path)
     labels = [as_labels(read_member(path, pair[1]), f"'{pair[1]}' in {path}") for pair in pairs]
     classes = None
-    if any(numbers.dtype.kind == "U" for numbers in labels):
+    if any(words.dtype.kind == "U" for words in labels):
         classes, labels = _number(labels, path)
     parts = [
         Labelled.pair(read_member(path, images), numbers, role, f"'{images}' in {path}")

@@ -72,6 +72,10 @@ class DataFacts(Record):
     straddling: Straddling = Straddling()
     publishable: bool = True
     notes: Many[str] = ()
+    cautions: Many[str] = ()
+    """What changes what the pixels mean, such as a white that was inferred; said before the first figure."""
+    whites: Figures = Field(default_factory=dict)
+    """Number that meant white, by how the pixels were stored; empty where nobody noted it."""
 
     @model_validator(mode="after")
     def _counts_agree(self) -> "DataFacts":

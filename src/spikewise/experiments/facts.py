@@ -79,6 +79,8 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
         ),
         publishable=images.publishable,
         notes=images.notes,
+        cautions=images.cautions,
+        whites=dict(images.whites),
     )
 
 

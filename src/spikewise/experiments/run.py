@@ -60,6 +60,8 @@ def run_experiment(
         setting = Setting(experiment, images, parts, folder, device, data_dir)
         if not folder.results.exists():
             listener = listener or Silent()
+            for caution in images.cautions:
+                listener.said(caution)
             if "audit" in experiment.sections:  # before hours are spent on a set that cannot give an answer
                 listener.said(f"Audit: {setting.audit(decoding).headline}.")
             train_all(setting, contestants, listener)

@@ -39,11 +39,23 @@ def health_findings(look: Look, damaged: tuple[str, ...] = ()) -> Iterator[Findi
             count=len(damaged),
             files=damaged[:1000],
         )
+    yield from _range(look)
     yield from _blank(look)
     yield from _frame(look)
     yield from _sizes(look)
     yield from _balance(look)
     yield from _moved(look)
+
+
+def _range(look: Look) -> Iterator[Finding]:
+    for caution in look.images.cautions:
+        yield Finding(
+            check="pixel-range",
+            gravity="amber",
+            title=caution.rstrip("."),
+            effect="If it is wrong, every picture is too dark or too bright, and so is the spike count and its energy.",
+            remedy="Look at some images (`spikewise data show`), and set data.white or data.background.",
+        )
 
 
 def _blank(look: Look) -> Iterator[Finding]:

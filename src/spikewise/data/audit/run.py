@@ -134,7 +134,7 @@ def _key(images: ImageSet, split: Split | None, facts: Sequence[FileFacts]) -> s
         digest.update(b"part" + part.astype("<i8").tobytes())
     if images.groups is not None:
         digest.update(b"groups" + images.groups.astype("<i8").tobytes())
-    digest.update(repr((images.sources, images.damaged, [tuple(one) for one in facts])).encode())
+    digest.update(repr((images.sources, images.damaged, images.cautions, [tuple(one) for one in facts])).encode())
     return digest.hexdigest()[:32]
 
 
