@@ -136,3 +136,35 @@ def test_labels_without_images_are_named(tmp_path: Path):
     (tmp_path / "d" / "train-images-idx3-ubyte.gz").unlink()
     with pytest.raises(MissingDataError, match="has no images beside it"):
         load_data(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        (struct.pack(">BBBB64I", 0, 0, 8, 64, *[2**31] * 64), "claims 64 axes"),
+        (struct.pack(">BBBB30I", 0, 0, 8, 30, *[2**31] * 30), "over a billion GiB"),
+        (struct.pack(">BBBB3I", 0, 0, 8, 3, 0, 2**31, 2**31), "holds no images"),
+        (struct.pack(">BBBB3I", 0, 0, 14, 3, 2**31, 2**31, 2**31), "over a billion GiB"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_header_that_no_machine_can_hold_is_refused(tmp_path: Path, header, says, packed):
+    (tmp_path / "x").write_bytes(gzip.compress(header) if packed else header)
+    with pytest.raises(DataError, match=says):
+        read_idx(tmp_path / "x")
+
+
+def test_what_follows_a_gzip_file_is_refused(tmp_path: Path):
+    content = gzip.compress(encode_idx(np.arange(6, dtype=np.uint8)))
+    for whole in (content + b"more", content[:-9], content + gzip.compress(b"more")):
+        (tmp_path / "x").write_bytes(whole)
+        with pytest.raises(DataError, match=r"damaged|longer"):
+            read_idx(tmp_path / "x")
+
+
+def test_labels_that_are_no_numbers_are_refused(tmp_path: Path):
+    (tmp_path / "t-images-idx3-ubyte").write_bytes(encode_idx(np.full((2, 3, 3), 9, np.uint8)))
+    (tmp_path / "t-labels-idx1-ubyte").write_bytes(encode_idx(np.array([np.nan, 1], np.float32)))
+    with pytest.raises(DataError, match="not whole numbers"):
+        load_data(tmp_path / "t-images-idx3-ubyte")

@@ -1,5 +1,7 @@
 import io
 import pickle
+import struct
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -195,3 +197,122 @@ def test_the_embedded_digits_need_no_download(no_data):
     found = load_data("digits")
     assert (len(found), found.image_shape, found.images.max()) == (1797, (1, 8, 8), 255)
     assert found.fingerprint == load_data("digits").fingerprint != load_data("digits", size=9).fingerprint
+
+
+def archive(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as file:
+        file.writestr("x.npy", content)
+    return path
+
+
+def npy_with(header: str | bytes, body: bytes = b"", version: tuple[int, int] = (1, 0)) -> bytes:
+    text = header.encode() if isinstance(header, str) else header
+    length = struct.pack("<H" if version == (1, 0) else "<I", len(text))
+    return b"\x93NUMPY" + bytes(version) + length + text + body
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize(
+    "array",
+    [GREY, GREY.astype(">u2"), np.asfortranarray(GREY), np.array(3.0), np.zeros((0, 5), np.int8), GREY > 3,
+     np.array(["née", "a"]), np.array([b"ab", b"c"])],
+    ids=lambda a: f"{a.dtype}{a.shape}",
+)  # fmt: skip
+def test_every_version_and_plain_type_comes_back(tmp_path: Path, array, version):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=version)
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        found = read_member(archive(tmp_path / "m.npz", file.getvalue(), method), "x")
+        np.testing.assert_array_equal(found, array)
+        assert (found.dtype, found.shape) == (array.dtype, array.shape)
+
+
+def test_headers_as_other_programs_write_them(tmp_path: Path):
+    for header in (
+        '{"shape":(2,3L), "fortran_order": False, "descr": "|u1"}',
+        "{'descr': '<u1','shape': (2, 3),\n'fortran_order': False,  }   \n",
+    ):
+        found = read_member(archive(tmp_path / "m.npz", npy_with(header, bytes(range(6)))), "x")
+        assert found.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+PLAIN = "'fortran_order': False, 'shape': (6,), "
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': " + "(" * 3000 + ")" * 3000 + "}", "not a description"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (-6,)}", "not a description"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (True, 6)}", "not a description"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (6)}", "not a list of lengths"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': 6}", "not a description"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (2**3,)}", "not a description"),
+        ("{'descr': '|u1', 'fortran_order': 0, 'shape': (6,)}", "not a description"),
+        (f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({'1, ' * 40})}}", "no array can have its shape"),
+        (f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({'9' * 5000},)}}", "no array can have its shape"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (999999999999, 999999999, 0)}", "no array can have"),
+        (f"{{'descr': '|u1', {PLAIN}'shape': (6,)}}", "says shape twice"),
+        (f"{{'descr': '|u1', {PLAIN}'more': 1}}", "not a description"),
+        (f"{{'descr': [('a', '|u1')], {PLAIN}}}", "its type .* is none of"),
+        (f"{{'descr': '<c16', {PLAIN}}}", "its type .* is none of"),
+        (f"{{'descr': '|S0', {PLAIN}}}", "its type .* is none of"),
+        (f"{{'descr': '<M8[ns]', {PLAIN}}}", "its type .* is none of"),
+        (f"{{'descr': '|u1é', {PLAIN}}}", "other characters than ASCII"),
+        (f"{{'descr': '|O', {PLAIN}}}", "could run any code"),
+        ("__import__('os').getcwd()", "not a description"),
+        ("", "not a description"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (6,)}" + " " * 20_000, "longer than 10,000"),
+    ],
+    ids=lambda text: text[:60],
+)
+def test_a_header_that_breaks_the_grammar_is_refused(tmp_path: Path, header, says):
+    with pytest.raises(DataError, match=says) as caught:
+        read_member(archive(tmp_path / "m.npz", npy_with(header, bytes(6))), "x")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "starts with nothing"),
+        (b"\x93NUMPY\x01", "starts with 93"),
+        (b"\x93NUMPY\x07\x00\x10\x00", "version 7.0"),
+        (b"\x93NUMPY\x01\x00\xff", "ends within its header"),
+        (b"\x93NUMPY\x01\x00\xff\x00{", "ends within its header"),
+        (npy_with("{'descr': '|b1', 'fortran_order': False, 'shape': (2,)}", b"\1\7"), "holds booleans"),
+        (npy_with("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", b"\xff" * 4), "no characters"),
+        (npy_with("{'descr': '>U1', 'fortran_order': False, 'shape': (1,)}", b"\0\0\xd8\0"), "no characters"),
+    ],
+    ids=str,
+)
+def test_members_that_are_no_arrays_are_refused(tmp_path: Path, content, says):
+    with pytest.raises(DataError, match=says):
+        read_member(archive(tmp_path / "m.npz", content), "x")
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [("central method", 99), ("central flag", 1), ("central version", 255), ("central offset", 0xFFFFFF00)],
+)
+def test_archives_that_lie_about_a_member_are_refused(tmp_path: Path, at, value):
+    """Offsets in the central directory: version 6, flags 8, method 10, offset 42; flags and method stand twice."""
+    path = archive(tmp_path / "m.npz", npy(GREY))
+    content = bytearray(path.read_bytes())
+    central = content.rindex(b"PK\1\2")
+    place, kind = {"version": (6, "<H"), "flag": (8, "<H"), "method": (10, "<H"), "offset": (42, "<I")}[at.split()[1]]
+    struct.pack_into(kind, content, central + place, value)
+    if place in (8, 10):
+        struct.pack_into("<H", content, place - 2, value)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged|not an \.npz archive"):
+        read_member(path, "x")
+
+
+def test_two_members_of_one_name_are_refused(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file.writestr("x.npy", npy(GREY))
+        file.writestr("x.npy", npy(GREY))
+    with pytest.raises(DataError, match="two members called 'x'"):
+        load_data(tmp_path / "m.npz")

@@ -19,6 +19,7 @@ from spikewise.errors import DataError, MissingDataError
 __all__ = ["encode_idx", "read_idx"]
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_AXES = 32
 _CODES = {np.dtype(name).newbyteorder("="): code for code, name in _TYPES.items()}
 
 
@@ -45,6 +46,8 @@ def read_idx(path: Path) -> NDArray[Any]:
         raise MissingDataError(f"{path} does not exist.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is a damaged gzip file ({error}). Delete it and fetch it again.") from error
+    except MemoryError as error:
+        raise DataError(f"There is no memory left for {path}. Use a smaller set.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
@@ -65,6 +68,8 @@ def encode_idx(array: NDArray[Any]) -> bytes:
 def _read(file: ByteSource, path: Path) -> NDArray[Any]:
     dtype, shape = _header(file, path)
     size = math.prod(shape) * dtype.itemsize
+    if size == 0:
+        raise DataError(f"{path} holds no images, and no labels: its header says {shape}. Fetch it again.")
     check_memory(size, path)
     content = _exactly(file, size)
     if len(content) < size:
@@ -81,6 +86,8 @@ def _header(file: ByteSource, path: Path) -> tuple[np.dtype[Any], tuple[int, ...
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not magic[3]:
         raise DataError(f"{path} is not an IDX file: it starts with {magic.hex(' ') or 'nothing'}, not 00 00 08 ...")
+    if magic[3] > _MOST_AXES:
+        raise DataError(f"{path} claims {magic[3]} axes, more than any array of images has. Its header is damaged.")
     axes = file.read(4 * magic[3])
     if len(axes) < 4 * magic[3]:
         raise DataError(f"{path} ends within its header. Delete the file and fetch it again.")

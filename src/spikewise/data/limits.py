@@ -8,6 +8,10 @@ from spikewise.memory import physical_memory
 
 __all__ = ["ByteSource", "check_memory"]
 
+_GIB = 2**30
+_ABSURD = 2**60
+"""Bytes that no machine has: such a figure is not worth printing."""
+
 
 @runtime_checkable
 class ByteSource(Protocol):
@@ -28,7 +32,8 @@ def check_memory(size: int, path: Path) -> None:
     """
     available = physical_memory()
     if size > available:
+        promised = f"{size / _GIB:,.1f} GiB" if size < _ABSURD else "over a billion GiB"
         raise DataError(
-            f"{path} promises {size / 2**30:,.1f} GiB of data, and this machine has {available / 2**30:,.1f} GiB of "
+            f"{path} promises {promised} of data, and this machine has {available / _GIB:,.1f} GiB of "
             "memory. Either its header is damaged, or the set needs a larger machine (folders are read piecewise)."
         )

@@ -80,7 +80,7 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
         publishable=images.publishable,
         notes=images.notes,
         cautions=images.cautions,
-        whites=dict(images.whites),
+        whites={str(kind): white for kind, white in images.whites.items()},
     )
 
 
