@@ -55,16 +55,20 @@ def presets() -> str:
 
 
 def _figures(preset: str) -> str:
+    from spikewise.data import CATALOG
     from spikewise.experiments import load_preset
     from spikewise.experiments.reproduction import reproductions
 
-    published = load_preset(preset)["published"]
+    table = load_preset(preset)
+    published = table["published"]
     runs = [run for run in reproductions() if run.preset == preset]
-    return "".join(_reproduction(run, published) for run in runs) or "\nNot run yet.\n\n"
+    source = table["data"]["source"]
+    positive = CATALOG[source].positive if source in CATALOG else None
+    return "".join(_reproduction(run, published, positive) for run in runs) or "\nNot run yet.\n\n"
 
 
-def _reproduction(run: Any, published: dict[str, float]) -> str:
-    from spikewise.report.numbers import METRICS, interval, metric_value
+def _reproduction(run: Any, published: dict[str, float], positive: str | None) -> str:
+    from spikewise.report.numbers import interval, metric_label, metric_value
 
     names = [network.name for network in run.networks]
     lines = [f"\n`{run.command}`\n\n| on {run.test_images:,} test images | published | {' | '.join(names)} |"]
@@ -77,7 +81,7 @@ def _reproduction(run: Any, published: dict[str, float]) -> str:
             spread = "" if estimate.sd is None else f" ± {metric_value(metric, estimate.sd).removesuffix(' %')}"
             cells.append(f"{metric_value(metric, estimate.mean)}{spread}" + (f" ({ends})" if ends else ""))
         told = metric_value(metric, published.get(metric))
-        lines.append(f"| {METRICS[metric].label} | {told} | {' | '.join(cells)} |")
+        lines.append(f"| {metric_label(metric, positive)} | {told} | {' | '.join(cells)} |")
     times = [f"{sum(network.train_seconds) / len(network.train_seconds) / 60:.1f}" for network in run.networks]
     epochs = [f"{network.seconds_per_epoch:.2f}" for network in run.networks]
     lines.append(f"| training, min a seed | | {' | '.join(times)} |")

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikewise.errors import ShapeError
-from spikewise.evaluation import best_threshold, classification_metrics, metrics_at_threshold, thresholded
+from spikewise.evaluation import (
+    best_threshold,
+    classification_metrics,
+    estimate_metrics,
+    metrics_at_threshold,
+    thresholded,
+    wilson,
+)
 
 
 def two_columns(p):
@@ -68,3 +75,37 @@ def test_a_validation_part_without_images_or_of_one_class_leaves_one_half(rng):
     nothing = (np.empty(0, dtype=np.int64), np.empty((0, 2)))
     assert thresholded(nothing, (labels, p)).threshold == 0.5
     assert best_threshold(np.zeros(10, dtype=int), p) == 0.5
+
+
+def test_the_other_class_as_positive_gives_the_figures_of_exchanged_classes(rng):
+    """A network that finds none of the sick has no sensitivity, whatever letter their class begins with."""
+    labels = rng.integers(0, 2, 80)
+    p = two_columns(rng.random(80))
+    for figures in (classification_metrics, lambda y, q, *, positive: metrics_at_threshold(y, q, 0.3, positive)):
+        exchanged = figures(1 - labels, p[:, ::-1], positive=1)
+        assert figures(labels, p, positive=0) == pytest.approx(exchanged)
+    assert best_threshold(labels, p, 0) == best_threshold(1 - labels, p[:, ::-1], 1)
+    blind = two_columns(np.ones(80))
+    assert classification_metrics(labels, blind, positive=0)["recall"] == 0
+    assert classification_metrics(labels, blind, positive=1)["recall"] == 1
+    assert classification_metrics(labels, p, positive=0)["auc"] == pytest.approx(
+        classification_metrics(labels, p)["auc"]
+    )
+
+
+def test_equal_probabilities_are_answered_at_one_half_as_the_network_answers_them():
+    labels, p = np.array([0, 1, 1, 0]), two_columns([0.5, 0.5, 0.9, 0.1])
+    for positive in (0, 1):
+        usual = classification_metrics(labels, p, positive=positive)
+        found = metrics_at_threshold(labels, p, 0.5, positive)
+        assert found == {name: usual[name] for name in found}
+
+
+def test_wilsons_intervals_go_with_the_positive_class(rng):
+    labels = np.repeat([0, 1], [10, 30])
+    p = two_columns(rng.random(40))[None]
+    found = {positive: estimate_metrics(labels, p, positive=positive) for positive in (0, 1)}
+    for name, other in (("recall", "specificity"), ("specificity", "recall")):
+        assert found[0][name] == found[1][other]
+    right = int((p[0].argmax(1) == labels)[:10].sum())
+    assert (found[0]["recall"].low, found[0]["recall"].high) == pytest.approx(wilson(right, 10))

@@ -5,7 +5,7 @@ import re
 import pytest
 from fake import ROLES, made, results
 
-from spikewise.evaluation import SeedResult, Thresholded, wilson
+from spikewise.evaluation import Results, SeedResult, Thresholded, wilson
 from spikewise.report import render
 from spikewise.report.numbers import p_value
 from spikewise.report.paired import details, runs_alone, thresholds
@@ -38,8 +38,9 @@ def test_every_figure_of_a_pair_is_shown(two_classes):
     for p in (pair.p, pair.p_interval, pair.p_adjusted, pair.others["auc"].p_images):
         assert p_value(p) in shown
     assert f"{100 * pair.detectable:.2f} points or more" in shown
-    assert len(details([pair])[0].others) == len(pair.others)
-    for one in details([pair])[0].others:
+    others = details([pair], two_classes.data.positive)[0].others
+    assert len(others) == len(pair.others)
+    for one in others:
         assert f"{one.label} " in shown
         assert one.difference in shown
 
@@ -68,6 +69,30 @@ def test_thresholds_chosen_on_validation_stand_beside_one_half(two_classes):
     assert found.rows[1][2] == ("87.50 %", "75.00 %", "100.00 %", "–")
     assert "With a threshold chosen on validation" in text_of(render(with_thresholds(two_classes)))
     assert "With a threshold chosen on validation" not in text_of(render(made()))
+
+
+def test_figures_of_one_class_name_it_wherever_they_stand(two_classes):
+    for positive in two_classes.data.classes:
+        data = two_classes.data.model_copy(update={"positive": positive})
+        page = render(with_thresholds(two_classes.model_copy(update={"data": data})))
+        shown = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+        for label in ("Recall of", "Precision of", "F1 of"):
+            assert f"{label} ‘{positive}’" in shown
+        assert f"Specificity, ‘{positive}’ positive" in shown
+        assert f"A network answers “{positive}” when its probability exceeds 0.5" in shown
+        assert "positive class" not in shown
+
+
+def test_a_run_of_before_names_the_class_that_its_figures_are_about(two_classes):
+    old = two_classes.model_dump(mode="json")
+    del (
+        old["data"]["positive"],
+        old["data"]["positive_why"],
+        old["data"]["subjects_rule"],
+        old["data"]["subjects_trust"],
+    )
+    assert Results.model_validate(old).data.positive == "dog"
+    assert made().data.positive is None, "of more than two classes none is positive"
 
 
 def test_a_second_opening_of_the_test_set_is_shown(two_classes):

@@ -10,7 +10,7 @@ from jaxtyping import Int, Int64
 from spikewise.api.trained import Trained, load
 from spikewise.data import ImageSet, Progress, Role, load_data, split
 from spikewise.errors import DataError, RunError, nearest
-from spikewise.evaluation import Results, classification_metrics, confusion
+from spikewise.evaluation import DataFacts, Results, classification_metrics, confusion
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
 
@@ -25,6 +25,8 @@ class Evaluation(NamedTuple):
     data: str
     images: int
     metrics: dict[str, float | None]
+    positive: str | None
+    """With two classes: the one that `recall`, `specificity`, `precision` and `f1` are about."""
     confusion: Int[np.ndarray, "K K"]
     """Images by true class (row) and predicted class (column)."""
 
@@ -62,7 +64,7 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
     for model in models:
         if own:
             folder.note_opening(model.name, model.seed, "evaluate")
-        out.append(_evaluate(model, images, labels, index))
+        out.append(_evaluate(model, images, labels, index, results.data))
     return out
 
 
@@ -96,6 +98,7 @@ def _images(  # private, each passed on from `evaluate`
             "skip_bad": skip_bad,
             "subjects": None,
             "group_pattern": None,
+            "positive": None,
         }
         config = experiment.data.replace(source=str(data), **like)
         images = load_data(config, data_dir=data_dir, progress=decoding)
@@ -122,9 +125,9 @@ def _renumbered(images: ImageSet, classes: Sequence[str]) -> Int64[np.ndarray, "
 
 
 def _evaluate(
-    model: Trained, images: ImageSet, labels: Int64[np.ndarray, " n"], index: Int64[np.ndarray, " n"]
+    model: Trained, images: ImageSet, labels: Int64[np.ndarray, " n"], index: Int64[np.ndarray, " n"], data: DataFacts
 ) -> Evaluation:
     said = predict(model.network, images, index, seed=model.seed)
-    figures = classification_metrics(labels, said.probabilities)
+    figures = classification_metrics(labels, said.probabilities, positive=data.positive_label)
     matrix = confusion(labels, said.predicted, len(model.classes))
-    return Evaluation(model.name, model.seed, images.name, len(index), figures, matrix)
+    return Evaluation(model.name, model.seed, images.name, len(index), figures, data.positive, matrix)

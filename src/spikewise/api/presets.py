@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from spikewise.data import CATALOG
 from spikewise.experiments import load_preset, preset_names
 from spikewise.experiments.reproduction import Reproduction, main_network, reproductions
-from spikewise.report.numbers import METRICS, interval, metric_value
+from spikewise.report.numbers import interval, metric_label, metric_value
 
 __all__ = ["preset_facts", "preset_rows"]
 
@@ -26,7 +27,7 @@ def preset_rows() -> list[list[str]]:
     for name in preset_names():
         table = load_preset(name)
         metric, value = next(iter(table["published"].items()))
-        published = f"{_label(metric)} {metric_value(metric, value)}"
+        published = f"{_label(metric, table['data']['source'])} {metric_value(metric, value)}"
         runs = _runs(name)
         found = "\n".join(words for run in runs if not run.changes and (words := _words(run, name, metric)))
         if not found and any(_words(run, name, metric) for run in runs):
@@ -54,5 +55,7 @@ def _words(run: Reproduction, name: str, metric: str) -> str:
     return f"{said} on {run.stand_in}" if run.stand_in else said
 
 
-def _label(metric: str) -> str:
-    return METRICS[metric].label.lower() if metric in METRICS else metric
+def _label(metric: str, source: str) -> str:
+    positive = CATALOG[source].positive if source in CATALOG else None
+    label = metric_label(metric, positive)
+    return label[0].lower() + label[1:] if positive and positive in label else label.lower()

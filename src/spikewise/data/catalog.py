@@ -53,6 +53,8 @@ class KnownSet:
     size: tuple[int, int] | None = None
     """Default size in pixels where the files have several."""
     multi_label: bool = False
+    positive: str | None = None
+    """Of two classes the one that is to be found."""
     publishable: bool = True
 
 
@@ -127,6 +129,7 @@ def _med(name: str, facts: MedFacts) -> KnownSet:
         ),
         folders=(name, "medmnist", "."),
         multi_label=facts.multi_label,
+        positive=facts.positive,
     )
 
 
@@ -248,6 +251,7 @@ _SETS = (
             "(bacteria, virus, IM, NORMAL2-IM) no number does, so the numbers may belong to different people.",
         ),
         size=(224, 224),
+        positive="PNEUMONIA",
     ),
     KnownSet(
         name="socofing",

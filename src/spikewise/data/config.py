@@ -76,6 +76,9 @@ class DataConfig(Config):
     """Keep only this many subjects, those with the lowest numbers."""
     group_pattern: Annotated[str, AfterValidator(_check_pattern)] | None = None
     """Folders: regular expression whose one group, found in a file name, names the subject: `(person[0-9]+)_`."""
+    positive: Annotated[str, Field(min_length=1)] | None = None
+    """Two classes: name of the one that sensitivity, specificity, precision and F1 are about. Default: what is known of
+    the set, else what the names say (abnormal against normal), else the second class."""
     skip_bad: bool = False
     """Leave out files that cannot be decoded, and list them; otherwise they are an error."""
     max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = MAX_PIXELS

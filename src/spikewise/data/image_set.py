@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Int8, Int64, UInt8
 
 from spikewise.data.white import Kind
 
-__all__ = ["ImageSet", "Role", "Split"]
+__all__ = ["ImageSet", "Role", "Split", "SubjectsRule", "Trust"]
 
 
 class Role(IntEnum):
@@ -20,6 +20,19 @@ class Role(IntEnum):
     TRAIN = 0
     VALIDATION = 1
     TEST = 2
+
+
+Trust = Literal["stated", "likely", "doubtful"]
+"""`stated`: by whoever ran this, or by the publisher of the set; `likely`: read from names that follow a usual
+convention; `doubtful`: there are reasons to think that what was read are not people."""
+
+
+class SubjectsRule(NamedTuple):
+    """How the subjects of a set were told, and how sure that is."""
+
+    words: str
+    """For people: what in which names."""
+    trust: Trust
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +61,12 @@ class ImageSet:
     """What white is, by how the pixels were stored; empty where nobody knows."""
     damaged: tuple[str, ...] = field(default=())
     """Files that could not be decoded and were left out."""
+    subjects_rule: SubjectsRule | None = None
+    """How the subjects were told, where they are known."""
+    positive: int = 1
+    """Label of the positive class; has a meaning with two classes only."""
+    positive_why: str = ""
+    """Why it is that one, for people."""
     publishable: bool = True
     """False where an image must never be shown outside (fingerprints): reports then show none."""
 

@@ -1,5 +1,6 @@
 """`load_data`: one `ImageSet` from a known name or from a path, whatever its format."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from spikewise.data.load_files import load_fingerprints, load_tree
 from spikewise.data.load_idx import idx_pairs, read_pair
 from spikewise.data.load_npz import read_npz
 from spikewise.data.locate import cache_folder, find_files, find_folder, find_npz
+from spikewise.data.positive import positive_class
 from spikewise.errors import ConfigError, DataError, MissingDataError, nearest, unknown_choice
 
 __all__ = ["load_data"]
@@ -51,8 +53,11 @@ def load_data(
     cache = cache_folder(cache_dir)
     known = None if isinstance(source, Path) else CATALOG.get(config.source)
     if known is None:
-        return _load_path(_existing(config.source), config, cache, progress)
-    return _load_known(known, config, data_dir, cache, progress)
+        found = _load_path(_existing(config.source), config, cache, progress)
+    else:
+        found = _load_known(known, config, data_dir, cache, progress)
+    positive, why = positive_class(found.classes, config.positive, known.positive if known else None)
+    return replace(found, positive=positive, positive_why=why)
 
 
 def _load_known(

@@ -1,6 +1,6 @@
 """The two-dimensional sets of MedMNIST, version 3.0 (28 x 28 pixels).
 
-Source: the table INFO in `medmnist/info.py`, release 3.0.2 of the publisher"s package, and Zenodo record 10519652.
+Source: the table INFO in `medmnist/info.py`, release 3.0.2 of the publisher's package, and Zenodo record 10519652.
 """
 
 from typing import NamedTuple
@@ -19,6 +19,8 @@ class MedFacts(NamedTuple):
     classes: tuple[str, ...]
     licence: str = "CC BY 4.0"
     multi_label: bool = False
+    positive: str | None = None
+    """Of two classes the one that is to be found; its label is not always 1."""
 
 
 _ORGANS = (
@@ -100,7 +102,12 @@ FACTS: dict[str, MedFacts] = {
         ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
     ),
     "pneumoniamnist": MedFacts(
-        "PneumoniaMNIST", 1, (4708, 524, 624), "28209eda62fecd6e6a2d98b1501bb15f", ("normal", "pneumonia")
+        "PneumoniaMNIST",
+        1,
+        (4708, 524, 624),
+        "28209eda62fecd6e6a2d98b1501bb15f",
+        ("normal", "pneumonia"),
+        positive="pneumonia",
     ),
     "retinamnist": MedFacts(
         "RetinaMNIST",
@@ -110,7 +117,12 @@ FACTS: dict[str, MedFacts] = {
         ("grade 0", "grade 1", "grade 2", "grade 3", "grade 4"),
     ),
     "breastmnist": MedFacts(
-        "BreastMNIST", 1, (546, 78, 156), "750601b1f35ba3300ea97c75c52ff8f6", ("malignant", "normal, benign")
+        "BreastMNIST",
+        1,
+        (546, 78, 156),
+        "750601b1f35ba3300ea97c75c52ff8f6",
+        ("malignant", "normal, benign"),
+        positive="malignant",
     ),
     "bloodmnist": MedFacts(
         "BloodMNIST",

@@ -45,6 +45,8 @@ class Drawn(NamedTuple):
     draws: dict[str, NDArray[np.float64]]
     """By name [samples, S]."""
     resampling: Resampling
+    positive: int = 1
+    """Label of the positive class, of two."""
 
     @property
     def units(self) -> int:
@@ -58,15 +60,16 @@ def draw_metrics(
     groups: Groups = None,
     *,
     resampling: Resampling | None = None,
+    positive: int = 1,
 ) -> Drawn:
     """Every figure of `classification_metrics` of each run, also on resampled images, the same for every network."""
     resampling = resampling or Resampling()
-    figures = [classification_metrics(labels, run) for run in probabilities]
+    figures = [classification_metrics(labels, run, positive=positive) for run in probabilities]
     weights = image_weights(groups, labels.size, resampling.replace(samples=min(resampling.samples, _RESAMPLES)))
-    drawn = [weighted_figures(labels, run, weights) for run in probabilities]
+    drawn = [weighted_figures(labels, run, weights, positive) for run in probabilities]
     per_seed = {name: np.array([run[name] for run in figures], dtype=np.float64) for name in figures[0]}
     draws = {name: np.stack([run[name] for run in drawn], axis=1) for name in figures[0]}
-    return Drawn(labels, probabilities, groups, per_seed, draws, resampling)
+    return Drawn(labels, probabilities, groups, per_seed, draws, resampling, positive)
 
 
 def estimate_metrics(
@@ -76,6 +79,7 @@ def estimate_metrics(
     *,
     resampling: Resampling | None = None,
     drawn: Drawn | None = None,
+    positive: int = 1,
 ) -> dict[str, Estimate]:
     """Every figure of `classification_metrics` with its interval; a figure that is not defined is left out.
 
@@ -84,8 +88,9 @@ def estimate_metrics(
 
     Args:
         drawn: what `draw_metrics` made of the same arguments, if it is at hand.
+        positive: label of the positive class, of two.
     """
-    drawn = drawn or draw_metrics(labels, probabilities, groups, resampling=resampling)
+    drawn = drawn or draw_metrics(labels, probabilities, groups, resampling=resampling, positive=positive)
     resampling = drawn.resampling
     estimates = {}
     for name, values in drawn.per_seed.items():
@@ -97,9 +102,7 @@ def estimate_metrics(
     if "auc" in estimates and probabilities.shape[2] == 2:
         estimates["auc"] = auc_interval(labels == 1, probabilities[:, :, 1], groups, resampling=resampling)
     if len(probabilities) == 1 and groups is None:
-        estimates |= {
-            name: one for name, one in _proportions(labels, right[0], resampling).items() if name in estimates
-        }
+        estimates |= {name: one for name, one in _proportions(labels, right[0], drawn).items() if name in estimates}
     return estimates
 
 
@@ -126,11 +129,12 @@ def compare_metrics(a: Drawn, b: Drawn) -> dict[str, MetricComparison]:
     return compared
 
 
-def _proportions(labels: Labels, right: Bool[np.ndarray, " N"], resampling: Resampling) -> dict[str, Estimate]:
+def _proportions(labels: Labels, right: Bool[np.ndarray, " N"], drawn: Drawn) -> dict[str, Estimate]:
     """Figures of one run that count right answers among certain images, with Wilson's interval."""
-    parts = {"accuracy": np.ones_like(right), "recall": labels == 1, "specificity": labels == 0}
+    sick = labels == drawn.positive
+    parts = {"accuracy": np.ones_like(right), "recall": sick, "specificity": ~sick}
     return {
-        name: wilson_estimate(int(right[part].sum()), int(part.sum()), level=resampling.level)
+        name: wilson_estimate(int(right[part].sum()), int(part.sum()), level=drawn.resampling.level)
         for name, part in parts.items()
         if part.any()
     }

@@ -35,20 +35,25 @@ _OVER_CLASSES = frozenset(
 _LEAST = 1e-12  # a probability of zero costs log(1e12) = 27.6 nats, not infinity
 
 
-def classification_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float | None]:
+def classification_metrics(
+    labels: Labels, probabilities: Probabilities, *, positive: int = 1
+) -> dict[str, float | None]:
     """Every figure the protocol reports, by name.
 
     `accuracy`, `balanced_accuracy`, `precision_macro`, `precision_weighted`, `recall_macro` (sensitivity),
     `specificity_macro`, `f1_macro`, `f1_weighted`, `g_mean`; `auc`, `ece`, `brier`, `nll`; with two classes also
-    `precision`, `recall`, `specificity` and `f1` of the positive class, which is class 1.
+    `precision`, `recall`, `specificity` and `f1` of the positive class. `auc` of two classes is the same whichever is
+    positive, and so are the averages over classes.
 
+    Args:
+        positive: Label of the positive class; has a meaning with two classes only.
     Raises:
         ShapeError: the sizes do not fit together.
         ConfigError: a label is not a class, or a row of `probabilities` is no distribution.
     """
     check_probabilities(labels, probabilities)
     counts = confusion(labels, probabilities.argmax(1), probabilities.shape[1])
-    figures = {name: float(value) for name, value in count_metrics(counts).items()}
+    figures = {name: float(value) for name, value in count_metrics(counts, positive).items()}
     figures["auc"] = area_under_curve(labels, probabilities)
     figures["ece"] = expected_calibration_error(labels, probabilities)
     figures["brier"] = float(brier_scores(labels, probabilities).mean())
@@ -67,7 +72,7 @@ def confusion(labels: Labels, predictions: Labels, classes: int) -> Int[np.ndarr
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
 
 
-def count_metrics(counts: Num[np.ndarray, "*M K K"]) -> dict[str, NDArray[np.float64]]:
+def count_metrics(counts: Num[np.ndarray, "*M K K"], positive: int = 1) -> dict[str, NDArray[np.float64]]:
     """Figures that depend on the confusion matrix alone, for any number of matrices at once; nan where undefined.
 
     G-mean is the geometric mean of the recalls.
@@ -95,13 +100,13 @@ def count_metrics(counts: Num[np.ndarray, "*M K K"]) -> dict[str, NDArray[np.flo
         "g_mean": np.where(present, recall, 1.0).prod(-1) ** (1 / np.maximum(present.sum(-1), 1)),
     }
     if counts.shape[-1] == 2:
-        positive = {"precision": precision, "recall": recall, "specificity": specificity, "f1": f1}
-        figures |= {name: value[..., 1] for name, value in positive.items()}
+        by_class = {"precision": precision, "recall": recall, "specificity": specificity, "f1": f1}
+        figures |= {name: value[..., positive] for name, value in by_class.items()}
     return figures
 
 
 def area_under_curve(labels: Labels, probabilities: Probabilities) -> float:
-    """Area under the ROC curve: of class 1 with two classes, else the mean of each class against the rest.
+    """Area under the ROC curve: with two classes the same for either, else the mean of each class against the rest.
 
     nan where a class is absent.
     Source: Hand and Till, Machine Learning 45, 2001, section 2; Fawcett 2006 for one against the rest.
@@ -185,7 +190,7 @@ def _weighted_ece(
 
 
 def weighted_figures(
-    labels: NDArray[np.integer], run: NDArray[np.floating], weights: NDArray[np.float64]
+    labels: NDArray[np.integer], run: NDArray[np.floating], weights: NDArray[np.float64], positive: int = 1
 ) -> dict[str, NDArray[np.float64]]:
     """Figures of `classification_metrics` for each resample; `weights` [B, N] says how often it holds each image.
 
@@ -196,7 +201,7 @@ def weighted_figures(
     one_hot = scipy.sparse.csr_array((np.ones(images), (np.arange(images), cells)), shape=(images, classes**2))
     counts = (weights @ one_hot).reshape(-1, classes, classes)
     complete = (counts.sum(2) > 0)[:, np.unique(labels)].all(1)
-    figures = count_metrics(counts)
+    figures = count_metrics(counts, positive)
     for name in _OVER_CLASSES:
         figures[name] = np.where(complete, figures[name], np.nan)
     figures["auc"] = _weighted_auc(labels, run, weights)

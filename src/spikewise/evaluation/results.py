@@ -63,11 +63,19 @@ class DataFacts(Record):
     source: str
     """Where the images came from: an address, a folder's name, a package."""
     classes: Many[str]
+    positive: str | None = None
+    """With two classes: the one that recall (sensitivity), specificity, precision, F1 and thresholds are about."""
+    positive_why: str = ""
     image_shape: Many[Count] = Field(min_length=3, max_length=3)
     train: Part
     validation: Part
     test: Part
     subjects: Count | None = None
+    subjects_rule: str = ""
+    """How the subjects were told; empty where none are known, and in runs of versions that did not say."""
+    subjects_trust: Literal["stated", "likely", "doubtful"] | None = None
+    """`stated` by the user or the publisher; `likely`: file names follow a usual convention; `doubtful`: what was read
+    from names may not be people."""
     grouped: bool = False
     straddling: Straddling = Straddling()
     publishable: bool = True
@@ -77,6 +85,21 @@ class DataFacts(Record):
     whites: Figures = Field(default_factory=dict)
     """Number that meant white, by how the pixels were stored; empty where nobody noted it."""
 
+    @property
+    def positive_label(self) -> int:
+        """Label of the positive class; 1 where it has no meaning."""
+        return 1 if self.positive is None else self.classes.index(self.positive)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_positive(cls, table: Any) -> Any:  # whatever the file held
+        """Runs of versions that named no positive class took the second of two."""
+        if isinstance(table, dict) and table.get("positive") is None:
+            classes = table.get("classes")
+            if isinstance(classes, list | tuple) and len(classes) == 2:
+                return {**table, "positive": classes[1]}
+        return table
+
     @model_validator(mode="after")
     def _counts_agree(self) -> "DataFacts":
         for part in (self.train, self.validation, self.test):
@@ -84,6 +107,8 @@ class DataFacts(Record):
                 raise ValueError(f"per_class adds up to {sum(part.per_class)}, images is {part.images}")
             if len(part.per_class) != len(self.classes):
                 raise ValueError(f"{len(part.per_class)} counts per class for {len(self.classes)} classes")
+        if self.positive is not None and self.positive not in self.classes:
+            raise ValueError(f"the positive class '{self.positive}' is none of the classes")
         return self
 
 

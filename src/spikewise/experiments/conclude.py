@@ -96,7 +96,7 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
         runs.append(_seed_result(setting, contestant, seed, validation, test[-1]))
     labels = test[0].labels
     probabilities = np.stack([one.probabilities for one in test])
-    drawn = draw_metrics(labels, probabilities, _groups(setting))
+    drawn = draw_metrics(labels, probabilities, _groups(setting), positive=setting.images.positive)
     network = setting.trained(contestant, seeds[0])
     speed = measure_speed(network, setting.images.images[setting.split.test[:256]])
     result = NetworkResult(
@@ -128,20 +128,22 @@ def _open_test(setting: Setting, contestant: Contestant, network: Network, seed:
 def _seed_result(
     setting: Setting, contestant: Contestant, seed: int, validation: Predictions, test: Predictions
 ) -> SeedResult:
-    fit = setting.fit(contestant, seed)
+    fit, positive = setting.fit(contestant, seed), setting.images.positive
     matrix = confusion(test.labels, test.predicted, len(setting.images.classes))
     return SeedResult(
         seed=seed,
         best_epoch=fit.best_epoch,
         epochs_run=len(fit.history),
         stopped_early=fit.stopped_early,
-        validation=classification_metrics(validation.labels, validation.probabilities),
-        test=classification_metrics(test.labels, test.probabilities),
+        validation=classification_metrics(validation.labels, validation.probabilities, positive=positive),
+        test=classification_metrics(test.labels, test.probabilities, positive=positive),
         confusion=tuple(tuple(int(n) for n in row) for row in matrix),
         history=tuple(fit.history),
         spike_rates={layer: rate.mean().item() for layer, rate in test.rates.items()},
         warnings=fit.warnings,
-        thresholded=thresholded((validation.labels, validation.probabilities), (test.labels, test.probabilities)),
+        thresholded=thresholded(
+            (validation.labels, validation.probabilities), (test.labels, test.probabilities), positive
+        ),
         train_seconds=fit.seconds,
     )
 

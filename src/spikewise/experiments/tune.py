@@ -170,7 +170,7 @@ class _Search:
         except TrainingError as error:
             return Trial(number, settings, {}, None, str(error))
         said = predict(network, self.images, self.parts.validation, seed=seed)
-        figures = classification_metrics(said.labels, said.probabilities)
+        figures = classification_metrics(said.labels, said.probabilities, positive=self.images.positive)
         monitor = experiment.train.monitor
         value = figures["nll" if monitor == "loss" else monitor]
         score = None if value is None else -value if monitor == "loss" else value

@@ -11,6 +11,7 @@ __all__ = [
     "count",
     "duration",
     "interval",
+    "metric_label",
     "metric_value",
     "p_value",
     "percent",
@@ -26,21 +27,23 @@ class Metric(NamedTuple):
     label: str
     percent: bool
     hint: str = ""
+    of_positive: str = ""
+    """How it is called where the positive class is known, {} being its name; empty for figures of no single class."""
 
 
 METRICS: Final = {
     "accuracy": Metric("Accuracy", True),
     "balanced_accuracy": Metric("Balanced accuracy", True),
     "f1_macro": Metric("F1, macro", True),
-    "f1": Metric("F1, positive class", True),
+    "f1": Metric("F1, positive class", True, of_positive="F1 of ‘{}’"),
     "f1_weighted": Metric("F1, weighted", True),
     "precision_macro": Metric("Precision, macro", True),
     "precision_weighted": Metric("Precision, weighted", True),
-    "precision": Metric("Precision, positive class", True),
+    "precision": Metric("Precision, positive class", True, of_positive="Precision of ‘{}’"),
     "recall_macro": Metric("Recall, macro", True, "sensitivity"),
-    "recall": Metric("Recall, positive class", True, "sensitivity"),
+    "recall": Metric("Recall, positive class", True, "sensitivity", "Recall of ‘{}’"),
     "specificity_macro": Metric("Specificity, macro", True),
-    "specificity": Metric("Specificity", True),
+    "specificity": Metric("Specificity", True, "recall of the other class", "Specificity, ‘{}’ positive"),
     "g_mean": Metric("G-mean", True),
     "auc": Metric("AUC", False),
     "ece": Metric("ECE", True, "calibration error, lower is better"),
@@ -48,6 +51,18 @@ METRICS: Final = {
     "nll": Metric("Log loss", False, "lower is better"),
 }
 """Known metrics, in the order of the table."""
+
+
+def metric_label(name: str, positive: str | None = None) -> str:
+    """What a metric is called, with the class it is about where it is about one.
+
+    Args:
+        positive: Name of the positive class of two; None where nobody knows it.
+    """
+    metric = METRICS.get(name)
+    if metric is None:
+        return name
+    return metric.of_positive.format(positive) if positive is not None and metric.of_positive else metric.label
 
 
 def percent(value: float | None, digits: int = 2) -> str:

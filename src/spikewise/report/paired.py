@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from spikewise.evaluation import NetworkResult, PairComparison, Results, SeedResult, wilson
 from spikewise.evaluation.statistics import POWER
-from spikewise.report.numbers import METRICS, NONE, brief, p_value, percent, points
+from spikewise.report.numbers import METRICS, NONE, brief, metric_label, p_value, percent, points
 
 __all__ = ["Details", "Thresholds", "details", "runs_alone", "thresholds"]
 
@@ -51,9 +51,9 @@ class Thresholds(NamedTuple):
     """Network, threshold, figures."""
 
 
-def details(comparisons: Sequence[PairComparison]) -> list[Details]:
-    """Of every pair, in their order."""
-    return [Details(pair, tuple(_facts(pair)), tuple(_others(pair))) for pair in comparisons]
+def details(comparisons: Sequence[PairComparison], positive: str | None = None) -> list[Details]:
+    """Of every pair, in their order; `positive` is the name of the positive class of two."""
+    return [Details(pair, tuple(_facts(pair)), tuple(_others(pair, positive))) for pair in comparisons]
 
 
 def runs_alone(results: Results) -> list[RunRow]:
@@ -73,7 +73,8 @@ def thresholds(results: Results) -> Thresholds | None:
             rows.append((network.name, "0.5", _figures([run.test for run in network.runs])))
             at = sorted({f"{one.threshold:.3g}" for one in chosen}, key=float)
             rows.append((network.name, ", ".join(at), _figures([one.test for one in chosen])))
-    return Thresholds(tuple(METRICS[name].label for name in _AT_THRESHOLD), tuple(rows)) if rows else None
+    labels = tuple(metric_label(name, results.data.positive) for name in _AT_THRESHOLD)
+    return Thresholds(labels, tuple(rows)) if rows else None
 
 
 def _facts(pair: PairComparison) -> list[tuple[str, str]]:
@@ -101,7 +102,7 @@ def _facts(pair: PairComparison) -> list[tuple[str, str]]:
     return facts
 
 
-def _others(pair: PairComparison) -> list[OtherRow]:
+def _others(pair: PairComparison, positive: str | None) -> list[OtherRow]:
     rows = []
     for name in [*(name for name in METRICS if name in pair.others), *(pair.others.keys() - METRICS.keys())]:
         other, metric = pair.others[name], METRICS.get(name)
@@ -111,7 +112,7 @@ def _others(pair: PairComparison) -> list[OtherRow]:
         note = f"DeLong over images: p {p_value(other.p_images)}" if other.p_images is not None else ""
         if not ends:
             note = one.method
-        label = metric.label if metric else name
+        label = metric_label(name, positive)
         rows.append(OtherRow(label, _difference(one.mean, in_points), ends, p_value(other.p), note))
     return rows
 

@@ -60,7 +60,7 @@ def render(
         metrics=tables.metric_rows(results),
         costs=tables.cost_rows(results),
         forest=tables.forest(results.comparisons),
-        paired=paired.details(results.comparisons),
+        paired=paired.details(results.comparisons, results.data.positive),
         alone=paired.runs_alone(results),
         thresholds=paired.thresholds(results),
         curves=pictures.curves(results),

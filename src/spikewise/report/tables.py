@@ -4,7 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from spikewise.evaluation import Cost, Estimate, NetworkResult, PairComparison, Results
-from spikewise.report.numbers import METRICS, NONE, brief, count, duration, interval, metric_value, percent, points
+from spikewise.report.numbers import (
+    METRICS,
+    NONE,
+    brief,
+    count,
+    duration,
+    interval,
+    metric_label,
+    metric_value,
+    percent,
+    points,
+)
 
 __all__ = ["Cell", "Forest", "Row", "Strip", "cost_rows", "engines", "forest", "metric_rows"]
 
@@ -54,7 +65,7 @@ def metric_rows(results: Results) -> list[Row]:
     """A row for each metric that a network has: known ones in the usual order, then the others."""
     found = dict.fromkeys(name for network in results.networks for name in network.metrics)
     order = [name for name in METRICS if name in found] + [name for name in found if name not in METRICS]
-    return [_metric_row(name, results.networks) for name in order]
+    return [_metric_row(name, results) for name in order]
 
 
 def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[Row]:
@@ -156,14 +167,14 @@ def _cost_row(label: str, hint: str, get: _Getter, networks: Sequence[NetworkRes
     return Row(label, hint, tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in found))
 
 
-def _metric_row(name: str, networks: Sequence[NetworkResult]) -> Row:
-    estimates = [network.metrics.get(name) for network in networks]
+def _metric_row(name: str, results: Results) -> Row:
+    estimates = [network.metrics.get(name) for network in results.networks]
     ends = [x for estimate in estimates if estimate for x in _ends(estimate)]
     low, high = min(ends), max(ends)
     margin = 0.08 * (high - low) or 0.01
     cells = [_estimate_cell(name, estimate, low - margin, high + margin) for estimate in estimates]
     known = METRICS.get(name)
-    return Row(known.label if known else name, known.hint if known else "", tuple(cells))
+    return Row(metric_label(name, results.data.positive), known.hint if known else "", tuple(cells))
 
 
 def _estimate_cell(name: str, estimate: Estimate | None, low: float, high: float) -> Cell:
