@@ -45,13 +45,19 @@ def alone(neuron: Dynamics, features: int, steps: int = 1) -> Graph:
     return Graph(image_shape=(1, 1, features), encoder=Direct(steps=steps), layers=layers, readout=LastMembrane())
 
 
-def run(neuron: Dynamics, currents: Tensor, state=None, weights=None) -> EngineResult:
+def run(neuron: Dynamics, currents: Tensor, state=None, weights=None, *, record=False) -> EngineResult:
     """The engine's run of one layer of neurons over currents [T, B, F]."""
     steps, batch, features = currents.shape
     graph = alone(neuron, features, steps)
     weights = Network(graph).double().weights if weights is None else weights
     inputs = currents.view(steps, batch, 1, 1, features)
-    return engine.run(graph, weights, inputs, Draw.first(batch), RunOptions(state=state))
+    return engine.run(
+        graph,
+        weights,
+        inputs,
+        Draw.first(batch),
+        RunOptions(state=state, record=frozenset({graph.named[-1].name} if record else ())),
+    )
 
 
 __all__ = [

@@ -4,6 +4,7 @@ import pytest
 import torch
 from battery import KINDS, MODES, LeakyIntegrator, alone, drive, every_neuron, label, run
 
+from spikewise.dynamics import SpikingNeuron
 from spikewise.errors import ConfigError
 from spikewise.network import Network
 
@@ -23,6 +24,20 @@ def test_a_neuron_under_this_drive_spikes_now_and_then(neuron):
         assert spikes is None
     else:
         assert set(spikes.unique().tolist()) == {0.0, 1.0}
+
+
+@neurons
+def test_a_neuron_says_what_it_keeps_and_where_its_threshold_is(neuron):
+    currents = drive(neuron, T, B, F)
+    name = alone(neuron, F).named[-1].name
+    result = run(neuron, currents, record=True)
+    assert type(result.state[name]) is type(neuron.initial_state(currents[0])) is neuron.State
+    assert neuron.spikes == ("z" in neuron.State._fields) == isinstance(neuron, SpikingNeuron)
+    if neuron.spikes:
+        trace = result.traces[name]
+        distance = neuron.distance(trace.output, trace.spikes, neuron.values())
+        assert torch.equal((distance > 0).to(trace.spikes.dtype), trace.spikes)
+        assert not neuron.in_thresholds(neuron.initial_state(currents[0]).v, neuron.values()).any()
 
 
 @neurons

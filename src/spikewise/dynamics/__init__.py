@@ -8,7 +8,7 @@ from spikewise.dynamics.alif import ALIF, ALIFState, alif_step
 from spikewise.dynamics.integrator import IntegratorState, LeakyIntegrator, integrator_step
 from spikewise.dynamics.izhikevich import Izhikevich, IzhikevichState, izhikevich_step
 from spikewise.dynamics.lif import IF, LIF, LIFState, lif_step
-from spikewise.dynamics.state import NeuronConfig, Parameters, Reset
+from spikewise.dynamics.state import NeuronConfig, Parameters, Reset, SpikingNeuron
 
 __all__ = [
     "ALIF",
@@ -25,6 +25,7 @@ __all__ = [
     "NeuronState",
     "Parameters",
     "Reset",
+    "SpikingNeuron",
     "alif_step",
     "integrator_step",
     "izhikevich_step",

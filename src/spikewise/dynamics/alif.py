@@ -1,12 +1,13 @@
 """Adaptive LIF: each spike raises the neuron's own threshold for a while."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
+import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from spikewise.dynamics.state import Decay, NeuronConfig, Parameters, Reset, Threshold, reset_membrane, zeros_beside
+from spikewise.dynamics.state import Decay, Parameters, Reset, SpikingNeuron, Threshold, reset_membrane, zeros_beside
 from spikewise.surrogates import Surrogate, Triangle
 
 __all__ = ["ALIF", "ALIFState", "alif_step"]
@@ -26,7 +27,7 @@ class ALIFState(NamedTuple):
     """Adaptation: a decaying count of the neuron's own spikes."""
 
 
-class ALIF(NeuronConfig):
+class ALIF(SpikingNeuron):
     """Adaptive leaky integrate-and-fire.
 
         a <- adaptation_decay a + z_before
@@ -39,6 +40,7 @@ class ALIF(NeuronConfig):
     """
 
     kind: Literal["alif"] = "alif"
+    State: ClassVar[type[tuple[Tensor, ...]]] = ALIFState
     beta: Decay = 0.95
     """Membrane decay per step."""
     threshold: Threshold = 1.0
@@ -71,6 +73,22 @@ class ALIF(NeuronConfig):
     def step(self, current: Float[Tensor, "B *F"], state: ALIFState, p: Parameters) -> tuple[Tensor, Tensor, ALIFState]:
         """Spikes, membrane before the reset, next state."""
         return alif_step(current, state, p, self)
+
+    def distance(
+        self, membrane: Float[Tensor, "T B *F"], spikes: Float[Tensor, "T B *F"], p: Parameters
+    ) -> Float[Tensor, "T B *F"]:
+        """Membrane minus moving threshold, over that threshold with `relative_surrogate`."""
+        a, z, moving = torch.zeros_like(membrane[0]), torch.zeros_like(membrane[0]), []
+        for following in spikes.unbind(0):
+            a = p["adaptation_decay"] * a + z
+            moving.append(p["threshold"] + p["adaptation"] * a)
+            z = following
+        limit = torch.stack(moving)
+        return (membrane - limit) / limit if self.relative_surrogate else membrane - limit
+
+    def in_thresholds(self, membrane: Float[Tensor, "*any"], p: Parameters) -> Float[Tensor, "*any"]:
+        """Membrane over base threshold."""
+        return membrane / p["threshold"]
 
 
 def alif_step(

@@ -1,6 +1,6 @@
 """The leaky integrator: a membrane without spikes, the usual readout."""
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -20,6 +20,8 @@ class LeakyIntegrator(NeuronConfig):
     """v <- beta v + current; it never spikes.  Source: Bellec et al. 2020 (see `ALIF`), eq. 11, beta = kappa."""
 
     kind: Literal["leaky_integrator"] = "leaky_integrator"
+    spikes: ClassVar[bool] = False
+    State: ClassVar[type[tuple[Tensor, ...]]] = IntegratorState
     beta: Decay = 0.9
     """Membrane decay per step."""
     learn: tuple[Literal["beta"], ...] = ()

@@ -1,13 +1,13 @@
 """Izhikevich's two-variable neuron, in biological units."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from spikewise.dynamics.state import NeuronConfig, Parameters, zeros_beside
+from spikewise.dynamics.state import Parameters, SpikingNeuron, zeros_beside
 from spikewise.surrogates import FastSigmoid, Surrogate
 
 __all__ = ["Izhikevich", "IzhikevichState", "izhikevich_step"]
@@ -24,7 +24,7 @@ class IzhikevichState(NamedTuple):
     """Recovery current in pA."""
 
 
-class Izhikevich(NeuronConfig):
+class Izhikevich(SpikingNeuron):
     """Izhikevich's model by forward Euler; the defaults are his regular-spiking cortical neuron.
 
         v <- v + dt / C (k (v - v_rest)(v - v_threshold) - u + gain current)
@@ -37,6 +37,7 @@ class Izhikevich(NeuronConfig):
     """
 
     kind: Literal["izhikevich"] = "izhikevich"
+    State: ClassVar[type[tuple[Tensor, ...]]] = IzhikevichState
     dt: Annotated[float, Field(gt=0, le=10)] = 1.0
     gain: Annotated[float, Field(gt=0)] = 100.0
     """Picoamperes per unit of the layer's input."""
@@ -66,6 +67,18 @@ class Izhikevich(NeuronConfig):
     ) -> tuple[Tensor, Tensor, IzhikevichState]:
         """Spikes, membrane, next state."""
         return izhikevich_step(current, state, p, self)
+
+    def distance(
+        self, membrane: Float[Tensor, "T B *F"], spikes: Float[Tensor, "T B *F"], p: Parameters
+    ) -> Float[Tensor, "T B *F"]:
+        """Millivolts above the peak."""
+        del spikes, p
+        return membrane - self.v_peak
+
+    def in_thresholds(self, membrane: Float[Tensor, "*any"], p: Parameters) -> Float[Tensor, "*any"]:
+        """0 at rest, 1 at the peak."""
+        del p
+        return (membrane - self.v_rest) / (self.v_peak - self.v_rest)
 
 
 def izhikevich_step(

@@ -1,11 +1,11 @@
 """Leaky integrate-and-fire neurons, and integrate-and-fire as the case without leak."""
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
-from spikewise.dynamics.state import Decay, NeuronConfig, Parameters, Reset, Threshold, reset_membrane, zeros_beside
+from spikewise.dynamics.state import Decay, Parameters, Reset, SpikingNeuron, Threshold, reset_membrane, zeros_beside
 from spikewise.surrogates import ATan, Surrogate
 
 __all__ = ["IF", "LIF", "LIFState", "lif_step"]
@@ -20,7 +20,28 @@ class LIFState(NamedTuple):
     """Spikes of the last step."""
 
 
-class LIF(NeuronConfig):
+class _IntegrateAndFire(SpikingNeuron):
+    """What neurons with a fixed threshold share."""
+
+    State: ClassVar[type[tuple[Tensor, ...]]] = LIFState
+
+    def initial_state(self, current: Float[Tensor, "B *F"]) -> LIFState:
+        """A layer at rest."""
+        return LIFState(zeros_beside(current), zeros_beside(current))
+
+    def distance(
+        self, membrane: Float[Tensor, "T B *F"], spikes: Float[Tensor, "T B *F"], p: Parameters
+    ) -> Float[Tensor, "T B *F"]:
+        """Membrane minus threshold."""
+        del spikes
+        return membrane - p["threshold"]
+
+    def in_thresholds(self, membrane: Float[Tensor, "*any"], p: Parameters) -> Float[Tensor, "*any"]:
+        """Membrane over threshold."""
+        return membrane / p["threshold"]
+
+
+class LIF(_IntegrateAndFire):
     """Leaky integrate-and-fire.
 
         v <- beta v + current
@@ -48,16 +69,12 @@ class LIF(NeuronConfig):
         """Starting value of each parameter."""
         return {"beta": self.beta, "threshold": self.threshold}
 
-    def initial_state(self, current: Float[Tensor, "B *F"]) -> LIFState:
-        """A layer at rest."""
-        return LIFState(zeros_beside(current), zeros_beside(current))
-
     def step(self, current: Float[Tensor, "B *F"], state: LIFState, p: Parameters) -> tuple[Tensor, Tensor, LIFState]:
         """Spikes, membrane before the reset, next state."""
         return lif_step(current, state, p, self)
 
 
-class IF(NeuronConfig):
+class IF(_IntegrateAndFire):
     """Integrate-and-fire: a LIF neuron whose membrane does not leak (beta = 1)."""
 
     kind: Literal["if"] = "if"
@@ -71,10 +88,6 @@ class IF(NeuronConfig):
     def values(self) -> dict[str, float]:
         """Starting value of each parameter."""
         return {"beta": 1.0, "threshold": self.threshold}
-
-    def initial_state(self, current: Float[Tensor, "B *F"]) -> LIFState:
-        """A layer at rest."""
-        return LIFState(zeros_beside(current), zeros_beside(current))
 
     def step(self, current: Float[Tensor, "B *F"], state: LIFState, p: Parameters) -> tuple[Tensor, Tensor, LIFState]:
         """Spikes, membrane before the reset, next state."""

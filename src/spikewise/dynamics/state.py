@@ -1,7 +1,8 @@
 """What every neuron model shares: parameters that may be learned, and the reset."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from spikewise.config import Config
 from spikewise.errors import ConfigError
+from spikewise.surrogates import Surrogate
 
-__all__ = ["Decay", "NeuronConfig", "Parameters", "Reset", "Threshold", "reset_membrane"]
+__all__ = ["Decay", "NeuronConfig", "Parameters", "Reset", "SpikingNeuron", "Threshold", "reset_membrane"]
 
 Reset = Literal["subtract", "zero", "none"]
 Decay = Annotated[float, Field(ge=0, le=1)]
@@ -23,6 +25,11 @@ Parameters = Mapping[str, Tensor | float]
 class NeuronConfig(Config):
     """Base of the neuron configs: which parameters are learned, and whether they differ between neurons."""
 
+    kind: str
+    spikes: ClassVar[bool]
+    """Whether it spikes; see `SpikingNeuron`."""
+    State: ClassVar[type[tuple[Tensor, ...]]]
+    """The named tuple that it keeps between steps; `v` is the membrane and `z` the spikes of the last step."""
     per: Literal["layer", "channel"] = "layer"
     """One value of each learned or spread parameter per layer, or per channel (per neuron after a linear layer)."""
     spread: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -34,13 +41,33 @@ class NeuronConfig(Config):
         if self.spread and self.per == "layer":
             raise ConfigError('spread sets neurons apart, and per = "layer" gives them one value; use per = "channel".')
 
+    @abstractmethod
     def values(self) -> dict[str, float]:
         """Starting value of each parameter that a step uses."""
-        raise AssertionError(f"{type(self).__name__} declares no parameters")
+
+    @abstractmethod
+    def initial_state(self, current: Float[Tensor, "B *F"]) -> Any:  # each neuron has its own type: `State`
+        """The state of a layer at rest."""
+
+    @abstractmethod
+    def step(
+        self, current: Float[Tensor, "B *F"], state: Any, p: Parameters
+    ) -> tuple[Tensor | None, Tensor, Any]:  # as above
+        """Spikes (None where the neuron has none), membrane that was compared with the threshold, next state."""
+
+    @classmethod
+    def variables(cls) -> tuple[str, ...]:
+        """What it keeps from step to step, its last spike aside."""
+        fields: tuple[str, ...] = getattr(cls.State, "_fields")  # noqa: B009  # of a named tuple, which mypy cannot say
+        return tuple(name for name in fields if name != "z")
 
     def learned(self) -> frozenset[str]:
         """Names of the parameters that training changes."""
         return frozenset(getattr(self, "learn", ()))
+
+    def stored(self) -> frozenset[str]:
+        """Names of the parameters that are kept with the weights: learned, or different between channels."""
+        return frozenset(self.values() if self.spread else self.learned())
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Range to which each parameter is clamped where it is used; what is not named is unbounded."""
@@ -51,6 +78,27 @@ class NeuronConfig(Config):
             "adaptation": (0.0, above),
             "adaptation_decay": (0.0, 1.0),
         }
+
+
+class SpikingNeuron(NeuronConfig):
+    """Base of the neurons that spike where the membrane is above a threshold."""
+
+    spikes: ClassVar[bool] = True
+    surrogate: Surrogate
+
+    @abstractmethod
+    def distance(
+        self, membrane: Float[Tensor, "T B *F"], spikes: Float[Tensor, "T B *F"], p: Parameters
+    ) -> Float[Tensor, "T B *F"]:
+        """What the surrogate was given at each step of a run from rest: membrane minus threshold.
+
+        Args:
+            membrane: before the reset, as `step` returns it.
+        """
+
+    @abstractmethod
+    def in_thresholds(self, membrane: Float[Tensor, "*any"], p: Parameters) -> Float[Tensor, "*any"]:
+        """The membrane on the scale where rest is 0 and the resting threshold 1."""
 
 
 def reset_membrane(

@@ -1,14 +1,14 @@
 """Where the membranes of a layer lie against the threshold, and how much of the gradient its surrogate lets through."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spikewise.dynamics import ALIF, Izhikevich
+from spikewise.dynamics import SpikingNeuron
 from spikewise.engine import LayerTrace
 from spikewise.engine.parameters import neuron_parameters
 from spikewise.evaluation.diagnosis.search import value_that_gives
@@ -46,13 +46,10 @@ def look_at_membranes(at: NamedLayer, weights: Mapping[str, Tensor], trace: Laye
         trace: what the layer did, step by step.
     """
     assert isinstance(at.layer, Neuron)
-    dynamics: Any = at.layer.dynamics  # every spiking one has a surrogate
+    dynamics = at.layer.dynamics
+    assert isinstance(dynamics, SpikingNeuron)
     distance = _thinned(distance_from_threshold(at, weights, trace))
-    scale = _threshold(at, weights)
-    if isinstance(dynamics, Izhikevich):
-        values = (_thinned(trace.output) - dynamics.v_rest) / (dynamics.v_peak - dynamics.v_rest)
-    else:
-        values = _thinned(trace.output / scale)
+    values = _thinned(dynamics.in_thresholds(trace.output.detach(), neuron_parameters(at, weights)))
     low, median, high = (float(x) for x in np.quantile(values.numpy(), [0.01, 0.5, 0.99]))
     return Membranes(low, median, high, *passage(dynamics.surrogate, distance))
 
@@ -94,24 +91,9 @@ def distance_from_threshold(
     """What the surrogate of a layer was given at each step."""
     assert isinstance(at.layer, Neuron)
     dynamics = at.layer.dynamics
-    v = trace.output.detach()
-    if isinstance(dynamics, Izhikevich):
-        return v - dynamics.v_peak
-    if not isinstance(dynamics, ALIF):
-        return v - _threshold(at, weights)
+    assert isinstance(dynamics, SpikingNeuron)
     assert trace.spikes is not None
-    p = neuron_parameters(at, weights)
-    a, moving = torch.zeros_like(v[0]), []
-    before = torch.cat([torch.zeros_like(v[:1]), trace.spikes.detach()[:-1]])
-    for z in before.unbind(0):
-        a = p["adaptation_decay"] * a + z
-        moving.append(p["threshold"] + p["adaptation"] * a)
-    limit = torch.stack(moving)
-    return (v - limit) / limit if dynamics.relative_surrogate else v - limit
-
-
-def _threshold(at: NamedLayer, weights: Mapping[str, Tensor]) -> Tensor | float:
-    return neuron_parameters(at, weights).get("threshold", 1.0)
+    return dynamics.distance(trace.output.detach(), trace.spikes.detach(), neuronneuron_parameters(at, weights))
 
 
 def _thinned(values: Tensor) -> Tensor:
