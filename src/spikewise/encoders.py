@@ -4,7 +4,8 @@ The same key (`Draw`) gives the same spikes on any engine, batch composition, th
 """
 
 import functools
-from typing import Annotated, Literal
+from abc import abstractmethod
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -13,9 +14,9 @@ from torch import Tensor
 
 from spikewise.config import Config
 from spikewise.randomness import bytes_of_steps, random_bytes
-from spikewise.types import Draw
+from spikewise.types import Draw, Signal
 
-__all__ = ["Delta", "Direct", "Encoder", "Latency", "Periodic", "Rate", "charging_time"]
+__all__ = ["Delta", "Direct", "Encoder", "Latency", "Periodic", "Rate", "charging_time", "intensities"]
 
 Images = UInt8[Tensor, "B C H W"]
 Currents = Float[Tensor, "T B C2 H W"]
@@ -26,12 +27,27 @@ _BYTES_AT_ONCE = 1 << 23
 
 
 class _Encoder(Config):
+    kind: str
+    emits: ClassVar[Signal]
+    """What it sends."""
+    differentiable: ClassVar[bool]
+    """Whether the mean of what it sends is the intensity at every step, so that gradients pass to the image: exactly
+    where it sends currents, by expectation where it sends spikes."""
     steps: Steps
     """Number of time steps T."""
+
+    @abstractmethod
+    def __call__(self, images: Images, draw: Draw) -> Currents:
+        """Spikes or currents [T, B, C, H, W]."""
 
     def channels(self, image_channels: int) -> int:
         """Channels that leave the encoder."""
         return image_channels
+
+    def expected(self, images: Images) -> Currents:
+        """Mean [T, B, C, H, W] of what a differentiable encoder sends."""
+        assert self.differentiable
+        return intensities(images).expand(self.steps, *images.shape)
 
 
 class Rate(_Encoder):
@@ -42,6 +58,8 @@ class Rate(_Encoder):
     """
 
     kind: Literal["rate"] = "rate"
+    emits: ClassVar[Signal] = Signal("spikes")
+    differentiable: ClassVar[bool] = True
     steps: Steps = 25
 
     def __call__(self, images: Images, draw: Draw) -> Currents:
@@ -59,6 +77,11 @@ class Rate(_Encoder):
                 r = bytes_of_steps(draw, steps, pixels.shape[1])
             out[start : steps.stop] = (r < pixels) | (bright & (r == pixels))
         return out.view(self.steps, *images.shape)
+
+
+def intensities(images: Images) -> Float[Tensor, "B C H W"]:
+    """Pixels as numbers from 0 (black) to 1 (white)."""
+    return images.float() / (_LEVELS - 1)
 
 
 def charging_time(x: Float[Tensor, "*F"], steps: int, tau: float, threshold: float) -> Int64[Tensor, "*F"]:
@@ -101,6 +124,8 @@ class Latency(_Charging):
     """One spike a pixel: the brighter, the earlier. See `charging_time`."""
 
     kind: Literal["latency"] = "latency"
+    emits: ClassVar[Signal] = Signal("spikes")
+    differentiable: ClassVar[bool] = False
 
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Spikes [T, B, C, H, W] as 0.0 or 1.0; `draw` is not used."""
@@ -113,6 +138,8 @@ class Periodic(_Charging):
     """Spikes at k, 2k, 3k, ... with k the charging time clipped to [1, T - 1]. See `charging_time`."""
 
     kind: Literal["periodic"] = "periodic"
+    emits: ClassVar[Signal] = Signal("spikes")
+    differentiable: ClassVar[bool] = False
 
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Spikes [T, B, C, H, W] as 0.0 or 1.0; `draw` is not used."""
@@ -126,12 +153,14 @@ class Direct(_Encoder):
     """The intensity (0..1) as a constant current at every step; one step is a conventional network's input."""
 
     kind: Literal["direct"] = "direct"
+    emits: ClassVar[Signal] = Signal("values", constant=True, pixels=True)
+    differentiable: ClassVar[bool] = True
     steps: Steps = 10
 
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Currents [T, B, C, H, W], the same at every step; `draw` is not used."""
         del draw
-        return (images.float() / (_LEVELS - 1)).expand(self.steps, *images.shape)
+        return self.expected(images)
 
 
 class Delta(_Encoder):
@@ -143,6 +172,8 @@ class Delta(_Encoder):
     """
 
     kind: Literal["delta"] = "delta"
+    emits: ClassVar[Signal] = Signal("spikes")
+    differentiable: ClassVar[bool] = False
     steps: Steps = 24
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Smallest change of intensity (0..1) that makes an event."""
@@ -156,7 +187,7 @@ class Delta(_Encoder):
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Events [T, B, 2C, H, W] as 0.0 or 1.0; `draw` is not used."""
         del draw
-        x = images.float() / (_LEVELS - 1)
+        x = intensities(images)
         frames = torch.stack([torch.zeros_like(x), *(_shifted(x, *at) for at in self.path())])
         change = frames.diff(dim=0)
         return torch.cat([change > self.threshold, change < -self.threshold], dim=2).float()

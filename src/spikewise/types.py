@@ -3,12 +3,25 @@
 T steps   B images in a batch   C channels   H height   W width   K classes   N images in a set
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Draw", "Tensor"]
+__all__ = ["Draw", "Signal", "Tensor"]
+
+
+class Signal(NamedTuple):
+    """What travels from one layer of a network to the next, at every step."""
+
+    carrier: Literal["values", "spikes", "multispikes"]
+    """Real numbers; at most one spike a step; any number of spikes a step."""
+    constant: bool = False
+    """The same at every step."""
+    pixels: bool = False
+    """Intensities of the image."""
+    quantum: float = 1.0
+    """Value of one spike."""
 
 
 class Draw(NamedTuple):

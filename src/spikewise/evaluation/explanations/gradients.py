@@ -16,7 +16,6 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from spikewise import engine
-from spikewise.encoders import Direct, Rate
 from spikewise.evaluation.explanations.scoring import Subject
 from spikewise.evaluation.prediction import fitting_batch
 from spikewise.graph import Graph
@@ -41,13 +40,9 @@ class Attribution(NamedTuple):
 
 def input_kind(graph: Graph) -> Literal["expected rates", "currents", "spikes"]:
     """What integrated gradients take as the input of a network."""
-    match graph.encoder:
-        case Rate():
-            return "expected rates"
-        case Direct():
-            return "currents"
-        case _:
-            return "spikes"
+    if graph.encoder.emits.carrier == "values":
+        return "currents"
+    return "expected rates" if graph.encoder.differentiable else "spikes"
 
 
 def integrated_gradients(
@@ -100,8 +95,8 @@ def _along_the_path(subject: Subject, images: Tensor, draw: Draw, answers: Tenso
 
 def _inputs(subject: Subject, images: Tensor, draw: Draw) -> Float[Tensor, "T B C H W"]:
     graph = subject.network.graph
-    if isinstance(graph.encoder, Rate):
-        return (images.float() / 255).expand(graph.steps, *images.shape)
+    if graph.encoder.differentiable:
+        return graph.encoder.expected(images)
     return subject.network.encode(images, draw)
 
 

@@ -20,7 +20,6 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from spikewise.data.counter import uniform
-from spikewise.encoders import Direct, Rate
 from spikewise.errors import ConfigError
 from spikewise.evaluation.prediction import fitting_batch
 from spikewise.evaluation.robustness.entrants import Images
@@ -100,7 +99,7 @@ class Victim(NamedTuple):
 
 def passes_gradients(graph: Graph) -> bool:
     """Whether the encoder passes a useful gradient from the spikes to the image."""
-    return isinstance(graph.encoder, Rate | Direct)
+    return graph.encoder.differentiable
 
 
 def fgsm(victim: Victim, eps: int, gradient: Values | None = None) -> Pixels:

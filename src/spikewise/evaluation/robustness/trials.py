@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
 
-from spikewise.encoders import Direct
 from spikewise.evaluation.prediction import fitting_batch
 from spikewise.evaluation.robustness.adversarial import (
     EPSILONS,
@@ -115,7 +114,7 @@ def with_corruptions(entrants: Sequence[Entrant], images: Images) -> Trials:
 
 def with_spike_noise(entrants: Sequence[Entrant], images: Images) -> Trials:
     """Networks whose input is spikes, with some of these lost, added or moved."""
-    spiking = [one for one in entrants if not isinstance(one.graph.encoder, Direct)]
+    spiking = [one for one in entrants if one.graph.encoder.emits.carrier != "values"]
     answered = {
         one.name: np.stack(
             [_with_spike_noise(net, images, seed) for net, seed in zip(one.networks, one.seeds, strict=True)], axis=2
