@@ -14,6 +14,7 @@ LEVELS = [
     {"randomness"},
     {"surrogates", "encoders", "readouts", "initial"},
     {"dynamics", "losses", "data"},
+    {"layers"},
     {"graph"},
     {"engine", "models"},
     {"network"},

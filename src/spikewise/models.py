@@ -21,7 +21,6 @@ from spikewise.graph import (
     MaxPool,
     Neuron,
     SpikingActivation,
-    is_spiking,
 )
 from spikewise.initial import Init, Uniform
 from spikewise.losses import CountMSE, Loss, StepCrossEntropy
@@ -179,7 +178,7 @@ def twin(graph: Graph, *, gain: float | None = None) -> Graph:
     return Graph(
         image_shape=graph.image_shape,
         encoder=Direct(steps=1),
-        layers=tuple(_without_spikes(layer) for layer in layers),
+        layers=tuple(layer.conventional() for layer in layers),
         readout=LastMembrane(scale=readout_gain(graph) if gain is None else gain),
     )
 
@@ -209,12 +208,6 @@ def readout_gain(graph: Graph, loss: Loss | None = None) -> float:
         return steps / threshold
     response = (beta ** torch.arange(steps, dtype=torch.float64)).cumsum(0).view(-1, 1, 1)
     return float(read(Trajectory(None, response)))
-
-
-def _without_spikes(layer: Layer) -> Layer:
-    if isinstance(layer, SpikingActivation):
-        return Activation(function=layer.function)
-    return Activation() if isinstance(layer, Neuron) and is_spiking(layer) else layer
 
 
 def _scaled(sizes: tuple[int, ...], width: float) -> list[int]:

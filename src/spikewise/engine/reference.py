@@ -95,7 +95,7 @@ def _run(
     rates: dict[str, Tensor] = {}
     events: dict[str, Tensor] = {}
     for position, at in enumerate(graph.named):
-        if options.measure and isinstance(at.layer, Linear | Conv2d):
+        if options.measure and at.layer.weighted:
             events[at.name] = (done.output.detach() != 0).float().mean(dim=(0, 1))
         done = _layer(at, weights, done.output, draw, (options, position))
         if done.state is not None:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from spikewise.data import ImageSet
 from spikewise.encoders import Direct
 from spikewise.experiments.experiment import Experiment, Side
-from spikewise.graph import Activation, Conv2d, Graph, Linear, Neuron, SpikingActivation
+from spikewise.graph import Activation, Graph
 from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
 from spikewise.models import MLP, Conv, build, readout_gain, twin
 from spikewise.network import check_size
@@ -57,23 +57,9 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
 
 def describe(graph: Graph) -> str:
     """A network in one line, such as "rate T=25 | linear 512 | lif | linear 10 | lif | spike_count"."""
-    words = [f"{graph.encoder.kind} T={graph.steps}"]
-    for at in graph.named:
-        match at.layer:
-            case Linear(features=features):
-                words.append(f"linear {features}")
-            case Conv2d(channels=channels, kernel=kernel):
-                words.append(f"conv {channels} {kernel}x{kernel}")
-            case Neuron(dynamics=dynamics, recurrent=recurrent):
-                words.append(f"recurrent {dynamics.kind}" if recurrent else dynamics.kind)
-            case Activation(function=function):
-                words.append(function)
-            case SpikingActivation(function=function, dt=dt):
-                words.append(f"spiking {function} dt={dt:g}")
-            case _:
-                words.append(at.layer.kind.replace("_", " "))
     scale = graph.readout.scale if isinstance(graph.readout, LastMembrane) else 1.0
-    return " | ".join([*words, graph.readout.kind if scale == 1 else f"{graph.readout.kind} x {scale:.3g}"])
+    read = graph.readout.kind if scale == 1 else f"{graph.readout.kind} x {scale:.3g}"
+    return " | ".join([f"{graph.encoder.kind} T={graph.steps}", *(layer.summary for layer in graph.layers), read])
 
 
 def _without_spikes(loss: Loss) -> Loss:

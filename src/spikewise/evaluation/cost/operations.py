@@ -13,24 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from spikewise.dynamics import ALIF, Izhikevich
-from spikewise.encoders import Direct
-from spikewise.graph import (
-    Activation,
-    AvgPool,
-    BatchNorm,
-    Conv2d,
-    Graph,
-    Linear,
-    NamedLayer,
-    Neuron,
-    SpikingActivation,
-    is_spiking,
-)
+from spikewise.graph import Graph, NamedLayer, Neuron
 
 __all__ = ["Access", "LayerWork", "Operations", "count_operations", "layer_work", "traffic_bytes"]
 
@@ -123,31 +109,23 @@ def layer_work(
 
 
 def _walk(graph: Graph, events: Mapping[str, Tensor], rates: Mapping[str, Tensor]) -> Iterator[LayerWork]:
-    spikes = not isinstance(graph.encoder, Direct)
-    constant, from_image, values_arrive = not spikes, not spikes, not spikes
+    values_arrive = graph.encoder.emits.carrier == "values"
     for at in graph.named:
-        match at.layer:
-            case Linear() | Conv2d() if spikes:
-                yield _by_events(at, graph.steps, events[at.name])
-                values_arrive = False
-            case Linear() | Conv2d():
-                # What enters does not change over time until the first neuron: one pass serves all steps.
-                yield _by_values(at, 1 if constant else graph.steps, events.get(at.name), from_image=from_image)
-                from_image, values_arrive = False, True
-            case Neuron() | SpikingActivation():
-                yield _neurons(at, graph.steps, values_arrive=values_arrive)
-                if isinstance(at.layer, Neuron) and at.layer.recurrent:
-                    yield _recurrent(at, graph, events, rates)
-                spikes, constant, from_image = is_spiking(at.layer), False, False
-            case Activation() | AvgPool() | BatchNorm():
-                spikes = False
-                from_image = from_image and isinstance(at.layer, AvgPool)
-            case _:
-                pass
+        if at.layer.weighted:
+            values_arrive = at.arriving.carrier == "values"
+            yield (
+                _by_values(at, graph.steps, events.get(at.name))
+                if values_arrive
+                else _by_events(at, graph.steps, events[at.name])
+            )
+        if at.layer.state_variables:
+            yield _neurons(at, graph.steps, values_arrive=values_arrive)
+        if isinstance(at.layer, Neuron) and at.layer.recurrent:
+            yield _recurrent(at, graph, events, rates)
 
 
 def _by_events(at: NamedLayer, steps: int, share: Tensor) -> LayerWork:
-    fan_out = _fan_out(at)
+    fan_out = at.layer.fan_out(at.input)
     arrived, synapses = steps * float(share.sum()), steps * float((share * fan_out).sum())
     return LayerWork(
         at.name,
@@ -157,8 +135,10 @@ def _by_events(at: NamedLayer, steps: int, share: Tensor) -> LayerWork:
     )
 
 
-def _by_values(at: NamedLayer, passes: int, share: Tensor | None, *, from_image: bool) -> LayerWork:
-    fan_out = _fan_out(at)
+def _by_values(at: NamedLayer, steps: int, share: Tensor | None) -> LayerWork:
+    # What does not change over time is multiplied once, and the sums serve all steps.
+    passes = 1 if at.arriving.constant else steps
+    fan_out = at.layer.fan_out(at.input)
     macs = passes * float(fan_out.sum())
     accesses = (
         Access(macs, _WORD * _weights(at)),
@@ -169,7 +149,7 @@ def _by_values(at: NamedLayer, passes: int, share: Tensor | None, *, from_image:
         at.name,
         macs=macs,
         effective_macs=macs if share is None else passes * float((share * fan_out).sum()),
-        from_image=from_image,
+        from_image=at.arriving.pixels,
         dense_operations=macs,
         fixed=accesses,
     )
@@ -177,7 +157,7 @@ def _by_values(at: NamedLayer, passes: int, share: Tensor | None, *, from_image:
 
 def _neurons(at: NamedLayer, steps: int, *, values_arrive: bool) -> LayerWork:
     count = math.prod(at.output)
-    variables = 2 if isinstance(at.layer, Neuron) and isinstance(at.layer.dynamics, ALIF | Izhikevich) else 1
+    variables = at.layer.state_variables
     own = Access(2 * variables * count * steps, _WORD * variables * count)
     currents = (Access(count * steps, _WORD * count),) if values_arrive else ()
     return LayerWork(at.name, state_updates=count * steps, fixed=(own, *currents))
@@ -212,17 +192,3 @@ def _spike_accesses(
 
 def _weights(at: NamedLayer) -> int:
     return math.prod(at.parameters()["weight"])
-
-
-def _fan_out(at: NamedLayer) -> Float[Tensor, "*F"]:
-    """Number of outputs that each input reaches."""
-    if isinstance(at.layer, Linear):
-        return torch.full(at.input, float(at.layer.features))
-    assert isinstance(at.layer, Conv2d)
-    layer = at.layer
-    ones = torch.ones(1, layer.channels, *at.output[1:])
-    kernel = torch.ones(layer.channels, 1, layer.kernel, layer.kernel)
-    # Rows and columns that the stride never reaches have no outputs.
-    extra = tuple((size + 2 * layer.padding - layer.kernel) % layer.stride for size in at.input[1:])
-    reached = F.conv_transpose2d(ones, kernel, stride=layer.stride, padding=layer.padding, output_padding=extra)
-    return reached[0].expand(at.input)

@@ -93,7 +93,7 @@ def distance_from_threshold(
     dynamics = at.layer.dynamics
     assert isinstance(dynamics, SpikingNeuron)
     assert trace.spikes is not None
-    return dynamics.distance(trace.output.detach(), trace.spikes.detach(), neuronneuron_parameters(at, weights))
+    return dynamics.distance(trace.output.detach(), trace.spikes.detach(), neuron_parameters(at, weights))
 
 
 def _thinned(values: Tensor) -> Tensor:

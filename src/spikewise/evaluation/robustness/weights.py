@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spikewise.errors import ConfigError
-from spikewise.graph import Activation, Conv2d, Graph, Linear, NamedLayer, Neuron, is_spiking
+from spikewise.graph import Activation, Graph, NamedLayer, Neuron
 from spikewise.network import Network
 from spikewise.randomness import generator
 
@@ -105,9 +105,9 @@ def hidden_layers(graph: Graph) -> tuple[Hidden, ...]:
     """The layers of neurons or activations that a weighted layer listens to."""
     found = []
     for position, at in enumerate(graph.named):
-        if isinstance(at.layer, Activation) or is_spiking(at.layer):
+        if isinstance(at.layer, Activation) or at.layer.spikes:
             later = graph.named[position + 1 :]
-            listener = next((one for one in later if isinstance(one.layer, Linear | Conv2d)), None)
+            listener = next((one for one in later if one.layer.weighted), None)
             if listener is not None:
                 found.append(Hidden(at, listener))
     return tuple(found)
@@ -115,7 +115,7 @@ def hidden_layers(graph: Graph) -> tuple[Hidden, ...]:
 
 def _synapses(network: Network) -> dict[str, Tensor]:
     """Weight matrices and kernels, by name."""
-    names = [f"{at.name}.weight" for at in network.graph.named if isinstance(at.layer, Linear | Conv2d)]
+    names = [f"{at.name}.weight" for at in network.graph.named if at.layer.weighted]
     names += [
         f"{at.name}.recurrent" for at in network.graph.named if isinstance(at.layer, Neuron) and at.layer.recurrent
     ]
