@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-wheel lint types bench fuzz docs format sanitize clean
+.PHONY: demo test test-gpu test-wheel lint types bench fuzz docs format sanitize clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -12,6 +12,10 @@ demo: $(VENV)/.package
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
+
+# The tests that need an NVIDIA GPU, each of which says so where there is none.
+test-gpu: $(VENV)/.test
+	$(BIN)/python -m pytest -m gpu -rs $(ARGS)
 
 # The tests against the built wheel, in an environment of its own that cannot see src/.
 test-wheel: $(VENV)/.test

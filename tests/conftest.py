@@ -18,3 +18,11 @@ def real_data() -> Path:
     if not named:
         pytest.skip("set SPIKEWISE_DATA to a folder with the real image sets")
     return Path(named)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs an NVIDIA GPU")

@@ -103,7 +103,7 @@ def test_blending_mixes_images_and_labels_alike():
     assert (found.images - expected).abs().max() <= 0.501
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_bytes():
     config = MOVES.replace(mixup=0.3)
     there = augment(IMAGES.cuda(), LABELS.cuda(), draw(torch.arange(12).cuda()), config, classes=3)

@@ -38,7 +38,7 @@ class Sample(NamedTuple):
 
     def batches(self, network: Network) -> Iterator[tuple[Tensor, Draw]]:
         """Pixels and random key, in batches that fit the memory: those of `predict`, so that sums round alike."""
-        size = fitting_batch(network.graph)
+        size = fitting_batch(network.graph, network.device)
         for start in range(0, len(self.index), size):
             at = self.index[start : start + size]
             pixels = torch.from_numpy(np.ascontiguousarray(self.images.images[at])).to(network.device)

@@ -1,15 +1,16 @@
 """Running a trained network over part of an image set."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from spikewise.data import ImageSet
+from spikewise.data.residence import pixels_on
 from spikewise.engine import RunOptions
 from spikewise.graph import Graph
 from spikewise.network import Network
@@ -17,9 +18,13 @@ from spikewise.types import Draw
 
 __all__ = ["Predictions", "fitting_batch", "predict"]
 
-_MOST_IMAGES = 256
+_PROCESSOR = torch.device("cpu")
+_MOST_IMAGES, _MOST_ON_GPU = 256, 2048
+"""Of one batch: a processor's caches are small, and a GPU's many cores want much to do."""
 _MOST_VALUES = 1 << 26
 """Of one layer for one batch, all steps together: 256 MiB."""
+_GPU_SHARE = 1 / 16
+"""The same on a GPU, as a share of its memory (all of it, so that the figures do not follow what else lies there)."""
 
 
 class Predictions(NamedTuple):
@@ -56,43 +61,63 @@ def predict(
     """Run `network`, in evaluation mode, over the images at `index`; it is left in the mode it was in.
 
     Args:
-        batch_size: None is at most 256, fewer for a network whose layers would fill the memory.
+        batch_size: None is what `fitting_batch` says.
     """
-    batch_size = batch_size or fitting_batch(network.graph)
+    batch_size = batch_size or fitting_batch(network.graph, network.device)
     was_training = network.training
     network.eval()
     logits = []
     rates, events, engine = _Mean(len(index)), _Mean(len(index)), ""
     with torch.no_grad():
-        for start in range(0, len(index), batch_size):
-            at = index[start : start + batch_size]
-            batch = torch.from_numpy(np.ascontiguousarray(images.images[at])).to(network.device)
-            output = network(batch, Draw(seed, 0, torch.from_numpy(at)), RunOptions(measure=True))
-            logits.append(output.logits.float().cpu())
+        for batch, at in _batches(images, index, network.device, batch_size):
+            output = network(batch, Draw(seed, 0, at), RunOptions(measure=True))
+            logits.append(output.logits.float())
             engine = output.result.engine
             rates.add(output.result.rates, len(at))
             events.add(output.result.input_events, len(at))
     network.train(was_training)
     labels = images.labels[index]
-    scores = torch.cat(logits)
+    scores = torch.cat(logits).cpu()
     loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)).item() if len(index) else None
-    return Predictions(index, labels, scores.numpy(), rates.of, events.of, loss, engine)
+    return Predictions(index, labels, scores.numpy(), rates.read(), events.read(), loss, engine)
 
 
-def fitting_batch(graph: Graph) -> int:
-    """Images of one batch: at most 256, fewer for a network whose layers would fill the memory."""
+def fitting_batch(graph: Graph, device: torch.device = _PROCESSOR) -> int:
+    """Images of one batch: at most 256 (2048 on a GPU), fewer for a network whose layers would fill the memory."""
     values = graph.steps * max(math.prod(at.output) for at in graph.named)
+    if device.type == "cuda":
+        fit = _GPU_SHARE * torch.cuda.get_device_properties(device).total_memory / 4
+        return max(1, min(_MOST_ON_GPU, int(fit) // values))
     return max(1, min(_MOST_IMAGES, _MOST_VALUES // values))
 
 
+def _batches(
+    images: ImageSet, index: Int64[np.ndarray, " N"], device: torch.device, size: int
+) -> Iterator[tuple[UInt8[Tensor, "B C H W"], Int64[Tensor, " B"]]]:
+    """Images and their positions, on the device; nothing waits for it where it is a GPU."""
+    if device.type != "cuda":
+        for start in range(0, len(index), size):
+            at = index[start : start + size]
+            yield torch.from_numpy(np.ascontiguousarray(images.images[at])).to(device), torch.from_numpy(at)
+        return
+    pixels, there = pixels_on(images.images, device, size), torch.from_numpy(index).to(device)
+    for start in range(0, len(index), size):
+        positions = there[start : start + size]
+        pixels.load(index[start : start + size])
+        yield pixels.take(positions), positions
+
+
 class _Mean:
-    """Mean over images of a figure that comes batch by batch."""
+    """Mean over images of a figure that comes batch by batch; it stays on its device until it is read."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.of: dict[str, Tensor] = {}
+        self._of: dict[str, Tensor] = {}
 
     def add(self, batch: Mapping[str, Tensor], images: int) -> None:
         for layer, figure in batch.items():
-            share = figure.float().cpu() * (images / self.count)
-            self.of[layer] = self.of[layer] + share if layer in self.of else share
+            share = figure.float() * (images / self.count)
+            self._of[layer] = self._of[layer] + share if layer in self._of else share
+
+    def read(self) -> dict[str, Tensor]:
+        return {layer: figure.cpu() for layer, figure in self._of.items()}

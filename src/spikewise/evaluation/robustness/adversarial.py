@@ -93,7 +93,7 @@ class Victim(NamedTuple):
         return Draw(self.seed, epoch, self.index[part])
 
     def _parts(self, smaller: int = 1) -> list[slice]:
-        several = max(1, fitting_batch(self.network.graph) // smaller)
+        several = max(1, fitting_batch(self.network.graph, self.network.device) // smaller)
         return [slice(start, start + several) for start in range(0, len(self.images), several)]
 
 

@@ -71,7 +71,7 @@ def correct_answers(
         raise ShapeError(f"Changed pixels keep the shape {images.pixels.shape} of the images; got {pixels.shape}.")
     network.eval()
     answers = []
-    several = fitting_batch(network.graph)
+    several = fitting_batch(network.graph, network.device)
     with torch.no_grad():
         for start in range(0, len(pixels), several):
             part = slice(start, start + several)

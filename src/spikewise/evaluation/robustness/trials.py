@@ -221,7 +221,7 @@ def _gradient_check(one: Entrant, images: Images) -> GradientCheck:
 def _with_spike_noise(network: Network, images: Images, seed: int) -> Bool[np.ndarray, "D L N"]:
     """For each disturbance of spikes and each strength."""
     network.eval()
-    several = fitting_batch(network.graph)
+    several = fitting_batch(network.graph, network.device)
     parts = []
     with torch.no_grad():
         for start in range(0, len(images.labels), several):
