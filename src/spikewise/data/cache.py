@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,9 @@ import PIL
 from jaxtyping import UInt8
 
 from spikewise.data.arrays import hash_images
-from spikewise.data.decode import decode_with_header, read_header
+from spikewise.data.config import Background, DataConfig
+from spikewise.data.decode import Header, WhiteOf, decode, known_whites, numbers_of, read_header
+from spikewise.data.white import Kind, Range, Whites, merge, settle
 from spikewise.errors import DataError
 from spikewise.files import make_folder, replace_file, write_json
 
@@ -28,8 +30,11 @@ __all__ = ["Decoded", "Decoding", "Progress", "decode_files"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
-_VERSION = 1
+_VERSION = 2
 _CHUNK = 32
+_DARK = 63
+"""Brightest pixel of a set of bytes that leaves three quarters of their range empty."""
+_BYTES = Whites({"bool": 1, "uint8": 255}, ())
 
 
 class Decoding(NamedTuple):
@@ -38,6 +43,14 @@ class Decoding(NamedTuple):
     size: tuple[int, int] | None
     grey: bool | None
     max_pixels: int
+    white: float | None
+    """None: what `settle` finds for the whole set."""
+    background: Background
+
+    @classmethod
+    def of(cls, config: DataConfig) -> "Decoding":
+        """What a configuration asks for."""
+        return cls(config.size, config.grey, config.max_pixels, config.white_number, config.background or "black")
 
 
 class Decoded(NamedTuple):
@@ -51,6 +64,37 @@ class Decoded(NamedTuple):
     """File and reason, for those that could not."""
     animated: list[str]
     """Files of which only the first frame was read."""
+    whites: dict[Kind, float]
+    """What white is, by how the files store their pixels."""
+    cautions: tuple[str, ...]
+    """What a reader must know of that, and of what transparency hid."""
+
+
+class _Outcome(NamedTuple):
+    """What decoding all files gave besides pixels."""
+
+    bad: dict[str, str]
+    animated: list[str]
+    hidden: list[str]
+
+
+class _Files(NamedTuple):
+    """Files of one folder, how they are decoded, and whom to tell."""
+
+    root: Path
+    names: Sequence[str]
+    decoding: Decoding
+    tell: Progress | None
+
+    @property
+    def dark(self) -> str:
+        """What may be behind a dark set with transparency."""
+        ground = self.decoding.background
+        other = "white" if ground == "black" else "black"
+        return (
+            f"Transparency was laid on {ground}, where {'dark' if ground == 'black' else 'bright'} drawings vanish; "
+            f"data.background={other} shows them."
+        )
 
 
 def decode_files(
@@ -59,7 +103,8 @@ def decode_files(
     """Decode files below `root`, or take them from the cache; two processes may do so at once.
 
     Raises:
-        DataError: files of several sizes and no size given, or not one that can be decoded.
+        DataError: files of several sizes and no size given, not one that can be decoded, or several things that white
+            could be.
         StorageError: the cache folder cannot be written.
     """
     key = _key(root, files, decoding)
@@ -68,19 +113,23 @@ def decode_files(
     if kept is not None:
         return kept
     make_folder(cache)
-    settled, shape, unreadable = _settle(root, files, decoding)
+    headers, unreadable = _headers(_Files(root, files, decoding, progress))
+    decoding, shape = _settle_shape(root, headers.values(), decoding)
+    work = _Files(root, files, decoding, progress)
     with replace_file(array) as temporary:
         pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(files), *shape))
         _reserve(temporary)
-        bad, animated = _decode_all(root, files, settled, pixels, progress)
-        bad = unreadable | bad
+        whites, outcome = _decode_set(work, headers, pixels)
+        bad = dict(sorted((unreadable | outcome.bad).items()))
         count = _close_gaps(pixels, [position for position, name in enumerate(files) if name not in bad])
         if not count:
             raise DataError(f"None of the {len(files)} images in {root} can be decoded; {next(iter(bad.values()))}")
         digest = hash_images(pixels[:count])
         pixels.flush()
         del pixels
-    write_json(facts, {"count": count, "pixels": digest, "bad": bad, "animated": animated})
+    cautions = [*whites.cautions, *_hidden(work, outcome.hidden)]
+    found = {"count": count, "pixels": digest, "bad": bad, "animated": outcome.animated}
+    write_json(facts, {**found, "whites": whites.of, "cautions": cautions})
     kept = _load(array, facts)
     assert kept is not None
     return kept
@@ -101,24 +150,33 @@ def _load(array: Path, facts: Path) -> Decoded | None:
     try:
         known = json.loads(facts.read_text())
         images = np.load(array, mmap_mode="r", allow_pickle=False)
-        return Decoded(images[: known["count"]], known["pixels"], known["bad"], known["animated"])
+        return Decoded(
+            images[: known["count"]],
+            known["pixels"],
+            known["bad"],
+            known["animated"],
+            known["whites"],
+            tuple(known["cautions"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged: decode again
         return None
 
 
-def _settle(
-    root: Path, files: Sequence[str], decoding: Decoding
-) -> tuple[Decoding, tuple[int, int, int], dict[str, str]]:
-    """Size and channels where they are not given, from the files' headers; with the files that have none."""
-    if decoding.size is not None and decoding.grey is not None:
-        return decoding, (1 if decoding.grey else 3, *decoding.size), {}
+def _headers(work: _Files) -> tuple[dict[str, Header], dict[str, str]]:
+    """The header of each file, and why some have none."""
     with ThreadPoolExecutor(_workers()) as pool:
-        headers = list(pool.map(lambda name: _try_header(root / name, decoding.max_pixels), files))
-    bad = {name: header for name, header in zip(files, headers, strict=True) if isinstance(header, str)}
-    read = [header for header in headers if not isinstance(header, str)]
-    if not read:
-        raise DataError(f"None of the {len(files)} images in {root} can be decoded; {headers[0]}")
-    sizes = {(height, width) for height, width, _ in read}
+        found = list(pool.map(lambda name: _try_header(work.root / name, work.decoding.max_pixels), work.names))
+    pairs = list(zip(work.names, found, strict=True))
+    bad = {name: header for name, header in pairs if isinstance(header, str)}
+    headers = {name: header for name, header in pairs if not isinstance(header, str)}
+    if not headers:
+        raise DataError(f"None of the {len(found)} images in {work.root} can be decoded; {found[0]}")
+    return headers, bad
+
+
+def _settle_shape(root: Path, headers: Iterable[Header], decoding: Decoding) -> tuple[Decoding, tuple[int, int, int]]:
+    """Size and channels where they are not given."""
+    sizes = {(header.height, header.width) for header in headers}
     if decoding.size is None and len(sizes) > 1:
         listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:4])
         raise DataError(
@@ -126,46 +184,101 @@ def _settle(
             "Say which size to bring them to: --set data.size=64, or size=64 in Python."
         )
     size = decoding.size or sizes.pop()
-    grey = all(grey for _, _, grey in read) if decoding.grey is None else decoding.grey
-    return decoding._replace(size=size, grey=grey), (1 if grey else 3, *size), bad
+    grey = all(header.grey for header in headers) if decoding.grey is None else decoding.grey
+    return decoding._replace(size=size, grey=grey), (1 if grey else 3, *size)
 
 
-def _try_header(path: Path, max_pixels: int) -> tuple[int, int, bool] | str:
+def _try_header(path: Path, max_pixels: int) -> Header | str:
     try:
-        return read_header(path, max_pixels=max_pixels)[:3]
+        return read_header(path, max_pixels=max_pixels)
     except DataError as error:
         return str(error)
 
 
-def _decode_all(
-    root: Path, files: Sequence[str], decoding: Decoding, out: UInt8[np.ndarray, "N C H W"], progress: Progress | None
-) -> tuple[dict[str, str], list[str]]:
-    """Fill `out`; returns reasons by bad file, and the animated files."""
+def _decode_set(
+    work: _Files, headers: dict[str, Header], pixels: UInt8[np.ndarray, "N C H W"]
+) -> tuple[Whites, _Outcome]:
+    """Decode under one white; only bytes whose white is their top are decoded without a look at their range first."""
+    if work.decoding.white is None and {header.kind for header in headers.values()} <= _BYTES.of.keys():
+        outcome = _decode_all(work, known_whites(_BYTES.of), pixels)
+        if any(int(pixels[at : at + 256].max()) > _DARK for at in range(0, len(pixels), 256)):
+            return Whites({kind: _BYTES.of[kind] for kind in {one.kind for one in headers.values()}}, ()), outcome
+        whites = _settle_white(work, headers)
+        if whites.of.get("uint8", 255) == 255:
+            return whites, outcome
+    else:
+        whites = _settle_white(work, headers)
+    return whites, _decode_all(work, known_whites(whites.of), pixels)
+
+
+def _settle_white(work: _Files, headers: dict[str, Header]) -> Whites:
+    found: dict[Kind, Range] = {}
+    names = list(headers)
+
+    def look(name: str) -> tuple[Kind, Range] | None:
+        with contextlib.suppress(DataError):  # decoding says what is wrong with it
+            return numbers_of(
+                work.root / name, max_pixels=work.decoding.max_pixels, background=work.decoding.background
+            )
+        return None
+
+    with ThreadPoolExecutor(_workers()) as pool:
+        for done, one in enumerate(pool.map(look, names), 1):
+            if one is not None:
+                found[one[0]] = merge([found[one[0]], one[1]]) if one[0] in found else one[1]
+            if work.tell is not None and (done % _CHUNK == 0 or done == len(names)):
+                work.tell("looking for white", done, len(names))
+    if not found:
+        return _BYTES
+    clear = any(header.see_through for header in headers.values())
+    return settle(found, work.decoding.white, str(work.root), dark=work.dark if clear else "")
+
+
+def _hidden(work: _Files, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    images = "1 image is" if len(names) == 1 else f"{len(names):,} images are"
+    return [f"{images} one even colour without transparency, such as {names[0]}. {work.dark}"]
+
+
+def _decode_all(work: _Files, white_of: WhiteOf, out: UInt8[np.ndarray, "N C H W"]) -> _Outcome:
+    """Fill `out`; the files that could not be decoded with their reasons, the animations, the hidden drawings."""
     bad: dict[str, str] = {}
     animated: list[str] = []
+    hidden: list[str] = []
+    size, grey, max_pixels, _, background = work.decoding
 
-    def decode(start: int) -> int:
-        names = files[start : start + _CHUNK]
+    def one_chunk(start: int) -> int:
+        names = work.names[start : start + _CHUNK]
         for position, name in enumerate(names, start):
             try:
-                out[position], header = decode_with_header(root / name, **decoding._asdict())
+                picture = decode(
+                    work.root / name,
+                    size=size,
+                    grey=grey,
+                    max_pixels=max_pixels,
+                    white_of=white_of,
+                    background=background,
+                )
             except DataError as error:
                 bad[name] = str(error)
-            else:
-                animated.extend([name] * header.animated)
+                continue
+            out[position] = picture.pixels
+            animated.extend([name] * picture.header.animated)
+            hidden.extend([name] * picture.hidden)
         return len(names)
 
     with ThreadPoolExecutor(_workers()) as pool:
         done = 0
         try:
-            for chunk in as_completed([pool.submit(decode, start) for start in range(0, len(files), _CHUNK)]):
+            for chunk in as_completed([pool.submit(one_chunk, start) for start in range(0, len(work.names), _CHUNK)]):
                 done += chunk.result()
-                if progress is not None:
-                    progress("decoding images", done, len(files))
+                if work.tell is not None:
+                    work.tell("decoding images", done, len(work.names))
         except BaseException:  # also Ctrl-C: do not decode the rest first
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return dict(sorted(bad.items())), sorted(animated)
+    return _Outcome(dict(sorted(bad.items())), sorted(animated), sorted(hidden))
 
 
 def _close_gaps(images: UInt8[np.ndarray, "N C H W"], good: list[int]) -> int:

@@ -1,174 +1,208 @@
-"""One image file of any common kind as uint8 [C, H, W]; whatever is wrong with it is said in words."""
+"""One image of any common kind as uint8 [C, H, W]: the picture that a viewer shows; what is wrong is said in words.
 
-import io
-import struct
-import zlib
-from pathlib import Path
-from typing import NamedTuple
+The stored numbers count, as in every viewer without colour management: colour profiles and gamma are not applied. The
+orientation is obeyed, whatever else the metadata say. The result is the same from a path, from bytes and from a picture
+in memory, in every format that keeps its pixels.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import Image
 
-from spikewise.data.config import MAX_PIXELS
-from spikewise.errors import DataError, MissingDataError
+from spikewise.data.config import MAX_PIXELS, Background
+from spikewise.data.opened import Header, Source, name_of, opened, orientation_of
+from spikewise.data.white import Kind, Range, range_of, to_bytes, top_of
+from spikewise.errors import DataError
 
-__all__ = ["SUFFIXES", "Header", "decode_image", "decode_with_header", "read_header"]
+__all__ = [
+    "SUFFIXES",
+    "Header",
+    "Picture",
+    "Source",
+    "WhiteOf",
+    "decode",
+    "decode_image",
+    "known_whites",
+    "numbers_of",
+    "read_header",
+]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm", ".pbm"})
 """What counts as an image file in a folder (upper or lower case)."""
 
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")  # no format that runs a program (EPS) or opens others
-_GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
-_TURNED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap height and width
-_ORIENTATION = 0x0112
-_FAILURES = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
+WhiteOf = Callable[[Kind, Range], float]
+"""Says what white is in an image, from how it is stored and its smallest and largest number."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_WHITE_IS_ZERO, _UNSIGNED = 0, 1
 
 
-class Header(NamedTuple):
-    """What a file says of itself, before its pixels are read."""
+class Picture(NamedTuple):
+    """One decoded image."""
 
-    height: int
-    width: int
-    grey: bool
-    animated: bool
+    pixels: UInt8[np.ndarray, "C H W"]
+    header: Header
+    hidden: bool
+    """Whether transparency holds a drawing that the background swallows: one even colour is left."""
+
+
+class _Numbers(NamedTuple):
+    """Pixels as stored, transparency laid on the background."""
+
+    values: NDArray[Any]
+    """[H, W], or [H, W, 3]."""
+    hidden: bool
 
 
 def decode_image(
-    source: Path | bytes,
+    source: Source,
     *,
     size: tuple[int, int] | None = None,
     grey: bool | None = None,
     max_pixels: int = MAX_PIXELS,
+    white: float | None = None,
+    background: Background = "black",
 ) -> UInt8[np.ndarray, "C H W"]:
-    """Decode a PNG, JPEG, BMP, TIFF, GIF, WebP or PNM image.
+    """Decode a PNG, JPEG, BMP, TIFF, GIF, WebP or PNM image, or a picture in memory.
 
-    EXIF orientation is obeyed. Of an animation the first frame counts. Transparent pixels are composited on black
-    (nothing there, so no spikes); an alpha channel that is zero everywhere is unused (32-bit BMP) and ignored.
-    16-bit values are divided by 257, never stretched; floats must lie in 0..1. A JPEG that is to be made smaller is
-    decoded at 1/2, 1/4 or 1/8 size where that still covers `size`; resizing is bilinear, averaging when it shrinks,
-    and does not keep the aspect ratio.
+    EXIF and TIFF orientation is obeyed. Of an animation the first frame counts. Transparent pixels are composited on
+    the background (black: nothing there, so no spikes); an alpha channel that is zero everywhere is unused (32-bit BMP)
+    and ignored. Numbers are scaled to 0..255 by what is white, never stretched. Resizing is bilinear, averaging when it
+    shrinks, and does not keep the aspect ratio.
 
     Args:
         size: Height and width in pixels; None keeps the image's own.
         grey: True: one channel; false: three; None: as stored.
         max_pixels: Refuse more pixels than this.
+        white: The stored number that is white; None: the top of the type (255, 65535, or 1 for floats).
     Raises:
         MissingDataError: no such file.
-        DataError: empty, truncated, not an image, too many pixels.
+        DataError: empty, truncated, not an image, too many pixels, floats beyond 0..1 without `white`.
     """
-    return decode_with_header(source, size=size, grey=grey, max_pixels=max_pixels)[0]
+
+    def white_of(kind: Kind, found: Range) -> float:
+        return white if white is not None and kind != "bool" else top_of(kind, found, name_of(source))
+
+    return decode(source, size=size, grey=grey, max_pixels=max_pixels, white_of=white_of, background=background).pixels
 
 
-def decode_with_header(
-    source: Path | bytes, *, size: tuple[int, int] | None, grey: bool | None, max_pixels: int
-) -> tuple[UInt8[np.ndarray, "C H W"], Header]:
-    """As `decode_image`, with the file's header."""
-    try:
-        with _open(source) as image:
-            header = _header(image, source, max_pixels)
-            mode = "L" if (header.grey if grey is None else grey) else "RGB"
-            target = size or (header.height, header.width)
-            turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
-            image.draft(mode, target if turned else target[::-1])
-            plain = _flatten(image, mode)
-            if image.getexif().get(_ORIENTATION, 1) != 1:
-                plain = ImageOps.exif_transpose(_with_exif(plain, image))
-            if plain.size != target[::-1]:
-                plain = plain.resize(target[::-1], Image.Resampling.BILINEAR)
-            pixels = np.asarray(plain)
-    except _FAILURES as error:
-        raise _explain(source, error) from error
-    return (pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)), header
+def decode(
+    source: Source,
+    *,
+    size: tuple[int, int] | None,
+    grey: bool | None,
+    max_pixels: int,
+    white_of: WhiteOf,
+    background: Background,
+) -> Picture:
+    """As `decode_image`, with the file's header, and with a white that depends on what is found."""
+    with opened(source, max_pixels) as (image, header):
+        mode = "L" if (header.grey if grey is None else grey) else "RGB"
+        numbers, kind = _numbers(image, header, background), header.kind
+        white = white_of(kind, Range(0, 255) if kind == "uint8" else range_of(numbers.values))
+        if kind == "uint16" and numbers.values.ndim == 3 and white != 65535:
+            raise DataError(
+                f"{name_of(source)} holds 16 bits a colour, of which 8 are read, so white={white:g} would leave few "
+                "levels. Save it with 8 bits a colour."
+            )
+        plain = Image.fromarray(to_bytes(numbers.values, kind, white)).convert(mode)
+        turn = _UPRIGHT.get(1 if _turned_already(image) else orientation_of(image))
+        if turn is not None:
+            plain = plain.transpose(turn)
+        if plain.size != (header.width, header.height):
+            raise DataError(
+                f"{name_of(source)} is {plain.size[1]} x {plain.size[0]} pixels, and says {header.height} x "
+                f"{header.width}. It is damaged."
+            )
+        target = size or (header.height, header.width)
+        if plain.size != target[::-1]:
+            plain = plain.resize(target[::-1], Image.Resampling.BILINEAR)
+        pixels = np.asarray(plain)
+    return Picture(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), header, numbers.hidden)
 
 
-def read_header(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
+def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> Header:
     """What a file says of itself; its pixels are not read.
 
     Raises:
         MissingDataError, DataError: as `decode_image`, as far as the header shows it.
     """
-    try:
-        with _open(source) as image:
-            return _header(image, source, max_pixels)
-    except _FAILURES as error:
-        raise _explain(source, error) from error
+    with opened(source, max_pixels) as (_, header):
+        return header
 
 
-def _open(source: Path | bytes) -> Image.Image:
-    if isinstance(source, Path) and source.is_fifo():  # opening one would wait for somebody to write
-        raise DataError(f"{source} is a pipe, not a file; a single image can come on standard input, named -.")
-    try:
-        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{_name(source)} claims too many pixels ({error}): a decompression bomb, refused.") from error
+def numbers_of(source: Source, *, max_pixels: int, background: Background) -> tuple[Kind, Range]:
+    """How a file stores its pixels, and the smallest and largest of them.
+
+    Raises:
+        MissingDataError, DataError: as `decode_image`.
+    """
+    with opened(source, max_pixels) as (image, header):
+        return header.kind, range_of(_numbers(image, header, background).values)
 
 
-def _header(image: Image.Image, source: Path | bytes, max_pixels: int) -> Header:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise DataError(
-            f"{_name(source)} claims {width:,} x {height:,} pixels, more than max_pixels = {max_pixels:,}: "
-            "a decompression bomb, or a picture to make smaller first."
-        )
-    if image.getexif().get(_ORIENTATION, 1) in _TURNED:
-        width, height = height, width
-    return Header(height, width, image.mode in _GREY or _has_grey_palette(image), getattr(image, "is_animated", False))
+def known_whites(whites: Mapping[Kind, float]) -> WhiteOf:
+    """What white is where it was settled for the whole set; a kind of which nothing could be read has none."""
+    return lambda kind, _: whites.get(kind, 1.0)
 
 
-def _has_grey_palette(image: Image.Image) -> bool:
-    if image.mode not in ("P", "PA"):
-        return False
-    colours = np.asarray(image.getpalette("RGB") or [0, 1, 2]).reshape(-1, 3)
-    return bool((colours == colours[:, :1]).all())
-
-
-def _flatten(image: Image.Image, mode: str) -> Image.Image:
-    """The image in "L" or "RGB", deep numbers scaled to 8 bits and transparency composited on black."""
+def _numbers(image: Image.Image, header: Header, background: Background) -> _Numbers:
+    ground = 255 if background == "white" else 0
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_bytes(image)).convert(mode)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = image.getchannel("A")
-        if alpha.getextrema() in ((0, 0), (255, 255)):
-            return image.convert("RGB").convert(mode)
-        flat = Image.new("RGB", image.size)
-        flat.paste(image.convert("RGB"), mask=alpha)
-        return flat.convert(mode)
-    if image.mode in ("1", "L", "RGB"):
-        return image.convert(mode)
-    return image.convert("RGB").convert(mode)  # palette, CMYK, YCbCr, HSV
+        return _deep_numbers(image, header, ground)
+    deep = header.kind == "uint16"
+    if header.see_through:
+        flat, hidden = _on_ground(image.convert("RGBA"), ground)
+    else:
+        flat, hidden = image if image.mode in ("1", "L", "RGB") else image.convert("RGB"), False
+    values = np.asarray(flat)
+    if header.kind == "bool" and values.ndim == 3:  # one bit a pixel, and one of the two is transparent
+        values = values[..., 0] > 0
+    return _Numbers(values.astype(np.uint16) * 257 if deep else values, hidden)
 
 
-def _to_bytes(image: Image.Image) -> UInt8[np.ndarray, "H W"]:
+def _deep_numbers(image: Image.Image, header: Header, ground: int) -> _Numbers:
+    """Grey of more than 8 bits, as the file means it."""
+    tags = getattr(image, "tag_v2", {})
     values = np.asarray(image)
-    limit = 1 if image.mode == "F" else 65535
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= limit):
-        raise ValueError(f"pixels run from {low:g} to {high:g}, expected 0..{limit}; save it with 8 or 16 bits")
-    scaled = values * 255.0 if image.mode == "F" else values / 257.0
-    return np.rint(scaled).astype(np.uint8)
+    if header.kind == "integer" and tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0] == _UNSIGNED and len(tags):
+        values = values.view(np.uint32)
+    if header.kind == "uint16":
+        values = values.astype(np.uint16)
+        if tags.get(_BITS_PER_SAMPLE) == (12,):  # the file says so: no need to find it out
+            values = (values << 4) | (values >> 8)
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            values = 65535 - values
+    clear = image.info.get("transparency")
+    if isinstance(clear, int) and header.kind == "uint16":
+        values = np.where(values == clear, np.uint16(257 * ground), values)
+    return _Numbers(values, False)
 
 
-def _with_exif(plain: Image.Image, original: Image.Image) -> Image.Image:
-    plain = plain.copy()
-    plain.getexif()[_ORIENTATION] = original.getexif()[_ORIENTATION]
-    return plain
+def _on_ground(image: Image.Image, ground: int) -> tuple[Image.Image, bool]:
+    """The picture without transparency, and whether the ground swallows what transparency draws."""
+    alpha = image.getchannel("A")
+    if alpha.getextrema() in ((0, 0), (255, 255)):
+        return image.convert("RGB"), False
+    flat = Image.new("RGB", image.size, (ground, ground, ground))
+    flat.paste(image.convert("RGB"), mask=alpha)
+    values = np.asarray(flat)
+    return flat, bool((values == values[0, 0]).all())
 
 
-def _explain(source: Path | bytes, error: BaseException) -> DataError:
-    if isinstance(error, DataError):
-        return error
-    if isinstance(error, FileNotFoundError):
-        return MissingDataError(f"{_name(source)} does not exist.")
-    if isinstance(error, UnidentifiedImageError):
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        found = "it is empty" if size == 0 else "it is damaged, or of a kind other than PNG, JPEG, BMP, TIFF, GIF, WebP"
-        return DataError(f"{_name(source)} is not an image: {found}.")
-    if isinstance(error, OSError) and error.errno is not None:
-        return DataError(f"{_name(source)} cannot be read: {error.strerror}.")
-    return DataError(f"{_name(source)} cannot be decoded: {error}.")
-
-
-def _name(source: Path | bytes) -> str:
-    return str(source) if isinstance(source, Path) else "the image"
+def _turned_already(image: Image.Image) -> bool:
+    """Pillow turns TIFFs upright itself while it reads them, and no other format."""
+    return hasattr(image, "tag_v2")

@@ -108,9 +108,7 @@ class _Table:
 def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progress: Progress | None) -> ImageSet:
     if config.subjects is not None:
         table = _limit_subjects(table, config.subjects)
-    decoded = decode_files(
-        about.root, table.files, Decoding(config.size, config.grey, config.max_pixels), cache, progress
-    )
+    decoded = decode_files(about.root, table.files, Decoding.of(config), cache, progress)
     _check_bad(about.root, decoded, len(table.files), config.skip_bad)
     if decoded.bad:
         table = table.keep([position for position, file in enumerate(table.files) if file not in decoded.bad])
@@ -125,6 +123,8 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         groups=table.groups,
         sources=tuple(table.files),
         notes=(*about.notes, *_decoding_notes(decoded)),
+        cautions=decoded.cautions,
+        whites=decoded.whites,
         damaged=tuple(decoded.bad),
         publishable=about.publishable,
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spikewise.errors import DataError
 
-__all__ = ["Kind", "Range", "Whites", "kind_of", "merge", "range_of", "settle", "to_bytes", "white_of_more"]
+__all__ = ["Kind", "Range", "Whites", "kind_of", "merge", "range_of", "settle", "to_bytes", "top_of", "white_of_more"]
 
 Kind = Literal["bool", "uint8", "uint16", "integer", "float"]
 """How pixels are stored; `integer` is any other width or sign."""
@@ -107,6 +107,21 @@ def settle(found: Mapping[Kind, Range], white: float | None, what: str, *, dark:
     return Whites(of, tuple(cautions))
 
 
+def top_of(kind: Kind, found: Range, what: str) -> float:
+    """What white is in a single image of which nothing else is known: the top of its type.
+
+    Raises:
+        DataError: its numbers do not lie between 0 and that.
+    """
+    white = _top(kind, found)
+    if not _finite(found) or found.low < -_HAIR * white or found.high > (1 + _HAIR) * white:
+        raise DataError(
+            f"{what} has pixels from {found.low:g} to {found.high:g}, expected 0..{white:g} ({_words(kind)}). "
+            "Save it with 8 or 16 bits, or say what white is."
+        )
+    return white
+
+
 def white_of_more(kind: Kind, found: Range, known: Mapping[Kind, float], what: str) -> float:
     """What white is in further images of a network, from what it was in the images that the network learned from.
 
@@ -117,7 +132,7 @@ def white_of_more(kind: Kind, found: Range, known: Mapping[Kind, float], what: s
     """
     if not _finite(found):
         raise _not_finite(what, found)
-    usual = _FULL.get(kind, 255.0)
+    usual = _top(kind, found)
     same = known.get(kind, usual)
     if kind == "float" and same > 4 and found.high <= 1 + _HAIR:
         same = 1.0  # the same pictures, divided by white
@@ -145,6 +160,11 @@ def to_bytes(array: NDArray[Any], kind: Kind, white: float) -> UInt8[np.ndarray,
             numbers = part.astype(np.float32) if narrow else part
             target[...] = np.rint((numbers * (255.0 / white)).clip(0, 255))
     return out
+
+
+def _top(kind: Kind, found: Range) -> float:
+    """The top of the type; of wide integers 8 bits where those hold the numbers, else 16."""
+    return _FULL.get(kind, 255.0 if found.high <= 255 else 65535.0)
 
 
 def _inferred(kind: Kind, found: Range, what: str, dark: str) -> tuple[float, str]:
