@@ -97,7 +97,7 @@ def test_types_that_are_each_full_may_stand_together_and_others_not(tmp_path: Pa
         (-SHARES, "nothing is darker"),
         (np.zeros_like(SHARES), "black throughout: every pixel is 0"),
         (np.where(SHARES > 0.5, np.inf, 0), "no finite numbers"),
-        (SHARES * 1j, "not numbers"),
+        (SHARES * 1j, "not a NumPy array of numbers"),
     ],
 )
 def test_what_is_unclear_is_asked_for(tmp_path: Path, numbers, says):

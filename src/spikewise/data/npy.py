@@ -120,9 +120,7 @@ def _dtype(value: str) -> np.dtype[Any]:
     if _OBJECT.fullmatch(name):
         return np.dtype(object)
     if value[0] not in "'\"" or not _TYPE.fullmatch(name):
-        raise HeaderError(
-            f"its type {_brief(value.encode())} is none of: booleans, integers, floats up to 64 bits, text"
-        )
+        raise HeaderError(f"its type {value[:80]} is none of: booleans, integers, floats up to 64 bits, text")
     return np.dtype(name)
 
 

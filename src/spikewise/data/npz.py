@@ -144,7 +144,7 @@ def _header(file: ByteSource, path: Path, name: str) -> NpyHeader:
     try:
         return read_npy_header(file)
     except HeaderError as error:
-        raise DataError(f"'{_shown(name)}' in {path} is not a NumPy array ({error}).") from error
+        raise DataError(f"'{_shown(name)}' in {path} is not a NumPy array of numbers or text ({error}).") from error
 
 
 def _reason(error: BaseException) -> str:
