@@ -63,3 +63,20 @@ def test_the_network_is_left_in_its_mode_and_unchanged(training, images, network
     assert network.training is training
     np.testing.assert_array_equal(first.logits, second.logits)
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
+
+
+def test_batches_that_do_not_fit_are_halved(images, network, monkeypatch):
+    whole, seen, real = predict(network, images, np.arange(23), seed=0), [], network.forward
+
+    def forward(batch, draw=None, options=None):
+        seen.append(len(batch))
+        if len(batch) > 6:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(batch, draw, options)
+
+    monkeypatch.setattr(network, "forward", forward)
+    halved = predict(network.train(), images, np.arange(23), seed=0, batch_size=16)
+    assert seen[:4] == [16, 8, 4, 4]
+    assert network.training
+    np.testing.assert_allclose(halved.logits, whole.logits, atol=1e-5)
+    torch.testing.assert_close(halved.rates, whole.rates)

@@ -222,3 +222,31 @@ def test_the_mean_loss_of_an_epoch_weighs_batches_by_their_images(on_device, mak
     whole = fit(make_network(), make_task(epochs=1, batch_size=32, learning_rate=1e-12), tmp_path / "one")
     assert watch.records[0].train_loss == pytest.approx(whole.history[0].train_loss, rel=1e-6)
     assert math.isfinite(watch.seen[-1][2])
+
+
+@pytest.mark.parametrize(
+    ("most", "words"),
+    [
+        (5, r"batch of 8 images; 4 fit\. Use --set train\.batch_size=4,"),
+        (0, r"batch of 8 images, nor with one image\. Use a smaller network"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_named_with_one_that_does(  # noqa: PLR0917
+    most, words, monkeypatch, on_device, make_network, make_task, tmp_path
+):
+    """The network stands for a device whose memory holds so many images."""
+    on_device()
+    network = make_network()
+    real = network.forward
+
+    def forward(images, draw=None, options=None):
+        if len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(images, draw, options)
+
+    monkeypatch.setattr(network, "forward", forward)
+    before = {name: weight.clone() for name, weight in network.weights.items()}
+    with pytest.raises(TrainingError, match=words):
+        fit(network, make_task(), tmp_path)
+    assert all(torch.equal(weight, before[name]) for name, weight in network.weights.items())
+    assert not (tmp_path / loop.CHECKPOINT).exists()

@@ -68,14 +68,22 @@ def predict(
     network.eval()
     logits = []
     rates, events, engine = _Mean(len(index)), _Mean(len(index)), ""
-    with torch.no_grad():
-        for batch, at in _batches(images, index, network.device, batch_size):
-            output = network(batch, Draw(seed, 0, at), RunOptions(measure=True))
-            logits.append(output.logits.float())
-            engine = output.result.engine
-            rates.add(output.result.rates, len(at))
-            events.add(output.result.input_events, len(at))
-    network.train(was_training)
+    try:
+        with torch.no_grad():
+            for batch, at in _batches(images, index, network.device, batch_size):
+                output = network(batch, Draw(seed, 0, at), RunOptions(measure=True))
+                logits.append(output.logits.float())
+                engine = output.result.engine
+                rates.add(output.result.rates, len(at))
+                events.add(output.result.input_events, len(at))
+    except torch.OutOfMemoryError:
+        if batch_size == 1:
+            raise
+    finally:
+        network.train(was_training)
+    if sum(map(len, logits)) < len(index):  # something else lies in the memory; smaller batches have room beside it
+        torch.cuda.empty_cache()
+        return predict(network, images, index, seed=seed, batch_size=batch_size // 2)
     labels = images.labels[index]
     scores = torch.cat(logits).cpu()
     loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)).item() if len(index) else None

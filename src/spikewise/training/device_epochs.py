@@ -22,6 +22,7 @@ from spikewise.training.captured import Captured, Recorder
 from spikewise.training.epochs import Pass, Seen, learning_rates
 from spikewise.training.health import divergence
 from spikewise.training.journal import Entry, Journal
+from spikewise.training.memory import out_of_memory
 from spikewise.training.update import Batch, Learner
 from spikewise.types import Draw
 
@@ -100,6 +101,8 @@ class DeviceEpochs:
     def _try(self, step: Captured, number: int) -> None:
         try:
             step()
+        except torch.OutOfMemoryError:
+            size = self._sizes[number]
         except EngineError:  # of an engine that looks at its weights
             entries = self._journal.read(self._journal.copy(0, number))
             for before, entry in enumerate(entries, start=1):
@@ -109,6 +112,11 @@ class DeviceEpochs:
                 raise
             said = "nothing can be computed"
             raise divergence(said, "before", epoch=self._now, batch=number + 1, bad_weight=bad) from None
+        else:
+            return
+        # Outside of the handler, whose traceback would hold on to what the failed update had allocated.
+        self._steps.clear()
+        raise out_of_memory(self._learner, size)
 
     @contextmanager
     def _work(self) -> Iterator[None]:
