@@ -10,7 +10,7 @@ from torch import nn
 from spikewise.dynamics import ALIF, IF, LIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Latency, Rate
 from spikewise.engine import RunOptions
-from spikewise.errors import ShapeError
+from spikewise.errors import ConfigError, ShapeError
 from spikewise.graph import BatchNorm, Conv2d, Dropout, Flatten, Graph, Linear, Neuron, SpikingActivation
 from spikewise.models import MLP, Conv, build
 from spikewise.network import Network
@@ -207,3 +207,42 @@ def test_images_of_another_shape_are_refused_in_words(bad, found):
 def test_weights_beyond_memory_are_refused_before_they_are_drawn():
     with pytest.raises(ShapeError, match=r"weights take [\d,.]+ GiB"):
         layers(Flatten(), Linear(features=10**12))
+
+
+@every
+def test_streaming_is_the_whole_run_and_holds_no_gradients(name, images):
+    net = make(name)
+    draw = Draw.first(1)
+    evidence = net.graph.readout.evidence(net(images[:1], draw).trajectory)[:, 0]
+    streamed = []
+    for one in net.stream(images[:1], draw):
+        assert torch.is_grad_enabled()  # the caller's code between two steps is his own
+        assert not one.requires_grad
+        streamed.append(one)
+    torch.testing.assert_close(torch.stack(streamed), evidence.detach(), rtol=1e-6, atol=1e-6)
+
+
+def test_each_step_of_a_stream_reads_that_step_alone(images, monkeypatch):
+    net = make("mlp")
+    lengths = []
+    run = net.run
+    monkeypatch.setattr(net, "run", lambda step, *rest: lengths.append(len(step)) or run(step, *rest))
+    monkeypatch.setattr(type(net.graph.readout), "evidence", None)  # which reads all steps
+    assert len(list(net.stream(images[:1]))) == net.graph.steps
+    assert lengths == [1] * net.graph.steps
+
+
+def test_a_layer_that_is_not_there_cannot_be_recorded(images):
+    with pytest.raises(ConfigError, match=r"Unknown layer 'lif9'.*Available: .*lif1"):
+        make("mlp")(images, options=RunOptions(record=frozenset({"lif9"})))
+
+
+@pytest.mark.parametrize(("stored", "used"), [(-3.07, 0.0), (1.5, 1.0), (0.25, 0.25)])
+def test_a_stored_parameter_comes_back_into_the_range_in_which_it_is_used(stored, used):
+    net = layers(Flatten(), Linear(features=3), Neuron(dynamics=LIF(learn=("beta",))))
+    weight = net.lif1.beta
+    with torch.no_grad():
+        weight.fill_(stored)
+    net.clamp_stored()
+    assert net.lif1.beta is weight
+    assert weight.item() == used

@@ -47,3 +47,12 @@ def test_spikes_cannot_be_counted_where_there_are_none(trajectory):
         with pytest.raises(ConfigError, match=r"'spike_count' counts spikes.*max_membrane"):
             read(silent)
     assert all(kind()(silent).shape == (4, 3) for kind in KINDS if kind is not SpikeCount)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_step_by_step_the_evidence_is_that_of_the_whole_trajectory_bit_for_bit(kind, trajectory):
+    single = Trajectory(*(part.float() for part in trajectory))
+    evidence, readout, total = kind().evidence(single), kind(), None
+    for step in range(9):
+        total = readout.add(total, Trajectory(*(part[step : step + 1] for part in single)))
+        assert torch.equal(readout.read(total.float(), step + 1), evidence[step])

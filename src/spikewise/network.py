@@ -126,7 +126,7 @@ class Network(nn.Module):
             with torch.no_grad():
                 result = self.run(step, draw, RunOptions(state=state)).result
                 state, total = result.state, readout.add(total, result.trajectory)
-                evidence = readout.read(total, number)[0]
+                evidence = readout.read(total.to(result.trajectory.membrane.dtype), number)[0]
             yield evidence
 
     @torch.no_grad()

@@ -31,8 +31,8 @@ class Trajectory(NamedTuple):
 
 
 Carry = Float[Tensor, "B K"]
-"""What a readout keeps of the steps seen: `add` takes one more, `read` says the evidence; one step at a time they give
-what `evidence` gives for all."""
+"""What a readout keeps of the steps seen: `add` takes one more; `read` says the evidence, once it is rounded to the
+precision of the membranes. One step at a time they give what `evidence` gives for all."""
 
 
 class SpikeCount(Config):
@@ -55,7 +55,7 @@ class SpikeCount(Config):
     def read(self, total: Carry, steps: int) -> Float[Tensor, "B K"]:
         """The count."""
         del steps
-        return total.float()
+        return total
 
 
 class MaxMembrane(Config):
@@ -102,7 +102,7 @@ class MeanMembrane(Config):
 
     def read(self, total: Carry, steps: int) -> Float[Tensor, "B K"]:
         """The mean."""
-        return total.float() / steps
+        return total / steps
 
 
 class LastMembrane(Config):
