@@ -1,10 +1,18 @@
 """Pictures of one image's course through a trained network."""
 
+import numpy as np
 import pytest
+import torch
 
 import spikewise
 from spikewise.api import save_trace, trace
+from spikewise.dynamics import LIF
+from spikewise.encoders import Rate
 from spikewise.errors import ConfigError
+from spikewise.experiments.collect import trace_pixels
+from spikewise.models import MLP, build
+from spikewise.network import Network
+from spikewise.readouts import SpikeCount
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +49,14 @@ def test_the_image_is_left_out_where_it_must_not_be_shown(run, tmp_path):
 def test_what_is_not_there_is_said(run, asked):
     with pytest.raises((ConfigError, spikewise.errors.SpikewiseError)):
         trace(run.folder, **asked)
+
+
+def test_the_threshold_that_is_drawn_is_the_learned_one():
+    lif = LIF(threshold=1.0, learn=("threshold",))
+    graph = build(MLP(hidden=(5,), output=lif), Rate(steps=4), SpikeCount(), image_shape=(1, 3, 3), classes=2)
+    network = Network(graph)
+    with torch.no_grad():
+        network.get_parameter("lif2.threshold").fill_(0.71)
+    pixels = np.full((1, 1, 3, 3), 200, np.uint8)
+    traces = trace_pixels(pixels, None, np.zeros(1, np.int64), ("snn", network, 0))
+    assert traces.threshold == pytest.approx(0.71)
