@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from spikewise.data import AugmentConfig, batches
+from spikewise.dynamics import LIF
 from spikewise.encoders import Rate
+from spikewise.engine import native
+from spikewise.errors import EngineError
 from spikewise.losses import CrossEntropy, RatePenalty, Target
 from spikewise.models import MLP, Conv
 from spikewise.readouts import Trajectory
-from spikewise.training import TrainConfig, fit
+from spikewise.training import FitResult, TrainConfig, fit, load_weights
 from spikewise.training.config import SGD, Adam, AdamW, Constant, Cosine, StepDecay
 from spikewise.training.loop import WEIGHTS
 from spikewise.types import Draw
@@ -162,11 +165,20 @@ def test_patience_stops_after_so_many_epochs_without_a_better_one(make_network, 
 @pytest.mark.parametrize(
     "model", [MLP(hidden=(8,), recurrent=True), Conv(channels=(4,), kernels=(3,), batch_norm=True)]
 )
-def test_bfloat16_trains(model, make_network, make_task, tmp_path):
-    network = make_network(model)
-    result = fit(network, make_task(precision="bfloat16", epochs=2), tmp_path)
-    assert all(weight.dtype == torch.float32 for weight in network.weights.values())
-    assert math.isfinite(result.history[-1].train_loss)
+def test_bfloat16_is_computed_in_or_refused(model, make_network, make_task, tmp_path):
+    runs = {}
+    for precision in ("float32", "bfloat16"):
+        network = make_network(model)
+        task = make_task(precision=precision, epochs=2)
+        runs[precision] = fit(network, task, tmp_path / precision)
+        assert all(weight.dtype == torch.float32 for weight in network.weights.values())
+    rounded = runs["bfloat16"]
+    assert rounded.engine == "reference"
+    assert rounded.history[0].train_loss != runs["float32"].history[0].train_loss
+    assert rounded.history[0].train_loss == pytest.approx(runs["float32"].history[0].train_loss, rel=0.05)
+    network.engine_name = "native"
+    with pytest.raises(EngineError, match=r"bfloat16|batch_norm1"):
+        fit(network, make_task(precision="bfloat16"), tmp_path / "named")
 
 
 def test_one_seed_gives_one_result_and_the_global_generators_stay(make_network, make_task, tmp_path):
@@ -221,3 +233,24 @@ def test_a_rate_penalty_lowers_the_rates(make_network, make_task, tmp_path):
         result = fit(make_network(), dataclasses.replace(task, penalty=penalty), tmp_path / name)
         rates.append(sum(result.history[-1].spike_rates.values()))
     assert rates[1] < 0.5 * rates[0]
+
+
+@pytest.mark.skipif("not compiled" in native.status(), reason="built without a compiler")
+def test_the_native_engine_trains_with_a_rate_penalty(make_network, make_task, tmp_path):
+    task = dataclasses.replace(make_task(), penalty=RatePenalty(kind="l1", strength=2.0))
+    losses = {}
+    for engine in ("native", "reference"):
+        network = make_network()
+        network.engine_name = engine
+        result = fit(network, task, tmp_path / engine)
+        assert result.engine == engine
+        losses[engine] = [record.train_loss for record in result.history]
+    assert losses["native"] == pytest.approx(losses["reference"], rel=1e-4)
+
+
+def test_a_learned_decay_is_stored_as_it_is_used(make_network, make_task, tmp_path):
+    network = make_network(MLP(hidden=(12,), cell=LIF(beta=0.02, learn=("beta",))))
+    fit(network, make_task(learning_rate=0.5, epochs=2), tmp_path)
+    stored = load_weights(tmp_path / WEIGHTS)[0]["lif1.beta"].item()
+    assert 0 <= stored <= 1
+    assert FitResult.of(fit(network, make_task(epochs=2), tmp_path).notes()).engine is not None

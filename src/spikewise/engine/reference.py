@@ -141,6 +141,8 @@ def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, bef
     layer = at.layer
     assert isinstance(layer, Neuron)
     dynamics = layer.dynamics
+    if torch.is_autocast_enabled(current.device.type):
+        current = current.float()  # products may be bfloat16; a membrane of eight bits would lose small currents
     p, recurrent = neuron_parameters(at, weights), recurrent_matrix(at, weights)
     step: Callable[..., tuple[Tensor | None, Tensor, Any]] = dynamics.step
     state: Any = dynamics.initial_state(current[0]) if before is None else before

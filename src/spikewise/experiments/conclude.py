@@ -7,7 +7,6 @@ import torch
 
 from spikewise import __version__
 from spikewise.data import batches
-from spikewise.engine import Ask, RunOptions, choose
 from spikewise.evaluation import (
     Contender,
     Cost,
@@ -103,7 +102,7 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
         name=contestant.name,
         role=contestant.role,
         description=describe(contestant.graph),
-        engine=_training_engine(setting, contestant),
+        engine=setting.fit(contestant, seeds[0]).engine or setting.training_engine(contestant),
         test_engine=test[0].engine,
         speed_engine=speed.engine,
         parameters=network.count_parameters(),
@@ -146,13 +145,6 @@ def _seed_result(
         ),
         train_seconds=fit.seconds,
     )
-
-
-def _training_engine(setting: Setting, contestant: Contestant) -> str:
-    """The engine that trained; for a training that did not note it, the one that would."""
-    noted = [setting.fit(contestant, seed).engine for seed in setting.experiment.seeds]
-    asked = Ask(contestant.graph, setting.device.type, options=RunOptions(training=True), learns=True)
-    return noted[0] or choose(setting.experiment.engine, asked).name
 
 
 def _cost(setting: Setting, contestant: Contestant, network: Network, test: list[Predictions], speed: Speed) -> Cost:

@@ -59,6 +59,8 @@ def run_experiment(
     with folder.lock():
         setting = Setting(experiment, images, parts, folder, device, data_dir)
         if not folder.results.exists():
+            for one in contestants:  # a named engine that cannot train one says so before anything is trained
+                setting.training_engine(one)
             listener = listener or Silent()
             for caution in images.cautions:
                 listener.said(caution)

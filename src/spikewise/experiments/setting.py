@@ -7,6 +7,7 @@ import torch
 
 from spikewise.data import ImageSet, Progress, Split
 from spikewise.data.audit.records import Audit
+from spikewise.engine import Ask, RunOptions, choose
 from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.run_folder import RunFolder, read_json
 from spikewise.experiments.sides import Contestant
@@ -39,6 +40,23 @@ class Setting:
     def network(self, contestant: Contestant, seed: int) -> Network:
         """A fresh network of one side."""
         return Network(contestant.graph, seed=seed, engine_name=self.experiment.engine).to(self.device)
+
+    def training_engine(self, contestant: Contestant) -> str:
+        """Name of the engine that trains one side.
+
+        Raises:
+            EngineError: the experiment names an engine that cannot; better said now than after an hour.
+        """
+        experiment = self.experiment
+        penalised = contestant.graph.spiking_layers if experiment.rate_penalty else ()
+        asked = Ask(
+            contestant.graph,
+            self.device.type,
+            precision=experiment.train.precision,
+            options=RunOptions(training=True, record=frozenset(penalised)),
+            learns=True,
+        )
+        return choose(experiment.engine, asked).name
 
     def trained(self, contestant: Contestant, seed: int) -> Network:
         """The trained network of one side.
