@@ -9,6 +9,7 @@ namespace spikewise::SPIKEWISE_ISA {
 class GraphRun final : public Run {
  public:
   GraphRun(std::shared_ptr<const Plan> plan, const Call& call) : plan_(std::move(plan)), batch_(call.batch), steps_(call.steps) {
+    for (const StageSpec& spec : plan_->stages) require_finite_values(spec, call);
     input_ = encode(*plan_, call);
     const Signal* in = &input_;
     for (std::size_t i = 0; i < plan_->stages.size(); ++i) {
@@ -72,6 +73,18 @@ class GraphRun final : public Run {
   }
 
  private:
+  // Matrices are looked at where they are packed; biases and the neurons' own values, which are few, here.
+  static void require_finite_values(const StageSpec& spec, const Call& call) {
+    const auto check = [&](int slot, const std::string& layer) {
+      if (slot < 0) return;
+      const Parameter& values = call.parameters[slot];
+      float sum = 0;  // a product with zero is zero, or not a number
+      for (std::size_t i = 0; i < values.count; ++i) sum += values.data[i] * 0.0f;
+      if (sum != 0.0f) throw NotFinite{layer};
+    };
+    check(spec.slots.bias, spec.name);
+    for (int slot : {spec.slots.beta, spec.slots.threshold, spec.slots.adaptation, spec.slots.adaptation_decay}) check(slot, spec.neuron_name);
+  }
   // What a stage hands to the next.
   const Signal& sent(std::size_t stage) const { return dropped_[stage].kept ? dropped_[stage].spikes : stages_[stage]->out; }
   void copy_out(const Call& call) {

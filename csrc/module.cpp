@@ -29,7 +29,7 @@ StageSpec stage(nb::dict d) {
   auto integer = [&](const char* key) { return nb::cast<int>(d[key]); };
   auto flag = [&](const char* key) { return nb::cast<bool>(d[key]); };
   StageSpec s;
-  s.name = nb::cast<std::string>(d["name"]);
+  s.name = nb::cast<std::string>(d["name"]), s.neuron_name = nb::cast<std::string>(d["neuron_name"]);
   s.op = static_cast<Op>(integer("op"));
   s.in = shape(d["in"]), s.made = shape(d["made"]), s.out = shape(d["out"]);
   s.kernel = integer("kernel"), s.stride = integer("stride"), s.padding = integer("padding");

@@ -38,6 +38,7 @@ struct ParameterSlots {
 // One weighted operation (or none), then pooling, then neurons; each may be missing.
 struct StageSpec {
   std::string name;
+  std::string neuron_name;  // of its neurons, where it has some
   Op op = Op::none;
   Shape in, made, out;  // before the operation, after it, after the pooling
   int kernel = 1, stride = 1, padding = 0;

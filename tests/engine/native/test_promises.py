@@ -1,5 +1,6 @@
 """What holds for any network: threads, batches, ISA, errors, states, random graphs."""
 
+import math
 import os
 import subprocess
 import sys
@@ -198,6 +199,36 @@ def test_streaming_gives_the_evidence_of_the_whole_run():
         evidence = net.graph.readout.evidence(net(image, draw).trajectory)[:, 0]
         streamed = torch.stack(list(net.stream(image, draw)))
     assert torch.equal(streamed, evidence)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "named"), [("linear1.bias", "linear1"), ("lif1.beta", "lif1"), ("lif1.threshold", "lif1")]
+)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_parameters_that_are_not_finite_name_their_layer(parameter, named, value):
+    net = network(Flatten(), Linear(features=4), Neuron(dynamics=LIF(learn=("beta", "threshold"))), Linear(features=2))
+    net.engine_name = "native"
+    with torch.no_grad():
+        net.get_parameter(parameter).fill_(value)
+        clamped = named == "lif1" and math.isinf(value) and parameter.endswith("beta")
+        if clamped:  # a decay is used as at most 1
+            net(images(2, (1, 7, 9)))
+            return
+        with pytest.raises(EngineError, match=f"Layer {named} has parameters that are not finite"):
+            net(images(2, (1, 7, 9)))
+
+
+def test_an_encoder_without_a_native_version_is_named_and_auto_takes_the_reference():
+    class Other(Rate):
+        def __call__(self, images, draw):
+            return super().__call__(images, draw) * 0.5
+
+    graph = nets()[0].graph
+    other = graph.model_copy(update={"encoder": Other(steps=3)})
+    assert choose("auto", Ask(other)).name == "reference"
+    with pytest.raises(EngineError, match="encoder"):
+        choose("native", Ask(other))
+    assert choose("native", Ask(other, encodes=False)).name == "native"
 
 
 def test_a_layer_that_cannot_run_is_named_and_auto_takes_the_reference():

@@ -220,7 +220,8 @@ _NUMBERS = {"op": {"none": 0, "linear": 1, "conv": 2}, "pool": {"none": 0, "max"
 
 def _with_slots(stage: Stage, slots: list[Slot]) -> dict[str, Any]:
     """The facts as the extension reads them, each parameter's place among `slots` included."""
-    facts: dict[str, Any] = {**_MISSING, **stage.facts, "name": stage.layers[0].name}
+    neurons = stage.neuron.name if stage.neuron else ""
+    facts: dict[str, Any] = {**_MISSING, **stage.facts, "name": stage.layers[0].name, "neuron_name": neurons}
     for key, numbers in _NUMBERS.items():
         facts[key] = numbers[facts[key]]
     facts |= dict.fromkeys(("weight", "bias", "recurrent", *_NEURON_PARAMETERS), -1)

@@ -26,7 +26,7 @@ def refusal(ask: Ask) -> str | None:
     if ask.dtype != torch.float32 or ask.precision != "float32":
         computed = ask.dtype if ask.precision == "float32" else ask.precision
         return f"the native engine computes in float32, not {computed}"
-    if ask.encodes and not isinstance(ask.graph.encoder, _ENCODERS):
+    if ask.encodes and type(ask.graph.encoder) not in _ENCODERS:  # a subclass may encode otherwise
         return f"the encoder {ask.graph.encoder.kind} has no native version"
     return recalled(_obstacle, ask.graph) or _of_this_run(ask)
 

@@ -165,7 +165,7 @@ class _Job:
             })  # fmt: skip
         except FloatingPointError as error:
             raise EngineError(
-                f"Layer {error} has weights that are not finite; training diverged, or the file is damaged."
+                f"Layer {error} has parameters that are not finite; training diverged, or the file is damaged."
             ) from None
         del held, masks
         return spikes, membrane
