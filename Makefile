@@ -79,7 +79,8 @@ $(VENV)/.lint: constraints.txt | $(VENV)/bin/python
 	$(PIP) install -q -c constraints.txt ruff
 	touch $@
 
-$(VENV)/.package: pyproject.toml constraints.txt | $(VENV)/bin/python
+# Compiled anew when its sources change.
+$(VENV)/.package: pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*) | $(VENV)/bin/python
 	$(PIP) install -q -c constraints.txt -e .
 	touch $@
 
