@@ -1,7 +1,6 @@
 """The Python interface: what a notebook types."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +9,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from spikewise.api import Run, compare, encode, evaluate, load, load_data, save_encoded, train
-from spikewise.api.settings import overrides
-from spikewise.config import Config
 from spikewise.data import split
 from spikewise.encoders import Latency
 from spikewise.errors import ConfigError, DataError, RunError, ShapeError, SpikewiseError
@@ -112,30 +109,6 @@ def test_evaluation_repeats_the_test_and_reads_other_sets_of_the_same_classes(ru
     (tmp_path / "zeros-and-ones" / "1").rename(tmp_path / "zeros-and-ones" / "eleven")
     with pytest.raises(DataError, match="does not know: eleven"):
         evaluate(run.folder, tmp_path / "zeros-and-ones")
-
-
-def test_settings_become_overrides():
-    given = {
-        "train.learning_rate": 0.01,
-        "encoder": {"steps": np.int64(5), "kind": "latency"},
-        "model": {"hidden": (8, 4), "cell": {"reset_delay": True}},
-        "title": 'a "b"',
-        "data": {"source": Path("x")},
-    }
-    assert set(overrides(given)) == {
-        "train.learning_rate=0.01",
-        'encoder.kind="latency"',
-        "encoder.steps=5",
-        "model.hidden=[8, 4]",
-        "model.cell.reset_delay=true",
-        'title="a \\"b\\""',
-        'data.source="x"',
-    }
-    assert overrides({"encoder": {"steps": 5, "kind": "rate"}})[0] == 'encoder.kind="rate"'
-    config: Config = Latency(steps=7)
-    assert overrides({"encoder": config})[0] == 'encoder.kind="latency"'
-    with pytest.raises(ConfigError, match=r"'train\.patience' cannot be set to None"):
-        overrides({"train": {"patience": None}})
 
 
 @pytest.mark.parametrize("device", ["x", "cpu:x", "cuda:99"])

@@ -140,7 +140,7 @@ def hostile(rng: Rng, *, python: bool = False) -> tuple[str, Any]:
         "list": lambda: [hostile(rng)[1] for _ in range(rng.integers(1, 4))],
         "long list": lambda: [1] * min(depth, 20000),
         "nested list": lambda: _deep_list(depth),
-        "nested table": lambda: _deep_table(min(depth, 300)),
+        "nested table": lambda: _deep_table(min(depth, 150)),
         "table": lambda: {hostile_text(rng): hostile(rng)[1]},
         "kind": lambda: {"kind": hostile(rng)[1]},
         "many kinds": lambda: {

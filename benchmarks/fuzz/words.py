@@ -5,7 +5,7 @@ import re
 LONGEST = 2500
 _MACHINERY = re.compile(
     r"Traceback \(most recent|0x[0-9a-f]{8,}|<class '|<function |\bpydantic|object at |Input should|input_value"
-    r"|PanicException|_pickle|NoneType|\bself\.|\bErrno\b|__\w+__",
+    r"|PanicException|_pickle|NoneType|\bself\.|\bErrno\b",
 )
 """What interpreters and libraries say to programmers."""
 

@@ -16,15 +16,28 @@ Each message says what was asked, what was found, and what to do.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_LONGEST, _LONGEST_WORD, _HEAD = 2000, 1000, 120
+"""Characters of a message, of a word in it (a path may have a few hundred), and of what is left of a longer word."""
 
 
 class SpikewiseError(Exception):
-    """Base of every error raised on purpose; the command line turns it into exit code 2."""
+    """Base of every error raised on purpose; the command line turns it into exit code 2.
+
+    Whatever a message quotes, it can be printed: see `readable`.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(readable(str(message)))
 
 
 class ConfigError(SpikewiseError, ValueError):
     """A config, option or argument is wrong."""
+
+    problems: tuple[object, ...] = ()
+    """Each mistake of a config by itself, for a config around it that knows more of its key."""
 
 
 class ShapeError(ConfigError):
@@ -63,10 +76,29 @@ class DependencyError(SpikewiseError, ImportError):
     """An optional package is missing."""
 
 
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The choice that `name` was probably meant to be, or None."""
-    close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
-    return close[0] if close else None
+def readable(text: str) -> str:
+    """Text that any stream can show: what cannot be printed is escaped, what is endless is cut, and says so."""
+    text = re.sub(rf"(?<!\S)\S{{{_LONGEST_WORD + 1},}}", lambda word: f"{word[0][:_HEAD]}...", text)
+    text = "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST * 3 // 4]} ... {text[-_LONGEST // 4 :]}"
+
+
+def quoted(value: object, longest: int = _HEAD) -> str:
+    """A value as a message quotes it, cut where it is long; nothing in it can end the message early."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 1024:
+        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
+    try:
+        text = repr(value)
+    except Exception:  # of a value that holds such a number, or nests too deep for its own words
+        return f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def nearest(name: str, choices: Iterable[str], *, cutoff: float = 0.5) -> str | None:
+    """The choice that `name` was probably meant to be, in whatever case, or None."""
+    known = {choice.casefold(): choice for choice in choices}
+    close = difflib.get_close_matches(name[:_HEAD].casefold(), list(known), n=1, cutoff=cutoff)
+    return known[close[0]] if close else None
 
 
 def unknown_choice(what: str, name: str, choices: Iterable[str], *, last: str | None = None) -> ConfigError:
@@ -78,4 +110,5 @@ def unknown_choice(what: str, name: str, choices: Iterable[str], *, last: str | 
     known = sorted(choices)
     close = nearest(last or name, known)
     hint = f" Did you mean '{close}'?" if close else ""
-    return ConfigError(f"Unknown {what} '{name}'.{hint} Available: {', '.join(known)}.")
+    shown = name if len(name) <= _LONGEST_WORD else f"{name[:_HEAD]}..."
+    return ConfigError(f"Unknown {what} '{shown}'.{hint} Available: {', '.join(known)}.")

@@ -31,11 +31,12 @@ from spikewise.evaluation.diagnosis import (
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.sections.diagnosis import Diagnosis, InputHealth, LayerHealth, SeedDiagnosis
 from spikewise.experiments import Experiment, RunFolder, resolve
-from spikewise.experiments.experiment import parse_experiment, with_overrides
+from spikewise.experiments.experiment import parse_experiment
 from spikewise.experiments.run import train_all
 from spikewise.experiments.sections import Study
 from spikewise.experiments.sections.diagnosis import diagnose
 from spikewise.experiments.setting import Setting
+from spikewise.experiments.settings import changed, parse_change
 from spikewise.experiments.sides import sides_of
 from spikewise.graph import Flatten, Graph, Linear, Neuron
 from spikewise.losses import CrossEntropy, OneHotMSE
@@ -60,7 +61,7 @@ class Trained(NamedTuple):
 
 
 def trained(out: Path, *overrides: str, epochs: int = 3, shuffled: bool = False, kind: str = "train") -> Trained:
-    asked = resolve("digits", overrides=[*SMALL, *overrides], seeds=1, epochs=epochs)
+    asked = resolve("digits", layers=[map(parse_change, SMALL)], overrides=overrides, seeds=1, epochs=epochs)
     images = load_data(asked.data)
     if shuffled:
         images = dataclasses.replace(images, labels=np.random.default_rng(0).permutation(images.labels))
@@ -83,7 +84,7 @@ def starts_at(asked: Experiment, settings: tuple[str, ...], layer: str) -> float
 
 
 def changed_by(asked: Experiment, settings: tuple[str, ...]) -> Experiment:
-    return parse_experiment(with_overrides(asked.model_dump(mode="json"), settings))
+    return parse_experiment(changed(asked.model_dump(mode="json"), map(parse_change, settings)))
 
 
 BROKEN = {
@@ -118,7 +119,7 @@ def test_a_network_that_was_broken_on_purpose_is_diagnosed_right(case, tmp_path)
     found = trained(tmp_path, *overrides).found
     serious = [one for one in found.findings if one.gravity == "serious"]
     assert [one.code for one in serious] == [code]  # the cause alone, and nothing that only follows from it
-    asked = resolve("digits", overrides=[*SMALL, *overrides])
+    asked = resolve("digits", layers=[map(parse_change, SMALL)], overrides=overrides)
     mended = changed_by(asked, serious[0].settings)
     assert serious[0].settings
     assert mended != asked
@@ -128,7 +129,7 @@ def test_a_network_that_was_broken_on_purpose_is_diagnosed_right(case, tmp_path)
 def test_the_advised_setting_gives_the_rate_that_was_promised(case, tmp_path):
     overrides, _ = BROKEN[case]
     finding = trained(tmp_path, *overrides, epochs=1).found.findings[0]
-    asked = resolve("digits", overrides=[*SMALL, *overrides])
+    asked = resolve("digits", layers=[map(parse_change, SMALL)], overrides=overrides)
     rate = starts_at(asked, finding.settings, finding.layer)
     assert 0.05 < rate < 0.15
     assert rate == pytest.approx(finding.evidence["rate_then"], rel=0.15)  # on all images, not the batch alone

@@ -92,7 +92,7 @@ GRID = {"model.recurrent": [False, True]}
         ({"grid": {"model.recurrent": []}}, "'model.recurrent' has no levels"),
         ({"grid": {"model.recurrent": True}}, "needs a list of levels"),
         ({"grid": {"modle.recurrent": [True]}}, "Did you mean 'model'"),
-        ({"grid": {"model.recurent": [True]}}, "Did you mean 'recurrent'"),
+        ({"grid": {"model.recurent": [True]}}, "Did you mean 'model.recurrent'"),
         ({"grid": {"form": [{"model.hidden": [3]}]}}, "needs a label"),
         ({"grid": {"network": ["snn"]}}, "column of that name"),
         ({"grid": {"model.recurrent": [True, True]}}, "two levels called 'true'"),

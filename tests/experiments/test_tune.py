@@ -5,8 +5,9 @@ import json
 import pytest
 
 from spikewise.errors import ConfigError
-from spikewise.experiments.experiment import load_experiment, parse_experiment
+from spikewise.experiments.experiment import parse_experiment
 from spikewise.experiments.run_folder import RunFolder
+from spikewise.experiments.settings import read_table
 from spikewise.experiments.tune import drawn_settings, tune
 
 
@@ -22,7 +23,7 @@ def test_every_side_has_the_same_budget_and_the_best_of_it_is_written(small, tun
         assert one.trials[0].settings == {}
         assert one.best.score == max(trial.score for trial in one.trials)
         assert one.best.score == one.best.validation["accuracy"]
-        written = parse_experiment(load_experiment(one.file))
+        written = parse_experiment(read_table(one.file))
         assert written.sides == (one.side,)
         assert written.train.learning_rate == pytest.approx(
             one.best.settings.get("train.learning_rate", small.train.learning_rate)

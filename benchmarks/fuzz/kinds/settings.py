@@ -1,5 +1,8 @@
 """Settings as TOML and JSON files, as `--set KEY=VALUE`, as options of the command line and as Python values."""
 
+import contextlib
+import copy
+import functools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,7 +14,10 @@ import tomli_w
 
 from benchmarks.fuzz.mutate import Rng, damaged, hostile, hostile_text
 from spikewise.api.runs import resolved as from_python
+from spikewise.config.shorthand import kinds_in
+from spikewise.data import patterns
 from spikewise.data.names import groups_by_pattern
+from spikewise.errors import ConfigError
 from spikewise.experiments import Experiment, resolve
 from spikewise.experiments.resolve import load_preset, preset_names
 from spikewise.models import build
@@ -33,6 +39,12 @@ class Settings(NamedTuple):
 
 
 def cases(seed: int, count: int) -> Iterator[Settings]:
+    # What every child needs, and what else each would work out anew.
+    patterns._SECONDS = 1
+    for key in ("seeds.x", "model.cell.x", "train.optimizer.x", "x"):
+        for table in (Experiment, *kinds_in(Experiment.model_fields["model"].annotation).values()):
+            with contextlib.suppress(ConfigError):
+                table(**{key.partition(".")[0]: {"x": 0}, "x": 0})
     makers = (_file, _file, _tree, _tree, _override, _override, _override, _options, _python, _pattern)
     for number in range(count):
         rng = np.random.default_rng([seed, number])
@@ -67,11 +79,14 @@ def _used(experiment: Experiment) -> Experiment:
 
 def _table(rng: Rng) -> dict[str, Any]:
     """A sound experiment: a preset, or the default."""
-    name = str(rng.choice(["", *preset_names()]))
-    if not name:
+    return copy.deepcopy(_sound(str(rng.choice(["", *preset_names()]))))
+
+
+@functools.cache
+def _sound(preset: str) -> dict[str, Any]:
+    if not preset:
         return resolve("digits").model_dump(mode="json", exclude_none=True)
-    table = load_preset(name)
-    return {key: value for key, value in table.items() if key not in ("as_published", "same_as")}
+    return {key: value for key, value in load_preset(preset).items() if key not in ("as_published", "same_as")}
 
 
 def _places(table: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -114,7 +129,7 @@ def _tree(rng: Rng) -> Settings:
 
 
 def _override(rng: Rng) -> Settings:
-    table = resolve("digits").model_dump(mode="json")
+    table = _sound("")
     out = []
     for _ in range(rng.integers(1, 3)):
         key = ".".join(_places(table)[rng.integers(len(_places(table)))])
@@ -150,7 +165,7 @@ _OPTIONS: dict[str, tuple[Callable[[Rng], Any], ...]] = {
 
 
 def _python(rng: Rng) -> Settings:
-    table = resolve("digits").model_dump(mode="json")
+    table = _sound("")
     key = _places(table)[rng.integers(len(_places(table)))]
     name, value = hostile(rng, python=True)
     if rng.random() < 0.5:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from spikewise.api.settings import overrides
 from spikewise.data import ImageSet, Progress, Split, load_data, split
 from spikewise.data.audit import Audit, clean_split, file_facts, folder_of, look_at
 from spikewise.data.audit import audit as audit_images
 from spikewise.data.locate import cache_folder
 from spikewise.data.split_file import SplitFile
 from spikewise.experiments import Experiment, resolve
+from spikewise.experiments.settings import changes_of
 from spikewise.training.progress import display
 
 __all__ = ["Audited", "audit", "open_audit"]
@@ -64,7 +64,7 @@ def audit(
     Raises:
         SpikewiseError: with one clear message.
     """
-    experiment = resolve(str(data), overrides=overrides(settings))
+    experiment = resolve(str(data), overrides=changes_of(settings))
     where = None if data_dir is None else Path(data_dir)
     if progress:
         with display() as shown:

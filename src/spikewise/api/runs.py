@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spikewise.api.settings import overrides
 from spikewise.api.trained import Trained, load
 from spikewise.api.wording import summary
 from spikewise.evaluation import Results
 from spikewise.experiments import Experiment, resolve, run_experiment
+from spikewise.experiments.settings import Change, changes_of
 from spikewise.training.progress import Plan, display
 
 __all__ = ["Run", "compare", "execute", "train"]
@@ -118,12 +118,12 @@ def resolved(  # as `compare`
     epochs: int | None,
     settings: Mapping[str, object],
 ) -> Experiment:
-    named = {} if seeds is None or isinstance(seeds, int) else {"seeds": list(seeds)}
+    named = [] if seeds is None or isinstance(seeds, int) else [Change("seeds", list(seeds), f"seeds {list(seeds)}")]
     return resolve(
         None if data is None else str(data),
         preset=preset,
         config=None if config is None else Path(config),
-        overrides=overrides({**named, **settings}),
+        overrides=[*named, *changes_of(settings)],
         seeds=seeds if isinstance(seeds, int) else None,
         epochs=epochs,
     )

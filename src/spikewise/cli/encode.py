@@ -37,10 +37,16 @@ def encode(  # noqa: PLR0913  # one parameter for each option
     from spikewise.api import encode as encode_image
     from spikewise.api import save_encoded
     from spikewise.experiments import resolve
+    from spikewise.experiments.settings import Change
 
-    asked = {"encoder.kind": encoder, "encoder.steps": steps, "data.size": size and f'"{size}"'}
-    given = [f"{key}={value}" for key, value in asked.items() if value is not None]
-    experiment = resolve(str(image), overrides=[*given, *(settings or [])])
-    encoded = encode_image(image, experiment.encoder, size=experiment.data.size, grey=grey or None)
+    given = [
+        Change("encoder.kind", encoder, f"--encoder {encoder}"),
+        Change("encoder.steps", steps, f"--steps {steps}"),
+        Change("data.size", size, f"--size {size}"),
+        Change("data.grey", grey or None, "--grey"),
+    ]
+    asked: list[str | Change] = [change for change in given if change.value is not None]
+    experiment = resolve(str(image), overrides=[*asked, *(settings or [])])
+    encoded = encode_image(image, experiment.encoder, size=experiment.data.size, grey=experiment.data.grey)
     save_encoded(encoded, out, title=f"{experiment.encoder.kind}: {image.name}")
     print(out)

@@ -107,10 +107,12 @@ def resolved(request: Request) -> "Experiment":
     """The experiment that was asked for."""
     from spikewise.evaluation.sections import sections_without
     from spikewise.experiments import resolve
+    from spikewise.experiments.settings import Change
 
-    skip = ["data.skip_bad=true"] if request.skip_bad else []
+    skip = [Change("data.skip_bad", True, "--skip-bad")] if request.skip_bad else []
     if request.without:
-        skip.append(f"sections={list(sections_without(request.without))}")
+        said = " ".join(f"--without {name}" for name in request.without)
+        skip.append(Change("sections", list(sections_without(request.without)), said))
     return resolve(
         request.data,
         preset=request.preset,

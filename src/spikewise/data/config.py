@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from spikewise.config import Config
+from spikewise.data.patterns import check_pattern
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "Background", "DataConfig", "Layout", "Size"]
 
@@ -23,16 +24,6 @@ def _read_size(value: object) -> object:
             raise ValueError("a size is one number (square) or HEIGHTxWIDTH, for example 28 or 103x96")
         value = (int(sides[1]), int(sides[2] or sides[1]))
     return (value, value) if type(value) is int else value
-
-
-def _check_pattern(pattern: str) -> str:
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ValueError(f"not a regular expression ({error})") from None
-    if groups != 1:
-        raise ValueError(f"needs exactly one capturing group, for example '(subject[0-9]+)_'; it has {groups}")
-    return pattern
 
 
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -74,7 +65,7 @@ class DataConfig(Config):
     """Fingerprints only: real prints (default), altered copies, or both (default when the target is `altered`)."""
     subjects: Annotated[int, Field(ge=1)] | None = None
     """Keep only this many subjects, those with the lowest numbers."""
-    group_pattern: Annotated[str, AfterValidator(_check_pattern)] | None = None
+    group_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """Folders: regular expression whose one group, found in a file name, names the subject: `(person[0-9]+)_`."""
     positive: Annotated[str, Field(min_length=1)] | None = None
     """Two classes: name of the one that sensitivity, specificity, precision and F1 are about. Default: what is known of

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from spikewise.data.image_set import Role
+from spikewise.data.patterns import first_groups
 from spikewise.errors import DataError
 
 __all__ = ["Fingerprint", "group_numbers", "groups_by_pattern", "patient", "read_fingerprint", "role_of"]
@@ -75,14 +76,14 @@ def groups_by_pattern(names: Sequence[str], pattern: str) -> Int64[np.ndarray, "
     Raises:
         DataError: a name in which it finds nothing.
     """
-    searched = [re.search(pattern, name) for name in names]
-    lost = [name for name, found in zip(names, searched, strict=True) if found is None or not found[1]]
+    subjects = first_groups(pattern, names)
+    lost = [name for name, subject in zip(names, subjects, strict=True) if not subject]
     if lost:
         raise DataError(
             f"group_pattern {pattern!r} finds no subject in {len(lost)} of {len(names)} file names, "
             f"for example {lost[0]}. Every image needs a subject."
         )
-    return group_numbers([found[1] for found in searched if found is not None])
+    return group_numbers([subject for subject in subjects if subject])
 
 
 def group_numbers(subjects: Sequence[str]) -> Int64[np.ndarray, " N"]:

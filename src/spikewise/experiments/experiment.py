@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,18 +11,19 @@ from spikewise.config import Config, parse
 from spikewise.data import AugmentConfig, DataConfig, SplitConfig
 from spikewise.encoders import Encoder, Rate
 from spikewise.engine import EngineName
-from spikewise.errors import ConfigError
+from spikewise.errors import ConfigError, quoted
 from spikewise.evaluation.sections import SECTION_NAMES, SectionName
 from spikewise.losses import CrossEntropy, Loss, RatePenalty
 from spikewise.models import MLP, Conv, Model
 from spikewise.readouts import MeanMembrane, Readout
 from spikewise.training.config import TrainConfig
 
-__all__ = ["Experiment", "RunKind", "Side", "load_experiment", "with_overrides"]
+__all__ = ["Experiment", "RunKind", "Side", "parse_experiment"]
 
 Side = Literal["snn", "twin", "cnn"]
 RunKind = Literal["compare", "train"]
 """All sides of an experiment, or the spiking network alone."""
+MOST_SEEDS = 1000
 DESCRIPTIVE = ("title", "about", "source", "published", "sections")
 """Fields that change nothing about what is trained."""
 
@@ -67,6 +66,12 @@ class Experiment(Config):
     """What is looked into after the test, beside accuracy and cost."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
 
+    def __init__(self, **data: Any) -> None:  # pydantic's own signature
+        count = data.get("seeds")
+        if isinstance(count, int) and not isinstance(count, bool):
+            data = {**data, "seeds": first_seeds(count)}
+        super().__init__(**data)
+
     @field_validator("sides", "seeds", "sections")
     @classmethod
     def _each_once(cls, value: tuple[object, ...]) -> tuple[object, ...]:
@@ -104,6 +109,17 @@ class Experiment(Config):
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def first_seeds(count: int) -> list[int]:
+    """The seeds that a mere number of them asks for: 0, 1, 2, ..."""
+    if count < 1:
+        raise ConfigError(f"The number of seeds is at least 1; got {quoted(count)}.")
+    if count > MOST_SEEDS:
+        raise ConfigError(
+            f"The number of seeds is at most {MOST_SEEDS:,}; got {quoted(count)}. seeds = [7] asks for seed 7."
+        )
+    return list(range(count))
+
+
 def _digest(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -111,63 +127,6 @@ def _digest(path: Path) -> str:
         return str(path)
 
 
-def load_experiment(path: Path) -> dict[str, Any]:
-    """The table in a TOML file, not yet checked: overrides come first.
-
-    Raises:
-        ConfigError: the file is missing or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"Cannot read the config {path}: {reason}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from None
-
-
-def with_overrides(table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """`table` with `key.sub=value` overrides laid over it; values are TOML, or plain words.
-
-    Raises:
-        ConfigError: an override is not of the form key=value.
-    """
-    out: dict[str, Any] = json.loads(json.dumps(table))
-    # A new kind clears its table, so kinds come first, the outermost before those inside it.
-    for override in sorted(overrides, key=_kinds_first):
-        key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"An override is key=value, such as train.epochs=5; got '{override}'.")
-        *path, last = key.strip().split(".")
-        at = out
-        for part in path:
-            if at.get(part) is None:
-                at[part] = {}
-            below = at[part]
-            if not isinstance(below, dict):
-                raise ConfigError(f"'{key.strip()}' cannot be set: '{part}' is a value, not a table.")
-            at = below
-        value = _value(text.strip())
-        # A new kind brings its own keys; the old kind's would only be refused.
-        if last == "kind" and at.get("kind") != value:
-            at.clear()
-        at[last] = value
-    return out
-
-
 def parse_experiment(table: dict[str, Any]) -> Experiment:
     """The experiment that a table describes; raises ConfigError naming what is wrong."""
     return parse(Experiment, table)
-
-
-def _kinds_first(override: str) -> tuple[bool, int]:
-    key = override.partition("=")[0].strip()
-    is_kind = key.endswith(".kind")
-    return not is_kind, key.count(".") if is_kind else 0
-
-
-def _value(text: str) -> Any:  # whatever TOML can say
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -16,7 +16,7 @@ from spikewise.evaluation.record import Count, Estimate, Many, Record
 from spikewise.experiments.experiment import DESCRIPTIVE, Experiment, RunKind
 from spikewise.experiments.resolve import load_preset, preset_names, resolve
 from spikewise.experiments.run_folder import RunFolder
-from spikewise.experiments.sweep_grid import as_override
+from spikewise.experiments.settings import differences, format_change
 
 __all__ = ["NetworkFigures", "Reproduction", "fold", "main_network", "reproduction_of", "reproductions"]
 
@@ -126,22 +126,12 @@ def _changes(experiment: Experiment, kind: RunKind, images: int, *, as_published
     except ConfigError:  # it knows no defects
         return _changes(experiment, kind, images)
     settled = preset.settled(kind, device=experiment.device, train_images=images)
-    return _differences(_decisions(settled), _decisions(experiment))
+    found = differences(_decisions(settled), _decisions(experiment))
+    return [format_change(key, value) for key, value, _ in found]
 
 
 def _decisions(experiment: Experiment) -> dict[str, Any]:
     return experiment.model_dump(mode="json", exclude=set(_HOW))
-
-
-def _differences(told: dict[str, Any], ran: dict[str, Any], prefix: str = "") -> list[str]:
-    out: list[str] = []
-    for key, value in ran.items():
-        before = told.get(key)
-        if isinstance(value, dict) and isinstance(before, dict) and value.get("kind") == before.get("kind"):
-            out += _differences(before, value, f"{prefix}{key}.")
-        elif value != before:
-            out.append(as_override(f"{prefix}{key}", value))
-    return out
 
 
 def _command(kind: str, preset: str, changes: list[str], published: bool) -> str:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from spikewise.errors import ConfigError, unknown_choice
-from spikewise.experiments.experiment import Experiment, load_experiment, parse_experiment, with_overrides
+from spikewise.experiments.experiment import Experiment, first_seeds, parse_experiment
+from spikewise.experiments.settings import Change, agreed, changed, laid_over, parse_change, read_table
 
 __all__ = ["load_preset", "preset_names", "resolve"]
 
 _FOLDER = "presets"
-_MOST_SEEDS = 1000
 
 
 def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
@@ -19,21 +19,25 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     *,
     preset: str | None = None,
     config: Path | None = None,
-    overrides: Iterable[str] = (),
+    overrides: Iterable[str | Change] = (),
     seeds: int | None = None,
     epochs: int | None = None,
     device: str | None = None,
     as_published: bool = False,
+    layers: Iterable[Iterable[Change]] = (),
 ) -> Experiment:
     """The experiment that was asked for: a preset or a file or the default, with what was set laid over it.
 
     Args:
         data: a set's name or path; a preset's name, where nothing else is called so, is taken for the preset.
+        overrides: settings, as text (`key=value`) or changes; what they and the arguments here say must agree.
         as_published: with the defects of the published code, where the preset's `[as_published]` table knows some.
+        layers: changes that are laid over the preset or file, one after the other, beneath the overrides.
     Raises:
-        ConfigError: nothing names the images, both a preset and a file are given, or a setting is wrong.
+        ConfigError: nothing names the images, both a preset and a file are given, two ways to say one thing disagree,
+            or a setting is wrong.
     """
-    if data is not None and preset is None and config is None and data in preset_names() and not Path(data).exists():
+    if data is not None and preset is None and config is None and data in preset_names() and not _exists(data):
         data, preset = None, data
     if preset is not None and config is not None:
         raise ConfigError(f"Both a preset ('{preset}') and a config file ({config}) were given; choose one.")
@@ -41,20 +45,23 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     if preset is not None:
         table = load_preset(preset)
     elif config is not None:
-        table = load_experiment(config)
+        table = read_table(config)
     defects = table.pop("as_published", {})
     table.pop("same_as", None)
     if as_published and not defects:
         raise ConfigError(f"'{preset or config}' knows no difference between the published and the intended behaviour.")
-    asked: dict[str, Any] = {"data.source": data, "train.epochs": epochs, "device": device, "seeds": seeds}
-    for key, value in asked.items():
-        if value is not None:
-            _set(table, key, value)
+    options = _options(data=data, epochs=epochs, device=device, seeds=seeds)
+    asked = agreed([*options, *map(_counted, map(_change, overrides))])
+    lower = [list(layer) for layer in layers]
+    named = [change for layer in (*lower, asked) for change in layer if change.key == "data.source"]
+    table = changed(table, [*named[-1:], *(option for option in options if option.key != "data.source")])
     if table.get("data") in (None, {}) or (isinstance(table["data"], dict) and "source" not in table["data"]):
         raise ConfigError("No images were named. Give a set's name or a path, such as `spikewise compare digits`.")
     # Overrides are laid over the complete table, so that model.hidden=[64] needs no model.kind beside it.
-    complete = _laid_over(_parse(table).model_dump(mode="json"), defects if as_published else {})
-    return _parse(with_overrides(complete, overrides))
+    complete = laid_over(parse_experiment(table).model_dump(mode="json"), defects if as_published else {})
+    for layer in (*lower, asked):
+        complete = changed(complete, layer)
+    return parse_experiment(complete)
 
 
 def preset_names() -> tuple[str, ...]:
@@ -72,40 +79,29 @@ def load_preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise unknown_choice("preset", name, preset_names())
     with resources.as_file(resources.files("spikewise.experiments") / _FOLDER / f"{name}.toml") as path:
-        return load_experiment(path)
+        return read_table(path)
 
 
-def _parse(table: dict[str, Any]) -> Experiment:
-    if isinstance(table.get("seeds"), int):
-        table = {**table, "seeds": _first_seeds(table["seeds"])}
-    return parse_experiment(table)
+def _options(*, data: str | None, epochs: int | None, device: str | None, seeds: int | None) -> list[Change]:
+    """The arguments that have a name of their own, as changes."""
+    asked = {"data.source": data, "train.epochs": epochs, "device": device, "seeds": seeds}
+    said = {"data.source": f"the images {data}", "train.epochs": f"epochs {epochs}", "device": f"device {device}"}
+    found = [Change(key, value, said.get(key, f"seeds {seeds}")) for key, value in asked.items() if value is not None]
+    return list(map(_counted, found))
 
 
-def _laid_over(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`table` with a nested table of changes laid over it; a table with a kind replaces the old one whole."""
-    out = dict(table)
-    for key, value in changes.items():
-        old = out.get(key)
-        if isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) == old.get("kind"):
-            out[key] = _laid_over(old, value)
-        else:
-            out[key] = value
-    return out
+def _change(override: str | Change) -> Change:
+    return override if isinstance(override, Change) else parse_change(override)
 
 
-def _set(table: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    at = table
-    for part in path:
-        at = at.setdefault(part, {})
-        if not isinstance(at, dict):
-            raise ConfigError(f"'{part}' is a table, such as {part} = {{ {last} = ... }}; got {at!r}.")
-    at[last] = value
+def _counted(change: Change) -> Change:
+    """A number of seeds as the seeds it means, so that both can be compared."""
+    is_count = change.key == "seeds" and isinstance(change.value, int) and not isinstance(change.value, bool)
+    return change._replace(value=first_seeds(change.value)) if is_count else change
 
 
-def _first_seeds(count: int) -> list[int]:
-    if count < 1:
-        raise ConfigError(f"The number of seeds is at least 1; got {count}.")
-    if count > _MOST_SEEDS:
-        raise ConfigError(f"The number of seeds is at most {_MOST_SEEDS:,}; got {count}. seeds = [7] asks for seed 7.")
-    return list(range(count))
+def _exists(data: str) -> bool:
+    try:
+        return Path(data).exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from spikewise.config import Config, parse
 from spikewise.errors import ConfigError, unknown_choice
-from spikewise.experiments.experiment import load_experiment
 from spikewise.experiments.resolve import preset_names
+from spikewise.experiments.settings import read_table
 from spikewise.report.numbers import METRICS
 
 __all__ = ["Claim", "Sweep", "load_sweep", "parse_sweep", "sweep_names"]
@@ -95,7 +95,7 @@ def parse_sweep(table: dict[str, Any]) -> Sweep:
 
 
 def _of_file(path: Path) -> Sweep:
-    table = load_experiment(path)
+    table = read_table(path)
     try:
         return parse_sweep({"title": path.stem, **table})
     except ConfigError as error:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.resolve import load_preset, resolve
+from spikewise.experiments.settings import Change, agreed, flattened, parse_change, value_at
 from spikewise.experiments.sweep import Sweep
-from spikewise.experiments.sweep_grid import AS_PUBLISHED, Factor, Level, as_override, factors_of, flattened
+from spikewise.experiments.sweep_grid import AS_PUBLISHED, Factor, Level, factors_of
 
 __all__ = ["Asked", "Cell", "cells_of", "chosen_cells", "identity_of"]
 
@@ -26,10 +27,11 @@ class Asked:
     epochs: int | None = None
     device: str | None = None
 
-    def settings(self) -> list[str]:
-        """As overrides, the last of all."""
+    def settings(self) -> list[Change]:
+        """As changes, the last of all."""
         named = {"data.source": self.data, "seeds": self.seeds, "train.epochs": self.epochs, "device": self.device}
-        return [*(as_override(key, value) for key, value in named.items() if value is not None), *self.overrides]
+        options = [Change(key, value) for key, value in named.items() if value is not None]
+        return agreed([*options, *map(parse_change, self.overrides)])
 
 
 class Cell(NamedTuple):
@@ -105,13 +107,11 @@ def identity_of(cells: Sequence[Cell]) -> str:
 def _resolved(sweep: Sweep, levels: Iterable[Level], labels: dict[str, str], asked: Asked) -> Experiment:
     settings = list(flattened(sweep.set).items()) + [pair for level in levels for pair in level.settings.items()]
     published = dict(settings).get(AS_PUBLISHED, sweep.as_published)
-    # A table comes before what stands inside it, and a kind first of all, since it clears its table.
-    ordered = sorted(settings, key=lambda pair: (pair[0].count("."), not pair[0].endswith(".kind")))
-    overrides = [as_override(key, value) for key, value in ordered if key != AS_PUBLISHED]
+    changes = [Change(key, value) for key, value in settings if key != AS_PUBLISHED]
     try:
         if published:
-            overrides += _defects(sweep, _lay(sweep, asked, overrides))
-        experiment = _lay(sweep, asked, [*overrides, *asked.settings()])
+            changes += _defects(sweep, _lay(sweep, asked, changes))
+        experiment = _lay(sweep, asked, changes, asked.settings())
     except ConfigError as error:
         where = ", ".join(f"{name} {label}" for name, label in labels.items())
         raise ConfigError(f"In the cell '{where}': {error}") from None
@@ -119,15 +119,15 @@ def _resolved(sweep: Sweep, levels: Iterable[Level], labels: dict[str, str], ask
     return experiment.replace(sides=sides, sections=())
 
 
-def _lay(sweep: Sweep, asked: Asked, overrides: list[str]) -> Experiment:
+def _lay(sweep: Sweep, asked: Asked, changes: list[Change], last: Iterable[Change] = ()) -> Experiment:
     if sweep.preset:
-        return resolve(asked.data, preset=sweep.preset, overrides=overrides)
+        return resolve(asked.data, preset=sweep.preset, layers=[changes], overrides=last)
     base: dict[str, Any] = {key: value for key, value in sweep.base.items() if key != AS_PUBLISHED}
     source = asked.data or base.get("data", {}).get("source")
-    return resolve(source, overrides=[*(as_override(key, value) for key, value in base.items()), *overrides])
+    return resolve(source, layers=[[Change(key, value) for key, value in base.items()], changes], overrides=last)
 
 
-def _defects(sweep: Sweep, intended: Experiment) -> list[str]:
+def _defects(sweep: Sweep, intended: Experiment) -> list[Change]:
     """The defects that concern this cell: a LIF neuron has no moving threshold that could lack its gradient."""
     table = load_preset(sweep.preset) if sweep.preset else sweep.base
     defects = flattened(table.get(AS_PUBLISHED, {}))
@@ -136,21 +136,12 @@ def _defects(sweep: Sweep, intended: Experiment) -> list[str]:
             f"'{sweep.preset or 'base'}' knows no difference between the published and the intended behaviour."
         )
     there = intended.model_dump(mode="json")
-    return [as_override(key, value) for key, value in defects.items() if _has(there, key)]
-
-
-def _has(table: Any, key: str) -> bool:
-    for part in key.split("."):
-        if not isinstance(table, dict) or part not in table:
-            return False
-        table = table[part]
-    return True
+    return [Change(key, value) for key, value in defects.items() if value_at(there, key) is not None]
 
 
 def _must_not_vary(asked: Asked, factors: Iterable[Factor]) -> None:
     varied = {key: factor.name for factor in factors for level in factor.levels for key in level.settings}
-    for override in asked.settings():
-        key = override.partition("=")[0].strip()
+    for key, _, _ in asked.settings():
         for other, name in varied.items():
             if key == other or other.startswith(f"{key}."):
                 raise ConfigError(f"'{key}' is varied by the factor '{name}'; choose among its levels with --cells.")

@@ -1,14 +1,14 @@
 """The factors of a sweep and their levels, read from its grid."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.experiments.experiment import Experiment
+from spikewise.experiments.settings import flattened
 from spikewise.experiments.sweep import Sweep
 
-__all__ = ["AS_PUBLISHED", "Factor", "Level", "as_override", "factors_of", "flattened"]
+__all__ = ["AS_PUBLISHED", "Factor", "Level", "factors_of"]
 
 AS_PUBLISHED = "as_published"
 _FIELDS = frozenset(Experiment.model_fields)
@@ -55,22 +55,6 @@ def factors_of(sweep: Sweep) -> tuple[Factor, ...]:
         if claim.factor != "network":
             _must_know(f"The claim '{claim.statement}'", claim.factor, claim.levels, known)
     return found
-
-
-def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested table as dotted keys; a table with a kind is a value, and stays whole."""
-    out: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict) and "kind" not in value:
-            out |= flattened(value, f"{prefix}{key}.")
-        else:
-            out[f"{prefix}{key}"] = value
-    return out
-
-
-def as_override(key: str, value: Any) -> str:
-    """`key=value` as the command line would give it, the value in TOML on one line."""
-    return f"{key}={_inline(value)}"
 
 
 def _lists(grid: Mapping[str, Any], prefix: str = "") -> dict[str, list[Any]]:
@@ -136,18 +120,6 @@ def _label(value: Any) -> str:
             return ", ".join(f"{key} {_label(inner)}" for key, inner in value.items())
         case _:
             return str(value)
-
-
-def _inline(value: Any) -> str:
-    match value:
-        case list() | tuple():
-            return f"[{', '.join(map(_inline, value))}]"
-        case dict():
-            return "{" + ", ".join(f"{json.dumps(key)} = {_inline(inner)}" for key, inner in value.items()) + "}"
-        case bool() | str():
-            return json.dumps(value, ensure_ascii=False)
-        case _:
-            return repr(value)
 
 
 def _must_know(what: str, name: str, labels: tuple[str, ...], known: Mapping[str, tuple[str, ...]]) -> None:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from spikewise.data import batches
 from spikewise.evaluation.diagnosis import Batch, firing_rates, value_that_gives
-from spikewise.experiments.experiment import Experiment, parse_experiment, with_overrides
+from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.experiments.setting import Setting
+from spikewise.experiments.settings import changed, number_at, parse_change
 from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.losses import Target
 from spikewise.models import MLP, Conv, Model
@@ -50,16 +51,13 @@ class Trials:
 
     def current(self, key: str) -> float | None:
         """The value of a dotted setting, None where it is not there or no number."""
-        at: object = self._table
-        for part in key.split("."):
-            at = at.get(part) if isinstance(at, dict) else None
-        return float(at) if isinstance(at, int | float) else None
+        return number_at(self._table, key)
 
     def network(self, overrides: Iterable[str]) -> Network:
         """A fresh network with some settings changed."""
-        changed = parse_experiment(with_overrides(self._table, overrides))
-        sides = {side.name: side for side in sides_of(changed, self.setting.images)}
-        network = Network(sides[self.contestant.name].graph, seed=self.seed, engine_name=changed.engine)
+        experiment = parse_experiment(changed(self._table, map(parse_change, overrides)))
+        sides = {side.name: side for side in sides_of(experiment, self.setting.images)}
+        network = Network(sides[self.contestant.name].graph, seed=self.seed, engine_name=experiment.engine)
         return network.to(self.setting.device)
 
     def rate(self, layer: str, overrides: Iterable[str]) -> float:

@@ -23,6 +23,7 @@ from spikewise.experiments.experiment import Experiment, Side, parse_experiment
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.run_folder import RunFolder, read_json
 from spikewise.experiments.setting import Setting
+from spikewise.experiments.settings import Change, changed, number_at
 from spikewise.experiments.sides import SMALL_CNN, sides_of
 from spikewise.files import make_folder, write_json, write_text
 from spikewise.training import Listener, Silent, Task, fit
@@ -108,7 +109,7 @@ def drawn_settings(experiment: Experiment, side: Side, number: int) -> dict[str,
     table, model = _table(experiment, side), "cnn" if side == "cnn" else "model"
 
     def near(key: str, factor: float) -> float:
-        return (_number(table, key) or 1.0) * float(factor ** rng.uniform(-1, 1))
+        return (number_at(table, key) or 1.0) * float(factor ** rng.uniform(-1, 1))
 
     drawn = {
         "train.learning_rate": near("train.learning_rate", 10),
@@ -118,7 +119,7 @@ def drawn_settings(experiment: Experiment, side: Side, number: int) -> dict[str,
     if side == "snn":
         drawn["model.cell.beta"] = 1 - float(10 ** rng.uniform(-2, np.log10(0.5)))
         drawn["model.cell.threshold"] = near("model.cell.threshold", 2)
-    return {key: float(f"{value:.4g}") for key, value in drawn.items() if _number(table, key) is not None}
+    return {key: float(f"{value:.4g}") for key, value in drawn.items() if number_at(table, key) is not None}
 
 
 class _Search:
@@ -191,21 +192,5 @@ def _table(experiment: Experiment, side: Side) -> dict[str, Any]:
 
 def _with(experiment: Experiment, side: Side, settings: dict[str, float]) -> Experiment:
     """One side of the experiment, with these settings."""
-    table = _table(experiment, side)
-    for key, value in settings.items():
-        *path, last = key.split(".")
-        at = table
-        for part in path:
-            at = at[part]
-        at[last] = value
-    return parse_experiment(table)
-
-
-def _number(table: dict[str, Any], key: str) -> float | None:
-    """The number at a dotted key; None where this experiment has none, such as a model without a width."""
-    at: Any = table
-    for part in key.split("."):
-        if not isinstance(at, dict) or part not in at:
-            return None
-        at = at[part]
-    return float(at) if isinstance(at, (int, float)) and not isinstance(at, bool) else None
+    changes = [Change(key, value) for key, value in settings.items()]
+    return parse_experiment(changed(_table(experiment, side), changes))

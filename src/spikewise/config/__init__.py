@@ -1,0 +1,6 @@
+"""Configs: frozen values that are checked on construction and say in words what is wrong."""
+
+from spikewise.config.base import Config, parse
+from spikewise.config.problems import settings_of
+
+__all__ = ["Config", "parse", "settings_of"]
