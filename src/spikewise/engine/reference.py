@@ -32,7 +32,7 @@ from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["ReferenceEngine", "spiking_activation"]
+__all__ = ["Done", "ReferenceEngine", "run_layer", "spiking_activation"]
 
 _FRAMES_PER_CHUNK = 128
 """oneDNN's channels-last convolution is several times faster on chunks that stay in cache."""
@@ -46,7 +46,7 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class _Done(NamedTuple):
+class Done(NamedTuple):
     """What one layer did."""
 
     output: Tensor
@@ -57,6 +57,7 @@ class _Done(NamedTuple):
     """Of outputs that are spikes / dt: they are counted where somebody asks, for the maps are large."""
 
     def spike_train(self) -> Tensor | None:
+        """Spikes [T, B, *F], if the layer has some."""
         return self.spikes if self.dt is None else self.output * self.dt
 
 
@@ -89,7 +90,7 @@ def _run(
     graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw, options: RunOptions
 ) -> EngineResult:
     """Layer by layer, each over all steps."""
-    done = _Done(inputs)
+    done = Done(inputs)
     state: dict[str, NeuronState | Tensor] = {}
     traces: dict[str, LayerTrace] = {}
     rates: dict[str, Tensor] = {}
@@ -97,7 +98,7 @@ def _run(
     for position, at in enumerate(graph.named):
         if options.measure and at.layer.weighted:
             events[at.name] = (done.output.detach() != 0).float().mean(dim=(0, 1))
-        done = _layer(at, weights, done.output, draw, (options, position))
+        done = run_layer(at, weights, done.output, draw, (options, position))
         if done.state is not None:
             state[at.name] = done.state
         if at.name in options.record:
@@ -108,9 +109,10 @@ def _run(
     return EngineResult(Trajectory(done.spike_train(), membrane), state, traces, rates, events)
 
 
-def _layer(  # noqa: PLR0911  # one line per kind of layer
+def run_layer(  # noqa: PLR0911  # one line per kind of layer
     at: NamedLayer, weights: Mapping[str, Tensor], x: Tensor, draw: Draw, how: tuple[RunOptions, int]
-) -> _Done:
+) -> Done:
+    """Run one layer, at a position of its graph, over its input [T, B, *F]."""
     options, stream = how
     own = {key: weights[f"{at.name}.{key}"] for key in at.parameters()}
     before = (options.state or {}).get(at.name)
@@ -120,24 +122,24 @@ def _layer(  # noqa: PLR0911  # one line per kind of layer
         case SpikingActivation():
             return _spiking_layer(at.layer, x, before, draw, how)
         case Dropout(p=p):
-            return _Done(_dropout(x, p, draw, stream) if options.training else x)
+            return Done(_dropout(x, p, draw, stream) if options.training else x)
         case BatchNorm() as norm:
-            return _Done(_over_frames(x, lambda frames: _batch_norm(norm, own, frames, options.training)))
+            return Done(_over_frames(x, lambda frames: _batch_norm(norm, own, frames, options.training)))
         case Conv2d() as convolution:
-            return _Done(_over_frames(x, lambda frames: _in_chunks(convolution, own, frames)))
+            return Done(_over_frames(x, lambda frames: _in_chunks(convolution, own, frames)))
         case Linear():
-            return _Done(F.linear(x, own["weight"], own.get("bias")))
+            return Done(F.linear(x, own["weight"], own.get("bias")))
         case Flatten():
-            return _Done(x.flatten(2))
+            return Done(x.flatten(2))
         case Activation(function=function):
-            return _Done(_FUNCTIONS[function](x))
+            return Done(_FUNCTIONS[function](x))
         case MaxPool(size=size, stride=stride):
-            return _Done(_over_frames(x, lambda frames: F.max_pool2d(frames, size, stride)))
+            return Done(_over_frames(x, lambda frames: F.max_pool2d(frames, size, stride)))
         case AvgPool(size=size, stride=stride):
-            return _Done(_over_frames(x, lambda frames: F.avg_pool2d(frames, size, stride)))
+            return Done(_over_frames(x, lambda frames: F.avg_pool2d(frames, size, stride)))
 
 
-def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, before: Any) -> _Done:
+def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, before: Any) -> Done:
     layer = at.layer
     assert isinstance(layer, Neuron)
     dynamics = layer.dynamics
@@ -154,9 +156,9 @@ def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, bef
         membranes.append(v)
     membrane = torch.stack(membranes)
     if not layer.spikes:
-        return _Done(membrane, None, membrane, state)
+        return Done(membrane, None, membrane, state)
     spike_train = torch.stack([z for z in spikes if z is not None])
-    return _Done(spike_train, spike_train, membrane, state)
+    return Done(spike_train, spike_train, membrane, state)
 
 
 def spiking_activation(
@@ -192,18 +194,18 @@ class _Carried(torch.autograd.Function):
         return gradient, None, None
 
 
-def _spiking_layer(layer: SpikingActivation, x: Tensor, before: Any, draw: Draw, how: tuple[RunOptions, int]) -> _Done:
+def _spiking_layer(layer: SpikingActivation, x: Tensor, before: Any, draw: Draw, how: tuple[RunOptions, int]) -> Done:
     options, stream = how
     rates = _FUNCTIONS[layer.function](x)
     if options.training and not layer.spiking_aware:
-        return _Done(rates)
+        return Done(rates)
     v = before
     if v is None and layer.random_start:
         v = torch.empty_like(x[0]).copy_(uniform(draw, x[0, 0].numel(), 1 + stream).view(x[0].shape))
     elif v is None:
         v = torch.zeros_like(x[0])
     output, after = spiking_activation(rates, v, layer.dt)
-    return _Done(output, state=after, dt=layer.dt)
+    return Done(output, state=after, dt=layer.dt)
 
 
 def _dropout(x: Tensor, p: float, draw: Draw, stream: int) -> Tensor:

@@ -1,0 +1,50 @@
+"""What enters the first stage: images encoded in a kernel, or spikes and currents as they are."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
+from spikewise.engine.triton.job import Job, Signal
+from spikewise.engine.triton.kernels import encode
+
+__all__ = ["encoded", "given"]
+
+
+def encoded(encoder: Encoder, images: Tensor, job: Job) -> Signal:
+    """The signal of uint8 images [B, C, H, W]."""
+    images = images.contiguous()
+    if isinstance(encoder, Direct):
+        return Signal((images.float() / 255).unsqueeze(0), encoder.steps, exact=False)
+    batch, channels, *area = images.shape
+    shape = (encoder.steps, batch, encoder.channels(channels), *area)
+    out = torch.empty(shape, dtype=job.operands.dtype, device=images.device)
+    match encoder:
+        case Rate():
+            index, epoch = job.place
+            encode.rate(images.flatten(1), index, epoch, job.key(0), out.flatten(2))
+        case Latency() | Periodic():
+            table = _table(encoder, images.device)
+            encode.periodic(images.flatten(1), table, out.flatten(2), once=isinstance(encoder, Latency))
+        case Delta():
+            encode.delta(images, _table(encoder, images.device), encoder.threshold, out)
+    return Signal(out, encoder.steps, exact=True)
+
+
+def given(inputs: Tensor, *, learns: bool) -> Signal:
+    """The signal of spikes or currents [T, B, C, H, W]; nobody says that they are exact in a narrow type."""
+    steps = len(inputs)
+    same = steps > 1 and inputs.stride(0) == 0 and not learns
+    return Signal((inputs[:1] if same else inputs).detach().contiguous(), steps, exact=False, learns=learns)
+
+
+@lru_cache(maxsize=32)
+def _table(encoder: Latency | Periodic | Delta, device: torch.device) -> Tensor:
+    """First spike of each level, or the way of the sensor; kept on the device, for a captured graph cannot fetch it."""
+    if isinstance(encoder, Delta):
+        return torch.tensor(encoder.path(), dtype=torch.int32).flatten().to(device)
+    first = encoder.first_spikes()
+    if isinstance(encoder, Periodic):
+        first = first.clamp(1, max(encoder.steps - 1, 1))
+    return first.clamp(max=encoder.steps).to(device=device, dtype=torch.int32)

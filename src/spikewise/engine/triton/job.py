@@ -1,0 +1,136 @@
+"""One run: what its stages share. Signals travel forward, gradients back."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikewise.engine.contract import RunOptions
+from spikewise.engine.triton.kernels import matmul
+from spikewise.graph import NamedLayer
+from spikewise.types import Draw
+
+__all__ = ["Incoming", "Job", "Operands", "Signal", "Trace"]
+
+_WORD = 0xFFFFFFFF
+
+
+class Operands(NamedTuple):
+    """How products are computed: the type of their operands, and how many parts a float32 number is split into."""
+
+    dtype: torch.dtype
+    parts: int
+
+    @classmethod
+    def of(cls, precision: str) -> "Operands":
+        """The operands of a precision: "float32" (three parts: exact), "bfloat16", or "plain" (no tensor cores)."""
+        return {
+            "float32": cls(torch.bfloat16, 3),
+            "bfloat16": cls(torch.bfloat16, 1),
+            "plain": cls(torch.float32, 1),
+        }[precision]
+
+
+class Signal(NamedTuple):
+    """What travels between stages: `scale` times `value`."""
+
+    value: Tensor
+    """[T, B, *F], or [1, B, *F] where every step has the same. Of the operands' type if `exact`, else float32."""
+    steps: int
+    exact: bool
+    """Whether the values are exact in the operands' type."""
+    learns: bool = False
+    """Whether its gradient is asked for."""
+    scale: float = 1.0
+
+    def dense(self) -> Tensor:
+        """The values in float32, [T or 1, B, *F]."""
+        value = self.value.float()
+        return value if self.scale == 1.0 else value * self.scale
+
+
+class Incoming(NamedTuple):
+    """Gradients that reach a stage: of its output from the stage behind it, and what the caller gave for its trace."""
+
+    output: Tensor | None
+    spikes: Tensor | None
+    membrane: Tensor | None
+
+
+class Trace(NamedTuple):
+    """What a stage shows of its steps, [T, B, *F]; the operands' type or float32."""
+
+    spikes: Tensor | None
+    membrane: Tensor
+
+
+@dataclass
+class Job:
+    """What the stages of one run share."""
+
+    draw: Draw
+    options: RunOptions
+    operands: Operands
+    weights: Mapping[str, Tensor]
+    """As given: buffers of batch normalisation among them."""
+    parameters: Mapping[str, Tensor]
+    """As the stages read them: within their bounds, masked."""
+    learns: bool
+    flags: Tensor
+    """Int32, one a layer with weights: 1 if a value is not finite."""
+    last: NamedLayer
+    """The layer whose steps are the trajectory."""
+    gradients: dict[str, Tensor] = field(default_factory=dict)
+    checked: list[str] = field(default_factory=list)
+    """Names of the layers that the flags belong to, in order."""
+
+    @cached_property
+    def place(self) -> tuple[Tensor, Tensor]:
+        """Numbers of the images and of the epoch, in memory of the device: a captured graph reads them anew."""
+        index = self.draw.index.to(device=self.flags.device, dtype=torch.int64).contiguous()
+        epoch: int | Tensor = self.draw.epoch
+        if not isinstance(epoch, Tensor):
+            epoch = torch.full((1,), epoch, dtype=torch.int64, device=self.flags.device)
+        return index, epoch
+
+    def key(self, stream: int) -> tuple[int, int]:
+        """Key of the random numbers of a stream; see `randomness.random_bytes`."""
+        return self.draw.seed & _WORD, (self.draw.seed >> 32 ^ stream) & _WORD
+
+    def own(self, at: NamedLayer) -> dict[str, Tensor]:
+        """Parameters of a layer by their name within it."""
+        return {key: self.parameters[f"{at.name}.{key}"] for key in at.parameters()}
+
+    def flag(self, name: str) -> Tensor:
+        """The flag of a layer."""
+        if name not in self.checked:
+            self.checked.append(name)
+        return self.flags[self.checked.index(name) :]
+
+    def wants(self, at: NamedLayer, key: str) -> bool:
+        """Whether a parameter's gradient is asked for."""
+        return self.learns and self.parameters[f"{at.name}.{key}"].requires_grad
+
+    def teaches(self, at: NamedLayer) -> bool:
+        """Whether any parameter of a layer asks for its gradient."""
+        return any(self.wants(at, key) for key in at.parameters())
+
+    def add(self, at: NamedLayer, key: str, gradient: Tensor) -> None:
+        """Note a parameter's gradient."""
+        name = f"{at.name}.{key}"
+        shaped = gradient.view(self.parameters[name].shape)
+        self.gradients[name] = self.gradients[name] + shaped if name in self.gradients else shaped
+
+    def split(self, value: Tensor, *, scale: float = 1.0, name: str | None = None) -> Tensor:
+        """The parts of a float32 tensor, [parts, *shape]; with a layer's name, its flag says if it is not finite."""
+        flag = None if name is None else self.flag(name)
+        return matmul.split(value.detach(), self.operands.parts, self.operands.dtype, scale=scale, flag=flag)
+
+    def rows(self, signal: Signal) -> Tensor:
+        """A signal's values as an operand, [parts, T x B, features]."""
+        flat = signal.value.reshape(-1, math.prod(signal.value.shape[2:]))
+        return flat.unsqueeze(0) if signal.exact else self.split(flat)

@@ -1,0 +1,87 @@
+"""The Triton engine gives the reference's spikes bit for bit, and its gradients."""
+
+import pytest
+import torch
+
+pytest.importorskip("triton")
+
+from against import DEVICE, EXACT, PLAIN, check
+from cases import images, network
+
+from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
+from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
+from spikewise.graph import Flatten, Linear, Neuron
+from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Triangle
+
+SURROGATES = [FastSigmoid(slope=5.0), ATan(), Triangle(height=0.3), Boxcar(), Sigmoid(slope=4.0), StraightThrough()]
+RESETS = [
+    {"reset": reset, "reset_delay": delay, "reset_gradient": gradient}
+    for reset in ("subtract", "zero", "none")
+    for delay in (False, True)
+    for gradient in (False, True)
+    if not (reset == "zero" and delay and gradient)
+]
+NEURONS = [
+    *(LIF(beta=0.875, **reset) for reset in RESETS),
+    *(ALIF(beta=0.875, adaptation=0.25, adaptation_decay=0.9375, **reset) for reset in RESETS[::3]),
+    ALIF(beta=0.9, relative_surrogate=True),
+    ALIF(beta=0.9, threshold_gradient=False, threshold=0.5),
+    IF(threshold=2.0),
+    LIF(learn=("beta", "threshold"), beta=0.8),
+    LIF(learn=("beta", "threshold"), beta=0.8, per="channel", spread=0.2, reset_delay=True),
+    LIF(learn=("beta", "threshold"), beta=0.8, reset="zero"),
+    ALIF(learn=("beta", "threshold", "adaptation", "adaptation_decay"), per="channel", spread=0.1),
+    ALIF(learn=("beta", "threshold", "adaptation", "adaptation_decay")),
+    LeakyIntegrator(beta=0.9, learn=("beta",)),
+    *(LIF(surrogate=surrogate) for surrogate in SURROGATES),
+]
+
+
+@pytest.mark.parametrize("neuron", NEURONS, ids=str)
+def test_a_dense_network_of_any_neuron(neuron):
+    net = network(
+        Flatten(), Linear(features=33), Neuron(dynamics=neuron), Linear(features=5), Neuron(dynamics=neuron), scale=3.0
+    )
+    check(net, images(3, (1, 7, 9)))
+
+
+RECURRENT = [n for n in NEURONS if n.kind != "leaky_integrator"]
+
+
+@pytest.mark.parametrize("neuron", RECURRENT[::3], ids=str)
+@pytest.mark.parametrize("self_connections", [False, True])
+def test_a_recurrent_network(neuron, self_connections):
+    hidden = Neuron(dynamics=neuron, recurrent=True, self_connections=self_connections)
+    net = network(
+        Flatten(), Linear(features=20), hidden, Linear(features=4), Neuron(dynamics=LeakyIntegrator()), scale=2.0,
+        encoder=Rate(steps=6),
+    )  # fmt: skip
+    check(net, images(3, (1, 7, 9)))
+
+
+ENCODERS = [
+    Rate(steps=11), Rate(steps=1), Latency(steps=20), Periodic(steps=20), Direct(steps=6), Direct(steps=1),
+    Delta(steps=9), Delta(steps=24, amplitude=6, threshold=0.4), Delta(steps=1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_encoder(encoder, channels):
+    net = network(
+        Flatten(), Linear(features=9), Neuron(dynamics=LIF()), Linear(features=3), image_shape=(channels, 7, 9),
+        encoder=encoder, scale=3.0,
+    )  # fmt: skip
+    check(net, images(3, (channels, 7, 9)))
+
+
+@pytest.mark.parametrize("operands", [EXACT, PLAIN], ids=["exact", "plain"])
+@pytest.mark.parametrize(
+    ("steps", "batch", "features"), [(1, 1, 1), (3, 31, 33), (25, 1, 65), (100, 2, 31), (2, 33, 130)]
+)
+@pytest.mark.parametrize("fill", ["random", "black", "white"])
+def test_sizes_at_the_edge(steps, batch, features, fill, operands):
+    layers = (Flatten(), Linear(features=features), Neuron(dynamics=LIF()), Linear(features=2), Neuron(dynamics=ALIF()))
+    found = images(batch, (1, 5, 5))
+    found = {"random": found, "black": found * 0, "white": found * 0 + 255}[fill]
+    check(network(*layers, image_shape=(1, 5, 5), encoder=Rate(steps=steps), scale=3.0), found, operands)
