@@ -44,7 +44,7 @@ LAYERS = {
     "neurons on the image": (Neuron(dynamics=LIF(threshold=1.5)), Flatten(), Linear(features=3)),
     "an integrator between": (Flatten(), Linear(features=20), Neuron(dynamics=LeakyIntegrator()), Linear(features=3),
                               Neuron(dynamics=LIF())),
-    "a convolution": (Conv2d(channels=4, kernel=3), MaxPool(), Neuron(dynamics=LIF()), Conv2d(channels=5, kernel=2),
+    "a convolution": (Conv2d(channels=4, kernel=3, padding=1), MaxPool(), Neuron(dynamics=LIF()), Conv2d(channels=5, kernel=2),
                       Neuron(dynamics=LIF()), AvgPool(), Flatten(), Linear(features=3)),
     "normalisation": (Conv2d(channels=4, kernel=3), BatchNorm(), Neuron(dynamics=LIF()), Flatten(),
                       Linear(features=9), BatchNorm(), Neuron(dynamics=LIF()), Linear(features=3)),

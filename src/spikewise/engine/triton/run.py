@@ -64,7 +64,9 @@ def _operands(inputs: Tensor) -> Operands:
 class _Pass:
     """Forward and backward of one batch."""
 
-    def __init__(self, call: _Call, inputs: Tensor | None, images: Tensor | None, parameters: dict[str, Tensor]) -> None:
+    def __init__(
+        self, call: _Call, inputs: Tensor | None, images: Tensor | None, parameters: dict[str, Tensor]
+    ) -> None:
         self.call, self.images = call, images
         source = inputs if images is None else images
         assert source is not None

@@ -176,7 +176,12 @@ class _Neurons:
         return Signal(out, steps, population.spikes, learns)
 
     def _walk_steps(
-        self, current: Tensor, steps: int, job: Job, kept: Kept, ends: tuple[tuple[Tensor, ...] | None, tuple[Tensor, ...]]
+        self,
+        current: Tensor,
+        steps: int,
+        job: Job,
+        kept: Kept,
+        ends: tuple[tuple[Tensor, ...] | None, tuple[Tensor, ...]],
     ) -> None:
         """One step at a time, for the spikes of a step reach the next through the recurrent matrix."""
         population, (before, after) = self.population, ends
@@ -332,4 +337,3 @@ class Dense(_Neurons):
 
 def _total(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b if a is None else a if b is None else a + b
-

@@ -83,9 +83,7 @@ def _delta(images, path, out, threshold, height, width, plane, total, SIZE: tl.c
     was = inside & (tl.zeros([SIZE], tl.int32) + step > 0)
     earlier = tl.maximum(step - 1, 0)
     down, right = tl.load(path + 2 * earlier), tl.load(path + 2 * earlier + 1)
-    before = tl.load(
-        images + base + (y - down) * width + x - right, mask=was & (y >= down) & (x >= right), other=0
-    )
+    before = tl.load(images + base + (y - down) * width + x - right, mask=was & (y >= down) & (x >= right), other=0)
     # Exactly the reference's difference of two rounded quotients: only few differences exist, so a table would do too.
     change = tl.math.div_rn(now.to(tl.float32), tl.full([SIZE], 255.0, tl.float32)) - tl.math.div_rn(
         before.to(tl.float32), tl.full([SIZE], 255.0, tl.float32)

@@ -112,17 +112,23 @@ def check(source: Tensor, flag: Tensor) -> None:
     _check[(triton.cdiv(source.numel(), 1024),)](source, flag, source.numel(), SIZE=1024)
 
 
-def product(a: Tensor, b: Tensor, *, bias: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+def product(
+    a: Tensor, b: Tensor, *, bias: Tensor | None = None, out: Tensor | None = None,
+    tile: dict[str, int] | None = None, pieces: int | None = None,
+) -> Tensor:  # fmt: skip
     """a [P, M, K] times b [Q, K, N], both sums of parts, in float32 [M, N].
 
     Args:
         bias: is added to each row.
         out: has the product added to it, and is returned.
+        tile: shape of the tile that a program computes, where a measurement asks for one.
+        pieces: how many programs share the depth of a tile, likewise.
     """
     (a_parts, rows, depth), (b_parts, _, columns) = a.shape, b.shape
-    tile = _tile(rows, columns, depth)
+    tile = tile or _tile(rows, columns, depth, a_parts + b_parts)
     tiles = triton.cdiv(rows, tile["BM"]) * triton.cdiv(columns, tile["BN"])
-    pieces = 1 if out is not None or bias is not None else _pieces(tiles, depth)
+    if pieces is None:
+        pieces = 1 if out is not None or bias is not None else _pieces(tiles, depth)
     piece = triton.cdiv(triton.cdiv(depth, pieces), tile["BK"]) * tile["BK"]
     pieces = triton.cdiv(depth, piece)
     into = torch.empty(pieces, rows, columns, device=a.device) if out is None else out.view(1, rows, columns)
@@ -145,12 +151,13 @@ def _pieces(tiles: int, depth: int) -> int:
     return max(1, min(wanted, depth // _DEPTH))
 
 
-def _tile(rows: int, columns: int, depth: int) -> dict[str, int]:
-    del depth
+def _tile(rows: int, columns: int, depth: int, parts: int) -> dict[str, int]:
+    """Fixed by the shape alone, never by a trial: the same network must give the same bits on the same device."""
+    deep = min(32 if parts > 4 else 64, max(16, triton.next_power_of_2(depth)))
     if columns <= 32:
-        return {"BM": 128, "BN": max(16, triton.next_power_of_2(columns)), "BK": 64, "num_warps": 4, "num_stages": 3}
+        return {"BM": 128, "BN": max(16, triton.next_power_of_2(columns)), "BK": deep, "num_warps": 4, "num_stages": 3}
     if rows <= 32:
-        return {"BM": max(16, triton.next_power_of_2(rows)), "BN": 128, "BK": 64, "num_warps": 4, "num_stages": 3}
+        return {"BM": max(16, triton.next_power_of_2(rows)), "BN": 128, "BK": deep, "num_warps": 4, "num_stages": 3}
     if rows <= 128 or columns <= 64:
-        return {"BM": 64, "BN": 64, "BK": 64, "num_warps": 4, "num_stages": 3}
-    return {"BM": 128, "BN": 128, "BK": 64, "num_warps": 8, "num_stages": 3}
+        return {"BM": 64, "BN": 64, "BK": deep, "num_warps": 4, "num_stages": 3}
+    return {"BM": 128, "BN": 128, "BK": deep, "num_warps": 8, "num_stages": 3}

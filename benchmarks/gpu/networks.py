@@ -1,0 +1,134 @@
+"""The workloads, and the opponents with the same weights."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.peers.neurons import NEURONS, Kind
+from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
+from spikewise.encoders import Latency, Rate
+from spikewise.engine.contract import RunOptions
+from spikewise.engine.triton import run as engine
+from spikewise.engine.triton.job import Operands
+from spikewise.graph import Conv2d, Graph, Linear, MaxPool, Neuron
+from spikewise.models import MLP, Conv, build
+from spikewise.network import Network
+from spikewise.readouts import MaxMembrane, SpikeCount
+from spikewise.surrogates import FastSigmoid
+from spikewise.types import Draw
+
+__all__ = ["WORKLOADS", "Ours", "Workload", "opponents", "random_images"]
+
+
+class Workload(NamedTuple):
+    title: str
+    graph: Graph
+    batches: tuple[int, ...]
+
+
+def _lif(beta: float) -> LIF:
+    return LIF(beta=beta, reset_delay=True, surrogate=FastSigmoid())
+
+
+def _workloads() -> dict[str, Workload]:
+    shape = (1, 28, 28)
+    conv = Conv(channels=(12, 32), kernels=(5, 3), padding=0, pool_before_cell=True, cell=_lif(0.6), output=_lif(0.6))
+    wide = MLP(hidden=(1024,), cell=_lif(0.95), output=_lif(0.95))
+    adaptive = ALIF(surrogate=FastSigmoid(), reset="zero", reset_delay=True)
+    recurrent = MLP(hidden=(128,), cell=adaptive, recurrent=True)
+    return {
+        "W1": Workload(
+            "`pneumonia-conv` T 20",
+            build(conv, Rate(steps=20), SpikeCount(), image_shape=shape, classes=2), (128, 1024),
+        ),
+        "W2": Workload(
+            "784-1024-10 T 25", build(wide, Rate(steps=25), SpikeCount(), image_shape=shape, classes=10), (128, 1024)
+        ),
+        "W3": Workload(
+            "784-128 ALIF recurrent-10 T 100",
+            build(recurrent, Latency(steps=100), MaxMembrane(), image_shape=shape, classes=10), (1024,),
+        ),
+    }  # fmt: skip
+
+
+WORKLOADS = _workloads()
+
+
+class Ours(nn.Module):
+    """Our network, on the Triton engine."""
+
+    def __init__(self, network: Network, precision: str) -> None:
+        super().__init__()
+        self.network, self.operands = network, Operands.of(precision)
+
+    def forward(self, images: Tensor, index: Tensor) -> Tensor:
+        draw = Draw(0, 1, index)
+        options = RunOptions(training=self.training)
+        result = engine.run_images(self.network.graph, self.network.weights, images, draw, options, self.operands)
+        return self.network.graph.readout(result.trajectory)
+
+
+class Stack(nn.Module):
+    """The layers of a graph with a library's neurons, each over all steps at once."""
+
+    def __init__(self, network: Network, library: str) -> None:
+        super().__init__()
+        self.graph, self.layers = network.graph, nn.ModuleList()
+        kind = NEURONS[library]
+        for at in self.graph.named:
+            own = {name: p.detach().clone() for name, p in network.get_submodule(at.name).named_parameters()}
+            self.layers.append(_layer(at.layer, own, kind, at.output[0]))
+
+    def forward(self, images: Tensor, index: Tensor) -> Tensor:
+        del index
+        x = self._encoded(images)
+        for layer in self.layers:
+            frames = isinstance(layer, nn.Conv2d | nn.MaxPool2d)
+            x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2]) if frames else layer(x)
+        return x.amax(0) if self.graph.readout.kind == "max_membrane" else x.sum(0)
+
+    def _encoded(self, images: Tensor) -> Tensor:
+        steps = self.graph.steps
+        if isinstance(self.graph.encoder, Latency):
+            if not hasattr(self, "table"):
+                self.table = self.graph.encoder.first_spikes().to(images.device)
+                self.clock = torch.arange(steps, device=images.device).view(-1, 1, 1, 1, 1)
+            return (self.table[images.long()] == self.clock).float()
+        return (torch.rand(steps, *images.shape, device=images.device) < images / 255).float()
+
+
+def _layer(layer: object, own: dict[str, Tensor], kind: Kind, features: int) -> nn.Module:
+    match layer:
+        case Linear():
+            made: nn.Module = nn.Linear(own["weight"].shape[1], layer.features, bias=layer.bias)
+        case Conv2d():
+            made = nn.Conv2d(own["weight"].shape[1], layer.channels, layer.kernel, layer.stride, layer.padding)
+        case MaxPool():
+            return nn.MaxPool2d(layer.size, layer.stride)
+        case Neuron(dynamics=ALIF() | LeakyIntegrator()):
+            made = kind.adaptive(layer, features)
+            made.load_state_dict(own, strict=False)
+            return made
+        case Neuron():
+            return kind.leaky(layer, features)
+        case _:
+            return nn.Flatten(2)
+    made.load_state_dict(own)
+    return made
+
+
+def opponents(network: Network) -> dict[str, nn.Module]:
+    """Those that are installed and run such neurons."""
+    out: dict[str, nn.Module] = {}
+    for title in ("PyTorch loop", "SpikingJelly"):
+        try:
+            out[title] = Stack(network, title).to(network.device)
+        except (ImportError, KeyError, TypeError) as error:
+            print(f"({title} does not run here: {error!r})")
+    return out
+
+
+def random_images(count: int, graph: Graph) -> Tensor:
+    g = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, *graph.image_shape), dtype=torch.uint8, generator=g).cuda()

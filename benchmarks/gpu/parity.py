@@ -1,0 +1,23 @@
+"""The engine's tests, on the GPU, in as many processes as there are cores."""
+
+import importlib.util
+import subprocess
+import sys
+import time
+
+__all__ = ["section"]
+
+
+def section(deadline: float) -> dict[str, object]:
+    parallel = ["-n", "14"] if importlib.util.find_spec("xdist") else []
+    command = [sys.executable, "-m", "pytest", "tests/engine/triton", "-q", "-p", "no:cacheprovider", *parallel]
+    try:
+        done = subprocess.run(
+            [*command, "--tb=line", "--maxfail=40"], capture_output=True, text=True, check=False,
+            timeout=deadline - time.perf_counter(),
+        )  # fmt: skip
+        out, code = done.stdout + done.stderr, done.returncode
+    except subprocess.TimeoutExpired as late:
+        out, code = (late.stdout or b"").decode(errors="replace"), 124
+    print(out[-6000:])
+    return {"code": code, "tail": out[-20_000:]}

@@ -1,0 +1,230 @@
+"""Convolution, pooling and neurons of all steps in one kernel, and the two products of the way back.
+
+Maps lie channels last, [T, B, H, W, C], so that the taps of a window row are neighbours in memory. A program holds some
+pooled positions of one image; a convolution there is a small product of gathered spikes with the weights, once for each
+place of the pooling window, and the neurons' state stays in registers from step to step.
+"""
+
+import triton
+import triton.language as tl
+
+from spikewise.engine.triton.kernels.neuron import parameter, reset
+
+__all__ = ["input_gradient_kernel", "walk_kernel", "weight_gradient_kernel"]
+
+
+@triton.jit
+def _gather(
+    frame, y, x, inside, k, H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, KERNEL: tl.constexpr,
+    PAD: tl.constexpr,
+):  # fmt: skip
+    """Taps `k` (row, column, channel) of the windows whose first pixel is (y, x), outside the map where it is padded."""
+    ky, rest = k // (KERNEL * CI), k % (KERNEL * CI)
+    mask = inside[:, None] & (k < KERNEL * KERNEL * CI)[None, :]
+    if PAD > 0:
+        kx = rest // CI
+        yy, xx = y[:, None] + ky[None, :], x[:, None] + kx[None, :]
+        mask = mask & (yy >= 0) & (yy < H) & (xx >= 0) & (xx < W)
+    at = ((y * W + x) * CI)[:, None] + (ky * (W * CI) + rest)[None, :]
+    return tl.load(frame + at, mask=mask, other=0.0)
+
+
+@triton.jit
+def _weights(weight, k, n, K: tl.constexpr, CO: tl.constexpr):
+    return tl.load(weight + k[:, None] * CO + n[None, :], mask=(k < K)[:, None] & (n < CO)[None, :], other=0.0)
+
+
+@triton.jit
+def _convolved(
+    frame, weight, part, y, x, inside, n, H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr,
+    KERNEL: tl.constexpr, PAD: tl.constexpr, PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
+):  # fmt: skip
+    K: tl.constexpr = KERNEL * KERNEL * CI
+    total = tl.zeros([MP, NP], tl.float32)
+    for start in range(0, K, KC):
+        k = start + tl.arange(0, KC)
+        a = _gather(frame, y, x, inside, k, H, W, CI, KERNEL, PAD)
+        total = tl.dot(a, _weights(weight, k, n, K, CO), total, input_precision="ieee")
+        if PARTS > 1:
+            total = tl.dot(a, _weights(weight + part, k, n, K, CO), total, input_precision="ieee")
+        if PARTS > 2:
+            total = tl.dot(a, _weights(weight + 2 * part, k, n, K, CO), total, input_precision="ieee")
+    return total
+
+
+@triton.jit
+def walk_kernel(
+    inputs, weight, part, bias, spikes, membrane, choices, adaptations,
+    v_before, z_before, a_before, v_after, z_after, a_after, beta, threshold, adaptation, decay, steps, batch,
+    H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr,
+    PAD: tl.constexpr, POOL: tl.constexpr, MEAN: tl.constexpr, HP: tl.constexpr, WP: tl.constexpr,
+    BETA: tl.constexpr, THRESHOLD: tl.constexpr, ADAPTATION: tl.constexpr, DECAY: tl.constexpr,
+    SPIKES: tl.constexpr, ADAPTIVE: tl.constexpr, RESET: tl.constexpr, DELAY: tl.constexpr, BIAS: tl.constexpr,
+    STARTED: tl.constexpr, KEEP_V: tl.constexpr, KEEP_A: tl.constexpr, KEEP_CHOICE: tl.constexpr,
+    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
+):  # fmt: skip
+    """One program: MP pooled positions of one image, NP channels, all steps."""
+    image = tl.program_id(0).to(tl.int64)
+    p = tl.program_id(1) * MP + tl.arange(0, MP)
+    n = tl.program_id(2) * NP + tl.arange(0, NP)
+    inside = p < HP * WP
+    mask = inside[:, None] & (n < CO)[None, :]
+    top, left = (p // WP) * (POOL * STRIDE) - PAD, (p % WP) * (POOL * STRIDE) - PAD
+    leak = parameter(beta, n[None, :], (n < CO)[None, :], BETA)
+    theta = parameter(threshold, n[None, :], (n < CO)[None, :], THRESHOLD)
+    rise = parameter(adaptation, n[None, :], (n < CO)[None, :], ADAPTATION)
+    fade = parameter(decay, n[None, :], (n < CO)[None, :], DECAY)
+    shift = tl.zeros([NP], tl.float32)
+    if BIAS:
+        shift = tl.load(bias + n, mask=n < CO, other=0.0)
+    here = image * (HP * WP * CO) + p[:, None] * CO + n[None, :]
+    v, z, a = tl.zeros([MP, NP], tl.float32), tl.zeros([MP, NP], tl.float32), tl.zeros([MP, NP], tl.float32)
+    if STARTED:
+        v = tl.load(v_before + here, mask=mask, other=0.0)
+        if SPIKES:
+            z = tl.load(z_before + here, mask=mask, other=0.0)
+        if ADAPTIVE:
+            a = tl.load(a_before + here, mask=mask, other=0.0)
+    frame = inputs + image * (H * W * CI)
+    step_in, step_out = batch.to(tl.int64) * (H * W * CI), batch.to(tl.int64) * (HP * WP * CO)
+    at = here
+    for _ in range(steps):
+        current = _convolved(
+            frame, weight, part, top, left, inside, n, H, W, CI, CO, KERNEL, PAD, PARTS, KC, MP, NP
+        )  # fmt: skip
+        choice = tl.zeros([MP, NP], tl.int32)
+        for place in tl.static_range(1, POOL * POOL):
+            other = _convolved(
+                frame, weight, part, top + (place // POOL) * STRIDE, left + (place % POOL) * STRIDE, inside, n,
+                H, W, CI, CO, KERNEL, PAD, PARTS, KC, MP, NP,
+            )  # fmt: skip
+            if MEAN:
+                current += other
+            else:
+                better = other > current
+                current = tl.where(better, other, current)
+                choice = tl.where(better, place, choice)
+        if MEAN:
+            current = current * (1.0 / (POOL * POOL))
+        if KEEP_CHOICE:
+            tl.store(choices + at, choice.to(tl.uint8), mask=mask)
+        v = leak * v + (current + shift[None, :])
+        if DELAY:
+            v = reset(v, z, theta, RESET)
+        moving = theta
+        if ADAPTIVE:
+            a = fade * a + z
+            moving = theta + rise * a
+            if KEEP_A:
+                tl.store(adaptations + at, a, mask=mask)
+        if KEEP_V:
+            tl.store(membrane + at, v, mask=mask)
+        if SPIKES:
+            z = (v - moving > 0.0).to(tl.float32)
+            tl.store(spikes + at, z.to(spikes.dtype.element_ty), mask=mask)
+            if not DELAY:
+                v = reset(v, z, theta, RESET)
+        frame += step_in
+        at += step_out
+    tl.store(v_after + here, v, mask=mask)
+    if SPIKES:
+        tl.store(z_after + here, z, mask=mask)
+    if ADAPTIVE:
+        tl.store(a_after + here, a, mask=mask)
+
+
+@triton.jit
+def weight_gradient_kernel(
+    gradient, choices, inputs, out, frames, share,
+    H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr,
+    PAD: tl.constexpr, POOL: tl.constexpr, MEAN: tl.constexpr, HP: tl.constexpr, WP: tl.constexpr,
+    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr, SINGLE: tl.constexpr,
+):  # fmt: skip
+    """out[program, channel, tap] over `share` frames: at each place, the gradient of the windows that chose it."""
+    K: tl.constexpr = KERNEL * KERNEL * CI
+    n = tl.program_id(1) * NP + tl.arange(0, NP)
+    k = tl.program_id(2) * KC + tl.arange(0, KC)
+    first = tl.program_id(0) * share
+    total = tl.zeros([NP, KC], tl.float32)
+    for number in range(first, tl.minimum(first + share, frames)):
+        base = gradient + tl.cast(number, tl.int64) * (HP * WP * CO)
+        chosen = choices + tl.cast(number, tl.int64) * (HP * WP * CO)
+        frame = inputs + tl.cast(number, tl.int64) * (H * W * CI)
+        for block in range(0, HP * WP, MP):
+            p = block + tl.arange(0, MP)
+            inside = p < HP * WP
+            at = p[:, None] * CO + n[None, :]
+            mask = inside[:, None] & (n < CO)[None, :]
+            g = tl.load(base + at, mask=mask, other=0.0)
+            if MEAN:
+                g = g * (1.0 / (POOL * POOL))
+            choice = tl.zeros([MP, NP], tl.int32)
+            if POOL > 1 and not MEAN:
+                choice = tl.load(chosen + at, mask=mask, other=0).to(tl.int32)
+            for place in tl.static_range(POOL * POOL):
+                y = ((p // WP) * POOL + place // POOL) * STRIDE - PAD
+                x = ((p % WP) * POOL + place % POOL) * STRIDE - PAD
+                a = _gather(frame, y, x, inside, k, H, W, CI, KERNEL, PAD)
+                rest = g
+                if POOL > 1 and not MEAN:
+                    rest = tl.where(choice == place, g, 0.0)
+                for _ in tl.static_range(PARTS):
+                    high = rest if SINGLE else rest.to(tl.bfloat16).to(tl.float32)
+                    total = tl.dot(tl.trans(high.to(a.dtype)), a, total, input_precision="ieee")
+                    rest = rest - high
+    to = out + tl.program_id(0).to(tl.int64) * (CO * K) + n[:, None] * K + k[None, :]
+    tl.store(to, total, mask=(n < CO)[:, None] & (k < K)[None, :])
+
+
+@triton.jit
+def input_gradient_kernel(
+    gradient, choices, weight, part, out,
+    H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr,
+    PAD: tl.constexpr, POOL: tl.constexpr, MEAN: tl.constexpr, HP: tl.constexpr, WP: tl.constexpr,
+    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr, SINGLE: tl.constexpr,
+):  # fmt: skip
+    """out[frame, pixel, input channel]: MP pixels of one frame, NP channels; KC output channels at a time."""
+    frame = tl.program_id(0).to(tl.int64)
+    p = tl.program_id(1) * MP + tl.arange(0, MP)
+    n = tl.program_id(2) * NP + tl.arange(0, NP)
+    inside = p < H * W
+    y, x = p // W + PAD, p % W + PAD
+    base, chosen = gradient + frame * (HP * WP * CO), choices + frame * (HP * WP * CO)
+    total = tl.zeros([MP, NP], tl.float32)
+    for tap in range(KERNEL * KERNEL):
+        yy, xx = y - tap // KERNEL, x - tap % KERNEL
+        row, column = yy // STRIDE, xx // STRIDE
+        ok = inside & (yy >= 0) & (xx >= 0) & (yy - row * STRIDE == 0) & (xx - column * STRIDE == 0)
+        py, px = row // POOL, column // POOL
+        ok = ok & (py < HP) & (px < WP)
+        place = (row - py * POOL) * POOL + column - px * POOL
+        at = (py * WP + px) * CO
+        for start in range(0, CO, KC):
+            c = start + tl.arange(0, KC)
+            mask = ok[:, None] & (c < CO)[None, :]
+            g = tl.load(base + at[:, None] + c[None, :], mask=mask, other=0.0)
+            if POOL > 1:
+                if MEAN:
+                    g = g * (1.0 / (POOL * POOL))
+                else:
+                    choice = tl.load(chosen + at[:, None] + c[None, :], mask=mask, other=0).to(tl.int32)
+                    g = tl.where(choice == place[:, None], g, 0.0)
+            w_at = weight + (tap * CI + n[None, :]) * CO + c[:, None]
+            w_mask = (c < CO)[:, None] & (n < CI)[None, :]
+            w0 = tl.load(w_at, mask=w_mask, other=0.0)
+            g0 = g if SINGLE else g.to(tl.bfloat16).to(tl.float32)
+            total = tl.dot(g0.to(w0.dtype), w0, total, input_precision="ieee")
+            if PARTS > 1:
+                w1 = tl.load(w_at + part, mask=w_mask, other=0.0)
+                rest = g - g0
+                g1 = rest.to(tl.bfloat16).to(tl.float32)
+                total = tl.dot(g0.to(w0.dtype), w1, total, input_precision="ieee")
+                total = tl.dot(g1.to(w0.dtype), w0, total, input_precision="ieee")
+                if PARTS > 2:
+                    w2 = tl.load(w_at + 2 * part, mask=w_mask, other=0.0)
+                    g2 = rest - g1
+                    total = tl.dot(g1.to(w0.dtype), w1, total, input_precision="ieee")
+                    total = tl.dot(g0.to(w0.dtype), w2, total, input_precision="ieee")
+                    total = tl.dot(g2.to(w0.dtype), w0, total, input_precision="ieee")
+    to = out + frame * (H * W * CI) + p[:, None] * CI + n[None, :]
+    tl.store(to, total, mask=inside[:, None] & (n < CI)[None, :])
