@@ -65,7 +65,7 @@ class Ours(nn.Module):
     def forward(self, images: Tensor, index: Tensor) -> Tensor:
         draw = Draw(0, 1, index)
         options = RunOptions(training=self.training)
-        result = engine.run_images(self.network.graph, self.network.weights, images, draw, options, self.operands)
+        result = engine.run_encoding(self.network.graph, self.network.weights, images, draw, options, self.operands)
         return self.network.graph.readout(result.trajectory)
 
 

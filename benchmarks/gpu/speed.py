@@ -38,13 +38,13 @@ def _measure(key: str, workload: Workload, batch: int) -> dict[str, Any]:
     steps: dict[str, dict[str, Step]] = {"train": {}, "infer": {}}
     found: dict[str, Any] = {name: {} for name in models}
     for name, model in models.items():
-        for what in steps:
+        for what, some in steps.items():
             make = training(model, images, workload.graph.classes) if what == "train" else inference(model, images)
             try:
                 if what == "train":
                     found[name]["peak MB"] = _peak(make)
-                steps[what][name] = make
-                steps[what][f"{name} +graph"] = captured(make)
+                some[name] = make
+                some[f"{name} +graph"] = captured(make)
             except Exception as error:
                 print(f"({key} {batch} {name} {what}: {type(error).__name__} {str(error)[:300]})", flush=True)
                 found[name]["error"] = traceback.format_exc()

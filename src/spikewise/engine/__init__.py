@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from spikewise.engine import native, reference
+from spikewise.engine import native, reference, triton
 from spikewise.engine.contract import (
     Ask,
     Engine,
@@ -38,8 +38,8 @@ __all__ = [
     "run_images",
 ]
 
-EngineName = Literal["auto", "reference", "native"]
-ENGINES: tuple[Engine, ...] = (native.NativeEngine(), reference.ReferenceEngine())
+EngineName = Literal["auto", "reference", "native", "triton"]
+ENGINES: tuple[Engine, ...] = (triton.TritonEngine(), native.NativeEngine(), reference.ReferenceEngine())
 """In the order in which "auto" asks them; the last refuses nothing."""
 
 

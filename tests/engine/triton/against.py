@@ -24,14 +24,14 @@ def draw_of(count: int) -> Draw:
 
 def run(net: Network, batch: torch.Tensor, operands: Operands, options: RunOptions) -> Output:
     draw = draw_of(len(batch))
-    result = engine.run_images(net.graph, net.weights, batch.to(DEVICE), draw, options, operands)
+    result = engine.run_encoding(net.graph, net.weights, batch.to(DEVICE), draw, options, operands)
     return Output(net.graph.readout(result.trajectory), result)
 
 
 def run_reference(net: Network, batch: torch.Tensor, options: RunOptions, dtype: torch.dtype) -> Output:
     draw = draw_of(len(batch))
     inputs = net.graph.encoder(batch.to(DEVICE), draw).to(dtype)
-    result = reference.run(net.graph, net.weights, inputs, draw, options)
+    result = reference.ReferenceEngine().run(net.graph, net.weights, inputs, draw, options)
     return Output(net.graph.readout(result.trajectory), result)
 
 
@@ -75,7 +75,7 @@ def check(net: Network, batch: torch.Tensor, operands: Operands = EXACT, **optio
         assert torch.equal(found.trajectory.spikes, wanted.trajectory.spikes)
     bound = max(1e-5, 3 * error(wanted.trajectory.membrane, exact.trajectory.membrane))
     assert error(found.trajectory.membrane, exact.trajectory.membrane) <= bound
-    for ours, theirs in zip(found.result[3:], wanted.result[3:], strict=True):
+    for ours, theirs in zip(found.result[3:5], wanted.result[3:5], strict=True):
         assert ours.keys() == theirs.keys()
         for name, rate in theirs.items():
             torch.testing.assert_close(ours[name], rate, rtol=1e-6, atol=1e-7, msg=name)

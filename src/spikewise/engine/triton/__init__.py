@@ -1,5 +1,46 @@
-"""The Triton engine: whole networks on a GPU, spikes as operands of tensor cores. See docs/gpu.md."""
+"""The Triton engine: whole networks on a GPU, their spikes operands of its tensor cores. See docs/gpu.md."""
 
-from spikewise.engine.triton.refusals import refuses, supports
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
-__all__ = ["refuses", "supports"]
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from spikewise.engine.contract import Ask, EngineResult, RunOptions
+from spikewise.engine.triton.refusals import refusal
+from spikewise.graph import Graph
+from spikewise.types import Draw
+
+__all__ = ["TritonEngine"]
+
+
+class TritonEngine:
+    """Every spiking network, on a GPU, in float32 or bfloat16."""
+
+    name = "triton"
+
+    def refuses(self, ask: Ask) -> str | None:
+        """Why it cannot do this, in words that name the layer; None if it can."""
+        return refusal(ask)
+
+    def run(
+        self, graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw,
+        options: RunOptions,
+    ) -> EngineResult:  # fmt: skip
+        """Run a graph over spikes or currents."""
+        result: EngineResult = _running().run_encoded(graph, weights, inputs, draw, options)
+        return result
+
+    def run_images(
+        self, graph: Graph, weights: Mapping[str, Tensor], images: UInt8[Tensor, "B C H W"], draw: Draw,
+        options: RunOptions,
+    ) -> EngineResult:  # fmt: skip
+        """Encode images in a kernel and run the graph over them."""
+        result: EngineResult = _running().run_encoding(graph, weights, images, draw, options)
+        return result
+
+
+def _running() -> Any:
+    """The part that needs Triton, which is not installed everywhere."""
+    return import_module("spikewise.engine.triton.run")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spikewise.engine.contract import RunOptions
 from spikewise.engine.triton.kernels import matmul
-from spikewise.graph import NamedLayer
+from spikewise.graph import NamedLayer, Shape
 from spikewise.types import Draw
 
 __all__ = ["Incoming", "Job", "Operands", "Signal", "Trace"]
@@ -46,11 +46,28 @@ class Signal(NamedTuple):
     learns: bool = False
     """Whether its gradient is asked for."""
     scale: float = 1.0
+    shape: Shape | None = None
+    """(C, H, W) of a map that lies channels last: `value` is [T or 1, B, H, W, C], or the last three are one."""
 
     def dense(self) -> Tensor:
-        """The values in float32, [T or 1, B, *F]."""
-        value = self.value.float()
+        """The values in float32 and the graph's order, [T or 1, B, *F]."""
+        value = self.graph_order(self.value).float()
         return value if self.scale == 1.0 else value * self.scale
+
+    def graph_order(self, value: Tensor) -> Tensor:
+        """A tensor that lies as the value does, in the graph's order."""
+        if self.shape is None:
+            return value
+        channels, height, width = self.shape
+        maps = value.view(*value.shape[:2], height, width, channels).permute(0, 1, 4, 2, 3)
+        return maps if self.value.ndim == 5 else maps.flatten(2)
+
+    def own_order(self, value: Tensor) -> Tensor:
+        """A tensor [T or 1, B, *F] in the graph's order, laid as the value is."""
+        if self.shape is None:
+            return value
+        maps = value.view(*value.shape[:2], *self.shape).permute(0, 1, 3, 4, 2)
+        return maps.contiguous() if self.value.ndim == 5 else maps.flatten(2)
 
 
 class Incoming(NamedTuple):
@@ -94,7 +111,7 @@ class Job:
         index = self.draw.index.to(device=self.flags.device, dtype=torch.int64).contiguous()
         epoch: int | Tensor = self.draw.epoch
         if not isinstance(epoch, Tensor):
-            epoch = torch.full((1,), epoch, dtype=torch.int64, device=self.flags.device)
+            epoch = torch.full((), epoch, dtype=torch.int64, device=self.flags.device)
         return index, epoch
 
     def key(self, stream: int) -> tuple[int, int]:

@@ -1,11 +1,10 @@
-"""A graph as stages of this engine, or the reason why it cannot run one."""
-
-from collections.abc import Callable
+"""A graph as stages of this engine."""
 
 from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
-from spikewise.engine.contract import RunOptions
-from spikewise.engine.triton.stages import Dense, Drop, Flat, Plain, Spiking, Stage
-from spikewise.graph import Dropout, Flatten, Graph, Linear, NamedLayer, Neuron, SpikingActivation
+from spikewise.engine.triton.maps import Convolved, Pooled
+from spikewise.engine.triton.neurons import Dense, Spiking
+from spikewise.engine.triton.stages import Drop, Flat, Plain, Stage
+from spikewise.graph import AvgPool, Conv2d, Dropout, Flatten, Graph, Linear, MaxPool, NamedLayer, Neuron
 
 __all__ = ["stages"]
 
@@ -27,11 +26,32 @@ def stages(graph: Graph) -> list[Stage]:
                 if neuron is not None:
                     layers.pop(0)
                 out.append(Dense(at, neuron))
+            case Conv2d():
+                behind = [one for _, one in layers[:2]]
+                joined = _joined(behind)
+                del layers[: len(joined)]
+                out.append(Convolved((at, *joined), position) if joined else Plain(at, position))
+            case MaxPool() | AvgPool() if without_overlap(at):
+                out.append(Pooled(at))
             case Neuron() if walks(at):
                 out.append(Spiking(at))
             case _:
                 out.append(Plain(at, position))
     return out
+
+
+def _joined(behind: list[NamedLayer]) -> tuple[NamedLayer, ...]:
+    """Of the layers behind a convolution, those that run in one kernel with it."""
+    if behind and walks(behind[0]):
+        return tuple(behind[:1])
+    if len(behind) == 2 and without_overlap(behind[0]) and walks(behind[1]):
+        return tuple(behind)
+    return ()
+
+
+def without_overlap(at: NamedLayer) -> bool:
+    """Whether a layer is a pooling whose windows meet edge to edge."""
+    return isinstance(at.layer, MaxPool | AvgPool) and at.layer.stride in (None, at.layer.size)
 
 
 def walks(at: NamedLayer) -> bool:

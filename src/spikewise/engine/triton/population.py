@@ -66,19 +66,21 @@ class Population:
 
     Args:
         own: its stored parameters by name, within their bounds.
+        last: maps lie channels last.
     """
 
-    def __init__(self, at: NamedLayer, own: dict[str, Tensor]) -> None:
+    def __init__(self, at: NamedLayer, own: dict[str, Tensor], *, last: bool = False) -> None:
         assert isinstance(at.layer, Neuron)
         self.at, self.own = at, own
         self.dynamics = at.layer.dynamics
         self.spikes = at.layer.spikes
         self.adaptive = isinstance(self.dynamics, ALIF)
-        self.features = math.prod(at.output)
-        self.plane = math.prod(at.output[1:])
+        self.shape = (*at.output[1:], at.output[0]) if last else at.output
+        self.features = at.output[0] if last else math.prod(at.output)
+        self.plane = 1 if last else math.prod(at.output[1:])
         self.facts, self.backward_facts, self.bump = _facts(self.dynamics)
 
-    def _parameters(self) -> tuple[list[Any], dict[str, int]]:
+    def parameters(self) -> tuple[list[Any], dict[str, int]]:
         """Arguments of the four parameters, and whether each is a number, a stored value or one a channel."""
         values = self.dynamics.values()
         found: list[Any] = []
@@ -91,13 +93,13 @@ class Population:
 
     def rest(self, batch: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Memory for voltage, spikes and adaptation after the last step."""
-        shape = (batch, *self.at.output)
+        shape = (batch, *self.shape)
         v = torch.empty(shape, device=like.device)
         return v, torch.empty_like(v) if self.spikes else v, torch.empty_like(v) if self.adaptive else v
 
-    def memory(self, steps: int, like: Tensor, dtype: torch.dtype, *, keep: bool) -> Kept:
+    def memory(self, steps: int, batch: int, like: Tensor, dtype: torch.dtype, *, keep: bool) -> Kept:
         """Memory for what a walk keeps; the membrane is the caller's."""
-        shape = (steps, like.shape[1], *self.at.output)
+        shape = (steps, batch, *self.shape)
         spikes = torch.empty(shape, dtype=dtype, device=like.device) if self.spikes else None
         adaptation = torch.empty(shape, device=like.device) if self.adaptive and keep else None
         return Kept(spikes, None, adaptation)
@@ -106,7 +108,7 @@ class Population:
         self, current: Tensor, steps: int, kept: Kept, before: tuple[Tensor, ...] | None, after: tuple[Tensor, ...]
     ) -> None:
         """Walk `steps` of `current` [T or 1, B, *F] and fill `kept` and `after`; one current is that of every step."""
-        values, kinds = self._parameters()
+        values, kinds = self.parameters()
         total = current[0].numel()
         nowhere = after[0]
         started = before or after
@@ -118,21 +120,20 @@ class Population:
         )  # fmt: skip
 
     def backward(
-        self, gz: Tensor | None, gv: Tensor | None, kept: Kept, out: Tensor, *, earlier: bool = False,
+        self, given: tuple[Tensor | None, Tensor | None], kept: Kept, out: Tensor, *, earlier: bool = False,
         carry: Carry | None = None, totals: dict[str, Tensor] | None = None,
     ) -> None:  # fmt: skip
         """Gradients of the currents, into `out`: [T, B, *F], or [parts, T, B, *F] in parts.
 
         Args:
-            gz: gradient of the spikes, [T, B, *F].
-            gv: of the membranes.
+            given: gradients of the spikes and of the membranes, [T, B, *F] each.
             earlier: whether the memory before `kept` holds one more step.
             totals: where sums over the steps go, [B, *F] each: "current", and the names of the neuron's parameters.
         """
-        membrane = kept.membrane
+        membrane, (gz, gv) = kept.membrane, given
         assert membrane is not None
         steps, total = len(membrane), membrane[0].numel()
-        values, kinds = self._parameters()
+        values, kinds = self.parameters()
         totals = totals or {}
         nowhere = membrane
         in_parts = out.ndim > membrane.ndim
@@ -173,11 +174,12 @@ class Population:
             return IntegratorState(v)
         return ALIFState(v, z, a) if self.adaptive else LIFState(v, z)
 
-    def started(self, before: Any) -> tuple[Tensor, ...] | None:
+    def started(self, before: Any, *, last: bool = False) -> tuple[Tensor, ...] | None:
         """A state as the kernel reads it."""
         if before is None:
             return None
-        parts = [part.detach().float().contiguous() for part in before]
+        parts = [part.detach().float() for part in before]
+        parts = [(part.permute(0, 2, 3, 1) if last else part).contiguous() for part in parts]
         return (*parts, *[parts[0]] * (3 - len(parts)))
 
 

@@ -1,37 +1,50 @@
-"""What this engine cannot run, in words that name the layer. Importing this needs no Triton."""
+"""What the Triton engine does not run, and why. Importing this needs no Triton."""
 
+from functools import cache
 from importlib.util import find_spec
 
 import torch
-from torch import Tensor
 
-from spikewise.engine.contract import RunOptions
-from spikewise.graph import Graph, Neuron, SpikingActivation
+from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
+from spikewise.engine.contract import Ask
+from spikewise.graph import Neuron, SpikingActivation
 
-__all__ = ["refuses", "supports"]
+__all__ = ["refusal"]
+
+_ENCODERS = (Rate, Latency, Periodic, Direct, Delta)
 
 
-def supports(graph: Graph, device: str, dtype: torch.dtype = torch.float32) -> str | None:
-    """Why the Triton engine cannot run a graph, naming the layer; None if it can."""
-    if device != "cuda":
-        return f"the Triton engine runs on a GPU, not on {device}"
-    if find_spec("triton") is None:
+def refusal(ask: Ask) -> str | None:
+    """Why the Triton engine cannot do what is asked, naming the layer; None if it can."""
+    if ask.device != "cuda":
+        return f"the Triton engine runs on a GPU, not on {ask.device}"
+    if not _is_installed():
         return "Triton is not installed"
-    if dtype != torch.float32:
-        return f"the Triton engine computes in float32, not {dtype}"
-    for at in graph.named:
-        if isinstance(at.layer, Neuron):
-            dynamics = at.layer.dynamics
-            late = getattr(dynamics, "reset_delay", False) and getattr(dynamics, "reset", "") == "zero"
-            if late and getattr(dynamics, "reset_gradient", False):
-                return f"layer {at.name}: reset_gradient through a delayed reset to zero"
-    return None
+    if ask.dtype != torch.float32:
+        return f"the Triton engine computes in float32 or bfloat16 precision, not on {ask.dtype}"
+    if ask.encodes and not isinstance(ask.graph.encoder, _ENCODERS):
+        return f"the encoder {ask.graph.encoder.kind} has no version in Triton"
+    for at in ask.graph.named:
+        if isinstance(at.layer, Neuron) and _resets_late(at.layer):
+            return f"layer {at.name}: reset_gradient through a delayed reset to zero"
+    return _of_this_run(ask)
 
 
-def refuses(graph: Graph, options: RunOptions, *, learns: bool) -> str | None:
-    """Why the engine cannot do one particular run of a graph that it supports; None if it can."""
-    if learns and options.state:
+def _of_this_run(ask: Ask) -> str | None:
+    """What the graph does not say."""
+    if ask.learns and ask.options.state:
         return "it returns no gradients of a run that starts from a state"
-    kinds = (Neuron, SpikingActivation)
-    silent = sorted(options.record - {at.name for at in graph.named if isinstance(at.layer, kinds)})
-    return f"it records layers of neurons only, not {silent[0]}" if silent else None
+    shown = {at.name for at in ask.graph.named if isinstance(at.layer, Neuron | SpikingActivation)}
+    silent = sorted(ask.options.record - shown)
+    return f"it records layers that spike and integrators only, not {silent[0]}" if silent else None
+
+
+def _resets_late(layer: Neuron) -> bool:
+    dynamics = layer.dynamics
+    late = getattr(dynamics, "reset_delay", False) and getattr(dynamics, "reset", "") == "zero"
+    return bool(late and getattr(dynamics, "reset_gradient", False))
+
+
+@cache
+def _is_installed() -> bool:
+    return find_spec("triton") is not None

@@ -1,7 +1,6 @@
 """Running a graph: one autograd function for the whole network."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -10,19 +9,20 @@ from torch import Tensor
 
 from spikewise.dynamics import NeuronState
 from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
+from spikewise.engine.parameters import neuron_parameters, recurrent_matrix
 from spikewise.engine.triton.inputs import encoded, given
 from spikewise.engine.triton.job import Incoming, Job, Operands, Signal
 from spikewise.engine.triton.plan import stages
 from spikewise.engine.triton.stages import Stage
 from spikewise.errors import EngineError
-from spikewise.graph import Conv2d, Graph, Linear, NamedLayer, Neuron, SpikingActivation, is_spiking
+from spikewise.graph import Conv2d, Graph, Linear, Neuron, is_spiking
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["run", "run_images"]
+__all__ = ["run_encoded", "run_encoding"]
 
 
-def run_images(
+def run_encoding(
     graph: Graph,
     weights: Mapping[str, Tensor],
     images: UInt8[Tensor, "B C H W"],
@@ -34,7 +34,7 @@ def run_images(
     return _run(_Call(graph, weights, draw, options, operands or _operands(images)), None, images)
 
 
-def run(
+def run_encoded(
     graph: Graph,
     weights: Mapping[str, Tensor],
     inputs: Float[Tensor, "T B C H W"],
@@ -118,7 +118,7 @@ class _Pass:
     def _measure(self, stage: Stage, before: Signal) -> None:
         first, last = stage.layers[0], stage.layers[-1]
         if isinstance(first.layer, Linear | Conv2d):
-            self.events[first.name] = (before.value != 0).float().mean(dim=(0, 1))
+            self.events[first.name] = (before.dense() != 0).float().mean(dim=(0, 1))
         if is_spiking(last.layer):
             spikes = stage.spikes
             if spikes is not None:
@@ -190,8 +190,7 @@ class _Run(torch.autograd.Function):
 
 
 def _run(call: _Call, inputs: Tensor | None, images: Tensor | None) -> EngineResult:
-    names = [(at, key) for at in call.graph.named for key in at.parameters()]
-    parameters = {f"{at.name}.{key}": _parameter(at, key, call.weights) for at, key in names}
+    parameters = _parameters(call.graph, call.weights)
     made = _Pass(call, inputs, images, parameters)
     if made.job.learns:
         shown = list(_Run.apply(made, inputs, *parameters.values()))  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
@@ -216,11 +215,12 @@ def _result(made: _Pass, shown: list[Tensor]) -> EngineResult:
     return EngineResult(Trajectory(last.spikes, last.output), state, dict(recorded), made.rates, made.events)
 
 
-def _parameter(at: NamedLayer, key: str, weights: Mapping[str, Tensor]) -> Tensor:
-    """A parameter as the stages read it: within its bounds, without self-connections."""
-    value = weights[f"{at.name}.{key}"]
-    if not isinstance(at.layer, Neuron):
-        return value
-    if key == "recurrent":
-        return value if at.layer.self_connections else value - value.diag().diag()
-    return value.clamp(*at.layer.dynamics.bounds().get(key, (-math.inf, math.inf)))
+def _parameters(graph: Graph, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Every parameter by name as the stages read it: within its bounds, without self-connections."""
+    out: dict[str, Tensor] = {}
+    for at in graph.named:
+        used = neuron_parameters(at, weights) if isinstance(at.layer, Neuron) else {}
+        for key in at.parameters():
+            value = recurrent_matrix(at, weights) if key == "recurrent" else used.get(key)
+            out[f"{at.name}.{key}"] = value if isinstance(value, Tensor) else weights[f"{at.name}.{key}"]
+    return out

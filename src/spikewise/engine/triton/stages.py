@@ -1,6 +1,6 @@
-"""Stages of a network: each turns a signal into the next, and gradients back. A new one is made for every run."""
+"""Stages of a network: each turns a signal into the next, and gradients back."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -8,35 +8,34 @@ from torch import Tensor
 from spikewise.dynamics import NeuronState
 from spikewise.engine import reference
 from spikewise.engine.triton.job import Incoming, Job, Signal, Trace
-from spikewise.engine.triton.kernels import encode, matmul
-from spikewise.engine.triton.population import Carry, Kept, Population
-from spikewise.graph import Dropout, NamedLayer
+from spikewise.engine.triton.kernels import encode
+from spikewise.graph import Activation, AvgPool, Conv2d, Dropout, MaxPool, NamedLayer
 
-__all__ = ["Dense", "Drop", "Flat", "Plain", "Spiking", "Stage"]
+__all__ = ["Drop", "Flat", "Plain", "Stage"]
 
 
-class Stage(Protocol):
-    """Some layers that run together."""
+class Stage(ABC):
+    """Some layers that run together; a fresh one for every run."""
 
     layers: tuple[NamedLayer, ...]
-    state: NeuronState | Tensor | None
+    state: NeuronState | Tensor | None = None
     """Where the layer with a state ended."""
-    trace: Trace | None
-    """Steps of the layer that can be recorded."""
-    spikes: Tensor | None
-    """Spikes of the last layer, [T, B, *F]."""
+    trace: Trace | None = None
+    """Steps of the layer that can be recorded, in the graph's order."""
+    spikes: Tensor | None = None
+    """Spikes of the last layer, [T, B, *F], in the graph's order."""
 
+    @abstractmethod
     def forward(self, signal: Signal, job: Job) -> Signal:
         """What comes out; keeps what backward needs if the job learns."""
 
+    @abstractmethod
     def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
-        """Gradient of what came in, [T or 1, B, *F] in float32, where it was asked for; the job gets the parameters'."""
+        """Gradient of the values that came in, in float32, where it was asked for; the job gets the parameters'."""
 
 
-class Flat:
+class Flat(Stage):
     """Channels, height and width as one axis."""
-
-    state, trace, spikes = None, None, None
 
     def __init__(self, at: NamedLayer) -> None:
         self.layers = (at,)
@@ -53,10 +52,8 @@ class Flat:
         return None if gradient.output is None else gradient.output.reshape(-1, *self.shape[1:])
 
 
-class Drop:
+class Drop(Stage):
     """Dropout: the mask silences here, the factor goes along with the signal into the next weights."""
-
-    state, trace, spikes = None, None, None
 
     def __init__(self, at: NamedLayer, stream: int) -> None:
         self.layers, self.stream = (at,), stream
@@ -65,13 +62,14 @@ class Drop:
         """Silence what the keyed numbers say, the same at every step."""
         layer = self.layers[0].layer
         assert isinstance(layer, Dropout)
-        self.mask = None
+        self.mask: Tensor | None = None
         if not job.options.training:
             return signal
         value = signal.value
-        self.mask = torch.empty(value[0].shape, dtype=value.dtype, device=value.device)
+        mask = torch.empty(value.shape[1], *self.layers[0].output, dtype=value.dtype, device=value.device)
         index, epoch = job.place
-        encode.kept(index, epoch, job.key(self.stream), layer.p, self.mask.flatten(1))
+        encode.kept(index, epoch, job.key(self.stream), layer.p, mask.flatten(1))
+        self.mask = signal.own_order(mask.unsqueeze(0))
         return signal._replace(value=value * self.mask, scale=signal.scale / (1 - layer.p))
 
     def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
@@ -82,36 +80,40 @@ class Drop:
         return gradient.output * self.mask
 
 
-class Plain:
+_TIMELESS = (Conv2d, MaxPool, AvgPool, Activation)
+"""Layers whose output at a step is that of the step's input alone: an input that never changes is run through once."""
+
+
+class Plain(Stage):
     """A layer that the reference runs, step by step, in PyTorch's operations on the same device."""
 
     def __init__(self, at: NamedLayer, position: int) -> None:
         self.layers, self.position = (at,), position
-        self.state: NeuronState | Tensor | None = None
-        self.trace: Trace | None = None
-        self.spikes: Tensor | None = None
 
     def forward(self, signal: Signal, job: Job) -> Signal:
         """Run the layer; with gradients, in a graph of its own."""
         at = self.layers[0]
-        own = {key: job.weights[f"{at.name}.{key}"] for key in at.parameters()}
+        own = {f"{at.name}.{key}": job.weights[f"{at.name}.{key}"] for key in at.parameters()}
         self.learning = job.learns and (signal.learns or job.teaches(at))
-        self.inputs = signal.value
+        self.signal = signal
         with torch.set_grad_enabled(self.learning):
-            self.x = signal.dense().expand(signal.steps, *signal.value.shape[1:])
+            self.x = signal.dense()
+            if not isinstance(at.layer, _TIMELESS):
+                self.x = self.x.expand(signal.steps, *self.x.shape[1:])
             if self.learning:
                 self.x = self.x.detach().requires_grad_(signal.learns)
                 # Their own leaves: what reaches them is handed on, not added to the caller's.
                 own = {k: v.detach().requires_grad_(v.requires_grad) for k, v in own.items()}
             self.own = own
             self.done = reference.run_layer(at, own, self.x, job.draw, (job.options, self.position))
-        self.scale, self.state = signal.scale, self.done.state
-        spikes = self.done.spike_train()
-        membrane = self.done.output if self.done.membrane is None else self.done.membrane
-        self.trace, self.spikes = Trace(spikes, membrane), spikes
+            membrane = self.done.output if self.done.membrane is None else self.done.membrane
+            self.spikes = self.done.spike_train()
+            self.trace = Trace(self.spikes, membrane.expand(signal.steps, *membrane.shape[1:]))
+        self.state = self.done.state
         exact = self.done.spikes is not None
         output = self.done.output.detach()
-        return Signal(output.to(job.operands.dtype) if exact else output, signal.steps, exact, self.learning)
+        value = output.to(job.operands.dtype) if exact else output
+        return Signal(value.contiguous(), signal.steps, exact, self.learning)
 
     def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
         """PyTorch's own gradients."""
@@ -131,209 +133,10 @@ class Plain:
         found = torch.autograd.grad([t for t, _ in given], inputs, [g for _, g in given], allow_unused=True)
         for key, g in zip(wanted, found, strict=False):
             if g is not None:
-                job.add(self.layers[0], key, g)
+                job.add(self.layers[0], key.removeprefix(f"{self.layers[0].name}."), g)
         back = found[-1] if self.x.requires_grad else None
         if back is None:
             return None
-        back = back * self.scale if self.scale != 1.0 else back
-        return back.sum(0, keepdim=True) if len(self.inputs) == 1 < len(back) else back
-
-
-class _Neurons:
-    """The end of a stage: neurons over the currents that its beginning made."""
-
-    layers: tuple[NamedLayer, ...]
-    state: NeuronState | Tensor | None = None
-    trace: Trace | None = None
-    spikes: Tensor | None = None
-    population: Population | None = None
-
-    def walk(self, current: Tensor, steps: int, job: Job, *, learns: bool, mine: bool) -> Signal:
-        """Neurons of the stage over currents [T or 1, B, *F], in whose memory the membranes may stay if they are `mine`."""
-        at = self.layers[-1]
-        self.population = population = Population(at, job.own(at))
-        for tensor in population.own.values():
-            matmul.check(tensor.detach(), job.flag(at.name))
-        learns = learns or job.teaches(at)
-        shown = at.name in job.options.record or at is job.last
-        before = population.started((job.options.state or {}).get(at.name))
-        after = population.rest(current.shape[1], current)
-        kept = population.memory(steps, current, job.operands.dtype, keep=learns)
-        if learns or shown or not population.spikes or "recurrent" in population.own:
-            whole = mine and len(current) == steps
-            membrane = current if whole else torch.empty(steps, *current.shape[1:], device=current.device)
-            kept = kept._replace(membrane=membrane)
-        if "recurrent" in population.own:
-            self._walk_steps(current, steps, job, kept, (before, after))
-        else:
-            population.forward(current, steps, kept, before, after)
-        self.spikes = kept.spikes
-        self.kept, self.state, self.shown = kept, population.state(after), shown
-        if kept.membrane is not None:
-            self.trace = Trace(kept.spikes, kept.membrane)
-        out = kept.spikes if kept.spikes is not None else kept.membrane
-        assert out is not None
-        return Signal(out, steps, population.spikes, learns)
-
-    def _walk_steps(
-        self,
-        current: Tensor,
-        steps: int,
-        job: Job,
-        kept: Kept,
-        ends: tuple[tuple[Tensor, ...] | None, tuple[Tensor, ...]],
-    ) -> None:
-        """One step at a time, for the spikes of a step reach the next through the recurrent matrix."""
-        population, (before, after) = self.population, ends
-        assert population is not None
-        assert kept.membrane is not None
-        assert kept.spikes is not None
-        self.matrix = job.split(population.own["recurrent"], name=self.layers[-1].name)
-        spikes = None if before is None else before[1].to(job.operands.dtype)
-        for t in range(steps):
-            total = kept.membrane[t]
-            if total.data_ptr() != current[min(t, len(current) - 1)].data_ptr():
-                total.copy_(current[min(t, len(current) - 1)])
-            if spikes is not None:
-                matmul.product(spikes.unsqueeze(0), self.matrix.transpose(1, 2), out=total)
-            now = Kept(*(None if x is None else x[t : t + 1] for x in kept))
-            population.forward(total.unsqueeze(0), 1, now, before, after)
-            spikes, before = kept.spikes[t], after
-
-    def currents_gradient(self, gradient: Incoming, job: Job, *, in_parts: bool) -> Tensor:
-        """Gradient of the currents, float32 [T, B, *F] or in parts [parts, T, B, *F]; the neurons' parameters get theirs.
-
-        `self.summed` is its sum over the steps, [B, *F].
-        """
-        population, kept = self.population, self.kept
-        assert population is not None
-        assert kept.membrane is not None
-        if population.spikes:
-            gz, gv = _total(gradient.output, gradient.spikes), gradient.membrane
-        else:
-            gz, gv = None, _total(gradient.output, gradient.membrane)
-        gz, gv = (None if g is None else g.float().contiguous() for g in (gz, gv))
-        membrane = kept.membrane
-        if in_parts:
-            shape = (job.operands.parts, *membrane.shape)
-            out = torch.empty(shape, dtype=job.operands.dtype, device=membrane.device)
-        else:
-            out = torch.empty_like(membrane) if self.shown else membrane
-        totals = population.totals(membrane, summed=True)
-        if "recurrent" in population.own:
-            self._back_steps((gz, gv), out, job, totals)
-        else:
-            population.backward(gz, gv, kept, out, totals=totals)
-        for key, found in population.gradients(totals).items():
-            job.add(self.layers[-1], key, found)
-        self.summed = totals["current"]
-        return out
-
-    def _back_steps(
-        self, given: tuple[Tensor | None, Tensor | None], out: Tensor, job: Job, totals: dict[str, Tensor]
-    ) -> None:
-        population, kept, at = self.population, self.kept, self.layers[-1]
-        assert population is not None
-        assert kept.membrane is not None
-        assert kept.spikes is not None
-        like = kept.membrane[0]
-        carry = Carry(*(torch.zeros_like(like) for _ in range(3)))
-        step_totals = {name: torch.empty_like(total) for name, total in totals.items()}
-        for t in reversed(range(len(kept.membrane))):
-            gz, gv = (None if g is None else g[t : t + 1] for g in given)
-            now = Kept(*(None if x is None else x[t : t + 1] for x in kept))
-            population.backward(gz, gv, now, out[:, t : t + 1], earlier=t > 0, carry=carry, totals=step_totals)
-            for name, total in totals.items():
-                total.add_(step_totals[name])
-            if t:
-                matmul.product(out[:, t], self.matrix, out=carry.z)
-        if job.wants(at, "recurrent"):
-            width = like.shape[-1]
-            g = out[:, 1:].reshape(len(out), -1, width)
-            z = kept.spikes[:-1].reshape(1, -1, width)
-            empty = torch.zeros(width, width, device=like.device)
-            job.add(at, "recurrent", matmul.product(g.transpose(1, 2), z) if g.shape[1] else empty)
-
-
-class Spiking(_Neurons):
-    """Neurons behind anything that makes currents."""
-
-    def __init__(self, at: NamedLayer) -> None:
-        self.layers = (at,)
-
-    def forward(self, signal: Signal, job: Job) -> Signal:
-        """Walk the signal as currents."""
-        self.constant = len(signal.value) == 1 < signal.steps
-        self.scale = signal.scale
-        current = signal.dense().contiguous()
-        self.learns_input = signal.learns
-        return self.walk(current, signal.steps, job, learns=signal.learns, mine=False)
-
-    def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
-        """Back through the neurons."""
-        in_parts = "recurrent" in (self.population.own if self.population else {})
-        g = self.currents_gradient(gradient, job, in_parts=in_parts)
-        if not self.learns_input:
-            return None
-        back = g.float().sum(0) if in_parts else g
-        back = self.summed.unsqueeze(0) if self.constant else back
-        return back * self.scale if self.scale != 1.0 else back
-
-
-class Dense(_Neurons):
-    """A matrix, and the neurons behind it if there are some."""
-
-    def __init__(self, linear: NamedLayer, neuron: NamedLayer | None) -> None:
-        self.linear = linear
-        self.layers = (linear,) if neuron is None else (linear, neuron)
-
-    def forward(self, signal: Signal, job: Job) -> Signal:
-        """Currents, then neurons."""
-        own = job.own(self.linear)
-        self.signal, self.rows = signal, job.rows(signal)
-        self.weight = job.split(own["weight"], scale=signal.scale, name=self.linear.name)
-        bias = own.get("bias")
-        if bias is not None:
-            matmul.check(bias.detach(), job.flag(self.linear.name))
-        made = matmul.product(self.rows, self.weight.transpose(1, 2), bias=None if bias is None else bias.detach())
-        current = made.view(len(signal.value), -1, made.shape[1])
-        self.learns = signal.learns or job.teaches(self.linear)
-        if len(self.layers) == 1:
-            self.trace = Trace(None, current.expand(signal.steps, *current.shape[1:]))
-            return Signal(current, signal.steps, exact=False, learns=self.learns)
-        return self.walk(current, signal.steps, job, learns=self.learns, mine=True)
-
-    def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
-        """Through the neurons, then the matrix."""
-        if not self.learns:
-            if self.population is not None:
-                self.currents_gradient(gradient, job, in_parts=True)
-            return None
-        parts, summed = self._currents(gradient, job)
-        if parts is None:
-            return None
-        parts = parts.reshape(len(parts), -1, parts.shape[-1])
-        if job.wants(self.linear, "weight"):
-            found = matmul.product(parts.transpose(1, 2), self.rows)
-            job.add(self.linear, "weight", found if self.signal.scale == 1.0 else found * self.signal.scale)
-        if "bias" in self.linear.parameters() and job.wants(self.linear, "bias"):
-            job.add(self.linear, "bias", summed.sum(0))
-        if not self.signal.learns:
-            return None
-        return matmul.product(parts, self.weight).view(self.signal.value.shape)
-
-    def _currents(self, gradient: Incoming, job: Job) -> tuple[Tensor | None, Tensor]:
-        """Gradient of the matrix's product in parts [parts, T or 1, B, F], and its sum over the steps."""
-        constant = len(self.signal.value) == 1 < self.signal.steps
-        if self.population is None:
-            g = _total(gradient.output, gradient.membrane)
-            if g is None:
-                return None, torch.empty(0)
-            summed = g.float().sum(0)
-            return job.split(summed.unsqueeze(0) if constant else g.float()), summed
-        parts = self.currents_gradient(gradient, job, in_parts=True)
-        return (job.split(self.summed.unsqueeze(0)) if constant else parts), self.summed
-
-
-def _total(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    return b if a is None else a if b is None else a + b
+        back = back * self.signal.scale if self.signal.scale != 1.0 else back
+        back = back.sum(0, keepdim=True) if len(self.signal.value) == 1 < len(back) else back
+        return self.signal.own_order(back)

@@ -18,7 +18,7 @@ def _gather(
     frame, y, x, inside, k, H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, KERNEL: tl.constexpr,
     PAD: tl.constexpr,
 ):  # fmt: skip
-    """Taps `k` (row, column, channel) of the windows whose first pixel is (y, x), outside the map where it is padded."""
+    """Taps `k` (row, column, channel) of the windows whose first pixel is (y, x), outside the map in padding."""
     ky, rest = k // (KERNEL * CI), k % (KERNEL * CI)
     mask = inside[:, None] & (k < KERNEL * KERNEL * CI)[None, :]
     if PAD > 0:
@@ -138,7 +138,7 @@ def weight_gradient_kernel(
     gradient, choices, inputs, out, frames, share,
     H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr,
     PAD: tl.constexpr, POOL: tl.constexpr, MEAN: tl.constexpr, HP: tl.constexpr, WP: tl.constexpr,
-    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr, SINGLE: tl.constexpr,
+    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
 ):  # fmt: skip
     """out[program, channel, tap] over `share` frames: at each place, the gradient of the windows that chose it."""
     K: tl.constexpr = KERNEL * KERNEL * CI
@@ -169,7 +169,7 @@ def weight_gradient_kernel(
                 if POOL > 1 and not MEAN:
                     rest = tl.where(choice == place, g, 0.0)
                 for _ in tl.static_range(PARTS):
-                    high = rest if SINGLE else rest.to(tl.bfloat16).to(tl.float32)
+                    high = rest if PARTS == 1 else rest.to(tl.bfloat16).to(tl.float32)
                     total = tl.dot(tl.trans(high.to(a.dtype)), a, total, input_precision="ieee")
                     rest = rest - high
     to = out + tl.program_id(0).to(tl.int64) * (CO * K) + n[:, None] * K + k[None, :]
@@ -181,7 +181,7 @@ def input_gradient_kernel(
     gradient, choices, weight, part, out,
     H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr,
     PAD: tl.constexpr, POOL: tl.constexpr, MEAN: tl.constexpr, HP: tl.constexpr, WP: tl.constexpr,
-    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr, SINGLE: tl.constexpr,
+    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
 ):  # fmt: skip
     """out[frame, pixel, input channel]: MP pixels of one frame, NP channels; KC output channels at a time."""
     frame = tl.program_id(0).to(tl.int64)
@@ -212,7 +212,7 @@ def input_gradient_kernel(
             w_at = weight + (tap * CI + n[None, :]) * CO + c[:, None]
             w_mask = (c < CO)[:, None] & (n < CI)[None, :]
             w0 = tl.load(w_at, mask=w_mask, other=0.0)
-            g0 = g if SINGLE else g.to(tl.bfloat16).to(tl.float32)
+            g0 = g if PARTS == 1 else g.to(tl.bfloat16).to(tl.float32)
             total = tl.dot(g0.to(w0.dtype), w0, total, input_precision="ieee")
             if PARTS > 1:
                 w1 = tl.load(w_at + part, mask=w_mask, other=0.0)

@@ -1,4 +1,4 @@
-"""Encoders: uint8 images to spikes, with the reference's bits; and the mask of dropout, which draws the same numbers."""
+"""Encoders: uint8 images to spikes, with the reference's bits; and the mask of dropout, of the same numbers."""
 
 import triton
 import triton.language as tl

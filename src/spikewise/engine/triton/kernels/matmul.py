@@ -74,9 +74,8 @@ def _product(
         if A_PARTS > 1:
             a1 = tl.load(a_at + a_part, mask=a_mask, other=0.0)
             total = tl.dot(a1, b0, total, input_precision="ieee")
-        if A_PARTS > 1 and B_PARTS > 1:
-            if A_PARTS + B_PARTS > 4:
-                total = tl.dot(a1, b1, total, input_precision="ieee")
+        if A_PARTS > 2 and B_PARTS > 2:
+            total = tl.dot(a1, b1, total, input_precision="ieee")
         if B_PARTS > 2:
             b2 = tl.load(b_at + 2 * b_part, mask=b_mask, other=0.0)
             total = tl.dot(a0, b2, total, input_precision="ieee")

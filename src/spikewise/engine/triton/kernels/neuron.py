@@ -65,6 +65,7 @@ def forward_kernel(
     SPIKES: tl.constexpr, ADAPTIVE: tl.constexpr, RESET: tl.constexpr, DELAY: tl.constexpr,
     STARTED: tl.constexpr, KEEP_V: tl.constexpr, KEEP_A: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
+    """All steps of SIZE lanes; `current_step` is 0 where one current is that of every step."""
     j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     inside = j < total
     channel = (j % features) // plane
