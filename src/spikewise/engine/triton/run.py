@@ -15,7 +15,7 @@ from spikewise.engine.triton.job import Incoming, Job, Operands, Signal
 from spikewise.engine.triton.plan import stages
 from spikewise.engine.triton.stages import Stage
 from spikewise.errors import EngineError
-from spikewise.graph import Conv2d, Graph, Linear, Neuron, is_spiking
+from spikewise.graph import Conv2d, Graph, Linear, Neuron
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
@@ -119,7 +119,7 @@ class _Pass:
         first, last = stage.layers[0], stage.layers[-1]
         if isinstance(first.layer, Linear | Conv2d):
             self.events[first.name] = (before.dense() != 0).float().mean(dim=(0, 1))
-        if is_spiking(last.layer):
+        if last.layer.spikes:
             spikes = stage.spikes
             if spikes is not None:
                 self.rates[last.name] = spikes.detach().mean(dim=(0, 1), dtype=torch.float32)
