@@ -9,7 +9,7 @@ import spikewise
 
 ROOT = Path(spikewise.__file__).parent
 LEVELS = [
-    {"errors", "lazy", "memory", "parsing", "types"},
+    {"errors", "exact", "lazy", "memory", "parsing", "types"},
     {"files", "config", "extension"},
     {"randomness"},
     {"surrogates", "encoders", "readouts", "initial"},

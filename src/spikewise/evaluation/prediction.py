@@ -12,6 +12,7 @@ from torch import Tensor
 from spikewise.data import ImageSet
 from spikewise.data.residence import pixels_on
 from spikewise.engine import RunOptions
+from spikewise.exact import exact_arithmetic
 from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.types import Draw
@@ -69,7 +70,7 @@ def predict(
     logits = []
     rates, events, engine = _Mean(len(index)), _Mean(len(index)), ""
     try:
-        with torch.no_grad():
+        with torch.no_grad(), exact_arithmetic():
             for batch, at in _batches(images, index, network.device, batch_size):
                 output = network(batch, Draw(seed, 0, at), RunOptions(measure=True))
                 logits.append(output.logits.float())

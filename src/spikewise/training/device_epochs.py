@@ -71,6 +71,8 @@ class DeviceEpochs:
 
     def launch(self, epoch: int) -> None:
         """Give the device all batches of the epoch."""
+        if self._stream is not None:  # weights may be on their way still: new, or read from a checkpoint
+            self._stream.wait_stream(torch.cuda.current_stream(self._learner.network.device))
         with self._work():
             self._prepare(epoch)
             place = 0

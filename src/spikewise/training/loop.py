@@ -10,6 +10,7 @@ import torch
 
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
+from spikewise.exact import exact_arithmetic
 from spikewise.files import make_folder
 from spikewise.network import Network
 from spikewise.training.checkpoint import Checkpoint, load_weights, save_weights
@@ -64,7 +65,12 @@ def fit(network: Network, task: Task, folder: Path, listener: Listener | None = 
     """
     listener = listener or Silent()
     task = replace(task, train=task.train.settled(len(task.split.train)))
-    session = _Session(network, task, make_folder(folder))
+    with exact_arithmetic():
+        return _fit(network, task, make_folder(folder), listener)
+
+
+def _fit(network: Network, task: Task, folder: Path, listener: Listener) -> FitResult:
+    session = _Session(network, task, folder)
     session.resume()
     listener.started(task.name, task.seed, epochs=session.epochs, done=len(session.result.history))
     while not session.is_over():
