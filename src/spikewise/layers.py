@@ -71,6 +71,11 @@ class _Layer(Config):
         """Number of outputs that each input of a weighted layer reaches, for an input shape."""
         raise AssertionError(f"{self.kind} has no synapses for an input of {words(shape)}")
 
+    def feedback(self, shape: Shape) -> int:
+        """Units of the layer itself that each of its spikes reaches at the next step, for its output shape."""
+        del shape
+        return 0
+
     @property
     def name(self) -> str:
         """What layers of its sort are called in a graph, before their number."""
@@ -344,6 +349,10 @@ class Neuron(_Layer):
         own: Shape = () if self.dynamics.per == "layer" else (shape[0], *[1] * (len(shape) - 1))
         held = dict.fromkeys(sorted(self.dynamics.stored()), own)
         return {"recurrent": (shape[0], shape[0]), **held} if self.recurrent else held
+
+    def feedback(self, shape: Shape) -> int:
+        """All neurons, or all others."""
+        return shape[0] - (not self.self_connections) if self.recurrent else 0
 
     @property
     def name(self) -> str:

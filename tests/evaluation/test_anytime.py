@@ -31,7 +31,7 @@ from spikewise.evaluation.anytime import (
     Latency as Milliseconds,
 )
 from spikewise.evaluation.anytime_runs import Counter, Sample, follow, measure_latency
-from spikewise.evaluation.cost import count_operations, layer_work
+from spikewise.evaluation.cost import carried_bits, count_operations, energies, layer_work
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
 from spikewise.experiments.sections.anytime import make
@@ -197,7 +197,7 @@ def truncated(network, some, steps):
     with torch.no_grad():
         result = network.run(network.encode(pixels, draw)[:steps], draw, RunOptions(measure=True)).result
     encoder = network.graph.encoder.replace(steps=steps)
-    return count_operations(network.graph.replace(encoder=encoder), result.input_events, result.rates)
+    return count_operations(network.graph.replace(encoder=encoder), result.input_events)
 
 
 def test_operations_up_to_a_step_are_those_of_a_run_that_ends_there(network):
@@ -215,10 +215,12 @@ def test_after_all_steps_the_totals_are_those_of_all_images_though_few_are_count
     counter = Counter(network, some, events)
     assert len(counter.chosen) == 256
     whole = predict(network, some.images, some.index, seed=2)
-    expected = count_operations(network.graph, whole.input_events, whole.rates)
+    expected = count_operations(network.graph, whole.input_events)
     assert counter.spent()[-1].synaptic_operations == pytest.approx(expected.synaptic_operations, rel=1e-5)
-    work = layer_work(network.graph, whole.input_events, whole.rates)
+    work = layer_work(network.graph, whole.input_events)
     assert sum(one.synaptic_operations for one in work) > 0
+    wanted = energies(work, carried_bits(network.graph.steps))
+    assert counter.spent()[-1].energy_nanojoule == pytest.approx(wanted, rel=1e-5)
 
 
 def test_an_early_exit_costs_what_its_images_cost_until_their_own_steps(network):

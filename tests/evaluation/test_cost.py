@@ -88,15 +88,29 @@ def test_an_activation_over_time_is_multiplied_at_every_step():
 def test_recurrent_spikes_reach_the_neurons_they_are_connected_to(diagonal, reached):
     neurons = Neuron(dynamics=LIF(), recurrent=True, self_connections=diagonal)
     layers = (Flatten(), Linear(features=4), neurons, Linear(features=2))
-    found = count_operations(graph(*layers), {"linear1": torch.zeros(3), "linear2": torch.full((4,), 0.5)})
-    assert found.synaptic_operations == 4 * 0.5 * 4 * reached + 4 * 0.5 * 4 * 2
+    events = {"linear1": torch.zeros(3), "lif1.recurrent": torch.full((4,), 0.25), "linear2": torch.full((4,), 0.5)}
+    found = count_operations(graph(*layers), events)
+    assert found.synaptic_operations == 4 * 0.25 * 4 * reached + 4 * 0.5 * 4 * 2
     assert found.dense_operations == 4 * (3 * 4 + 4 * reached + 4 * 2)
 
 
-def test_recurrent_spikes_of_the_last_layer_are_known_from_its_rates():
-    last = graph(Flatten(), Linear(features=4), Neuron(dynamics=LIF(), recurrent=True))
-    found = count_operations(last, {"linear1": torch.zeros(3)}, {"lif1": torch.tensor([1.0, 0.0, 0.0, 0.0])})
-    assert found.synaptic_operations == 4 * 1 * 3
+def test_two_weighted_layers_in_a_row_multiply():
+    # 3 x 3 over spikes, then 1 x 1 over the sums: 184,320 multiply-accumulates, not additions
+    layers = (Conv2d(channels=16, kernel=3, padding=1), Conv2d(channels=5, kernel=1), Neuron(dynamics=LIF()), Flatten())
+    wide = graph(*layers, Linear(features=2), encoder=Rate(steps=36), shape=(1, 8, 8))
+    events = {"conv2d1": torch.zeros(1, 8, 8), "conv2d2": torch.ones(16, 8, 8), "linear1": torch.zeros(320)}
+    found = count_operations(wide, events)
+    assert (found.macs, found.synaptic_operations) == (36 * 16 * 5 * 64, 0) == (184_320, 0)
+
+
+def test_hardware_that_skips_zeros_does_the_multiplications_that_matter_and_reads_their_weights():
+    both = twin(graph(Flatten(), Linear(features=2), Neuron(dynamics=LIF()), Linear(features=5)))
+    work = layer_work(both, {"linear1": torch.tensor([1.0, 0.0, 0.5]), "linear2": torch.tensor([0.0, 1.0])})
+    skipping = [layer.without_zeros() for layer in work]
+    assert [layer.macs for layer in work] == [6, 10]
+    assert [layer.macs for layer in skipping] == [3, 5]
+    assert [layer.multiplying[0].words for layer in skipping] == [3, 5]
+    assert [layer.fixed for layer in skipping] == [layer.fixed for layer in work]
 
 
 def test_memory_accesses_are_those_of_a_small_network_counted_by_hand():
@@ -110,19 +124,27 @@ def test_memory_accesses_are_those_of_a_small_network_counted_by_hand():
     assert traffic_bytes((first, neurons, second)) == 4 * (12 + 12 + 24 + 32 + 4 + 10 + 20)
 
 
-def test_a_conventional_network_reads_a_weight_and_an_input_for_each_multiplication():
+def test_a_conventional_network_reads_a_weight_for_each_multiplication_and_each_input_of_a_linear_layer_once():
     (one, other) = layer_work(
         twin(graph(Flatten(), Linear(features=2), Neuron(dynamics=LIF()), Linear(features=5))), {}
     )
-    assert [(a.words, a.held) for a in one.fixed] == [(6, 24), (6, 12), (2, 8)]
-    assert [(a.words, a.held) for a in other.fixed] == [(10, 40), (10, 8), (5, 20)]
+    assert [(a.words, a.held) for a in one.multiplying] == [(6, 24)]
+    assert [(a.words, a.held) for a in one.fixed] == [(3, 12), (2, 8)]
+    assert [(a.words, a.held) for a in (*other.multiplying, *other.fixed)] == [(10, 40), (2, 8), (5, 20)]
     assert (one.from_image, other.from_image) == (True, False)
+
+
+def test_a_convolution_reads_an_input_for_each_multiplication():
+    (one,) = layer_work(
+        twin(graph(Conv2d(channels=2, kernel=3), Neuron(dynamics=LIF()), Flatten(), shape=(1, 3, 4))), {}
+    )
+    assert [(a.words, a.held) for a in (*one.multiplying, *one.fixed)] == [(36, 72), (36, 48), (4, 16)]
 
 
 def test_a_constant_current_is_written_once_and_read_at_every_step():
     direct = graph(Flatten(), Linear(features=2), Neuron(dynamics=LIF()), Linear(features=5), encoder=Direct(steps=4))
     first, neurons, _ = layer_work(direct, {"linear2": torch.zeros(2)})
-    assert first.fixed[2].words == 2
+    assert first.fixed[1].words == 2
     assert [(a.words, a.held) for a in neurons.fixed] == [(16, 8), (8, 8)]
 
 

@@ -21,6 +21,7 @@ from spikewise.graph import Flatten, Graph, Linear, Neuron
 from spikewise.models import twin
 from spikewise.readouts import MeanMembrane
 
+DENSE = ["45 nm arithmetic", "45 nm with memory", "45 nm integers"]
 MODELS = {model.name: model for model in ENERGY_MODELS}
 
 
@@ -62,7 +63,9 @@ def test_arithmetic_is_4_6_picojoules_a_multiply_accumulate_and_0_9_an_addition(
 
 
 def test_memory_adds_each_access_at_the_price_of_where_its_array_lies():
-    layer = LayerWork("a", macs=10, fixed=(Access(10, 2**21), Access(10, 100)), spiking=(Access(4, 2**15),))
+    layer = LayerWork(
+        "a", macs=10, multiplying=(Access(10, 2**21),), fixed=(Access(10, 100),), spiking=(Access(4, 2**15),)
+    )
     assert MODELS["45 nm with memory"].price([layer], 8) == pytest.approx(10 * 4.6 + 10 * 650 + 10 * 5 + 4 * 10)
 
 
@@ -77,16 +80,27 @@ def test_loihi_prices_spikes_and_neurons_and_nothing_that_multiplies():
     price = MODELS["Loihi"].price
     assert price([LayerWork("a", synaptic_operations=100), LayerWork("b", state_updates=10)], 8) == pytest.approx(3170)
     assert price([LayerWork("a", macs=1)], 8) is None
+    assert price([LayerWork("a", synaptic_operations=1, several=True)], 8) is None
     assert "Loihi" not in energies(layer_work(twin(network(Rate(steps=4))), {}), 3)
     assert "Loihi" not in energies(layer_work(network(Direct(steps=4)), {"linear2": torch.zeros(40)}), 3)
 
 
 def test_without_bits_there_is_no_quantised_network_to_price():
     assert "45 nm integers" in energies(work_at(0.1), 4)
-    assert "45 nm integers" not in energies(work_at(0.1), None)
+    assert not [name for name in energies(work_at(0.1), None) if "integers" in name]
 
 
-@pytest.mark.parametrize("name", ["45 nm arithmetic", "45 nm with memory", "45 nm integers"])
+@pytest.mark.parametrize("name", DENSE)
+def test_skipping_zeros_changes_multiplications_by_zero_and_nothing_else(name):
+    zeros = MODELS[f"{name}, zeros skipped"]
+    layer = LayerWork("a", macs=100, effective_macs=25, multiplying=(Access(100, 9e6),), fixed=(Access(7, 90),))
+    quarter = layer._replace(macs=25, multiplying=(Access(25, 9e6),))
+    assert zeros.price([layer], 4) == pytest.approx(MODELS[name].price([quarter], 4))
+    assert zeros.price(work_at(0.2), 4) == MODELS[name].price(work_at(0.2), 4)  # no multiplications: the same
+    assert zeros.constants == MODELS[name].constants
+
+
+@pytest.mark.parametrize("name", DENSE)
 @pytest.mark.parametrize("rate", [0.01, 0.2, 0.9])
 def test_at_the_break_even_rate_both_sides_cost_the_same(name, rate):
     model, bits = MODELS[name], carried_bits(10)

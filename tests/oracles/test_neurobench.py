@@ -85,7 +85,8 @@ def cost(ours: Network, images: torch.Tensor):
     with torch.no_grad():
         result = ours(images, Draw.first(len(images)), RunOptions(measure=True)).result
     nothing = np.zeros(0, np.int64)
-    said = Predictions(nothing, nothing, np.zeros((0, 10)), dict(result.rates), dict(result.input_events), None)
+    counted = (dict(result.rates), dict(result.input_events), dict(result.active))
+    said = Predictions(nothing, nothing, np.zeros((0, 10)), *counted, None)
     return assess_cost(ours, [said], CostMeasures(None, Speed(1.0, 1.0, 1.0), None), steps=STEPS)
 
 

@@ -67,7 +67,10 @@ class EngineResult(NamedTuple):
     rates: Mapping[str, Float[Tensor, "*F"]]
     """Mean spikes per step of each neuron of the spiking layers, over steps and batch; empty unless measured."""
     input_events: Mapping[str, Float[Tensor, "*F"]]
-    """Share of steps at which each input of each weighted layer is not zero; empty unless measured."""
+    """Mean events per step at each input of each weighted layer, and at each neuron that feeds back ("NAME.recurrent"):
+    spikes that arrive, or 1 for a real number other than zero; empty unless measured."""
+    active: Mapping[str, Float[Tensor, "*F"]]
+    """Share of steps at which each unit of the spiking layers sends anything; empty unless measured."""
     engine: str = ""
     """Name of the engine that ran."""
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spikewise.dynamics import NeuronState
 from spikewise.engine.contract import Ask, EngineResult, LayerTrace, RunOptions
+from spikewise.engine.measuring import events, fed_back
 from spikewise.engine.parameters import neuron_parameters, recurrent_matrix
 from spikewise.graph import (
     Activation,
@@ -94,19 +95,23 @@ def _run(
     state: dict[str, NeuronState | Tensor] = {}
     traces: dict[str, LayerTrace] = {}
     rates: dict[str, Tensor] = {}
-    events: dict[str, Tensor] = {}
+    received: dict[str, Tensor] = {}
+    active: dict[str, Tensor] = {}
     for position, at in enumerate(graph.named):
         if options.measure and at.layer.weighted:
-            events[at.name] = (done.output.detach() != 0).float().mean(dim=(0, 1))
+            received[at.name] = events(done.output, at.arriving)
         done = run_layer(at, weights, done.output, draw, (options, position))
         if done.state is not None:
             state[at.name] = done.state
         if at.name in options.record:
             traces[at.name] = LayerTrace(done.spike_train(), done.output if done.membrane is None else done.membrane)
         if options.measure and (spikes := done.spike_train()) is not None:
-            rates[at.name] = spikes.detach().mean(dim=(0, 1))
+            # of a function below zero the spikes are negative, and are sent all the same
+            rates[at.name] = spikes.detach().abs().mean(dim=(0, 1))
+            active[at.name] = (spikes.detach() != 0).float().mean(dim=(0, 1))
+            received |= fed_back(at, rates, (options.state or {}).get(at.name), done.state, len(spikes))
     membrane = done.output if done.membrane is None else done.membrane
-    return EngineResult(Trajectory(done.spike_train(), membrane), state, traces, rates, events)
+    return EngineResult(Trajectory(done.spike_train(), membrane), state, traces, rates, received, active)
 
 
 def run_layer(  # noqa: PLR0911  # one line per kind of layer

@@ -45,11 +45,8 @@ class Sample(NamedTuple):
             yield pixels, Draw(self.seed, 0, torch.from_numpy(at).to(network.device))
 
 
-class Events(NamedTuple):
-    """Spikes counted: per step and image, of each input of a weighted layer, and of each spiking neuron."""
-
-    inputs: Mapping[str, Tensor]
-    rates: Mapping[str, Tensor]
+Events = Mapping[str, Tensor]
+"""What arrived at each weighted layer, per step and image; see `EngineResult.input_events`."""
 
 
 def follow(network: Network, sample: Sample, *, measure: bool = True) -> tuple[Course, Events]:
@@ -70,7 +67,7 @@ def follow(network: Network, sample: Sample, *, measure: bool = True) -> tuple[C
             predicted.append(probabilities.argmax(2))
             sure.append(confidence(evidence))
             shown.append(probabilities[np.array(kept) - 1])
-            total.add(Events(output.result.input_events, output.result.rates), len(pixels))
+            total.add(output.result.input_events, len(pixels))
     by_step = dict(zip(kept, np.concatenate(shown, axis=1), strict=True))
     labels = sample.images.labels[sample.index]
     return Course(labels, np.concatenate(predicted, axis=1), np.concatenate(sure, axis=1), by_step), total.mean()
@@ -92,8 +89,8 @@ class Counter:
         count = len(sample.index)
         self.chosen = np.unique(np.linspace(0, count - 1, min(count, _COUNTED)).round().astype(np.int64))
         self.sample = sample.of(self.chosen)
-        work = [layer_work(_cut(self.graph, t), *events) for t, events in enumerate(self._so_far(), 1)]
-        self.factors = _factors(layer_work(self.graph, *whole), work[-1])
+        work = [layer_work(_cut(self.graph, t), events) for t, events in enumerate(self._so_far(), 1)]
+        self.factors = _factors(layer_work(self.graph, whole), work[-1])
         self.work = [self._scaled(one) for one in work]
 
     def spent(self) -> list[Spent]:
@@ -127,8 +124,8 @@ class Counter:
             for pixels, draw in stopping.batches(self.network):
                 inputs = self.network.encode(pixels, draw)[:steps]
                 result = self.network.run(inputs, draw, RunOptions(measure=True)).result
-                total.add(Events(result.input_events, result.rates), len(pixels))
-        return self._scaled(layer_work(_cut(self.graph, steps), *total.mean()))
+                total.add(result.input_events, len(pixels))
+        return self._scaled(layer_work(_cut(self.graph, steps), total.mean()))
 
     def _so_far(self) -> Iterator[Events]:
         """Mean events per step, over the first 1, 2, ..., T steps."""
@@ -140,14 +137,14 @@ class Counter:
                 for total, step in zip(sums, torch.split(self.network.encode(pixels, draw), 1), strict=True):
                     result = self.network.run(step, draw, RunOptions(state=state, measure=True)).result
                     state = result.state
-                    total.add(Events(result.input_events, result.rates), len(pixels))
+                    total.add(result.input_events, len(pixels))
         running = _Sum()
         for total in sums:
             running.add(total.mean(), 1)
             yield running.mean()
 
     def _scaled(self, work: Sequence[LayerWork]) -> list[LayerWork]:
-        return [layer.with_spikes(self.factors.get(layer.name, 1.0)) for layer in work]
+        return [layer.scaled(self.factors.get(layer.name, 1.0)) for layer in work]
 
     def _price(self, work: Sequence[LayerWork]) -> Spent:
         return Spent(
@@ -200,10 +197,15 @@ def _cut(graph: Graph, steps: int) -> Graph:
 
 def _factors(whole: Sequence[LayerWork], counted: Sequence[LayerWork]) -> dict[str, float]:
     return {
-        all_images.name: all_images.synaptic_operations / some.synaptic_operations
+        all_images.name: _caused(all_images) / _caused(some)
         for all_images, some in zip(whole, counted, strict=True)
-        if some.synaptic_operations
+        if _caused(some)
     }
+
+
+def _caused(layer: LayerWork) -> float:
+    """Operations that its inputs cause: by spikes, or by real numbers other than zero."""
+    return layer.synaptic_operations + layer.effective_macs
 
 
 class _Sum:
@@ -211,15 +213,13 @@ class _Sum:
 
     def __init__(self) -> None:
         self.weight = 0
-        self.parts: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        self.total: dict[str, Tensor] = {}
 
     def add(self, events: Events, weight: int) -> None:
         self.weight += weight
-        for total, part in zip(self.parts, events, strict=True):
-            for name, figure in part.items():
-                share = figure.double().cpu() * weight
-                total[name] = total[name] + share if name in total else share
+        for name, figure in events.items():
+            share = figure.double().cpu() * weight
+            self.total[name] = self.total[name] + share if name in self.total else share
 
     def mean(self) -> Events:
-        inputs, rates = ({name: total / self.weight for name, total in part.items()} for part in self.parts)
-        return Events(inputs, rates)
+        return {name: total / self.weight for name, total in self.total.items()}

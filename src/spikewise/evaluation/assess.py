@@ -25,7 +25,7 @@ from spikewise.graph import Graph
 from spikewise.models import twin
 from spikewise.network import Network
 
-__all__ = ["CostMeasures", "assess_cost"]
+__all__ = ["CostMeasures", "assess_cost", "break_even"]
 
 
 class CostMeasures(NamedTuple):
@@ -45,12 +45,10 @@ def assess_cost(network: Network, test: Sequence[Predictions], measured: CostMea
             carries a single bit, which is no opponent: then no quantised network is priced.
     """
     graph = network.graph
-    events, rates = _mean([one.input_events for one in test]), _mean([one.rates for one in test])
-    operations, work = count_operations(graph, events, rates), layer_work(graph, events, rates)
-    bits = carried_bits(steps) if steps > 1 else None
-    spiking = bool(graph.spiking_layers)
-    synapses = sum(layer.dense_operations for layer in work if not layer.macs)
-    rate = operations.synaptic_operations / synapses if spiking and synapses else None
+    events, active = _mean([one.input_events for one in test]), _mean([one.active for one in test])
+    operations, work = count_operations(graph, events), layer_work(graph, events)
+    bits, spiking = _bits(steps), bool(graph.spiking_layers)
+    rate = _rate(work) if spiking else None
     weights = [weight for name, weight in network.weights.items() if name.endswith((".weight", ".recurrent"))]
     return Cost(
         macs=operations.macs,
@@ -58,14 +56,15 @@ def assess_cost(network: Network, test: Sequence[Predictions], measured: CostMea
         state_updates=operations.state_updates,
         effective_macs=operations.effective_macs,
         dense_operations=operations.dense_operations,
-        activation_sparsity=_sparsity(rates) if spiking else None,
+        activation_sparsity=_sparsity(active) if spiking else None,
         connection_sparsity=sum(int((w == 0).sum()) for w in weights) / max(1, sum(w.numel() for w in weights)),
         memory_traffic_bytes=traffic_bytes(work),
         parameters=network.count_parameters(),
         bytes=sum(weight.numel() * weight.element_size() for weight in network.weights.values()),
         energy_nanojoule=energies(work, bits),
         spikes_per_synapse_and_step=rate,
-        break_even_spikes_per_synapse_and_step={} if rate is None else _break_even(graph, work, rate, bits),
+        spikes_per_synapse_and_inference=None if rate is None else rate * graph.steps,
+        break_even_spikes_per_synapse_and_step=break_even(graph, test, None, steps=steps) if spiking else {},
         activation_bits=bits,
         constants={f"{name}_pj": value for model in ENERGY_MODELS for name, value in model.constants.items()},
         source="; ".join(f"{model.name}: {model.source}" for model in ENERGY_MODELS),
@@ -77,21 +76,41 @@ def assess_cost(network: Network, test: Sequence[Predictions], measured: CostMea
     )
 
 
-def _break_even(graph: Graph, work: Sequence[LayerWork], rate: float, bits: int | None) -> dict[str, float]:
-    """By energy model, the spikes per synapse and step at which the network costs what its twin costs."""
-    opponent = layer_work(twin(graph), {})
-    out = {}
-    for model in ENERGY_MODELS:
-        if model.name in energies(work, bits):
-            factor = break_even_factor(model, work, opponent, bits or 1)
-            if factor is not None:
-                out[model.name] = max(0.0, factor * rate)
-    return out
+def break_even(
+    graph: Graph, test: Sequence[Predictions], opponent: tuple[Graph, Sequence[Predictions]] | None, *, steps: int
+) -> dict[str, float]:
+    """By energy model, the spikes per synapse and step at which a spiking network costs what its twin costs.
+
+    Args:
+        test: As for `assess_cost`.
+        opponent: The trained twin and what it did on the test part; None leaves out the models that skip zeros, for
+            which inputs of the twin are zero is not known.
+    """
+    work, bits = layer_work(graph, _mean([one.input_events for one in test])), _bits(steps)
+    rate = _rate(work)
+    if rate is None:
+        return {}
+    events = {} if opponent is None else _mean([one.input_events for one in opponent[1]])
+    other = layer_work(twin(graph) if opponent is None else opponent[0], events)
+    priced = energies(work, bits)
+    known = [model for model in ENERGY_MODELS if model.name in priced and (opponent or model.zeros != "skipped")]
+    factors = {model.name: break_even_factor(model, work, other, bits or 1) for model in known}
+    return {name: max(0.0, factor * rate) for name, factor in factors.items() if factor is not None}
 
 
-def _sparsity(rates: Mapping[str, Float[Tensor, "*F"]]) -> float:
-    neurons = sum(rate.numel() for rate in rates.values())
-    return 1.0 - sum(float(rate.double().sum()) for rate in rates.values()) / max(1, neurons)
+def _bits(steps: int) -> int | None:
+    return carried_bits(steps) if steps > 1 else None
+
+
+def _rate(work: Sequence[LayerWork]) -> float | None:
+    """Spikes per synapse and step; None where no spikes arrive at synapses."""
+    synapses = sum(layer.dense_operations for layer in work if not layer.macs)
+    return sum(layer.synaptic_operations for layer in work) / synapses if synapses else None
+
+
+def _sparsity(active: Mapping[str, Float[Tensor, "*F"]]) -> float:
+    units = sum(share.numel() for share in active.values())
+    return 1.0 - sum(float(share.double().sum()) for share in active.values()) / max(1, units)
 
 
 def _mean(of_seeds: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -38,7 +38,9 @@ class Predictions(NamedTuple):
     rates: dict[str, Float[Tensor, "*F"]]
     """Mean spikes per step of each neuron of each spiking layer."""
     input_events: dict[str, Float[Tensor, "*F"]]
-    """Share of steps at which each input of each weighted layer is not zero."""
+    """Mean events per step at each input of each weighted layer; see `EngineResult.input_events`."""
+    active: dict[str, Float[Tensor, "*F"]]
+    """Share of steps at which each unit of each spiking layer sends anything."""
     loss: float | None
     """Mean cross-entropy of softmax(logits)."""
     engine: str = ""
@@ -68,7 +70,7 @@ def predict(
     was_training = network.training
     network.eval()
     logits = []
-    rates, events, engine = _Mean(len(index)), _Mean(len(index)), ""
+    (rates, events, active), engine = (_Mean(len(index)) for _ in range(3)), ""
     try:
         with torch.no_grad(), exact_arithmetic():
             for batch, at in _batches(images, index, network.device, batch_size):
@@ -77,6 +79,7 @@ def predict(
                 engine = output.result.engine
                 rates.add(output.result.rates, len(at))
                 events.add(output.result.input_events, len(at))
+                active.add(output.result.active, len(at))
     except torch.OutOfMemoryError:
         if batch_size == 1:
             raise
@@ -88,7 +91,7 @@ def predict(
     labels = images.labels[index]
     scores = torch.cat(logits).cpu()
     loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)).item() if len(index) else None
-    return Predictions(index, labels, scores.numpy(), rates.read(), events.read(), loss, engine)
+    return Predictions(index, labels, scores.numpy(), rates.read(), events.read(), active.read(), loss, engine)
 
 
 def fitting_batch(graph: Graph, device: torch.device = _PROCESSOR) -> int:

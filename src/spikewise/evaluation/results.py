@@ -176,7 +176,8 @@ class Cost(Record):
 
     `macs`: multiply-accumulates of layers that receive real numbers; `state_updates`: neurons times steps;
     `energy_nanojoule`: by cost model, which used `constants` in picojoule per operation. A model that has no price for
-    a network is absent.
+    a network is absent. A model named "..., zeros skipped" is of hardware that skips multiplications by zero; the one
+    without that addition multiplies zeros too. No claim about energy rests on one of the two alone.
     """
 
     macs: float
@@ -199,6 +200,8 @@ class Cost(Record):
     energy_nanojoule: Figures = Field(default_factory=dict)
     spikes_per_synapse_and_step: float | None = None
     """Mean over synapses and steps; null for a network without spikes."""
+    spikes_per_synapse_and_inference: float | None = None
+    """The same over all steps; null for a network without spikes, and in runs that did not say it."""
     break_even_spikes_per_synapse_and_step: Figures = Field(default_factory=dict)
     """By cost model: the spike rate at which the network would cost what its twin costs; 0 where none would do."""
     activation_bits: Count | None = None

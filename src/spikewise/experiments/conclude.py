@@ -23,7 +23,7 @@ from spikewise.evaluation import (
     thresholded,
     write_verdict,
 )
-from spikewise.evaluation.assess import CostMeasures, assess_cost
+from spikewise.evaluation.assess import CostMeasures, assess_cost, break_even
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.speed import Speed, measure_speed, peak_memory_mb
 from spikewise.experiments.collect import collect
@@ -56,7 +56,7 @@ def conclude(
     setting: Setting, contestants: list[Contestant], kind: Literal["compare", "train"]
 ) -> tuple[Artifacts, Results]:
     """Test all sides and put everything together."""
-    tested = [_test(setting, contestant) for contestant in contestants]
+    tested = _beside_twin([_test(setting, contestant) for contestant in contestants], setting.experiment.encoder.steps)
     comparisons = compare_all([side.contender for side in tested], tested[0].test[0].labels, _groups(setting))
     near = setting.audit().near_across if "audit" in setting.experiment.sections else None
     facts = data_facts(setting.images, setting.split, setting.experiment, near)
@@ -112,6 +112,21 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
         cost=_cost(setting, contestant, network, test, speed),
     )
     return _Tested(contestant, test, Contender(contestant.name, seeds, probabilities, drawn), result)
+
+
+def _beside_twin(tested: list[_Tested], steps: int) -> list[_Tested]:
+    """Spiking networks with the spike rates at which they would cost what the twin of the run was measured to cost."""
+    twin = next(((side.contestant.graph, side.test) for side in tested if side.contestant.role == "twin"), None)
+    if twin is None:
+        return tested
+    out = []
+    for side in tested:
+        cost = side.result.cost
+        if side.contestant.role == "spiking":
+            rates = break_even(side.contestant.graph, side.test, twin, steps=steps)
+            cost = cost.model_copy(update={"break_even_spikes_per_synapse_and_step": rates})
+        out.append(side._replace(result=side.result.model_copy(update={"cost": cost})))
+    return out
 
 
 def _open_test(setting: Setting, contestant: Contestant, network: Network, seed: int) -> Predictions:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from spikewise.evaluation import Cost, Estimate, NetworkResult, PairComparison, Results
+from spikewise.evaluation.cost import ENERGY_MODELS, PUBLISHED_BREAK_EVEN
 from spikewise.report.numbers import (
     METRICS,
     NONE,
@@ -80,7 +81,7 @@ def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[
     energies = [
         _cost_row(
             f"Energy, {model}",
-            "nJ per image, computed" + (f", {bits}-bit activations" if bits and model == _INTEGERS else ""),
+            "nJ per image, computed" + (f", {bits}-bit activations" if bits and model in _QUANTISED else ""),
             lambda cost, m=model: brief(cost.energy_nanojoule.get(m)),  # type: ignore[misc]  # m is bound at once
             results.networks,
         )
@@ -137,7 +138,7 @@ def _break_even(rate: float | None) -> str:
 
 
 _Rows = tuple[tuple[str, str, _Getter], ...]
-_INTEGERS: Final = "45 nm integers"
+_QUANTISED: Final = frozenset(model.name for model in ENERGY_MODELS if model.quantised)
 _COUNTED: _Rows = (
     ("Parameters", "", lambda cost: count(cost.parameters)),
     ("Size", "kB", lambda cost: brief(cost.bytes / 1000)),
@@ -148,6 +149,11 @@ _COUNTED: _Rows = (
     ("Membrane updates", "per image", lambda cost: count(cost.state_updates or None)),
     ("Silent neurons and steps", "share of all", lambda cost: percent(cost.activation_sparsity)),
     ("Spikes per synapse and step", "", lambda cost: brief(cost.spikes_per_synapse_and_step)),
+    (
+        "Spikes per synapse and image",
+        f"published break-even {PUBLISHED_BREAK_EVEN[0]:g} to {PUBLISHED_BREAK_EVEN[1]:g}, depending on the hardware",
+        lambda cost: brief(cost.spikes_per_synapse_and_inference),
+    ),
     (
         "Memory traffic",
         "kB per image, counted without reuse",

@@ -12,6 +12,7 @@ from torch import Tensor
 from spikewise.dynamics import ALIFState, IntegratorState, LIFState, NeuronState
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.engine.contract import EngineResult, FrozenWeights, LayerTrace, RunOptions
+from spikewise.engine.measuring import fed_back
 from spikewise.engine.native.plan import Compiled, Slot, compiled
 from spikewise.engine.parameters import folded, neuron_parameters, recurrent_matrix
 from spikewise.errors import EngineError
@@ -107,8 +108,9 @@ def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: Ru
         spikes, membrane = job.forward(parameters, keep=False)
         recorded = job.recorded()
     trajectory = Trajectory(spikes if job.last_spikes else None, membrane)
+    # every neuron sends at most one spike a step, so its rate is the share of steps at which it sends any
     rates, events = job.measured() if options.measure else ({}, {})
-    return EngineResult(trajectory, _LazyState(job), job.traces(recorded), rates, events)
+    return EngineResult(trajectory, _LazyState(job), job.traces(recorded), rates, events, rates)
 
 
 def _parameters(plan: Compiled, weights: Mapping[str, Tensor], options: RunOptions) -> list[Tensor]:
@@ -231,6 +233,9 @@ class _Job:
                 events[first.name] = counts / (self.given.batch if constant or self._is_constant(position) else frames)
             if neuron is not None and isinstance(neuron.layer, Neuron) and neuron.layer.spikes:
                 rates[neuron.name] = self._counts(position, neuron.output, neuron.output) / frames
+                if neuron.layer.feedback(neuron.output):
+                    before = (self.options.state or {}).get(neuron.name)
+                    events |= fed_back(neuron, rates, before, self.state_of(position, neuron), self.given.steps)
         return rates, events
 
     def _is_constant(self, position: int) -> bool:

@@ -2,6 +2,7 @@
 
 from spikewise.evaluation.cost.energy import (
     ENERGY_MODELS,
+    PUBLISHED_BREAK_EVEN,
     EnergyModel,
     break_even_factor,
     carried_bits,
@@ -21,6 +22,7 @@ from spikewise.evaluation.cost.operations import (
 
 __all__ = [
     "ENERGY_MODELS",
+    "PUBLISHED_BREAK_EVEN",
     "Access",
     "EnergyModel",
     "LayerWork",

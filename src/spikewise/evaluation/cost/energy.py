@@ -7,17 +7,19 @@ Sources of the constants:
 
 Read with: Dampfhoffer et al., "Are SNNs really more energy-efficient than ANNs? An in-depth hardware-aware study",
 IEEE TETCI 7(3), 2023, on reuse; Yan et al., "Reconsidering the energy efficiency of spiking neural networks",
-arXiv 2409.08290, on the quantised opponent.
+arXiv 2409.08290, on the quantised opponent; Chen et al., "Eyeriss: an energy-efficient reconfigurable accelerator for
+deep convolutional neural networks", IEEE Journal of Solid-State Circuits 52(1), 2017, on skipping zeros.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from spikewise.evaluation.cost.operations import Access, LayerWork
+from spikewise.evaluation.cost.operations import LayerWork
 
 __all__ = [
     "ENERGY_MODELS",
+    "PUBLISHED_BREAK_EVEN",
     "EnergyModel",
     "break_even_factor",
     "carried_bits",
@@ -34,6 +36,9 @@ _SRAM = ((8, 5.0), (32, 10.0), (1024, 50.0))
 _DRAM = 650.0
 """Half of the lower end of the table's 1.3 to 2.6 nJ for 64 bits."""
 _LOIHI_SYNAPSE, _LOIHI_NEURON = 23.6, 81.0
+PUBLISHED_BREAK_EVEN = (0.15, 1.38)
+"""Spikes per synapse and inference below which a spiking network needs less energy, by accelerator, on hardware that
+reuses what it has read. Source: Dampfhoffer et al., IEEE TETCI 7(3), 2023 (full title above)."""
 _WEIGHT_BITS, _SUM_BITS, _PIXEL_BITS = 8, 32, 8
 
 
@@ -47,6 +52,10 @@ class EnergyModel(NamedTuple):
     assumptions: str
     price: Callable[[Sequence[LayerWork], int], float | None]
     """Picojoules for the work of one image, given the bits of an activation; None where the model has no price."""
+    quantised: bool = False
+    """The bits of an activation matter."""
+    zeros: Literal["computed", "skipped", "absent"] = "computed"
+    """What becomes of a multiplication by zero; "absent" where nothing multiplies."""
 
 
 def carried_bits(steps: int) -> int:
@@ -84,7 +93,7 @@ def energies(work: Sequence[LayerWork], bits: int | None) -> dict[str, float]:
     found = {
         model.name: model.price(work, bits or _PIXEL_BITS)
         for model in ENERGY_MODELS
-        if bits is not None or model is not _INTEGERS
+        if bits is not None or not model.quantised
     }
     return {name: picojoules / 1000 for name, picojoules in found.items() if picojoules is not None}
 
@@ -112,7 +121,7 @@ def _arithmetic(work: Sequence[LayerWork], bits: int) -> float:
 
 
 def _with_memory(work: Sequence[LayerWork], bits: int) -> float:
-    accesses: list[Access] = [access for layer in work for access in (*layer.fixed, *layer.spiking)]
+    accesses = [access for layer in work for access in layer.accesses]
     return _arithmetic(work, bits) + sum(access.words * word_access_pj(access.held) for access in accesses)
 
 
@@ -131,9 +140,21 @@ def _integers(work: Sequence[LayerWork], bits: int) -> float:
 
 def _loihi(work: Sequence[LayerWork], bits: int) -> float | None:
     del bits
-    if any(layer.macs for layer in work):
+    if any(layer.macs or layer.several for layer in work):
         return None
     return sum(layer.synaptic_operations * _LOIHI_SYNAPSE + layer.state_updates * _LOIHI_NEURON for layer in work)
+
+
+def _skipping_zeros(model: EnergyModel) -> EnergyModel:
+    """The same model for hardware that skips multiplications by zero, as all skip the spikes that are not sent."""
+    return model._replace(
+        name=f"{model.name}, zeros skipped",
+        assumptions=f"as '{model.name}', but an input of zero is not multiplied and the weights for it are not read "
+        "(it is read itself; telling that it is zero costs nothing), as on accelerators that skip zeros (Chen et al., "
+        "IEEE JSSC 2017); only multiply-accumulates change, for a spike that is not sent is skipped by either model",
+        price=lambda work, bits: model.price([layer.without_zeros() for layer in work], bits),
+        zeros="skipped",
+    )
 
 
 _HOROWITZ = "Horowitz, ISSCC 2014, fig. 1.1.9 (45 nm, 0.9 V)"
@@ -142,7 +163,8 @@ _ARITHMETIC = EnergyModel(
     "45 nm arithmetic",
     {"32-bit float multiplication": _FLOAT_MULTIPLICATION, "32-bit float addition": _FLOAT_ADDITION},
     _HOROWITZ,
-    "32-bit floats; a state update is one multiply-accumulate; no memory traffic, so a lower bound for any network",
+    "32-bit floats; a spike costs an addition at each synapse, its absence nothing; every other input is multiplied, "
+    "zeros too; a state update is one multiply-accumulate; no memory traffic, no reuse of sums",
     _arithmetic,
 )
 _MEMORY = EnergyModel(
@@ -152,9 +174,10 @@ _MEMORY = EnergyModel(
         **{f"32-bit access, SRAM of {capacity} KiB": energy for capacity, energy in _SRAM},
         "32-bit access, DRAM": _DRAM,
     },
-    f"{_HOROWITZ}, half of a 64-bit access each; data flow after Lemaire et al., ICONIP 2022",
-    "each array lies in the smallest memory that holds it, in DRAM above 1 MiB; no word is reused, on either side "
-    "(an accelerator that reuses weights makes the conventional side cheaper: Dampfhoffer et al., IEEE TETCI 2023)",
+    f"{_HOROWITZ}, half of a 64-bit access each; reads and writes of Lemaire et al., ICONIP 2022, eq. 3 to 13",
+    "each array lies in the smallest memory that holds it, in DRAM above 1 MiB; a linear layer reads each input once, "
+    "no other word is reused, on either side (an accelerator that reuses weights makes the conventional side cheaper: "
+    "Dampfhoffer et al., IEEE TETCI 2023); biases and the computation of addresses are left out",
     _with_memory,
 )
 _INTEGERS = EnergyModel(
@@ -166,17 +189,22 @@ _INTEGERS = EnergyModel(
     f"{_HOROWITZ}; multiplications scaled by the product of the operands' bits, additions by their bits; activations "
     "of ceil(log2(T + 1)) bits after Yan et al., arXiv 2409.08290",
     "8-bit weights, 32-bit sums and membranes, 8-bit pixels; a conventional network's activations have the bits that "
-    "the spiking network's T steps carry; no memory traffic; accuracy at these bits is not measured",
+    "the spiking network's T steps carry; no memory traffic",
     _integers,
+    quantised=True,
 )
 _LOIHI = EnergyModel(
     "Loihi",
     {"Loihi synaptic operation": _LOIHI_SYNAPSE, "Loihi neuron update": _LOIHI_NEURON},
     "Davies et al., IEEE Micro 38(1), 2018, table 2 (14 nm, 0.75 V, pre-silicon simulation)",
     "the table's least energy of a synaptic operation; every neuron active at every step (81 pJ; 52 pJ inactive); "
-    "spike transport (1.7 pJ within a tile), leakage and input are left out; the chip has no multiply-accumulate, so "
-    "networks that need one have no price",
+    "spike transport (1.7 pJ within a tile), leakage and input are left out; the chip has no multiply-accumulate and "
+    "sends at most one spike of a neuron a step, so networks that need more have no price",
     _loihi,
+    zeros="absent",
 )
-ENERGY_MODELS = (_ARITHMETIC, _MEMORY, _INTEGERS, _LOIHI)
+ENERGY_MODELS = (
+    *(model for dense in (_ARITHMETIC, _MEMORY, _INTEGERS) for model in (dense, _skipping_zeros(dense))),
+    _LOIHI,
+)
 """Every model, in the order of the tables."""

@@ -1,8 +1,10 @@
 """What a network does for one image: operations and memory accesses, from the graph and the spikes really sent.
 
     macs                  multiply-accumulates of weighted layers fed with real numbers
-    synaptic operations   additions caused by spikes: each non-zero input adds one weight to each neuron it reaches
+    synaptic operations   additions caused by spikes: each spike adds one weight to each neuron it reaches
     state updates         neurons x steps
+
+What a layer is fed with, the layer before it says (`NamedLayer.arriving`).
 
 A constant current (direct encoding) is multiplied once and then reused at every step. Pooling, normalisation (folded
 into the weights at inference), biases and the encoder are not counted, for any network.
@@ -12,11 +14,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spikewise.graph import Graph, NamedLayer, Neuron
+from spikewise.graph import Graph, NamedLayer
 
 __all__ = ["Access", "LayerWork", "Operations", "count_operations", "layer_work", "traffic_bytes"]
 
@@ -53,26 +54,41 @@ class LayerWork(NamedTuple):
     from_image: bool = False
     """The multiply-accumulates are of pixels."""
     synaptic_operations: float = 0.0
+    several: bool = False
+    """More than one spike may arrive at an input in one step."""
     dense_operations: float = 0.0
     state_updates: float = 0.0
     fixed: tuple[Access, ...] = ()
     """Memory accesses whatever the spikes."""
+    multiplying: tuple[Access, ...] = ()
+    """Memory accesses caused by multiply-accumulates: their weights."""
     spiking: tuple[Access, ...] = ()
     """Memory accesses caused by spikes."""
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """All memory accesses."""
+        return (*self.fixed, *self.multiplying, *self.spiking)
+
+    def without_zeros(self) -> "LayerWork":
+        """The same layer on hardware that neither multiplies an input of zero nor reads the weights for it."""
+        share = self.effective_macs / self.macs if self.macs else 1.0
+        read = tuple(Access(access.words * share, access.held) for access in self.multiplying)
+        return self._replace(macs=self.effective_macs, multiplying=read)
 
     def with_spikes(self, factor: float) -> "LayerWork":
         """The same layer with `factor` times as many spikes."""
         caused = tuple(Access(access.words * factor, access.held) for access in self.spiking)
         return self._replace(synaptic_operations=self.synaptic_operations * factor, spiking=caused)
 
+    def scaled(self, factor: float) -> "LayerWork":
+        """The same layer with `factor` times as many inputs that are not zero."""
+        return self.with_spikes(factor)._replace(effective_macs=min(self.macs, self.effective_macs * factor))
 
-def count_operations(
-    graph: Graph,
-    input_events: Mapping[str, Float[Tensor, "*F"]],
-    rates: Mapping[str, Float[Tensor, "*F"]] | None = None,
-) -> Operations:
+
+def count_operations(graph: Graph, input_events: Mapping[str, Float[Tensor, "*F"]]) -> Operations:
     """Operations for one image; arguments as for `layer_work`."""
-    work = layer_work(graph, input_events, rates)
+    work = layer_work(graph, input_events)
     return Operations(
         macs=sum(layer.macs for layer in work),
         synaptic_operations=sum(layer.synaptic_operations for layer in work),
@@ -84,31 +100,28 @@ def count_operations(
 
 def traffic_bytes(work: Iterable[LayerWork]) -> float:
     """Bytes read from and written to memory for one image, by the data flow that `layer_work` states."""
-    return _WORD * sum(access.words for layer in work for access in (*layer.fixed, *layer.spiking))
+    return _WORD * sum(access.words for layer in work for access in layer.accesses)
 
 
-def layer_work(
-    graph: Graph,
-    input_events: Mapping[str, Float[Tensor, "*F"]],
-    rates: Mapping[str, Float[Tensor, "*F"]] | None = None,
-) -> tuple[LayerWork, ...]:
+def layer_work(graph: Graph, input_events: Mapping[str, Float[Tensor, "*F"]]) -> tuple[LayerWork, ...]:
     """The work of each layer that has any.
 
-    Memory accesses, without reuse beyond one operation: a spike is written and read once, and reads one weight, and
-    reads and writes one accumulator, at each synapse; a multiply-accumulate reads a weight and an input and keeps its
-    sum in a register until the output is written; a neuron reads and writes its state variables at every step.
+    Memory accesses: a spike is written and read once, and reads one weight, and reads and writes one accumulator, at
+    each synapse; a multiply-accumulate reads a weight, and keeps its sum in a register until the output is written; a
+    linear layer reads each input once, a convolution one for each multiply-accumulate; a neuron reads and writes its
+    state variables at every step. Biases and the computation of addresses are left out.
     Source of the data flow: Lemaire et al., "An analytical estimation of spiking neural networks energy efficiency",
-    ICONIP 2022.
+    ICONIP 2022 (arXiv 2210.13107), equations 3 to 13.
 
     Args:
-        input_events: share of steps at which each input of each weighted layer is not zero, as measured by an engine.
-            A layer without spikes need not be named: all its inputs then count as not zero.
-        rates: mean spikes per step of each neuron of the spiking layers; only recurrent layers need theirs.
+        input_events: mean number of events per step at each input of each weighted layer, and at each neuron that feeds
+            back (`NAME.recurrent`), as an engine measured them: spikes, or 1 for a real number other than zero.
+            A layer fed with real numbers need not be named: all its inputs then count as not zero.
     """
-    return tuple(_walk(graph, input_events, rates or {}))
+    return tuple(_walk(graph, input_events))
 
 
-def _walk(graph: Graph, events: Mapping[str, Tensor], rates: Mapping[str, Tensor]) -> Iterator[LayerWork]:
+def _walk(graph: Graph, events: Mapping[str, Tensor]) -> Iterator[LayerWork]:
     values_arrive = graph.encoder.emits.carrier == "values"
     for at in graph.named:
         if at.layer.weighted:
@@ -120,8 +133,8 @@ def _walk(graph: Graph, events: Mapping[str, Tensor], rates: Mapping[str, Tensor
             )
         if at.layer.state_variables:
             yield _neurons(at, graph.steps, values_arrive=values_arrive)
-        if isinstance(at.layer, Neuron) and at.layer.recurrent:
-            yield _recurrent(at, graph, events, rates)
+        if at.layer.feedback(at.output):
+            yield _recurrent(at, graph.steps, events[f"{at.name}.recurrent"])
 
 
 def _by_events(at: NamedLayer, steps: int, share: Tensor) -> LayerWork:
@@ -130,6 +143,7 @@ def _by_events(at: NamedLayer, steps: int, share: Tensor) -> LayerWork:
     return LayerWork(
         at.name,
         synaptic_operations=synapses,
+        several=at.arriving.carrier == "multispikes",
         dense_operations=steps * float(fan_out.sum()),
         spiking=_spike_accesses(arrived, synapses, at.input, _weights(at), at.output),
     )
@@ -140,18 +154,19 @@ def _by_values(at: NamedLayer, steps: int, share: Tensor | None) -> LayerWork:
     passes = 1 if at.arriving.constant else steps
     fan_out = at.layer.fan_out(at.input)
     macs = passes * float(fan_out.sum())
-    accesses = (
-        Access(macs, _WORD * _weights(at)),
-        Access(macs, _WORD * math.prod(at.input)),
-        Access(passes * math.prod(at.output), _WORD * math.prod(at.output)),
-    )
+    # Eq. 3 and 4: the window of a convolution moves over its inputs, a linear layer sees each of its own once.
+    inputs_read = passes * math.prod(at.input) if len(at.input) == 1 else macs
     return LayerWork(
         at.name,
         macs=macs,
         effective_macs=macs if share is None else passes * float((share * fan_out).sum()),
         from_image=at.arriving.pixels,
         dense_operations=macs,
-        fixed=accesses,
+        fixed=(
+            Access(inputs_read, _WORD * math.prod(at.input)),
+            Access(passes * math.prod(at.output), _WORD * math.prod(at.output)),
+        ),
+        multiplying=(Access(macs, _WORD * _weights(at)),),
     )
 
 
@@ -163,15 +178,10 @@ def _neurons(at: NamedLayer, steps: int, *, values_arrive: bool) -> LayerWork:
     return LayerWork(at.name, state_updates=count * steps, fixed=(own, *currents))
 
 
-def _recurrent(at: NamedLayer, graph: Graph, events: Mapping[str, Tensor], rates: Mapping[str, Tensor]) -> LayerWork:
+def _recurrent(at: NamedLayer, steps: int, share: Tensor) -> LayerWork:
     """Additions through the recurrent matrix: the layer's own spikes, each reaching the layer's other neurons."""
-    assert isinstance(at.layer, Neuron)
-    count, steps = at.output[0], graph.steps
-    reached = count if at.layer.self_connections else count - 1
-    names = [named.name for named in graph.named]
-    after = [events[name] for name in names[names.index(at.name) :] if name in events]
-    rate = float((rates.get(at.name, after[0] if after else torch.zeros(1))).mean())
-    sent = steps * rate * count
+    count, reached = at.output[0], at.layer.feedback(at.output)
+    sent = steps * float(share.sum())
     return LayerWork(
         f"{at.name}.recurrent",
         synaptic_operations=sent * reached,
