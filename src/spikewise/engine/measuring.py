@@ -31,5 +31,5 @@ def fed_back(
     """
     if not at.layer.feedback(at.output):
         return {}
-    last, first = (0.0 if state is None else state.z.detach().mean(0) for state in (after, before))  # type: ignore[attr-defined]  # a neuron that spikes has `z`
+    last, first = (0.0 if state is None else state.z.detach().float().mean(0) for state in (after, before))  # type: ignore[attr-defined]  # a neuron that spikes has `z`
     return {f"{at.name}.recurrent": rates[at.name] + (first - last) / steps}

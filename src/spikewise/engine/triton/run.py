@@ -9,13 +9,14 @@ from torch import Tensor
 
 from spikewise.dynamics import NeuronState
 from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
+from spikewise.engine.measuring import events, fed_back
 from spikewise.engine.parameters import neuron_parameters, recurrent_matrix
 from spikewise.engine.triton.inputs import encoded, given
 from spikewise.engine.triton.job import Incoming, Job, Operands, Signal
 from spikewise.engine.triton.plan import stages
 from spikewise.engine.triton.stages import Stage
 from spikewise.errors import EngineError
-from spikewise.graph import Conv2d, Graph, Linear, Neuron
+from spikewise.graph import Graph, Neuron
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
@@ -83,6 +84,7 @@ class _Pass:
         self.stages = stages(call.graph)
         self.rates: dict[str, Tensor] = {}
         self.events: dict[str, Tensor] = {}
+        self.active: dict[str, Tensor] = {}
         self.spent = False
 
     def forward(self) -> list[Tensor]:
@@ -117,12 +119,15 @@ class _Pass:
 
     def _measure(self, stage: Stage, before: Signal) -> None:
         first, last = stage.layers[0], stage.layers[-1]
-        if isinstance(first.layer, Linear | Conv2d):
-            self.events[first.name] = (before.dense() != 0).float().mean(dim=(0, 1))
+        if first.layer.weighted:
+            self.events[first.name] = events(before.dense(), first.arriving)
         if last.layer.spikes:
             spikes = stage.spikes
             if spikes is not None:
-                self.rates[last.name] = spikes.detach().mean(dim=(0, 1), dtype=torch.float32)
+                self.rates[last.name] = spikes.detach().abs().mean(dim=(0, 1), dtype=torch.float32)
+                self.active[last.name] = (spikes.detach() != 0).mean(dim=(0, 1), dtype=torch.float32)
+                started = (self.job.options.state or {}).get(last.name)
+                self.events |= fed_back(last, self.rates, started, stage.state, len(spikes))
 
     def check(self) -> None:
         """Weights that are not finite.
@@ -212,7 +217,9 @@ def _result(made: _Pass, shown: list[Tensor]) -> EngineResult:
     state: dict[str, NeuronState | Tensor] = {
         stage.layers[-1].name: stage.state for stage in made.stages if stage.state is not None
     }
-    return EngineResult(Trajectory(last.spikes, last.output), state, dict(recorded), made.rates, made.events)
+    return EngineResult(
+        Trajectory(last.spikes, last.output), state, dict(recorded), made.rates, made.events, made.active
+    )
 
 
 def _parameters(graph: Graph, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
