@@ -75,7 +75,7 @@ def check(net: Network, batch: torch.Tensor, operands: Operands = EXACT, **optio
         assert torch.equal(found.trajectory.spikes, wanted.trajectory.spikes)
     bound = max(1e-5, 3 * error(wanted.trajectory.membrane, exact.trajectory.membrane))
     assert error(found.trajectory.membrane, exact.trajectory.membrane) <= bound
-    for ours, theirs in zip(found.result[3:5], wanted.result[3:5], strict=True):
+    for ours, theirs in zip(found.result[3:6], wanted.result[3:6], strict=True):
         assert ours.keys() == theirs.keys()
         for name, rate in theirs.items():
             torch.testing.assert_close(ours[name], rate, rtol=1e-6, atol=1e-7, msg=name)
