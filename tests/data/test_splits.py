@@ -146,8 +146,12 @@ def test_a_limit_is_met_and_keeps_the_proportions(make_set, limit, seed):
 @pytest.mark.parametrize(
     ("labels", "groups", "says"),
     [
-        ([0] * 20 + [1], None, r"'class 1' has 1 images of 1 distinct images .* too few"),
-        ([0] * 20 + [1] * 20, [0] * 20 + [1] * 10 + [2] * 10, "'class 0' has 20 images of 1 separate subjects"),
+        ([0] * 20 + [1], None, r"'class 1' has 1 images to divide into train, .* too few"),
+        (
+            [0] * 20 + [1] * 20,
+            [0] * 20 + [1] * 10 + [2] * 10,
+            "'class 0' has 20 images of 1 separate subject to divide",
+        ),
     ],
 )
 def test_too_few_images_or_subjects_of_a_class(make_set, labels, groups, says):
@@ -157,7 +161,7 @@ def test_too_few_images_or_subjects_of_a_class(make_set, labels, groups, says):
 
 def test_a_class_missing_from_a_published_part_is_named(make_set):
     labels = np.r_[BALANCED[:200], np.zeros(100, np.int64)]
-    with pytest.raises(DataError, match="test part of made up has no image of class class 1, class 2"):
+    with pytest.raises(DataError, match="made up do not have the same classes: test lacks class 1, class 2"):
         split(make_set(labels, roles=ROLES))
 
 

@@ -9,6 +9,8 @@ from jaxtyping import Int, Int64
 
 from spikewise.api.trained import Trained, load
 from spikewise.data import ImageSet, Progress, Role, load_data, split
+from spikewise.data.classes import match_classes
+from spikewise.data.names import listed
 from spikewise.errors import DataError, RunError, nearest
 from spikewise.evaluation import DataFacts, Results, classification_metrics, confusion
 from spikewise.evaluation.prediction import predict
@@ -99,29 +101,34 @@ def _images(  # private, each passed on from `evaluate`
             "subjects": None,
             "group_pattern": None,
             "positive": None,
+            "roles": experiment.data.roles or not Path(data).is_dir(),
+            "read_subjects": True,
         }
         config = experiment.data.replace(source=str(data), **like)
-        images = load_data(config, data_dir=data_dir, progress=decoding)
+        images = load_data(config, data_dir=data_dir, progress=decoding, complete=False)
     if images.fingerprint == folder.facts()["fingerprint"]:
         index = split(images, experiment.split).test
         return _Chosen(images, images.labels[index], index, own=True)
     tests = np.flatnonzero(images.roles == Role.TEST)
     index = tests if len(tests) else np.arange(len(images))
-    return _Chosen(images, _renumbered(images, results.data.classes)[images.labels[index]], index, own=False)
+    return _Chosen(images, _renumbered(images, index, results.data.classes), index, own=False)
 
 
-def _renumbered(images: ImageSet, classes: Sequence[str]) -> Int64[np.ndarray, " K"]:
-    """For each class of the set its label in the run; names are compared without regard to case."""
-    known = {name.casefold(): label for label, name in enumerate(classes)}
-    strange = [name for name in images.classes if name.casefold() not in known]
+def _renumbered(images: ImageSet, index: Int64[np.ndarray, " n"], classes: Sequence[str]) -> Int64[np.ndarray, " n"]:
+    """The label in the run of each of these images, by the name of its class."""
+    present = [images.classes[label] for label in np.unique(images.labels[index])]
+    known = match_classes(present, classes)
+    strange = [name for name in present if name not in known]
     if strange:
         close = nearest(strange[0], classes)
         hint = f" Did you mean '{close}'?" if close else ""
         raise DataError(
-            f"{images.name} has classes that the run does not know: {', '.join(strange[:5])}.{hint} "
+            f"{images.name} has classes that the run does not know: {listed(strange)}.{hint} "
             f"The run's classes: {', '.join(classes)}."
         )
-    return np.array([known[name.casefold()] for name in images.classes], dtype=np.int64)
+    in_run = np.array([known.get(name, 0) for name in images.classes], dtype=np.int64)
+    labels: Int64[np.ndarray, " n"] = in_run[images.labels[index]]
+    return labels
 
 
 def _evaluate(

@@ -155,6 +155,7 @@ def _content(source: str, settings: list[str] | None, data_dir: Path | None, ski
         ["split", ", ".join(f"{name} {len(part):,}" for name, part in parts._asdict().items())],
         ["leaks", leaks.describe()],
         *(["pixels", caution] for caution in images.cautions),
+        *(["names", caution] for caution in images.from_names),
         *(["note", note] for note in images.notes),
     ]
     for label, name in enumerate(images.classes):

@@ -20,6 +20,7 @@ __all__ = [
     "as_labels",
     "assemble",
     "channels_first",
+    "check_complete",
     "check_labels",
     "fingerprint",
     "fit",
@@ -172,15 +173,16 @@ def assemble(
     *,
     classes: Sequence[str] | None = None,
     notes: Sequence[str] = (),
+    most_labels: int | None = None,
 ) -> ImageSet:
     """One `ImageSet` from the parts of a set, under one order of axes and one white.
 
     Args:
         config: Size, channels, white and layout that were asked for.
         classes: Name of each label; None: the numbers themselves.
+        most_labels: Refuse numbers from this on, where they are the names; None: as many as there are images.
     Raises:
-        DataError: parts that do not fit together, labels out of range, an empty class, a single class, or what
-            `channels_first` and `settle` refuse.
+        DataError: parts that do not fit together, labels out of range, or what `channels_first` and `settle` refuse.
     """
     arrays = [channels_first(part.images, config.layout, f"the images of {part.what}") for part in parts]
     shapes = {images.shape[1:] for images in arrays}
@@ -203,7 +205,9 @@ def assemble(
     images = fitted[0] if len(fitted) == 1 else np.concatenate(fitted)
     labels = np.concatenate([part.labels for part in parts])
     roles = np.concatenate([np.full(len(part.labels), part.role, np.int8) for part in parts])
-    if not classes and labels.max() >= len(labels):  # not a name for each number up to it: that may be any many
+    if not classes and labels.max() >= (
+        most_labels or len(labels)
+    ):  # not a name for each number up to it: that may be any many
         raise DataError(
             f"{name} has label {labels.max()} and only {len(labels)} images, so some label in between has none. "
             "Number the classes 0, 1, 2, ... without gaps."
@@ -231,10 +235,10 @@ def _whites(arrays: Sequence[NDArray[Any]], kinds: Sequence[Kind], config: DataC
 
 
 def check_labels(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence[str]) -> None:
-    """Every label names a class and every class has images.
+    """Every label names a class.
 
     Raises:
-        DataError: a label out of range, an empty class, fewer than two classes.
+        DataError: a label out of range.
     """
     if labels.size and labels.max() >= len(classes):
         position = int(labels.argmax())
@@ -242,6 +246,14 @@ def check_labels(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence[s
             f"{name}: image {position} has label {labels[position]}, and there are {len(classes)} classes "
             f"(0..{len(classes) - 1}). The labels file is damaged or belongs to another set."
         )
+
+
+def check_complete(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence[str]) -> None:
+    """There are two classes or more, and each has images.
+
+    Raises:
+        DataError: an empty class, or fewer than two classes.
+    """
     counts = np.bincount(labels, minlength=len(classes))
     empty = [f"{position} ({classes[position]})" for position, count in enumerate(counts) if not count]
     if empty:

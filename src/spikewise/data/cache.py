@@ -142,7 +142,9 @@ def _key(root: Path, files: Sequence[str], decoding: Decoding) -> str:
             status = (root / name).stat()
         except OSError:  # a link to nowhere: decoding says so
             status = (root / name).lstat()
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode())
+        digest.update(
+            f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode("utf-8", "surrogateescape")
+        )
     return digest.hexdigest()[:32]
 
 

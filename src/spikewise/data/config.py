@@ -67,6 +67,11 @@ class DataConfig(Config):
     """Keep only this many subjects, those with the lowest numbers."""
     group_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """Folders: regular expression whose one group, found in a file name, names the subject: `(person[0-9]+)_`."""
+    read_subjects: bool = True
+    """Folders: read subjects from file names that say `patient12`, `person3`, `sub-01` or the like, or that are known;
+    false: names say nothing about subjects."""
+    roles: bool = True
+    """Folders: take train, val and test for parts of a published split; false: for classes like any other."""
     positive: Annotated[str, Field(min_length=1)] | None = None
     """Two classes: name of the one that sensitivity, specificity, precision and F1 are about. Default: what is known of
     the set, else what the names say (abnormal against normal), else the second class."""

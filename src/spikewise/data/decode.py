@@ -31,7 +31,10 @@ __all__ = [
     "read_header",
 ]
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm", ".pbm"})
+SUFFIXES = frozenset(
+    {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".webp"}
+    | {".pgm", ".ppm", ".pbm", ".pnm"}
+)
 """What counts as an image file in a folder (upper or lower case)."""
 
 WhiteOf = Callable[[Kind, Range], float]

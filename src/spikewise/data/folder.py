@@ -1,5 +1,7 @@
 """Folders of image files: which files there are, and what their places say."""
 
+import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -7,15 +9,23 @@ from typing import NamedTuple
 
 from spikewise.data.decode import SUFFIXES
 from spikewise.data.image_set import Role
-from spikewise.data.names import read_fingerprint, role_of
+from spikewise.data.load_idx import is_idx
+from spikewise.data.names import listed, read_fingerprint, role_of, shown
 from spikewise.errors import DataError, MissingDataError
 
-__all__ = ["Entry", "Listing", "class_tree", "is_fingerprints", "list_folder", "other_files"]
+__all__ = ["Entry", "Listing", "class_tree", "is_fingerprints", "list_folder", "passed_over"]
 
 _DEEPEST = 8
-_JUNK = frozenset(
-    {"__macosx", "thumbs.db", "desktop.ini", "lost+found", "readme.md", "readme.txt", "license", "license.txt"}
+_JUNK_FILES = frozenset({"thumbs.db", "desktop.ini", "readme.md", "readme.txt", "license", "license.txt"})
+"""What stands beside images everywhere; files only: a class may well be called License."""
+_JUNK_FOLDERS = re.compile(
+    r"__macosx|__pycache__|@eadir|\$recycle\.bin|system volume information|"
+    r"\.(git|svn|hg|ipynb_checkpoints|thumbnails|cache|trash.*|trashes|spotlight-v100|fseventsd|temporaryitems|"
+    r"appledouble|idea|vscode|dvc|venv|tox|snapshot)",
+    re.IGNORECASE,
 )
+"""What systems and programs leave in folders, whatever is in it."""
+_SYSTEM = "lost+found"
 
 
 class Listing(NamedTuple):
@@ -26,6 +36,10 @@ class Listing(NamedTuple):
     folders: list[PurePosixPath]
     others: list[PurePosixPath]
     """Files that are not images."""
+    passed: list[PurePosixPath]
+    """Folders that were not looked into."""
+    hidden: list[PurePosixPath]
+    """Image files whose names begin with a dot, which were left out."""
 
 
 class Entry(NamedTuple):
@@ -37,39 +51,80 @@ class Entry(NamedTuple):
 
 
 def list_folder(root: Path) -> Listing:
-    """List a folder down to its image files; hidden files and operating-system clutter are passed over.
+    """List a folder down to its image files; hidden files and what systems leave behind are passed over.
+
+    A folder whose name begins with a dot counts where images lie directly in it: it may be a class.
 
     Raises:
         MissingDataError: no such folder.
         DataError: it cannot be read, or holds no images.
     """
-    listing = Listing(root, [], [], [])
+    listing = Listing(root, [], [], [], [], [])
     _walk(root, PurePosixPath(), listing)
     if not listing.images:
-        found = f"{len(listing.others)} other files, such as {listing.others[0]}" if listing.others else "nothing"
-        raise DataError(f"{root} holds no images ({', '.join(sorted(SUFFIXES))}); found {found}.")
+        found = (
+            f"{len(listing.others)} other files, such as {shown(listing.others[0])}" if listing.others else "nothing"
+        )
+        raise DataError(f"{root} holds no images ({', '.join(sorted(SUFFIXES))}); found {found}.{_hint(listing)}")
     return Listing(root, *(sorted(paths) for paths in listing[1:]))
 
 
+def _hint(listing: Listing) -> str:
+    """Where what was looked for may be instead: arrays in a folder below."""
+    arrays = [file.parent for file in listing.others if is_idx(file.name) or file.suffix.lower() == ".npz"]
+    there = [listing.root / folder for folder in dict.fromkeys(arrays)]
+    if len(there) == 1:
+        return f" Did you mean {there[0]}? It holds arrays."
+    if there:
+        return f" Arrays lie in {', '.join(map(str, there[:4]))}: give the path of one, or put them into one folder."
+    return f" Passed over: {listed(listing.passed)}." if listing.passed else ""
+
+
 def _walk(folder: Path, relative: PurePosixPath, listing: Listing) -> None:
+    for child in _children(folder):
+        place = relative / child.name
+        if child.is_dir():
+            if _is_passed_over(child):
+                listing.passed.append(place)
+            elif len(relative.parts) >= _DEEPEST:
+                raise DataError(f"{folder} lies more than {_DEEPEST} folders deep (a link that leads back up?).")
+            else:
+                listing.folders.append(place)
+                _walk(Path(child.path), place, listing)
+        elif child.name.startswith(".") or child.name.lower() in _JUNK_FILES:
+            if _is_image(child) and not child.name.startswith("._"):  # what macOS writes beside each file
+                listing.hidden.append(place)
+        elif _is_image(child):
+            listing.images.append(place)
+        else:
+            listing.others.append(place)
+
+
+def _is_passed_over(child: os.DirEntry[str]) -> bool:
+    if _JUNK_FOLDERS.fullmatch(child.name):
+        return True
+    hidden, system = child.name.startswith("."), child.name.lower() == _SYSTEM
+    if not hidden and not system:
+        return False
     try:
-        children = list(folder.iterdir())
+        below = _children(Path(child.path))
+    except DataError:  # the file system's own lost+found
+        return True
+    return not any(_is_image(one) and not one.name.startswith(".") for one in below) if hidden else not below
+
+
+def _is_image(child: os.DirEntry[str]) -> bool:
+    return PurePosixPath(child.name).suffix.lower() in SUFFIXES
+
+
+def _children(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
     except FileNotFoundError:
         raise MissingDataError(f"{folder} does not exist.") from None
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}. Check its permissions.") from error
-    for child in children:
-        if child.name.startswith(".") or child.name.lower() in _JUNK:
-            continue
-        if child.suffix.lower() in SUFFIXES:
-            listing.images.append(relative / child.name)
-        elif child.is_dir():
-            if len(relative.parts) >= _DEEPEST:
-                raise DataError(f"{folder} lies more than {_DEEPEST} folders deep (a link that leads back up?).")
-            listing.folders.append(relative / child.name)
-            _walk(child, relative / child.name, listing)
-        else:
-            listing.others.append(relative / child.name)
 
 
 def is_fingerprints(listing: Listing) -> bool:
@@ -77,35 +132,43 @@ def is_fingerprints(listing: Listing) -> bool:
     return all(read_fingerprint(image.stem) for image in listing.images)
 
 
-def class_tree(listing: Listing) -> list[Entry]:
+def class_tree(listing: Listing, *, roles: bool = True) -> list[Entry]:
     """The images of a folder tree: class/file, or {train,val,test}/class/file; single outer folders are passed over.
 
+    Args:
+        roles: Whether folders called train, val or test are parts of a split; if not, they are classes.
     Raises:
         DataError: images at other depths, an empty class folder, roles mixed with classes.
     """
-    depth = _wrappers(listing)
+    depth = _wrappers(listing, roles)
     tops = {image.parts[depth] for image in listing.images if len(image.parts) > depth + 1}
-    roles = {top: role_of(top) for top in tops}
-    named = [top for top, role in roles.items() if role is not None]
-    if named and len(named) < len(roles):
-        others = sorted(set(roles) - set(named))
+    parts = {top: role_of(top) if roles else None for top in tops}
+    named = [top for top, role in parts.items() if role is not None]
+    if named and len(named) < len(parts):
+        others = sorted(set(parts) - set(named))
         raise DataError(
-            f"{listing.root} has folders for parts ({', '.join(sorted(named))}) beside others "
-            f"({', '.join(others[:5])}). Expected train, val, test with class folders inside, or class folders alone."
+            f"{listing.root} has folders for parts ({listed(sorted(named))}) beside others ({listed(others)}). "
+            f"Expected train, val, test with class folders inside, or class folders alone. {_are_classes(named)}"
         )
     by_role = bool(named)
     depth += by_role
-    _check_depth(listing, depth + 2, by_role)
+    _check_depth(listing, depth + 2, named)
     _check_empty(listing, depth + 1)
 
     def entry(image: PurePosixPath) -> Entry:
-        role = roles[image.parts[depth - 1]] if by_role else None
+        role = parts[image.parts[depth - 1]] if by_role else None
         return Entry(str(image), image.parts[depth], Role.UNASSIGNED if role is None else role)
 
     return [entry(image) for image in listing.images]
 
 
-def _wrappers(listing: Listing) -> int:
+def _are_classes(named: Sequence[str]) -> str:
+    """How to say that a folder called as a part is none."""
+    one = f"{listed(sorted(named))} {'are classes' if len(named) > 1 else 'is a class'} like any other"
+    return f"If {one}, say so: data.roles=false (on the command line: --set data.roles=false)."
+
+
+def _wrappers(listing: Listing, roles: bool) -> int:
     """How many outer folders hold nothing but one folder of folders (an archive unpacked into itself)."""
     depth = 0
     while True:
@@ -113,35 +176,41 @@ def _wrappers(listing: Listing) -> int:
         if (
             len(tops) != 1
             or any(len(image.parts) <= depth + 2 for image in listing.images)
-            or role_of(*tops) is not None
+            or (roles and role_of(*tops) is not None)
         ):
             return depth
         depth += 1
 
 
-def _check_depth(listing: Listing, wanted: int, by_role: bool) -> None:
+def _check_depth(listing: Listing, wanted: int, named: Sequence[str]) -> None:
     wrong = [image for image in listing.images if len(image.parts) != wanted]
     if wrong:
-        expected = "train|val|test/class/file" if by_role else "class/file"
+        expected = "train|val|test/class/file" if named else "class/file"
         depths = Counter(len(image.parts) - 1 for image in listing.images)
         found = ", ".join(f"{count} images {depth} folders deep" for depth, count in sorted(depths.items()))
+        classes = f" {_are_classes(named)}" if named and all(len(image.parts) == wanted - 1 for image in wrong) else ""
         raise DataError(
-            f"{listing.root} is not a tree of {expected}: {found}; for example {wrong[0]}. "
-            "Put each image directly into the folder of its class."
+            f"{listing.root} is not a tree of {expected}: {found}; for example {shown(wrong[0])}. "
+            f"Put each image directly into the folder of its class.{classes}"
         )
 
 
 def _check_empty(listing: Listing, depth: int) -> None:
     filled = {image.parent for image in listing.images}
-    empty = [str(folder) for folder in listing.folders if len(folder.parts) == depth and folder not in filled]
+    empty = [folder for folder in listing.folders if len(folder.parts) == depth and folder not in filled]
     if empty:
-        raise DataError(
-            f"{listing.root} has class folders without images: {', '.join(empty[:5])}. Fill or remove them."
-        )
+        raise DataError(f"{listing.root} has class folders without images: {listed(empty)}. Fill or remove them.")
 
 
-def other_files(listing: Listing) -> Sequence[str]:
-    """A note on files that are not images, if there are any."""
-    if not listing.others:
-        return ()
-    return (f"{len(listing.others)} files that are not images were passed over, such as {listing.others[0]}.",)
+def passed_over(listing: Listing) -> Sequence[str]:
+    """Notes on what was not read: folders, hidden images, files that are not images."""
+    notes = []
+    if listing.passed:
+        notes.append(f"Folders passed over: {listed(listing.passed)}.")
+    for files, what in (
+        (listing.hidden, "image files hidden by a dot in front"),
+        (listing.others, "files that are not images"),
+    ):
+        if files:
+            notes.append(f"{len(files)} {what} were passed over, such as {shown(files[0])}.")
+    return notes

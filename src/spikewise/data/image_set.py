@@ -57,6 +57,8 @@ class ImageSet:
     """What a reader should know: files skipped, conversions made, licence terms."""
     cautions: tuple[str, ...] = field(default=())
     """What changes what the pixels mean, and must be seen before a figure is believed: white that was inferred."""
+    from_names: tuple[str, ...] = field(default=())
+    """What was read from names of files and folders, and may not be meant: subjects, classes that look alike."""
     whites: Mapping[Kind, float] = field(default_factory=dict)
     """What white is, by how the pixels were stored; empty where nobody knows."""
     damaged: tuple[str, ...] = field(default=())

@@ -1,14 +1,16 @@
 """`load_data`: one `ImageSet` from a known name or from a path, whatever its format."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from spikewise.config import parse
-from spikewise.data.arrays import Labelled, assemble
+from spikewise.data.arrays import Labelled, assemble, check_complete
 from spikewise.data.cache import Progress
 from spikewise.data.catalog import CATALOG, EMNIST_VARIANTS, KnownSet
+from spikewise.data.classes import alike
 from spikewise.data.config import DataConfig
 from spikewise.data.folder import is_fingerprints, list_folder
 from spikewise.data.image_set import ImageSet, Role
@@ -16,10 +18,17 @@ from spikewise.data.load_files import load_fingerprints, load_tree
 from spikewise.data.load_idx import idx_pairs, read_pair
 from spikewise.data.load_npz import read_npz
 from spikewise.data.locate import cache_folder, find_files, find_folder, find_npz
+from spikewise.data.names import listed, shown
 from spikewise.data.positive import positive_class
+from spikewise.data.published import class_names, published_idx, published_npz
 from spikewise.errors import ConfigError, DataError, MissingDataError, nearest, unknown_choice
 
 __all__ = ["load_data"]
+
+_MOST_LABELS = 2**16
+"""Of a set that is only to be evaluated: its few images may be of any class."""
+_RAW = "raw"
+_FILE_OPTIONS = ("target", "part", "subjects", "group_pattern", "read_subjects", "roles", "background")
 
 
 def load_data(
@@ -28,6 +37,7 @@ def load_data(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     progress: Progress | None = None,
+    complete: bool = True,
     **options: object,
 ) -> ImageSet:
     """Read an image set.
@@ -38,6 +48,7 @@ def load_data(
         data_dir: Where known sets are looked for first; then $SPIKEWISE_DATA, then the user's cache folder.
         cache_dir: Where decoded image files are kept; default $SPIKEWISE_CACHE, then the user's cache folder.
         progress: Called while image files are decoded.
+        complete: Whether there must be two classes or more, each with images; not where they are only to be evaluated.
         options: Fields of `DataConfig`, such as `size=28`.
     Returns:
         The images as uint8 [N, C, H, W], with labels, published roles and subjects where known.
@@ -53,9 +64,12 @@ def load_data(
     cache = cache_folder(cache_dir)
     known = None if isinstance(source, Path) else CATALOG.get(config.source)
     if known is None:
-        found = _load_path(_existing(config.source), config, cache, progress)
+        found, known = _load_path(_existing(config.source), config, cache, progress, complete=complete)
+        found = replace(found, from_names=(*found.from_names, *alike(found.classes)))
     else:
         found = _load_known(known, config, data_dir, cache, progress)
+    if complete:
+        check_complete(found.name, found.labels, found.classes)
     positive, why = positive_class(found.classes, config.positive, known.positive if known else None)
     return replace(found, positive=positive, positive_why=why)
 
@@ -110,27 +124,60 @@ def _digits() -> Labelled:
     return Labelled.pair(images, bunch.target, Role.UNASSIGNED, "digits")
 
 
-def _load_path(path: Path, config: DataConfig, cache: Path, progress: Progress | None) -> ImageSet:
-    name = path.resolve().name
+def _load_path(
+    path: Path, config: DataConfig, cache: Path, progress: Progress | None, *, complete: bool
+) -> tuple[ImageSet, KnownSet | None]:
+    """The set at a path, and the published set that it is where that is told by its files."""
+    most = None if complete else _MOST_LABELS
     if path.is_file():
         _refuse_file_options(config)
         if path.suffix.lower() == ".npz":
-            archive = read_npz(path)
-            return assemble(name, archive.parts, config, classes=archive.classes)
-        pairs = idx_pairs([path], path)
-        return assemble(name, [read_pair(*pair) for pair in pairs], config)
-    files = sorted(child for child in _children(path) if child.is_file())
-    if any("idx" in file.name and "ubyte" in file.name for file in files):
-        _refuse_file_options(config)
-        parts = [read_pair(*pair) for pair in idx_pairs(files, path)]
-        return assemble(name, parts, config)
-    archives = [file.name for file in files if file.suffix == ".npz"]
+            return _load_npz(path, config, most)
+        return _load_idx([path], path, config, most)
+    files = _arrays_in(path)
+    if not files and (path / _RAW).is_dir() and (below := _arrays_in(path / _RAW)):  # as torchvision stores them
+        return _load_idx(below, path, config, most)
+    if files:
+        return _load_idx(files, path, config, most)
+    files = [child for child in _children(path) if child.is_file()]
+    archives = sorted(file.name for file in files if file.suffix == ".npz")
     if archives and len(archives) == len(files):
-        raise DataError(f"{path} holds {', '.join(archives[:5])}: give the path of the one you mean.")
+        raise DataError(f"{path} holds {listed(archives)}: give the path of the one you mean.")
     listing = list_folder(path)
     if is_fingerprints(listing):
-        return load_fingerprints(listing, config, cache, progress, name=name)
-    return load_tree(listing, config, cache, progress)
+        return load_fingerprints(listing, config, cache, progress, name=_name(path)), None
+    return load_tree(listing, config, cache, progress, complete=complete), None
+
+
+def _load_npz(path: Path, config: DataConfig, most: int | None) -> tuple[ImageSet, KnownSet | None]:
+    archive = read_npz(path)
+    known = published_npz(path, archive.parts) if archive.classes is None else None
+    named = class_names(known, archive.parts) if known is not None else None
+    classes, notes = (archive.classes, ()) if named is None else (named[0], named[1:])
+    found = assemble(_name(path), archive.parts, config, classes=classes, notes=notes, most_labels=most)
+    return replace(found, from_names=archive.cautions), known
+
+
+def _load_idx(
+    files: Sequence[Path], path: Path, config: DataConfig, most: int | None
+) -> tuple[ImageSet, KnownSet | None]:
+    _refuse_file_options(config)
+    parts = [read_pair(*pair) for pair in idx_pairs(files, path)]
+    known = published_idx(files[0], parts)
+    named = class_names(known, parts) if known is not None else None
+    classes, notes = (None, ()) if named is None else (named[0], named[1:])
+    found = assemble(_name(path), parts, config, classes=classes, notes=notes, most_labels=most)
+    return found, known
+
+
+def _name(path: Path) -> str:
+    return shown(path.resolve().name)
+
+
+def _arrays_in(folder: Path) -> list[Path]:
+    """The files of a folder, sorted, if IDX files are among them; else none."""
+    files = sorted(child for child in _children(folder) if child.is_file())
+    return files if any("idx" in (name := file.name.lower()) and "ubyte" in name for file in files) else []
 
 
 def _existing(source: str) -> Path:
@@ -161,13 +208,12 @@ def _children(path: Path) -> list[Path]:
 
 def _refuse_file_options(config: DataConfig) -> None:
     """Options that mean something for image files alone are an error elsewhere, not silently ignored."""
-    unused = [
-        key for key in ("target", "part", "subjects", "group_pattern", "background") if getattr(config, key) is not None
-    ]
+    defaults = DataConfig(source=config.source)
+    unused = [key for key in _FILE_OPTIONS if getattr(config, key) != getattr(defaults, key)]
     if unused:
         raise ConfigError(
             f"{', '.join(unused)} cannot be used with '{config.source}': "
-            "its images have neither file names nor subjects."
+            "its images have neither file names nor folders nor subjects."
         )
 
 

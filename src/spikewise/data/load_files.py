@@ -7,22 +7,40 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int8, Int64
 
-from spikewise.data.arrays import check_labels, fingerprint
+from spikewise.data.arrays import check_complete, fingerprint
 from spikewise.data.cache import Decoded, Decoding, Progress, decode_files
 from spikewise.data.catalog import CATALOG, KnownSet
+from spikewise.data.classes import unify
 from spikewise.data.config import DataConfig
-from spikewise.data.folder import Listing, class_tree, other_files
-from spikewise.data.image_set import ImageSet, Role
-from spikewise.data.names import Fingerprint, group_numbers, groups_by_pattern, patient, read_fingerprint
+from spikewise.data.folder import Entry, Listing, class_tree, passed_over
+from spikewise.data.image_set import ImageSet, Role, SubjectsRule
+from spikewise.data.names import Fingerprint, listed, read_fingerprint, shown
+from spikewise.data.subjects import (
+    Subjects,
+    chest_subjects,
+    is_chest_xrays,
+    named_subjects,
+    numbered_subjects,
+    pattern_subjects,
+)
 from spikewise.errors import ConfigError, DataError
 
 __all__ = ["load_fingerprints", "load_tree"]
 
 
 def load_tree(
-    listing: Listing, config: DataConfig, cache: Path, progress: Progress | None, known: KnownSet | None = None
+    listing: Listing,
+    config: DataConfig,
+    cache: Path,
+    progress: Progress | None,
+    known: KnownSet | None = None,
+    *,
+    complete: bool = True,
 ) -> ImageSet:
     """A tree of class folders, with or without train, val and test above them.
+
+    Args:
+        complete: Whether there must be two classes at least; not where it is only to be evaluated.
 
     Raises:
         ConfigError: an option that the set has no use for.
@@ -30,18 +48,24 @@ def load_tree(
     """
     if config.target is not None or config.part is not None:
         raise ConfigError(f"target and part belong to fingerprints; '{config.source}' is a tree of class folders.")
-    entries = class_tree(listing)
-    names = [PurePosixPath(entry.file).name for entry in entries]
-    classes = sorted({entry.class_name for entry in entries})
-    labels = np.array([classes.index(entry.class_name) for entry in entries], np.int64)
+    entries = class_tree(listing, roles=config.roles)
+    classes = unify(entry.class_name for entry in entries)
+    labels = np.array([classes.label[entry.class_name] for entry in entries], np.int64)
     roles = np.array([entry.role for entry in entries], np.int8)
-    groups = _groups(names, config)
-    check_labels(str(listing.root), labels, classes)
+    subjects, told = _subjects(entries, config, known)
+    if complete:
+        check_complete(str(listing.root), labels, classes.names)
     size = config.size or (known.size if known else None)
-    table = _Table([entry.file for entry in entries], labels, roles, groups)
+    table = _Table([entry.file for entry in entries], labels, roles, None if subjects is None else subjects.numbers)
     name = known.name if known else listing.root.resolve().name
-    notes = (*(known.notes if known else ()), *other_files(listing))
-    about = _About(name, listing.root, classes, notes)
+    about = _About(
+        shown(name),
+        listing.root,
+        classes.names,
+        notes=(*(known.notes if known else ()), *told.notes, *passed_over(listing)),
+        from_names=(*classes.cautions, *told.cautions),
+        subjects_rule=None if subjects is None else subjects.rule,
+    )
     return _finish(about, table, config.replace(size=size), cache, progress)
 
 
@@ -73,9 +97,12 @@ def load_fingerprints(
     groups = np.array([facts.subject for _, facts in chosen], np.int64)
     table = _Table([file for file, _ in chosen], labels, np.full(len(chosen), Role.UNASSIGNED, np.int8), groups)
     settings = config.replace(size=config.size or known.size, grey=True)
-    notes = (*known.notes, f"Label: {target}; prints: {part}.", *other_files(listing))
-    about = _About(name, listing.root, classes, notes, publishable=False)
+    notes = (*known.notes, f"Label: {target}; prints: {part}.", *passed_over(listing))
+    about = _About(name, listing.root, classes, notes, subjects_rule=_OWNERS, publishable=False)
     return _finish(about, table, settings, cache, progress)
+
+
+_OWNERS = SubjectsRule("the number in front of file names, which is a person's", "stated")
 
 
 class _About(NamedTuple):
@@ -85,6 +112,8 @@ class _About(NamedTuple):
     root: Path
     classes: Sequence[str]
     notes: Sequence[str]
+    from_names: Sequence[str] = ()
+    subjects_rule: SubjectsRule | None = None
     publishable: bool = True
 
 
@@ -112,7 +141,6 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
     _check_bad(about.root, decoded, len(table.files), config.skip_bad)
     if decoded.bad:
         table = table.keep([position for position, file in enumerate(table.files) if file not in decoded.bad])
-    check_labels(about.name, table.labels, about.classes)
     return ImageSet(
         name=about.name,
         images=decoded.images,
@@ -121,6 +149,8 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         roles=table.roles,
         fingerprint=fingerprint(decoded.pixels, table.labels, table.roles),
         groups=table.groups,
+        subjects_rule=about.subjects_rule,
+        from_names=tuple(about.from_names),
         sources=tuple(table.files),
         notes=(*about.notes, *_decoding_notes(decoded)),
         cautions=decoded.cautions,
@@ -130,11 +160,38 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
     )
 
 
-def _groups(names: Sequence[str], config: DataConfig) -> Int64[np.ndarray, " N"] | None:
+class _Told(NamedTuple):
+    """What is to be said of how subjects were told, or not told."""
+
+    notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+
+def _subjects(entries: Sequence[Entry], config: DataConfig, known: KnownSet | None) -> tuple[Subjects | None, _Told]:
+    """The subjects that file names give: as asked, as known of the set, or by a convention that fits every name."""
+    names = [PurePosixPath(entry.file).name for entry in entries]
+    kinds = [entry.class_name for entry in entries]
     if config.group_pattern is not None:
-        return groups_by_pattern(names, config.group_pattern)
-    patients = [found for name in names if (found := patient(name)) is not None]
-    return group_numbers(patients) if len(patients) == len(names) else None
+        if not config.read_subjects:
+            raise ConfigError(
+                "data.group_pattern says how subjects are read, and data.read_subjects=false that none are."
+            )
+        return pattern_subjects(names, config.group_pattern), _Told()
+    if not config.read_subjects:
+        return None, _Told()
+    if known is not None:
+        return chest_subjects(names), _Told()
+    if is_chest_xrays(names, kinds):
+        return chest_subjects(names), _Told(notes=CATALOG["chest-xray"].notes)
+    found = named_subjects(names, kinds)
+    if found is None:
+        hint = numbered_subjects(names)
+        return None, _Told(notes=(hint,) if hint else ())
+    said = (
+        f"{found.numbers.max() + 1:,} subjects were read from {found.rule.words}; the images of each stay together. If "
+        "these are no subjects, say data.read_subjects=false; to divide them all the same, split.grouped=false."
+    )
+    return found, _Told(cautions=(said,))
 
 
 def _limit_subjects(table: _Table, count: int) -> _Table:
@@ -158,11 +215,12 @@ def _check_bad(root: Path, decoded: Decoded, total: int, skip_bad: bool) -> None
 def _decoding_notes(decoded: Decoded) -> list[str]:
     notes = []
     if decoded.bad:
-        notes.append(f"{len(decoded.bad)} files could not be decoded and were left out: {', '.join(decoded.bad)}.")
-    if decoded.animated:
         notes.append(
-            f"Only the first frame was read of {len(decoded.animated)} animations, such as {decoded.animated[0]}."
+            f"{len(decoded.bad)} files could not be decoded and were left out: {listed(decoded.bad, len(decoded.bad))}."
         )
+    if decoded.animated:
+        first = shown(decoded.animated[0])
+        notes.append(f"Only the first frame was read of {len(decoded.animated)} animations, such as {first}.")
     return notes
 
 
@@ -191,5 +249,7 @@ def _label(facts: Fingerprint, target: str) -> str:
 def _read_name(image: PurePosixPath) -> Fingerprint:
     facts = read_fingerprint(image.stem)
     if facts is None:
-        raise DataError(f"{image} is not named as SOCOFing names its files, for example 1__M_Left_index_finger.BMP.")
+        raise DataError(
+            f"{shown(image)} is not named as SOCOFing names its files, for example 1__M_Left_index_finger.BMP."
+        )
     return facts

@@ -10,7 +10,7 @@ from spikewise.data.image_set import Role
 from spikewise.data.names import role_of
 from spikewise.errors import DataError, MissingDataError
 
-__all__ = ["idx_pairs", "read_pair"]
+__all__ = ["idx_pairs", "is_idx", "read_pair"]
 
 _NAME = re.compile(
     r"(?P<set>emnist-[a-z]+-)?(?P<role>[a-z0-9]+)[-_.](?P<what>images|labels)[-_.]idx\d-ubyte(?:\.gz)?", re.I
@@ -37,6 +37,11 @@ def read_pair(
         pixels = pixels.transpose(0, 2, 1)
     first = int(images.name.startswith("emnist-letters-")) if first_label is None else first_label
     return Labelled.pair(pixels, as_labels(numbers, f"{labels}") - first, role, images.name)
+
+
+def is_idx(name: str) -> bool:
+    """Whether a file is called as images or labels in IDX files are."""
+    return _NAME.fullmatch(name) is not None
 
 
 def idx_pairs(files: Sequence[Path], what: Path) -> list[tuple[Path, Path, Role]]:
@@ -66,7 +71,7 @@ def idx_pairs(files: Sequence[Path], what: Path) -> list[tuple[Path, Path, Role]
 
 def _sibling(path: Path, what: str) -> Path:
     number = {"images": "3", "labels": "1"}[what]
-    name = re.sub(r"idx\d", f"idx{number}", re.sub("images|labels", what, path.name)).removesuffix(".gz")
+    name = re.sub(r"(?i)(idx)\d", rf"\g<1>{number}", re.sub("(?i)images|labels", what, path.name)).removesuffix(".gz")
     for sibling in (path.with_name(name), path.with_name(f"{name}.gz")):
         if sibling.exists():
             return sibling

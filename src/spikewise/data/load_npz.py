@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.data.arrays import Labelled, as_labels
+from spikewise.data.classes import unify
 from spikewise.data.image_set import Role
 from spikewise.data.names import role_of
 from spikewise.data.npz import member_names, read_member
@@ -26,6 +27,8 @@ class NpzParts(NamedTuple):
     parts: list[Labelled]
     classes: list[str] | None
     """Where the labels are words: the words, sorted."""
+    cautions: tuple[str, ...] = ()
+    """Words that are one class, but are not written as one."""
 
 
 def read_npz(path: Path) -> NpzParts:
@@ -41,14 +44,15 @@ def read_npz(path: Path) -> NpzParts:
     names = member_names(path)
     pairs = _pairs(names, path)
     labels = [as_labels(read_member(path, pair[1]), f"'{pair[1]}' in {path}") for pair in pairs]
-    classes = None
+    classes: list[str] | None = None
+    cautions: tuple[str, ...] = ()
     if any(words.dtype.kind == "U" for words in labels):
-        classes, labels = _number(labels, path)
+        classes, labels, cautions = _number(labels, path)
     parts = [
         Labelled.pair(read_member(path, images), numbers, role, f"'{images}' in {path}")
         for (images, _, role), numbers in zip(pairs, labels, strict=True)
     ]
-    return NpzParts(parts, classes)
+    return NpzParts(parts, classes, cautions)
 
 
 def _pairs(names: Sequence[str], path: Path) -> list[tuple[str, str, Role]]:
@@ -80,8 +84,11 @@ def _place(name: str) -> tuple[Role, bool] | None:
     return (roles[0] if roles else Role.UNASSIGNED), what[0] in _LABELS
 
 
-def _number(labels: list[NDArray[Any]], path: Path) -> tuple[list[str], list[NDArray[Any]]]:
+def _number(labels: list[NDArray[Any]], path: Path) -> tuple[list[str], list[NDArray[Any]], tuple[str, ...]]:
     if any(words.dtype.kind != "U" for words in labels):
         raise DataError(f"{path}: some labels are words and others numbers. Use one kind.")
-    classes = np.unique(np.concatenate(labels))
-    return [str(word) for word in classes], [np.searchsorted(classes, words) for words in labels]
+    words, numbers = np.unique(np.concatenate(labels), return_inverse=True)
+    classes = unify(str(word) for word in words)
+    of_word = np.array([classes.label[str(word)] for word in words], np.int64)
+    ends = np.cumsum([len(part) for part in labels])[:-1]
+    return list(classes.names), np.split(of_word[numbers], ends), classes.cautions

@@ -1,24 +1,18 @@
-"""What file names say: the subject of a fingerprint, the patient of a chest X-ray."""
+"""What file and folder names say by themselves: a fingerprint, a part of a split; and how names are shown."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Int64
-
 from spikewise.data.image_set import Role
-from spikewise.data.patterns import first_groups
-from spikewise.errors import DataError
 
-__all__ = ["Fingerprint", "group_numbers", "groups_by_pattern", "patient", "read_fingerprint", "role_of"]
+__all__ = ["Fingerprint", "listed", "read_fingerprint", "role_of", "shown"]
 
 _FINGERPRINT = re.compile(
     r"(?P<subject>\d+)__(?P<gender>[MF])_(?P<hand>Left|Right)_(?P<finger>thumb|index|middle|ring|little)_finger"
     r"(?:_(?P<change>CR|Obl|Zcut))?",
     re.IGNORECASE,
 )
-_PATIENT = re.compile(r"(person\d+)_|(?:NORMAL2-)?IM-(\d+)-")
 
 _ROLES = {
     "train": Role.TRAIN,
@@ -54,42 +48,27 @@ def read_fingerprint(stem: str) -> Fingerprint | None:
     )
 
 
-def patient(name: str) -> str | None:
-    """The patient in a chest X-ray's file name (`person12_...`, `IM-0012-...`, `NORMAL2-IM-0012-...`), or None.
-
-    Persons and normals are numbered independently, so the kind is part of the name.
-    """
-    found = _PATIENT.match(name)
-    if found is None:
-        return None
-    return found[1] or f"normal{found[2]}"
-
-
 def role_of(name: str) -> Role | None:
     """The role a folder or file name prefix stands for (`train`, `val`, `test`, ...), or None."""
     return _ROLES.get(name.lower())
 
 
-def groups_by_pattern(names: Sequence[str], pattern: str) -> Int64[np.ndarray, " N"]:
-    """Number the subjects that the pattern's one group finds in each file name.
-
-    Raises:
-        DataError: a name in which it finds nothing.
-    """
-    subjects = first_groups(pattern, names)
-    lost = [name for name, subject in zip(names, subjects, strict=True) if not subject]
-    if lost:
-        raise DataError(
-            f"group_pattern {pattern!r} finds no subject in {len(lost)} of {len(names)} file names, "
-            f"for example {lost[0]}. Every image needs a subject."
-        )
-    return group_numbers([subject for subject in subjects if subject])
+def shown(name: object) -> str:
+    """A file's name as text: bytes that are no UTF-8 as `\\xe9`, lone surrogates as `\\ud800`."""
+    text = str(name)
+    if text.isascii():
+        return text
+    raw = b"".join(_bytes_of(letter) for letter in text)
+    return raw.decode("utf-8", "backslashreplace")
 
 
-def group_numbers(subjects: Sequence[str]) -> Int64[np.ndarray, " N"]:
-    """Number subjects 0, 1, 2, ... in natural order (`person2` before `person10`)."""
-    order = sorted(
-        set(subjects), key=lambda name: [(part.isdigit(), part.zfill(20)) for part in re.split(r"(\d+)", name)]
-    )
-    number = {name: position for position, name in enumerate(order)}
-    return np.array([number[name] for name in subjects], np.int64)
+def _bytes_of(letter: str) -> bytes:
+    if "\ud800" <= letter <= "\udfff" and not "\udc80" <= letter <= "\udcff":
+        return f"\\u{ord(letter):04x}".encode()
+    return letter.encode("utf-8", "surrogateescape")
+
+
+def listed(names: Collection[object], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    first = ", ".join(shown(name) for name in list(names)[:most])
+    return first if len(names) <= most else f"{first} and {len(names) - most:,} more"

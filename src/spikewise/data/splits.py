@@ -13,12 +13,12 @@ from spikewise.config import Config
 from spikewise.data.counter import permutation
 from spikewise.data.duplicates import identical_images
 from spikewise.data.image_set import ImageSet, Role, Split
+from spikewise.data.split_checks import PARTS, check_brought, check_classes, check_units
 from spikewise.data.split_file import read_split
 from spikewise.errors import ConfigError, DataError
 
 __all__ = ["SplitConfig", "class_weights", "split"]
 
-_PARTS = ("train", "validation", "test")
 _BALANCE, _PLACE, _LIMIT = 1, 2, 3  # purposes of random numbers
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -61,6 +61,7 @@ def split(image_set: ImageSet, config: SplitConfig | None = None) -> Split:
     parts = _published(image_set, config) if config.file is None else _filed(image_set, config.file)
     if config.undersample == "all":
         parts = {role: _balance(image_set, positions, config) for role, positions in parts.items()}
+    check_brought(image_set, parts, filed=config.file is not None)
     shares = _shares(parts, config)
     pool = parts[Role.TRAIN]
     if not len(pool):
@@ -77,7 +78,7 @@ def split(image_set: ImageSet, config: SplitConfig | None = None) -> Split:
     if config.limit is not None:
         train = _limit(image_set, train, config.limit, config.seed)
     result = Split(train, parts[Role.VALIDATION], parts[Role.TEST])
-    _check_classes(image_set, result)
+    check_classes(image_set, result)
     return result
 
 
@@ -132,7 +133,7 @@ def _divide(
     order = permutation(count, config.seed, _PLACE)
     table = np.zeros((count, len(image_set.classes)), np.int64)
     np.add.at(table, (units, labels), 1)
-    _check_units(image_set, table, [_PARTS[role] for role in roles])
+    check_units(image_set, table, [PARTS[role] for role in roles], brought=len(roles) < len(PARTS))
     target = np.outer(shares, table.sum(axis=0))
     single = table.sum(axis=1) == 1
     place = np.full(count, -1)
@@ -245,28 +246,3 @@ def _draw(
     kept = [order[labels[order] == label][:count] for label, count in enumerate(counts)]
     drawn: Int64[np.ndarray, " m"] = positions[np.sort(np.concatenate(kept))]
     return drawn
-
-
-def _check_units(image_set: ImageSet, table: Int64[np.ndarray, "U K"], parts: list[str]) -> None:
-    """Each class needs a subject (or an image) for each part."""
-    for label, count in enumerate((table > 0).sum(axis=0)):
-        if count < len(parts):
-            images = int(table[:, label].sum())
-            what = "distinct images" if image_set.groups is None else "separate subjects"
-            raise DataError(
-                f"Class '{image_set.classes[label]}' has {images} images of {count} {what} to divide into "
-                f"{', '.join(parts)}: too few for one in each. Add images of it, leave the class out, or bring your "
-                "own split as folders train, val and test."
-            )
-
-
-def _check_classes(image_set: ImageSet, result: Split) -> None:
-    for part, positions in zip(_PARTS, result, strict=True):
-        counts = np.bincount(image_set.labels[positions], minlength=len(image_set.classes))
-        absent = [image_set.classes[label] for label in np.flatnonzero(counts == 0)]
-        if absent:
-            raise DataError(
-                f"The {part} part of {image_set.name} has no image of class {', '.join(absent[:5])} "
-                f"({len(positions)} images in all). Measures of it would be meaningless: add images, or divide the set "
-                "anew with split.published=false."
-            )

@@ -83,7 +83,7 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
         ),
         publishable=images.publishable,
         notes=images.notes,
-        cautions=images.cautions,
+        cautions=(*images.cautions, *images.from_names),
         whites={str(kind): white for kind, white in images.whites.items()},
     )
 

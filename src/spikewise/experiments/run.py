@@ -62,7 +62,7 @@ def run_experiment(
             for one in contestants:  # a named engine that cannot train one says so before anything is trained
                 setting.training_engine(one)
             listener = listener or Silent()
-            for caution in images.cautions:
+            for caution in (*images.cautions, *images.from_names):
                 listener.said(caution)
             if "audit" in experiment.sections:  # before hours are spent on a set that cannot give an answer
                 listener.said(f"Audit: {setting.audit(decoding).headline}.")
