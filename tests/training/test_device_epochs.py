@@ -14,7 +14,7 @@ from spikewise.encoders import Latency, Rate
 from spikewise.errors import TrainingError
 from spikewise.losses import RatePenalty
 from spikewise.models import MLP, Conv
-from spikewise.training import fit, loop
+from spikewise.training import device_epochs, fit, loop
 from spikewise.training.captured import Captured, Recorder
 from spikewise.training.device_epochs import DeviceEpochs
 from spikewise.training.update import Learner
@@ -148,6 +148,38 @@ def test_weights_that_go_bad_are_named_with_their_batch(  # noqa: PLR0917
     with pytest.raises(TrainingError, match=words):
         fit(network, task, tmp_path)
     assert len(loop.Checkpoint.load(tmp_path / loop.CHECKPOINT).notes["result"]["history"]) == 2
+
+
+def test_steps_that_cannot_be_recorded_are_told_once(on_device, monkeypatch, make_network, make_task, tmp_path):
+    class Refusing(Recorder):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.refusal = None
+
+        def record(self, work):
+            self.refuse("RuntimeError: operation not permitted when stream is capturing")
+
+    class Hears(Watcher):
+        def __init__(self):
+            super().__init__()
+            self.words = []
+
+        def said(self, text):
+            self.words.append(text)
+
+    on_device()
+    plain, refused = Hears(), Hears()
+    first, second = make_network(), make_network()
+    fit(first, make_task(), tmp_path / "plain", plain)
+    monkeypatch.setattr(device_epochs, "Recorder", Refusing)
+    fit(second, make_task(), tmp_path / "refused", refused)
+    assert plain.words == []  # a processor has no graphs to miss
+    assert refused.words == [
+        "network: its training steps run launch by launch (RuntimeError: operation not permitted when stream is "
+        "capturing), not in CUDA graphs."
+    ]
+    for name, weight in first.state_dict().items():
+        assert torch.equal(weight, second.state_dict()[name])
 
 
 def test_the_device_finds_the_order_of_the_batches():

@@ -10,7 +10,7 @@ from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.errors import TrainingError
 from spikewise.evaluation.prediction import predict
 from spikewise.models import MLP, Conv
-from spikewise.training import device_epochs, fit, loop
+from spikewise.training import Silent, device_epochs, fit, loop
 from spikewise.training.captured import Recorder
 from spikewise.types import Draw
 
@@ -117,8 +117,13 @@ def test_what_cannot_be_recorded_is_launched_and_says_why(recorders, monkeypatch
     network, plain = make_network().cuda(), make_network().cuda()
     fit(plain, make_task(), tmp_path / "recorded")
     monkeypatch.setattr(Learner, "answer", waits)
-    fit(network, make_task(), tmp_path / "launched")
+    words = []
+    watch = Silent()
+    monkeypatch.setattr(watch, "said", words.append)
+    fit(network, make_task(), tmp_path / "launched", watch)
     assert recorders[1].count == 0
+    assert len(words) == 1
+    assert "launch by launch" in words[0]
     assert "Error" in recorders[1].refusal
     assert same(network, plain)
 

@@ -24,6 +24,8 @@ class Recorder:
         self.device, self._optimizer = device, optimizer
         self.refusal: str | None = None if device.type == "cuda" else f"there are no CUDA graphs on {device.type}"
         """Why steps are not recorded; None while nothing speaks against it."""
+        self.failed = False
+        """Whether a step was tried, and could not be recorded: it runs, but slower than a user may expect."""
         self.count = 0
         """Steps that were recorded."""
         self._pool: Any = None
@@ -48,11 +50,15 @@ class Recorder:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # an engine may do anything; without a recording it runs as ever
-            self.refusal = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            self.refuse(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
             torch.cuda.synchronize(self.device)
             return None
         self.count += 1
         return graph
+
+    def refuse(self, reason: str) -> None:
+        """From now on steps run as they are."""
+        self.refusal, self.failed = reason, True
 
     @contextmanager
     def _capturable(self) -> Iterator[None]:

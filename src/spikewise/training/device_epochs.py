@@ -69,6 +69,11 @@ class DeviceEpochs:
             return "in CUDA graphs"
         return f"launch by launch ({self._recorder.refusal})"
 
+    @property
+    def caution(self) -> str | None:
+        """Steps that should have been recorded and could not."""
+        return f"its training steps run {self.how}, not in CUDA graphs" if self._recorder.failed else None
+
     def launch(self, epoch: int) -> None:
         """Give the device all batches of the epoch."""
         if self._stream is not None:  # weights may be on their way still: new, or read from a checkpoint

@@ -37,6 +37,10 @@ class Epochs(Protocol):
     def how(self) -> str:
         """How its steps run, in words."""
 
+    @property
+    def caution(self) -> str | None:
+        """Why they run slower than they should here, if they do."""
+
     def launch(self, epoch: int) -> None:
         """Give the device all it needs to make the pass, without waiting for it."""
 
@@ -67,6 +71,11 @@ class HostEpochs:
     def how(self) -> str:
         """One after the other."""
         return "step by step"
+
+    @property
+    def caution(self) -> str | None:
+        """A processor has one way only."""
+        return None
 
     def launch(self, epoch: int) -> None:
         """Nothing is done before it is waited for."""

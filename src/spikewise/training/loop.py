@@ -92,6 +92,7 @@ class _Session:
         self.stream = torch.cuda.Stream(network.device) if network.device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self.passes: Epochs = DeviceEpochs(self.learner, self.stream) if self.stream else HostEpochs(self.learner)
         self._started = 0.0
+        self._cautioned = False
 
     @property
     def epochs(self) -> int:
@@ -123,6 +124,7 @@ class _Session:
         task, epoch = self.task, len(self.result.history) + 1
         count = len(task.split.train)
         over = self.passes.collect(lambda done, loss: listener.batch(images=done, total=count, loss=loss))
+        self._say(listener)
         self.result.engine = self.learner.engine
         trained = time.perf_counter() - self._started
         validation = self._validate(epoch)
@@ -141,6 +143,12 @@ class _Session:
         self._judge(record, validation)
         self._save()
         listener.epoch(record)
+
+    def _say(self, listener: Listener) -> None:
+        """Once, what a person should know of how the steps run; the steps had to be tried first."""
+        if self.passes.caution is not None and not self._cautioned:
+            self._cautioned = True
+            listener.said(f"{self.task.name}: {self.passes.caution}.")
 
     def keep(self) -> None:
         """Load the kept epoch's weights into the network."""
