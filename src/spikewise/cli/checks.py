@@ -1,5 +1,6 @@
 """What `doctor` looks at."""
 
+import functools
 import os
 import platform
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from typing import NamedTuple
 import torch
 
 from spikewise import __version__
+from spikewise.cli import gpu_checks
 from spikewise.data import DataConfig
 from spikewise.data.catalog import CATALOG
 from spikewise.data.locate import cache_folder, candidates, data_folders
 from spikewise.engine import native
 from spikewise.experiments import Experiment
-from spikewise.experiments.facts import environment, resolve_device
+from spikewise.experiments.facts import environment
+from spikewise.graph import Graph
 from spikewise.models import build
 from spikewise.network import Network
 
@@ -41,9 +44,11 @@ def examine(data_dir: Path | None = None) -> list[Check]:
         Check("spikewise", f"{__version__} with Python {platform.python_version()} and torch {torch.__version__}"),
         *_packages(),
         _processor(),
-        Check("device", str(resolve_device("auto")), advice=_other_devices()),
+        *_gpus(),
+        Check("device", _device(), advice=_other_devices()),
         Check("native engine", native.status()),
         _network(),
+        *_networks_there(),
         *_data(data_dir),
         _writable("cache of decoded images", cache_folder(None)),
         _writable("current folder", Path()),
@@ -71,14 +76,39 @@ def _processor() -> Check:
     return Check("processor", found, sound=not crowded, advice=advice if crowded else "")
 
 
+def _gpus() -> list[Check]:
+    return [Check(what, *found) for what, found in gpu_checks.examine_gpus().items()]
+
+
+def _device() -> str:
+    if not torch.cuda.is_available():
+        return "cpu"
+    return "auto: a short trial of each network decides between cuda and cpu"
+
+
 def _other_devices() -> str:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return "".join(f"--device {name} is available. " for name, is_there in there.items() if is_there).strip()
 
 
-def _network() -> Check:
+def _graph() -> Graph:
+    """A small network of the usual kind."""
     usual = Experiment(data=DataConfig(source="digits"))
-    graph = build(usual.model, usual.encoder, usual.readout, image_shape=(1, 4, 4), classes=2)
+    return build(usual.model, usual.encoder, usual.readout, image_shape=(1, 4, 4), classes=2)
+
+
+def _networks_there() -> list[Check]:
+    """The same network on every GPU, against the processor."""
+    advice = "Until that is mended: --device cpu. See docs/gpu.md."
+    devices = [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+    return [
+        _attempt(f"engine on {device}", functools.partial(gpu_checks.same_on, device, _graph()), advice)
+        for device in devices
+    ]
+
+
+def _network() -> Check:
+    graph = _graph()
 
     def run() -> str:
         images = torch.full((2, 1, 4, 4), 255, dtype=torch.uint8)
