@@ -19,16 +19,15 @@ from spikewise.data import AugmentConfig, ImageSet, Split
 from spikewise.dynamics import Dynamics
 from spikewise.encoders import Encoder
 from spikewise.errors import ShapeError
+from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.losses import CrossEntropy
 from spikewise.models import Model, build
 from spikewise.network import Network
 from spikewise.readouts import Readout
 from spikewise.training import Task, TrainConfig, fit
-from spikewise.types import Draw
 
 __all__ = ["SpikingClassifier"]
 
-_BATCH = 256
 _LARGEST_SEED = 2**31 - 1
 Pixels = UInt8[np.ndarray, "N C H W"]
 
@@ -169,14 +168,12 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     def _logits(self, X: ArrayLike) -> Float[np.ndarray, "N K"]:
         check_is_fitted(self)
         rows, _ = _rows(X, self.image_shape)
-        images = torch.from_numpy(self._images(validate_data(self, rows, dtype=_number_types(rows), reset=False)))
-        logits = []
+        images = self._images(validate_data(self, rows, dtype=_number_types(rows), reset=False))
+        # One key for every sample: an answer does not depend on the sample's place.
+        source, logits = Selection(images, np.zeros(len(images), np.int64)), []
         with torch.no_grad():
-            for start in range(0, len(images), _BATCH):
-                batch = images[start : start + _BATCH]
-                # One key for every sample: an answer does not depend on the sample's place.
-                draw = Draw(0, 0, torch.zeros(len(batch), dtype=torch.int64))
-                logits.append(self.network_(batch.to(self.network_.device), draw).logits.double().cpu())
+            for _, batch, draw in batches_of(self.network_, source, 0):
+                logits.append(self.network_(batch, draw).logits.double().cpu())
         return torch.cat(logits).numpy()
 
     def _images(self, rows: NDArray[Any]) -> Pixels:

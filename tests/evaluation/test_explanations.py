@@ -115,7 +115,7 @@ def test_batches_do_not_change_attributions(monkeypatch):
     some, answers = pictures(), np.array([0, 1, 2, 0, 1])
     subject = Subject(spiking(Rate(steps=6)), 0)
     whole = integrated_gradients(subject, *some[:2], answers)
-    monkeypatch.setattr("spikewise.evaluation.explanations.gradients.fitting_batch", lambda graph: 1)
+    monkeypatch.setattr("spikewise.evaluation.prediction._MOST_VALUES", 1)
     single = integrated_gradients(subject, *some[:2], answers)
     np.testing.assert_allclose(single.maps, whole.maps, atol=1e-5)
 

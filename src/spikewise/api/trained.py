@@ -10,27 +10,25 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
-from torch import Tensor
 
 from spikewise.config import parse
 from spikewise.data import decode_image
 from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, RunError, ShapeError
 from spikewise.evaluation import Results
+from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.experiments import RunFolder
 from spikewise.experiments.facts import resolve_device
 from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.training import load_weights
 from spikewise.training.loop import WEIGHTS
-from spikewise.types import Draw
 
 __all__ = ["Answers", "Images", "Trained", "load"]
 
 Source = str | Path | bytes | Image.Image
 """One image: a file, the bytes of one, or a picture in memory."""
 Images = Source | Sequence[Source] | UInt8[np.ndarray, "N C H W"] | UInt8[np.ndarray, "N H W"]
-_BATCH = 256
 
 
 class Answers(NamedTuple):
@@ -73,10 +71,13 @@ class Trained:
 
     def explain(self, images: Images) -> Answers:
         """Probabilities, and how the evidence for them grew; an image's answer does not depend on its companions."""
-        batch = torch.from_numpy(np.array(self.pixels(images)))
+        pixels = self.pixels(images)
+        # key 0 for all: the same image gets the same random spikes, alone or among others
+        chosen = Selection(pixels, np.zeros(len(pixels), np.int64))
+        layers = self.network.graph.spiking_layers
         self.network.eval()
         with torch.no_grad():
-            parts = [self._explain(part) for part in torch.split(batch, _BATCH)]
+            parts = [self._explain(batch) for batch in batches_of(self.network, chosen, self.seed, record=layers)]
         counts = [part.spikes for part in parts if part.spikes is not None]
         return Answers(
             np.concatenate([part.probabilities for part in parts]),
@@ -101,11 +102,9 @@ class Trained:
         channels, height, width = self.network.graph.image_shape
         return decode_image(_file(source), size=(height, width), grey=channels == 1)
 
-    def _explain(self, batch: Tensor) -> Answers:
-        # index 0 for all: the same image gets the same random spikes, alone or among others
-        draw = Draw(self.seed, 0, torch.zeros(len(batch), dtype=torch.int64))
+    def _explain(self, batch: Batch) -> Answers:
         layers = frozenset(self.network.graph.spiking_layers)
-        output = self.network(batch.to(self.network.device), draw, RunOptions(record=layers))
+        output = self.network(batch.pixels, batch.draw, RunOptions(record=layers))
         trajectory = output.trajectory
         evidence = self.network.graph.readout.evidence(trajectory).transpose(0, 1)
         spikes = None if trajectory.spikes is None else trajectory.spikes.sum(0).long().cpu().numpy()

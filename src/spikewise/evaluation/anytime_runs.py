@@ -13,7 +13,7 @@ from spikewise.data import ImageSet
 from spikewise.engine import EngineState, RunOptions
 from spikewise.evaluation.anytime import Course, Latency, Spent, confidence, softmax, spread_steps
 from spikewise.evaluation.cost import LayerWork, carried_bits, energies, layer_work
-from spikewise.evaluation.prediction import fitting_batch
+from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.graph import Graph
 from spikewise.network import Network, Output
 from spikewise.types import Draw
@@ -38,11 +38,8 @@ class Sample(NamedTuple):
 
     def batches(self, network: Network) -> Iterator[tuple[Tensor, Draw]]:
         """Pixels and random key, in batches that fit the memory: those of `predict`, so that sums round alike."""
-        size = fitting_batch(network.graph, network.device)
-        for start in range(0, len(self.index), size):
-            at = self.index[start : start + size]
-            pixels = torch.from_numpy(np.ascontiguousarray(self.images.images[at])).to(network.device)
-            yield pixels, Draw(self.seed, 0, torch.from_numpy(at).to(network.device))
+        for batch in batches_of(network, Selection.of(self.images, self.index), self.seed):
+            yield batch.pixels, batch.draw
 
 
 Events = Mapping[str, Tensor]

@@ -1,12 +1,12 @@
 """Running a trained network over part of an image set."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int, Int64, UInt8
 from torch import Tensor
 
 from spikewise.data import ImageSet
@@ -17,7 +17,7 @@ from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.types import Draw
 
-__all__ = ["Predictions", "fitting_batch", "predict"]
+__all__ = ["Batch", "Predictions", "Selection", "batches_of", "fitting_batch", "predict"]
 
 _PROCESSOR = torch.device("cpu")
 _MOST_IMAGES, _MOST_ON_GPU = 256, 2048
@@ -73,13 +73,13 @@ def predict(
     (rates, events, active), engine = (_Mean(len(index)) for _ in range(3)), ""
     try:
         with torch.no_grad(), exact_arithmetic():
-            for batch, at in _batches(images, index, network.device, batch_size):
-                output = network(batch, Draw(seed, 0, at), RunOptions(measure=True))
+            for _, batch, draw in batches_of(network, Selection.of(images, index), seed, size=batch_size):
+                output = network(batch, draw, RunOptions(measure=True))
                 logits.append(output.logits.float())
                 engine = output.result.engine
-                rates.add(output.result.rates, len(at))
-                events.add(output.result.input_events, len(at))
-                active.add(output.result.active, len(at))
+                rates.add(output.result.rates, len(batch))
+                events.add(output.result.input_events, len(batch))
+                active.add(output.result.active, len(batch))
     except torch.OutOfMemoryError:
         if batch_size == 1:
             raise
@@ -94,29 +94,81 @@ def predict(
     return Predictions(index, labels, scores.numpy(), rates.read(), events.read(), active.read(), loss, engine)
 
 
-def fitting_batch(graph: Graph, device: torch.device = _PROCESSOR) -> int:
-    """Images of one batch: at most 256 (2048 on a GPU), fewer for a network whose layers would fill the memory."""
-    values = graph.steps * max(math.prod(at.output) for at in graph.named)
+def fitting_batch(
+    graph: Graph, device: torch.device = _PROCESSOR, *, record: Collection[str] = (), copies: int = 1
+) -> int:
+    """Images of one batch: at most 256 (2048 on a GPU), fewer for a network whose layers would fill the memory.
+
+    Args:
+        record: layers whose every step is kept until the run ends.
+        copies: how often the run holds each of its values, such as for gradients.
+    """
+    largest = max(math.prod(graph.named[0].input), *(math.prod(at.output) for at in graph.named))
+    # a recorded layer keeps what it sent, and the membranes behind that
+    kept = sum((2 if at.layer.spikes else 1) * math.prod(at.output) for at in graph.named if at.name in record)
+    values = graph.steps * (largest + kept)
+    most, fit = _MOST_IMAGES, _MOST_VALUES
     if device.type == "cuda":
-        fit = _GPU_SHARE * torch.cuda.get_device_properties(device).total_memory / 4
-        return max(1, min(_MOST_ON_GPU, int(fit) // values))
-    return max(1, min(_MOST_IMAGES, _MOST_VALUES // values))
+        most, fit = _MOST_ON_GPU, int(_GPU_SHARE * torch.cuda.get_device_properties(device).total_memory / 4)
+    return max(1, min(most, fit // values) // copies)
 
 
-def _batches(
-    images: ImageSet, index: Int64[np.ndarray, " N"], device: torch.device, size: int
-) -> Iterator[tuple[UInt8[Tensor, "B C H W"], Int64[Tensor, " B"]]]:
-    """Images and their positions, on the device; nothing waits for it where it is a GPU."""
-    if device.type != "cuda":
-        for start in range(0, len(index), size):
-            at = index[start : start + size]
-            yield torch.from_numpy(np.ascontiguousarray(images.images[at])).to(device), torch.from_numpy(at)
-        return
-    pixels, there = pixels_on(images.images, device, size), torch.from_numpy(index).to(device)
-    for start in range(0, len(index), size):
-        positions = there[start : start + size]
-        pixels.load(index[start : start + size])
-        yield pixels.take(positions), positions
+class Batch(NamedTuple):
+    """Some images as a network takes them."""
+
+    part: slice
+    """Where they stand among the images that were asked for."""
+    pixels: UInt8[Tensor, "B C H W"]
+    """On the network's device."""
+    draw: Draw
+
+
+class Selection(NamedTuple):
+    """Images that a network is to run over."""
+
+    pixels: UInt8[np.ndarray, "N C H W"]
+    keys: Int[np.ndarray, " M"]
+    """Of each image's random numbers: its position in its set."""
+    at: Int[np.ndarray, " M"] | None = None
+    """Positions in `pixels` of the images to run over; None is all, in their order."""
+
+    @classmethod
+    def of(cls, images: ImageSet, index: Int[np.ndarray, " M"]) -> "Selection":
+        """Those at some positions of a set."""
+        return cls(images.images, index, index)
+
+
+def batches_of(
+    network: Network,
+    source: Selection,
+    seed: int,
+    *,
+    record: Collection[str] = (),
+    copies: int = 1,
+    size: int | None = None,
+) -> Iterator[Batch]:
+    """Images in batches that fit the memory, with their random keys: every loop over images goes through here.
+
+    Args:
+        record: layers that the caller records.
+        copies: as for `fitting_batch`.
+        size: of a batch; None is what `fitting_batch` says.
+    """
+    device = network.device
+    size = size or fitting_batch(network.graph, device, record=record, copies=copies)
+    keys = torch.from_numpy(np.ascontiguousarray(source.keys, dtype=np.int64)).to(device)
+    # A GPU holds a whole set, or has its next batches copied while it works: nothing waits for it.
+    resident = pixels_on(source.pixels, device, size) if device.type == "cuda" and source.at is not None else None
+    places = None if resident is None or source.at is None else torch.from_numpy(source.at).to(device)
+    for start in range(0, len(source.keys), size):
+        part = slice(start, start + size)
+        if resident is None or places is None or source.at is None:
+            chosen = source.pixels[part if source.at is None else source.at[part]]
+            pixels = torch.from_numpy(np.ascontiguousarray(chosen)).to(device)
+        else:
+            resident.load(source.at[part])
+            pixels = resident.take(places[part])
+        yield Batch(part, pixels, Draw(seed, 0, keys[part]))
 
 
 class _Mean:

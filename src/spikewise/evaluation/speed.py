@@ -13,6 +13,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from spikewise.evaluation.prediction import fitting_batch
 from spikewise.network import Network
 from spikewise.types import Draw
 
@@ -40,8 +41,9 @@ class Speed(NamedTuple):
 
 
 def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Speed:
-    """Time evaluation of `network` on (at most 256) images, as a batch and one at a time."""
-    batch = torch.from_numpy(np.ascontiguousarray(images[:_BATCH])).to(network.device)
+    """Time evaluation of `network` on images, as a batch (of at most 256, and as fit the memory) and one at a time."""
+    size = min(_BATCH, fitting_batch(network.graph, network.device))
+    batch = torch.from_numpy(np.ascontiguousarray(images[:size])).to(network.device)
     network = network.frozen()
     with torch.no_grad():
         engine = network(batch[:1]).result.engine

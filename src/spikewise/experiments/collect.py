@@ -8,11 +8,10 @@ from torch import Tensor
 from spikewise.data import ImageSet, Split
 from spikewise.engine import LayerTrace, RunOptions
 from spikewise.engine.parameters import neuron_parameters
-from spikewise.evaluation.prediction import Predictions
+from spikewise.evaluation.prediction import Predictions, Selection, batches_of
 from spikewise.graph import Neuron
 from spikewise.network import Network
 from spikewise.report.artifacts import Artifacts, Disagreements, Traces
-from spikewise.types import Draw
 
 __all__ = ["collect", "disagreements", "sample_of_each_class", "trace", "trace_pixels"]
 
@@ -70,26 +69,31 @@ def trace_pixels(
     name, network, seed = spiking
     graph = network.graph
     network.eval()
-    batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(network.device)
-    draw = Draw(seed, 0, torch.from_numpy(index))
     hidden = graph.spiking_layers[: -1 if graph.named[-1].name in graph.spiking_layers else None]
+    chosen, parts = Selection(pixels, index), []
     with torch.no_grad():
-        encoded = network.encode(batch, draw._replace(index=draw.index.to(network.device)))
-        output = network(batch, draw, RunOptions(record=frozenset(hidden)))
-        evidence = graph.readout.evidence(output.trajectory)
-    spikes = output.trajectory.spikes
-    predicted = output.logits.argmax(-1).cpu().numpy()
+        for _, batch, draw in batches_of(network, chosen, seed, record=hidden):
+            output = network(batch, draw, RunOptions(record=frozenset(hidden)))
+            parts.append({
+                "encoded": _image_first(network.encode(batch, draw)).astype(np.float16),
+                "membrane": _image_first(output.trajectory.membrane),
+                "evidence": _image_first(graph.readout.evidence(output.trajectory)),
+                "predicted": output.logits.argmax(-1).cpu().numpy(),
+                **{f"layer {layer}": _sampled(output.result.traces[layer]) for layer in hidden},
+                **({} if output.trajectory.spikes is None else {"spikes": _image_first(output.trajectory.spikes)}),
+            })  # fmt: skip
+    seen = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     return Traces(
         network=name,
         seed=seed,
         images=pixels,
-        labels=predicted if labels is None else labels,
-        predicted=predicted,
-        encoded=_image_first(encoded).astype(np.float16),
-        layers={layer: _sampled(output.result.traces[layer]) for layer in hidden},
-        membrane=_image_first(output.trajectory.membrane),
-        evidence=_image_first(evidence),
-        spikes=None if spikes is None else _image_first(spikes),
+        labels=seen["predicted"] if labels is None else labels,
+        predicted=seen["predicted"],
+        encoded=seen["encoded"],
+        layers={layer: seen[f"layer {layer}"] for layer in hidden},
+        membrane=seen["membrane"],
+        evidence=seen["evidence"],
+        spikes=seen.get("spikes"),
         threshold=_threshold(network),
     )
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from spikewise import engine
 from spikewise.evaluation.explanations.scoring import Subject
-from spikewise.evaluation.prediction import fitting_batch
+from spikewise.evaluation.prediction import Selection, batches_of, fitting_batch
 from spikewise.graph import Graph
 from spikewise.types import Draw
 
@@ -60,29 +60,23 @@ def integrated_gradients(
         answers: class whose logit is explained.
         steps: midpoints of the path from black to the image.
     """
-    size = max(1, fitting_batch(subject.network.graph) // (steps * _ROOM_FOR_GRADIENTS))
-    parts = []
-    for start in range(0, len(images), size):
-        at = slice(start, start + size)
-        batch = torch.from_numpy(np.ascontiguousarray(images[at])).to(subject.network.device)
-        keys = torch.from_numpy(np.ascontiguousarray(index[at], dtype=np.int64)).to(batch.device)
+    network, parts = subject.network, []
+    for at, batch, draw in batches_of(
+        network, Selection(images, index), subject.seed, copies=steps * _ROOM_FOR_GRADIENTS
+    ):
         wanted = torch.from_numpy(np.ascontiguousarray(answers[at], dtype=np.int64)).to(batch.device)
-        parts.append(_along_the_path(subject, batch, Draw(subject.seed, 0, keys), wanted, steps))
+        parts.append(_along_the_path(subject, batch, draw, wanted, steps))
     return Attribution(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _along_the_path(subject: Subject, images: Tensor, draw: Draw, answers: Tensor, steps: int) -> Attribution:
     whole = _inputs(subject, images, draw)
-    time, count = whole.shape[:2]
+    count = whole.shape[1]
     shares = (torch.arange(steps, dtype=whole.dtype, device=whole.device) + 0.5) / steps
-    # [T, steps, B, ...]: every point of the path as one more image of the batch
-    points = whole[:, None] * shares.view(1, -1, *[1] * (whole.ndim - 1))
-    path = points.flatten(1, 2).detach().requires_grad_()
-    repeated = draw._replace(index=draw.index.repeat(steps))
-    with torch.enable_grad():
-        logits = _logits(subject, path, repeated)
-        (gradient,) = torch.autograd.grad(logits.gather(1, answers.repeat(steps)[:, None]).sum(), path)
-    mean = gradient.view(time, steps, count, *whole.shape[2:]).mean(1)
+    # Points of the path at once: all of them, unless those of a single image fill the memory.
+    together = max(1, fitting_batch(subject.network.graph, whole.device, copies=_ROOM_FOR_GRADIENTS) // count)
+    sums = [_gradients(subject, whole, some, draw, answers) for some in torch.split(shares, together)]
+    mean = torch.stack(sums).sum(0) / steps
     attribution = (mean * whole).sum(2)
     with torch.no_grad():
         ends = [_logits(subject, x, draw).gather(1, answers[:, None])[:, 0] for x in (whole, torch.zeros_like(whole))]
@@ -91,6 +85,20 @@ def _along_the_path(subject: Subject, images: Tensor, draw: Draw, answers: Tenso
         attribution.sum((2, 3)).T.cpu().double().numpy(),
         (ends[0] - ends[1]).cpu().double().numpy(),
     )
+
+
+def _gradients(
+    subject: Subject, whole: Tensor, shares: Tensor, draw: Draw, answers: Tensor
+) -> Float[Tensor, "T B C H W"]:
+    """Gradient of the answers' logits, summed over some points of the path."""
+    time, count = whole.shape[:2]
+    # [T, points, B, ...]: every point as one more image of the batch
+    points = whole[:, None] * shares.view(1, -1, *[1] * (whole.ndim - 1))
+    path = points.flatten(1, 2).detach().requires_grad_()
+    with torch.enable_grad():
+        logits = _logits(subject, path, draw._replace(index=draw.index.repeat(len(shares))))
+        (gradient,) = torch.autograd.grad(logits.gather(1, answers.repeat(len(shares))[:, None]).sum(), path)
+    return gradient.view(time, len(shares), count, *whole.shape[2:]).sum(1)
 
 
 def _inputs(subject: Subject, images: Tensor, draw: Draw) -> Float[Tensor, "T B C H W"]:

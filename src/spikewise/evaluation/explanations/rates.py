@@ -9,9 +9,8 @@ from jaxtyping import Float, Int, UInt8
 
 from spikewise.engine import RunOptions
 from spikewise.evaluation.explanations.scoring import Subject
-from spikewise.evaluation.prediction import fitting_batch
+from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.graph import Neuron
-from spikewise.types import Draw
 
 __all__ = ["rates_by_class"]
 
@@ -32,11 +31,8 @@ def rates_by_class(
     graph = subject.network.graph
     layers = [at.name for at in graph.named[:-1] if isinstance(at.layer, Neuron) and at.layer.spikes]
     sums = {name: np.zeros((graph.classes, 0)) for name in layers}
-    size = fitting_batch(graph)
-    for start in range(0, len(images) if layers else 0, size):
-        part = slice(start, start + size)
-        batch = torch.from_numpy(np.ascontiguousarray(images[part])).to(subject.network.device)
-        draw = Draw(subject.seed, 0, torch.from_numpy(np.ascontiguousarray(index[part], dtype=np.int64)))
+    source = Selection(images, index) if layers else Selection(images[:0], index[:0])
+    for part, batch, draw in batches_of(subject.network, source, subject.seed, record=layers):
         with torch.no_grad():
             traces = subject.network(batch, draw, RunOptions(record=frozenset(layers))).result.traces
         for name in layers:

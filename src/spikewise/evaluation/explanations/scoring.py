@@ -4,9 +4,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
-from spikewise.evaluation.prediction import fitting_batch
+from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.network import Network
-from spikewise.types import Draw
 
 __all__ = ["Subject", "probabilities"]
 
@@ -29,11 +28,7 @@ def probabilities(
         index: key of each image's random numbers: images with the same one differ in their pixels alone.
     """
     network, out = subject.network, []
-    size = fitting_batch(network.graph)
     with torch.no_grad():
-        for start in range(0, len(images), size):
-            part = slice(start, start + size)
-            batch = torch.from_numpy(np.ascontiguousarray(images[part])).to(network.device)
-            draw = Draw(subject.seed, 0, torch.from_numpy(np.ascontiguousarray(index[part], dtype=np.int64)))
+        for _, batch, draw in batches_of(network, Selection(images, index), subject.seed):
             out.append(network(batch, draw).logits.float().softmax(1).cpu().numpy())
     return np.concatenate(out)

@@ -82,7 +82,7 @@ class Victim(NamedTuple):
                 f"The encoder '{self.network.graph.encoder.kind}' passes no useful gradient to the image; use `search`."
             )
         parts = []
-        for part in self._parts(smaller=_KEPT_BY_BACKWARD):
+        for part in self._parts(copies=_KEPT_BY_BACKWARD):
             draw = self._draw(part, epoch)
             inputs = self.network.encode(pixels[part], draw).detach().clone().requires_grad_()
             loss = _losses(self.network.run(inputs, draw).logits, self.labels[part]).sum()
@@ -92,8 +92,8 @@ class Victim(NamedTuple):
     def _draw(self, part: slice, epoch: int) -> Draw:
         return Draw(self.seed, epoch, self.index[part])
 
-    def _parts(self, smaller: int = 1) -> list[slice]:
-        several = max(1, fitting_batch(self.network.graph, self.network.device) // smaller)
+    def _parts(self, copies: int = 1) -> list[slice]:
+        several = fitting_batch(self.network.graph, self.network.device, copies=copies)
         return [slice(start, start + several) for start in range(0, len(self.images), several)]
 
 

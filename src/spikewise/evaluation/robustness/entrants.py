@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Bool, Int64, UInt8
 
 from spikewise.errors import ShapeError
-from spikewise.evaluation.prediction import fitting_batch
+from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.graph import Graph
 from spikewise.network import Network
-from spikewise.types import Draw
 
 __all__ = ["Entrant", "Images", "affordable", "correct_answers"]
 
@@ -71,13 +70,9 @@ def correct_answers(
         raise ShapeError(f"Changed pixels keep the shape {images.pixels.shape} of the images; got {pixels.shape}.")
     network.eval()
     answers = []
-    several = fitting_batch(network.graph, network.device)
     with torch.no_grad():
-        for start in range(0, len(pixels), several):
-            part = slice(start, start + several)
-            batch = torch.from_numpy(np.ascontiguousarray(pixels[part])).to(network.device)
-            output = network(batch, Draw(seed, 0, torch.from_numpy(images.index[part])))
-            answers.append(output.logits.argmax(1).cpu().numpy())
+        for _, batch, draw in batches_of(network, Selection(pixels, images.index), seed):
+            answers.append(network(batch, draw).logits.argmax(1).cpu().numpy())
     return np.asarray(np.concatenate(answers) == images.labels)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
 
-from spikewise.evaluation.prediction import fitting_batch
+from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.robustness.adversarial import (
     EPSILONS,
     Victim,
@@ -32,7 +32,6 @@ from spikewise.evaluation.robustness.weights import (
 )
 from spikewise.evaluation.sections.robustness import Family, GradientCheck
 from spikewise.network import Network
-from spikewise.types import Draw
 
 __all__ = ["Trial", "Trials", "under_attack", "undisturbed", "with_corruptions", "with_damage", "with_spike_noise"]
 
@@ -221,13 +220,9 @@ def _gradient_check(one: Entrant, images: Images) -> GradientCheck:
 def _with_spike_noise(network: Network, images: Images, seed: int) -> Bool[np.ndarray, "D L N"]:
     """For each disturbance of spikes and each strength."""
     network.eval()
-    several = fitting_batch(network.graph, network.device)
     parts = []
     with torch.no_grad():
-        for start in range(0, len(images.labels), several):
-            part = slice(start, start + several)
-            draw = Draw(seed, 0, torch.from_numpy(images.index[part]).to(network.device))
-            batch = torch.from_numpy(np.ascontiguousarray(images.pixels[part])).to(network.device)
+        for part, batch, draw in batches_of(network, Selection(images.pixels, images.index), seed):
             spikes = network.encode(batch, draw)
             chance = chances(draw, spikes)
             answers = [
