@@ -14,7 +14,7 @@ from PIL import Image
 from spikewise.data import Role, load_data, split
 from spikewise.data.classes import alike, match_classes, one_class, unify
 from spikewise.data.idx import encode_idx
-from spikewise.data.names import shown
+from spikewise.data.names import as_path, shown
 from spikewise.errors import DataError
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "grün") for form in ("NFC", "NFD"))
@@ -131,8 +131,18 @@ def test_names_that_are_no_text_are_shown_with_backslashes_and_still_read(root: 
 def test_what_is_shown_is_text_and_text_is_shown_as_it_is(name: str):
     text = shown(name)
     assert text.encode("utf-8").decode() == text
-    if not any("\ud800" <= letter <= "\udfff" for letter in name):
+    assert text.splitlines() == [text]
+    if name.isprintable():
         assert text == name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has names of text alone")
+@pytest.mark.parametrize("raw", [b"caf\xe9", b"a\nb", b"\xff\xfe", "grün".encode(), b"plain", b"back\\xe9"])
+def test_what_is_shown_leads_back_to_the_file(tmp_path: Path, raw: bytes):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + raw))
+    path.write_text("x")
+    assert as_path(shown(path)) == path
+    assert as_path(str(tmp_path / "not there")) == tmp_path / "not there"
 
 
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=6, unique=True))

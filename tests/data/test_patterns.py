@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spikewise.data import patterns
-from spikewise.data.names import groups_by_pattern
 from spikewise.data.patterns import check_pattern, first_groups
+from spikewise.data.subjects import pattern_subjects
 from spikewise.errors import DataError
 
 NAMES = ["person12_3.png", "img_007_person1_a.png", "none.png", "p" * 60]
@@ -21,7 +21,7 @@ def test_a_pattern_finds_what_re_finds(pattern):
 def test_a_pattern_that_backtracks_for_ever_is_stopped(monkeypatch):
     monkeypatch.setattr(patterns, "_SECONDS", 0.5)
     with pytest.raises(DataError, match=r"needs more than 0\.5 s for 1 file names"):
-        groups_by_pattern(["a" * 60 + "b"], "(a+)+$")
+        pattern_subjects(["a" * 60 + "b"], "(a+)+$")
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", r"(a)(?:.*.*.*.*)c", "(?:a{1,60})+(b)", r"(a)\1*(?:x*)*"])
@@ -45,4 +45,4 @@ def test_what_is_no_pattern_is_told(pattern):
 
 def test_a_name_of_another_encoding_comes_through():
     assert first_groups("^(?:.|..)*(x)", ["\udce9x"]) == ["x"]
-    np.testing.assert_array_equal(groups_by_pattern(["a10_", "a9_"], r"(a\d+)_"), [1, 0])
+    np.testing.assert_array_equal(pattern_subjects(["a10_", "a9_"], r"(a\d+)_").numbers, [1, 0])

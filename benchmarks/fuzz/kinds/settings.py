@@ -16,7 +16,7 @@ from benchmarks.fuzz.mutate import Rng, damaged, hostile, hostile_text
 from spikewise.api.runs import resolved as from_python
 from spikewise.config.shorthand import kinds_in
 from spikewise.data import patterns
-from spikewise.data.names import groups_by_pattern
+from spikewise.data.subjects import pattern_subjects
 from spikewise.errors import ConfigError
 from spikewise.experiments import Experiment, resolve
 from spikewise.experiments.resolve import load_preset, preset_names
@@ -73,7 +73,7 @@ def _used(experiment: Experiment) -> Experiment:
     json.dumps(experiment.model_dump(mode="json"), allow_nan=False).encode()
     build(experiment.model, experiment.encoder, experiment.readout, image_shape=(1, 28, 28), classes=10)
     if experiment.data.group_pattern is not None:
-        groups_by_pattern(_FILES, experiment.data.group_pattern)
+        pattern_subjects(_FILES, experiment.data.group_pattern)
     return experiment
 
 

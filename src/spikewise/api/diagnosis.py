@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from spikewise.api.sections import section
-from spikewise.data import Progress, load_data, split
-from spikewise.errors import RunError
+from spikewise.data import Progress, split
 from spikewise.evaluation.sections.diagnosis import Diagnosis
 from spikewise.experiments import RunFolder
 from spikewise.experiments.facts import resolve_device
@@ -37,8 +36,6 @@ def diagnose(
     from spikewise.experiments.sections.diagnosis import diagnose as look  # noqa: PLC0415  # loaded when it is made
 
     experiment = folder.experiment()
-    images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
-    if images.fingerprint != folder.facts()["fingerprint"]:
-        raise RunError(f"The images of '{experiment.data.source}' have changed since {folder.path} was begun.")
+    images = folder.images(data_dir, decoding)
     setting = Setting(experiment, images, split(images, experiment.split), folder, resolve_device(experiment.device))
     return look(Study(setting, sides_of(experiment, images)))

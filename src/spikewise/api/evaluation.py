@@ -11,7 +11,7 @@ from spikewise.api.trained import Trained, load
 from spikewise.data import ImageSet, Progress, Role, load_data, split
 from spikewise.data.classes import match_classes
 from spikewise.data.names import listed
-from spikewise.errors import DataError, RunError, nearest
+from spikewise.errors import DataError, nearest
 from spikewise.evaluation import DataFacts, Results, classification_metrics, confusion
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
@@ -89,9 +89,7 @@ def _images(  # private, each passed on from `evaluate`
 ) -> _Chosen:
     experiment = folder.experiment()
     if data is None:
-        images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
-        if images.fingerprint != folder.facts()["fingerprint"]:
-            raise RunError(f"The images of '{experiment.data.source}' have changed since {folder.path} was made.")
+        images = folder.images(data_dir, decoding)
     else:
         channels, *size = results.data.image_shape
         like = {

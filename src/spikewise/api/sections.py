@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikewise.data import Progress, load_data, split
-from spikewise.errors import RunError
+from spikewise.data import Progress, split
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import SectionName
 from spikewise.evaluation.sections.anytime import Anytime
@@ -68,11 +67,9 @@ def study(folder: RunFolder, *, data_dir: Path | None = None, decoding: Progress
     Raises:
         RunError: the run has not finished, or its images have changed since.
     """
-    results = Results.load(folder.results)
+    Results.load(folder.results)
     experiment = folder.experiment()
-    images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
-    if images.fingerprint != results.data.fingerprint:
-        raise RunError(f"The images of '{experiment.data.source}' have changed since {folder.path} was made.")
+    images = folder.images(data_dir, decoding)
     parts = split(images, experiment.split)
     device = resolve_device(experiment.device)
     return Study(Setting(experiment, images, parts, folder, device, data_dir), sides_of(experiment, images))

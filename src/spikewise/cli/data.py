@@ -151,7 +151,8 @@ def _content(source: str, settings: list[str] | None, data_dir: Path | None, ski
     leaks = straddling(images, parts)
     rows = [
         ["images", f"{len(images):,} of {'x'.join(map(str, images.image_shape))} (channels, height, width)"],
-        ["subjects", "not known" if images.groups is None else f"{len(set(images.groups.tolist())):,}"],
+        ["subjects", _subjects(images)],
+        *_positive(images),
         ["split", ", ".join(f"{name} {len(part):,}" for name, part in parts._asdict().items())],
         ["leaks", leaks.describe()],
         *(["pixels", caution] for caution in images.cautions),
@@ -162,3 +163,19 @@ def _content(source: str, settings: list[str] | None, data_dir: Path | None, ski
         counts = [f"{part} {int((images.labels[index] == label).sum()):,}" for part, index in parts._asdict().items()]
         rows.append([f"class {name}", ", ".join(counts)])
     return rows
+
+
+def _subjects(images: "ImageSet") -> str:
+    """How many there are, and how they were told."""
+    if images.groups is None:
+        return "not known"
+    rule = images.subjects_rule
+    count = f"{len(set(images.groups.tolist())):,}"
+    return count if rule is None else f"{count}, told by {rule.words} ({rule.trust})"
+
+
+def _positive(images: "ImageSet") -> list[list[str]]:
+    """The class that sensitivity is about, where there are two."""
+    if len(images.classes) != 2:
+        return []
+    return [["positive", f"{images.classes[images.positive]} ({images.positive_why})"]]

@@ -11,14 +11,15 @@ __all__ = ["named_sources"]
 def named_sources(names: Sequence[str], stdin: BinaryIO) -> list[tuple[str, Path | bytes]]:
     """Each image with its name: files, every image below a folder, and `-` for the bytes on standard input."""
     from spikewise.data.folder import list_folder
+    from spikewise.data.names import as_path, shown
 
     out: list[tuple[str, Path | bytes]] = []
     for name in names:
-        path = Path(name).expanduser()
+        path = as_path(name)
         if name == "-":
             out.append((name, stdin.read()))
         elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a name is too long
-            out += [(str(path / below), path / below) for below in list_folder(path).images]
+            out += [(shown(path / below), path / below) for below in list_folder(path).images]
         else:
-            out.append((name, path))
+            out.append((shown(name), path))
     return out

@@ -82,11 +82,12 @@ def evaluate(  # noqa: PLR0913  # one parameter for each option
     if as_json:
         print_json([_record(one) for one in found])
         return
-    from spikewise.report.numbers import METRICS, metric_value
+    from spikewise.report.numbers import metric_label, metric_value
 
     print(f"{found[0].data}: {found[0].images:,} images")
-    rows = [[one.network, str(one.seed), *(metric_value(name, one.metrics[name]) for name in _SHOWN)] for one in found]
-    header = ["network", "seed", *(METRICS[name].label for name in _SHOWN)]
+    metrics = _SHOWN if found[0].positive is None else (*_SHOWN, "recall", "specificity")
+    rows = [[one.network, str(one.seed), *(metric_value(name, one.metrics[name]) for name in metrics)] for one in found]
+    header = ["network", "seed", *(metric_label(name, found[0].positive) for name in metrics)]
     print_rows(header, rows, right=range(1, len(header)))
 
 

@@ -1,11 +1,13 @@
 """`DataConfig`: which images to read, and in what shape."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from spikewise.config import Config
+from spikewise.data.names import shown
 from spikewise.data.patterns import check_pattern
 
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "Background", "DataConfig", "Layout", "Size"]
@@ -24,6 +26,11 @@ def _read_size(value: object) -> object:
             raise ValueError("a size is one number (square) or HEIGHTxWIDTH, for example 28 or 103x96")
         value = (int(sides[1]), int(sides[2] or sides[1]))
     return (value, value) if type(value) is int else value
+
+
+def _as_text(source: object) -> object:
+    """A path may hold bytes that are no text; they are kept as they are shown, and found again by it."""
+    return shown(source) if isinstance(source, str | Path) else source
 
 
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -45,7 +52,7 @@ class DataConfig(Config):
         ConfigError: an unknown key, or a value out of range; the message names the key.
     """
 
-    source: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1), BeforeValidator(_as_text)]
     """Name of a known set (`mnist`, `pneumoniamnist`, ...) or path of an .npz, IDX file or folder."""
     size: Size | None = None
     """Resize to HEIGHTxWIDTH pixels, or to a square; the aspect ratio is not kept. Default: as stored."""

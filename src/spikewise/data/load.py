@@ -18,7 +18,7 @@ from spikewise.data.load_files import load_fingerprints, load_tree
 from spikewise.data.load_idx import idx_pairs, read_pair
 from spikewise.data.load_npz import read_npz
 from spikewise.data.locate import cache_folder, find_files, find_folder, find_npz
-from spikewise.data.names import listed, shown
+from spikewise.data.names import as_path, listed, shown
 from spikewise.data.positive import positive_class
 from spikewise.data.published import class_names, published_idx, published_npz
 from spikewise.errors import ConfigError, DataError, MissingDataError, nearest, unknown_choice
@@ -181,7 +181,7 @@ def _arrays_in(folder: Path) -> list[Path]:
 
 
 def _existing(source: str) -> Path:
-    path = Path(source).expanduser()
+    path = as_path(source)
     try:
         if path.exists():
             return path

@@ -155,7 +155,7 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         notes=(*about.notes, *_decoding_notes(decoded)),
         cautions=decoded.cautions,
         whites=decoded.whites,
-        damaged=tuple(decoded.bad),
+        damaged=tuple(shown(file) for file in decoded.bad),
         publishable=about.publishable,
     )
 

@@ -1,18 +1,25 @@
 """What file and folder names say by themselves: a fingerprint, a part of a split; and how names are shown."""
 
+import os
 import re
+import unicodedata
 from collections.abc import Collection
+from pathlib import Path
 from typing import NamedTuple
 
 from spikewise.data.image_set import Role
 
-__all__ = ["Fingerprint", "listed", "read_fingerprint", "role_of", "shown"]
+__all__ = ["Fingerprint", "as_path", "listed", "read_fingerprint", "role_of", "shown"]
 
 _FINGERPRINT = re.compile(
     r"(?P<subject>\d+)__(?P<gender>[MF])_(?P<hand>Left|Right)_(?P<finger>thumb|index|middle|ring|little)_finger"
     r"(?:_(?P<change>CR|Obl|Zcut))?",
     re.IGNORECASE,
 )
+
+_ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
+"""A byte that is no text, or a letter that no line can hold, as `shown` writes it."""
+_LINES = "\u2028\u2029"
 
 _ROLES = {
     "train": Role.TRAIN,
@@ -54,18 +61,30 @@ def role_of(name: str) -> Role | None:
 
 
 def shown(name: object) -> str:
-    """A file's name as text: bytes that are no UTF-8 as `\\xe9`, lone surrogates as `\\ud800`."""
+    """A file's name as text on one line: what is no text (UTF-8) and what no line can hold as `\\xe9` or `\\u2028`."""
     text = str(name)
-    if text.isascii():
-        return text
-    raw = b"".join(_bytes_of(letter) for letter in text)
-    return raw.decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else "".join(map(_letter_shown, text))
 
 
-def _bytes_of(letter: str) -> bytes:
-    if "\ud800" <= letter <= "\udfff" and not "\udc80" <= letter <= "\udcff":
-        return f"\\u{ord(letter):04x}".encode()
-    return letter.encode("utf-8", "surrogateescape")
+def _letter_shown(letter: str) -> str:
+    if letter in _LINES or unicodedata.category(letter) in ("Cc", "Cs"):
+        number = ord(letter) - 0xDC00 if "\udc80" <= letter <= "\udcff" else ord(letter)
+        return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+    return letter
+
+
+def _letter_of(byte: int) -> str:
+    return os.fsdecode(bytes([byte]))
+
+
+def as_path(text: str) -> Path:
+    """The path that a text names, `~` being the user's folder; where there is none such, that which is `shown` so."""
+    path = Path(text).expanduser()
+    if _ESCAPED.search(text) and not os.path.lexists(path):
+        raw = _ESCAPED.sub(lambda found: _letter_of(int(found[1], 16)), text)
+        hidden = Path(raw).expanduser()
+        return hidden if os.path.lexists(hidden) else path
+    return path
 
 
 def listed(names: Collection[object], most: int = 5) -> str:

@@ -1,6 +1,5 @@
 """`split`: which images are for training, validation and test; the same seed gives the same split anywhere."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from spikewise.config import Config
 from spikewise.data.counter import permutation
 from spikewise.data.duplicates import identical_images
 from spikewise.data.image_set import ImageSet, Role, Split
+from spikewise.data.names import as_path
 from spikewise.data.split_checks import PARTS, check_brought, check_classes, check_units
 from spikewise.data.split_file import read_split
 from spikewise.errors import ConfigError, DataError
@@ -106,7 +106,7 @@ def _published(image_set: ImageSet, config: SplitConfig) -> dict[Role, Int64[np.
 
 
 def _filed(image_set: ImageSet, file: str) -> dict[Role, Int64[np.ndarray, " _"]]:
-    train, validation, test = read_split(Path(file).expanduser(), image_set)
+    train, validation, test = read_split(as_path(file), image_set)
     return {Role.TRAIN: train, Role.VALIDATION: validation, Role.TEST: test}
 
 

@@ -27,6 +27,9 @@ MOST_SEEDS = 1000
 DESCRIPTIVE = ("title", "about", "source", "published", "sections")
 """Fields that change nothing about what is trained."""
 
+_LONGEST_NAME = 120
+"""Bytes of a set's name in that of a run folder: file systems take 255 in all."""
+
 
 class Experiment(Config):
     """A spiking network, its images and its training; the twin and the CNN follow from it.
@@ -98,8 +101,9 @@ class Experiment(Config):
         return self.replace(sides=sides, device=device, train=self.train.settled(train_images))
 
     def folder_name(self, kind: str, data: str) -> str:
-        """Name of the run folder of a settled experiment on the image set called `data`."""
-        return f"{kind}-{data}-{self.identity()}"
+        """Name of the run folder of a settled experiment on the image set called `data`; a long name is cut."""
+        short = data.encode()[:_LONGEST_NAME].decode(errors="ignore")
+        return f"{kind}-{short}-{self.identity()}"
 
     def identity(self) -> str:
         """Eight hexadecimal digits over everything that decides the result."""

@@ -10,6 +10,7 @@ artifacts.npz results.json report.html figures/
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import Any, Final
 import tomli_w
 
 from spikewise import __version__
-from spikewise.errors import RunError
+from spikewise.data import CATALOG, ImageSet, Progress, load_data
+from spikewise.data.names import as_path, shown
+from spikewise.errors import ConfigError, MissingDataError, RunError
 from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.files import make_folder, storage_errors, write_json, write_text
 
@@ -59,6 +62,7 @@ class RunFolder:
             "identity": experiment.identity(),
             "fingerprint": fingerprint,
             "experiment": experiment.model_dump(mode="json"),
+            "places": _places(experiment),
         }
         write_json(path / "run.json", facts)
         return folder
@@ -97,8 +101,42 @@ class RunFolder:
         return facts
 
     def experiment(self) -> Experiment:
-        """The resolved experiment; twins of older folders were trained without a gain, and stay so."""
-        return parse_experiment({"twin_gain": 1.0, **self.facts()["experiment"]})
+        """The resolved experiment; its files are named by where they lay, so that they are found from any folder.
+
+        Twins of older folders were trained without a gain, and stay so.
+        """
+        facts = self.facts()
+        experiment = parse_experiment({"twin_gain": 1.0, **facts["experiment"]})
+        source, file = (_lies_at(facts, key) for key in ("data.source", "split.file"))
+        if source is not None:
+            experiment = experiment.replace(data=experiment.data.replace(source=source))
+        if file is not None:
+            experiment = experiment.replace(split=experiment.split.replace(file=file))
+        return experiment
+
+    def images(self, data_dir: Path | None = None, decoding: Progress | None = None) -> ImageSet:
+        """The images of the run.
+
+        Raises:
+            RunError: they have changed since.
+            MissingDataError: they are not where they lay; the message says where that was.
+        """
+        experiment = self.experiment()
+        try:
+            images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
+        except (MissingDataError, ConfigError) as error:
+            source = experiment.data.source
+            if source in CATALOG or os.path.lexists(as_path(source)):
+                raise
+            place = _place(self.facts(), "data.source")
+            where = place or f"'{source}', seen from the folder in which it was started"
+            raise MissingDataError(
+                f"The images of {self.path} lay at {where}; they are not there now. Put them back, or go to where that "
+                "path leads to them. `spikewise evaluate RUN --data PATH` takes other images."
+            ) from error
+        if images.fingerprint != self.facts()["fingerprint"]:
+            raise RunError(f"The images of '{experiment.data.source}' have changed since {self.path} was made.")
+        return images
 
     def training(self, name: str, seed: int) -> Path:
         """Folder of one training; made if it is not there."""
@@ -158,6 +196,27 @@ class RunFolder:
                 f"The images of '{experiment.data.source}' have changed since {self.path} was begun. "
                 "Choose another --out, or remove that folder."
             )
+
+
+def _places(experiment: Experiment) -> dict[str, str]:
+    """Where the files of an experiment lie, whatever folder a later command is given in."""
+    named = {"split.file": experiment.split.file}
+    if experiment.data.source not in CATALOG:
+        named["data.source"] = experiment.data.source
+    return {key: shown(as_path(name).absolute()) for key, name in named.items() if name is not None}
+
+
+def _place(facts: dict[str, Any], key: str) -> str | None:
+    """Where a file lay when the run was begun; None where that is not recorded."""
+    places = facts.get("places")
+    place = places.get(key) if isinstance(places, dict) else None
+    return place if isinstance(place, str) else None
+
+
+def _lies_at(facts: dict[str, Any], key: str) -> str | None:
+    """The same, if it is there still."""
+    place = _place(facts, key)
+    return place if place is not None and os.path.lexists(as_path(place)) else None
 
 
 def read_json(path: Path) -> Any:  # whatever JSON holds

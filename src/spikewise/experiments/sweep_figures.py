@@ -17,7 +17,7 @@ from spikewise.experiments.sweep_effects import (
     mean_over,
 )
 from spikewise.experiments.sweep_table import Row
-from spikewise.report.numbers import METRICS
+from spikewise.report.numbers import METRICS, metric_label
 from spikewise.viz.sweeps import Bar, Point, configuration_bars, difference_forest, factor_boxes, metric_curve
 
 __all__ = ["Drawn", "Scope", "draw"]
@@ -34,6 +34,13 @@ class Scope(NamedTuple):
     """"level" or "parameters": what the curves are drawn against."""
     labels: Mapping[str, Sequence[str]]
     """The levels of each factor."""
+    positive: str | None = None
+    """The positive class, where all cells have the same."""
+
+    @property
+    def label(self) -> str:
+        """What the metric is called."""
+        return metric_label(self.metric, self.positive)
 
     @property
     def scale(self) -> float:
@@ -42,7 +49,7 @@ class Scope(NamedTuple):
 
     def axis(self, what: str = "", unit: str = "%") -> str:
         """What an axis says."""
-        return f"{what}{METRICS[self.metric].label}{f', {unit}' if METRICS[self.metric].percent else ''}, test"
+        return f"{what}{self.label}{f', {unit}' if METRICS[self.metric].percent else ''}, test"
 
 
 class Drawn(NamedTuple):
@@ -76,7 +83,7 @@ def _curve(scope: Scope, done: Sequence[Row], factor: str) -> Drawn:
                 x = mean_of(own, "parameters") or 0.0 if against == "parameters" else float(label)
                 curves.setdefault(network, []).append(_point(own, x, scope.metric))
     figure = metric_curve(curves, xlabel=against, ylabel=scope.axis(), scale=scope.scale)
-    caption = f"{METRICS[scope.metric].label} on the test images against {against}: mean and 95 % interval."
+    caption = f"{scope.label} on the test images against {against}: mean and 95 % interval."
     return Drawn(f"curve-{factor}", figure, caption)
 
 

@@ -21,9 +21,9 @@ from spikewise.experiments.sweep_effects import (
 from spikewise.experiments.sweep_figures import Drawn, Scope, draw
 from spikewise.experiments.sweep_folder import SweepFolder
 from spikewise.experiments.sweep_grid import factors_of
-from spikewise.experiments.sweep_table import Row, rows_of, write_tables
+from spikewise.experiments.sweep_table import Row, positive_of, rows_of, write_tables
 from spikewise.files import write_text
-from spikewise.report.numbers import METRICS, count, duration, metric_value
+from spikewise.report.numbers import count, duration, metric_label, metric_value
 from spikewise.viz import DARK, LIGHT, css_variables, inline_svg, save_figure
 
 __all__ = ["Findings", "conclude_sweep"]
@@ -44,7 +44,7 @@ def conclude_sweep(folder: SweepFolder) -> Findings:
     """Write the tables, the figures and the page from what the run folders hold now."""
     found = _find(folder)
     write_tables(folder, found.rows)
-    scope = Scope(folder.sweep.metric, folder.sweep.against, found.labels)
+    scope = Scope(folder.sweep.metric, folder.sweep.against, found.labels, positive_of(found.rows))
     drawn = draw(scope, found.rows, found.choices, found.differences)
     for one in drawn:
         save_figure(one.figure, folder.path / "figures" / f"{one.name}.svg")
@@ -76,7 +76,7 @@ def _render(folder: SweepFolder, found: Findings, drawn: Sequence[Drawn]) -> str
         sweep=folder.sweep,
         states={state: states.count(state) for state in dict.fromkeys(states)},
         cells=len(states),
-        metric=METRICS[metric].label,
+        metric=metric_label(metric, positive_of(found.rows)),
         choices=[choice.sentence(metric) for choice in found.choices],
         effects=[one.sentence(metric) for one in found.differences],
         answers=found.answers,

@@ -11,12 +11,21 @@ from spikewise.evaluation import NetworkResult, Results, SeedResult
 from spikewise.experiments.sweep_folder import Placed, SweepFolder
 from spikewise.files import replace_file, write_text
 
-__all__ = ["Row", "Value", "rows_of", "write_tables"]
+__all__ = ["Row", "Value", "positive_of", "rows_of", "write_tables"]
 
 Value = str | int | float | None
 Row = dict[str, Value]
 
-_FACTS = ("role", "parameters", "time_steps", "synaptic_operations", "spike_rate", "epochs", "train_seconds")
+_FACTS = (
+    "positive",
+    "role",
+    "parameters",
+    "time_steps",
+    "synaptic_operations",
+    "spike_rate",
+    "epochs",
+    "train_seconds",
+)
 
 
 def rows_of(folder: SweepFolder) -> list[Row]:
@@ -29,6 +38,13 @@ def rows_of(folder: SweepFolder) -> list[Row]:
     figures.sort(key=lambda key: key.partition("_")[2])
     columns = ["run", *factors, "network", "seed", "status", *_FACTS, *figures, "error"]
     return [{column: row.get(column) for column in columns} for row in rows]
+
+
+def positive_of(rows: Iterable[Row]) -> str | None:
+    """The positive class of all rows; None where they have none, or several."""
+    named = {row.get("positive") for row in rows if row["status"] == "done"}
+    found = named.pop() if len(named) == 1 else None
+    return None if found is None else str(found)
 
 
 def write_tables(folder: SweepFolder, rows: Sequence[Row]) -> None:
@@ -54,7 +70,11 @@ def _rows_of_cell(folder: SweepFolder, placed: Placed) -> list[Row]:
     except RunError as damage:
         results, error = None, str(damage)
     if results is not None:
-        return [start | _figures(network, run) for network in results.networks for run in network.runs]
+        return [
+            start | _figures(network, run, results.data.positive)
+            for network in results.networks
+            for run in network.runs
+        ]
     status = "failed" if error else "unfinished" if placed.run.exists() else "waiting"
     expected = placed.cell.experiment
     return [
@@ -64,12 +84,13 @@ def _rows_of_cell(folder: SweepFolder, placed: Placed) -> list[Row]:
     ]
 
 
-def _figures(network: NetworkResult, run: SeedResult) -> Row:
+def _figures(network: NetworkResult, run: SeedResult, positive: str | None) -> Row:
     rates = run.spike_rates.values()
     facts: Row = {
         "network": network.name,
         "seed": run.seed,
         "status": "done",
+        "positive": positive,
         "role": network.role,
         "parameters": network.parameters,
         "time_steps": network.steps,

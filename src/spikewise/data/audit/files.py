@@ -15,6 +15,7 @@ from spikewise.data.cache import Progress
 from spikewise.data.catalog import CATALOG
 from spikewise.data.config import DataConfig
 from spikewise.data.locate import find_folder
+from spikewise.data.names import as_path
 from spikewise.errors import SpikewiseError
 from spikewise.files import make_folder, write_json
 
@@ -53,7 +54,7 @@ def folder_of(config: DataConfig, data_dir: Path | None = None) -> Path | None:
     known = CATALOG.get(config.source)
     if known is not None:
         return find_folder(known, data_dir) if known.kind in ("folder", "fingerprints") else None
-    path = Path(config.source).expanduser()
+    path = as_path(config.source)
     return path if path.is_dir() else None
 
 
@@ -66,7 +67,7 @@ def read_facts(root: Path, files: Sequence[str], cache: Path, progress: Progress
     statuses = [_status(root / name) for name in files]
     key = hashlib.sha256(repr((_VERSION, PIL.__version__, str(root.resolve()))).encode())
     for name, status in zip(files, statuses, strict=True):
-        key.update(f"{name}\0{status}\n".encode())
+        key.update(f"{name}\0{status}\n".encode("utf-8", "surrogateescape"))
     kept = cache / f"{key.hexdigest()[:32]}.headers.json"
     known = _load(kept, len(files))
     if known is not None:

@@ -17,6 +17,7 @@ from spikewise.data.audit.near import NearPairs, near_pairs
 from spikewise.data.audit.records import Place
 from spikewise.data.duplicates import identical_images
 from spikewise.data.image_set import ImageSet, Split
+from spikewise.data.names import shown
 from spikewise.errors import StorageError
 from spikewise.files import make_folder, write_npz
 
@@ -66,7 +67,7 @@ class Look:
             index=index,
             part=PARTS[part] if part >= 0 else None,
             label=self.images.classes[int(self.labels[index])],
-            file=None if self.images.sources is None else self.images.sources[index],
+            file=None if self.images.sources is None else shown(self.images.sources[index]),
         )
 
     def places(self, groups: Iterable[Int64[np.ndarray, " _"]]) -> tuple[tuple[Place, ...], ...]:
