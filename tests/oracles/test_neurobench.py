@@ -15,7 +15,8 @@ from spikewise.engine import RunOptions
 from spikewise.evaluation.assess import CostMeasures, assess_cost
 from spikewise.evaluation.prediction import Predictions
 from spikewise.evaluation.speed import Speed
-from spikewise.models import MLP, Conv, build, twin
+from spikewise.graph import Flatten, Linear, Neuron
+from spikewise.models import MLP, Conv, Layers, build, twin
 from spikewise.network import Network
 from spikewise.readouts import SpikeCount
 from spikewise.surrogates import FastSigmoid
@@ -164,3 +165,42 @@ def test_connections_of_weight_zero_count_here_and_not_there(neurobench, images)
     (operations,) = measured(neurobench.SNNTorchModel(Steps(ours)), spikes, SynapticOperations())
     left_out = 20 * float(spikes.flatten(2)[:, :, ::3].sum()) / BATCH
     assert cost(ours, images).synaptic_operations == pytest.approx(operations["Effective_ACs"] + left_out, rel=1e-5)
+
+
+class Recurrent(nn.Module):
+    """One of our networks with a recurrent hidden layer in snnTorch, one time step at a time."""
+
+    def __init__(self, ours: Network) -> None:
+        super().__init__()
+        import snntorch
+
+        weights, hidden = ours.weights, ours.graph.named[1].output[0]
+        spikes = snntorch.surrogate.fast_sigmoid(slope=25)
+        self.linear, self.last = nn.Linear(SHAPE[1] * SHAPE[2], hidden), nn.Linear(hidden, 10)
+        self.hidden = snntorch.RLeaky(beta=0.9, linear_features=hidden, spike_grad=spikes, init_hidden=True)
+        self.output = snntorch.Leaky(beta=0.9, spike_grad=spikes, init_hidden=True)
+        for layer, name in ((self.linear, "linear1"), (self.last, "linear2")):
+            layer.load_state_dict({key: weights[f"{name}.{key}"] for key in ("weight", "bias")})
+        self.hidden.recurrent.load_state_dict({"weight": weights["lif1.recurrent"], "bias": torch.zeros(hidden)})
+
+    def forward(self, x):
+        out = self.output(self.last(self.hidden(self.linear(x.flatten(1)))))
+        return out, out
+
+
+def test_a_recurrent_network_is_charged_for_the_spikes_that_arrive(neurobench, images):
+    from neurobench.metrics.workload import SynapticOperations
+
+    layers = (
+        Flatten(),
+        Linear(features=20),
+        Neuron(dynamics=CELL, recurrent=True, self_connections=True),
+        Linear(features=10),
+        Neuron(dynamics=CELL),
+    )
+    ours = network(Layers(sequence=layers), Rate(steps=STEPS))
+    spikes = ours.encode(images, Draw.first(BATCH)).transpose(0, 1)
+    (operations,) = measured(neurobench.SNNTorchModel(Recurrent(ours)), spikes, SynapticOperations())
+    found = cost(ours, images)
+    assert found.synaptic_operations == pytest.approx(operations["Effective_ACs"], rel=1e-6)
+    assert found.dense_operations == operations["Dense"]
