@@ -67,8 +67,9 @@ struct Mask {
 };
 
 #define EACH for (int i = 0; i < kParts; ++i)
-INLINE Lanes load(const float* p) { Lanes r; std::memcpy(&r, p, sizeof r); return r; }
-INLINE void store(float* p, Lanes a) { std::memcpy(p, &a, sizeof a); }
+// Part by part: GCC copies a whole struct of parts through the stack in pieces of 16 bytes, which no wider load can follow.
+INLINE Lanes load(const float* p) { Lanes r; EACH std::memcpy(&r.x[i], p + i * kPartLanes, sizeof(Part)); return r; }
+INLINE void store(float* p, Lanes a) { EACH std::memcpy(p + i * kPartLanes, &a.x[i], sizeof(Part)); }
 INLINE Lanes splat(float a) { Lanes r; EACH r.x[i] = a - Part{}; return r; }
 INLINE Lanes operator+(Lanes a, Lanes b) { EACH a.x[i] += b.x[i]; return a; }
 INLINE Lanes operator-(Lanes a, Lanes b) { EACH a.x[i] -= b.x[i]; return a; }
