@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -203,3 +204,131 @@ def test_a_wrong_parameter_is_named(changes, error, words, blobs):
 def test_one_class_is_refused():
     with pytest.raises(ValueError, match="2 classes"):
         quick().fit(np.zeros((4, 2)), ["a"] * 4)
+
+
+def patches(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Colour images [N, 3, 9, 12] of two classes: a bright red patch, or none."""
+    X = np.random.default_rng(0).integers(0, 60, (count, 3, 9, 12)).astype(np.uint8)
+    y = np.arange(count) % 2
+    X[y == 1, 0, 2:7, 2:8] = 220
+    X[0, 0, 0, 0] = 255
+    return X, y
+
+
+def tiny(**changes: object) -> SpikingClassifier:
+    model = Conv(channels=(4,), kernels=(3,), pool=1)
+    return SpikingClassifier(**{"model": model, "epochs": 1, "steps": 2, "random_state": 0, **changes})
+
+
+def test_channels_last_are_the_same_images_as_channels_first():
+    X, y = patches()
+    last = np.ascontiguousarray(X.transpose(0, 2, 3, 1))
+    want = tiny().fit(X, y)
+    answers = want.decision_function(X)
+    assert want.image_shape_ == (3, 9, 12)
+    for images, options in [
+        (last, {}),
+        (last.reshape(60, -1), {"image_shape": (9, 12, 3)}),
+        (X.reshape(60, -1), {"image_shape": [3, 9, 12]}),
+        (last, {"layout": "NHWC"}),
+        (torch.from_numpy(last), {}),
+        (list(last), {}),
+        (last.tolist(), {}),
+        ([Image.fromarray(one) for one in last], {}),
+        (last / 255, {}),
+        (last.astype(np.uint16) * 257, {}),
+    ]:
+        model = tiny(**options).fit(images, y)
+        assert model.image_shape_ == (3, 9, 12)
+        np.testing.assert_array_equal(model.decision_function(images), answers)
+        for others in (X, last, torch.from_numpy(X), list(last), X / 255, X.astype(float)):
+            np.testing.assert_array_equal(model.decision_function(others), answers)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "says"),
+    [
+        ((20, 3, 8, 3), {}, "channels first or channels last; say layout='NCHW'"),
+        ((20, 1, 8, 1), {}, "channels first or channels last"),
+        ((20, 8, 8, 4), {}, "four channels"),
+        ((20, 16, 8, 16), {}, "more than four channels"),
+        ((20, 64), {"image_shape": 64}, r"image_shape is \(height, width\).*got 64"),
+        ((20, 64), {"image_shape": (8, 9)}, r"got \(8, 9\) for \(64,\)"),
+        ((20, 64), {"image_shape": (8, -8)}, "got"),
+        ((20, 64), {"image_shape": "8x8"}, "got '8x8'"),
+        ((20, 8, 8), {"image_shape": (4, 16)}, r"image_shape is \(4, 16\), and the images in X are \(8, 8\)"),
+        ((20, 8, 8), {"layout": "HWC"}, "layout is 'NCHW'"),
+        ((20, 64), {"device": "cuda:77"}, "'cuda:77' is not available|not available"),
+        ((20, 64), {"device": "tpu"}, "Unknown device"),
+        ((20, 64), {"hidden": "many"}, "hidden"),
+        ((20, 64), {"hidden": None}, "hidden"),
+        ((20, 64), {"hidden": 0}, "hidden"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant_is_a_config_error(shape, options, says):
+    X = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    with pytest.raises(ConfigError, match=says):
+        quick(epochs=1, **options).fit(X, np.arange(20) % 2)
+
+
+def test_axes_that_are_named_are_not_asked_about():
+    X = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 3), np.uint8)
+    for layout, shape in (("NCHW", (3, 8, 3)), ("NHWC", (3, 3, 8))):
+        model = quick(epochs=1, layout=layout).fit(X, np.arange(20) % 2)
+        assert model.image_shape_ == shape
+        assert model.predict(X).shape == (20,)
+
+
+def test_images_of_another_shape_than_in_fit_are_refused(digits):
+    X, y = digits
+    model = quick(epochs=1, image_shape=(4, 16)).fit(X, y)
+    with pytest.raises(ShapeError, match=r"are 8x8; in fit they were 1x4x16"):
+        model.predict(X.reshape(-1, 8, 8))
+    with pytest.raises(ShapeError, match="rows of features"):
+        quick(epochs=1).fit(X, y).predict(X.reshape(-1, 8, 8))
+
+
+def test_one_number_is_one_layer_and_a_generator_is_a_seed(blobs):
+    X, y = blobs
+    one, many = quick(hidden=9, epochs=1).fit(X, y), quick(hidden=(9,), epochs=1).fit(X, y)
+    np.testing.assert_array_equal(one.decision_function(X), many.decision_function(X))
+    drawn = [quick(epochs=1, random_state=np.random.default_rng(4)).fit(X, y).decision_function(X) for _ in "ab"]
+    np.testing.assert_array_equal(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("scale", "kind", "white"),
+    [(255, "u1", 255), (1, "f8", 1), (255, "f8", 255), (16, "f8", 16), (16, "u1", 16), (65535, "u2", 65535),
+     (4095, "u2", 4095), (37, "i8", 37)],
+)  # fmt: skip
+def test_the_range_of_fit_decides_and_the_usual_ranges_are_read_right(digits, scale, kind, white):
+    X, y = digits
+    shares = X.reshape(-1, 8, 8) / 16
+    images = (shares * scale).astype(kind)
+    model = quick(epochs=3).fit(images, y)
+    assert model.white_ == white
+    answers = model.decision_function(images)
+    for same in (shares, shares * 255, np.rint(shares * 255).astype(np.uint8)):
+        assert (model.predict(same) == model.classes_[answers.argmax(1)]).mean() > 0.95
+    with pytest.raises(ValueError, match=r"pixels from .* white"):
+        model.predict(shares * 1e7)
+    assert any("taken for white" in said for said in model.warnings_) == (white in (16, 4095))
+
+
+def test_images_with_negative_numbers_keep_the_range_of_fit(digits):
+    X, y = digits
+    images = (X.reshape(-1, 8, 8) - X.mean()) / X.std()
+    model = quick(epochs=5).fit(images, y)
+    assert model.score(images, y) > 0.5
+    with pytest.raises(ValueError, match=r"in fit it ran from"):
+        model.predict(X.reshape(-1, 8, 8) * 16)
+
+
+@pytest.mark.parametrize("factor", [1 / 255, 255])
+def test_a_table_in_other_units_is_warned_about(digits, factor):
+    X, y = digits
+    model = quick(epochs=1).fit(X, y)
+    with pytest.warns(UserWarning, match="Scale both in the same way"):
+        model.predict(X * factor)
+    model.predict(np.zeros_like(X[:3]))  # an empty row is no other unit

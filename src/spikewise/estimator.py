@@ -1,6 +1,8 @@
 """`SpikingClassifier`: a spiking network as a scikit-learn estimator, for tables of numbers and for images."""
 
 import tempfile
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +17,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spikewise.config import Config, parse
-from spikewise.data import AugmentConfig, ImageSet, Split
+from spikewise.data import AugmentConfig, ImageSet, Layout, Split
+from spikewise.data.samples import ImageScale, image_scale, rows_of, table_scale
+from spikewise.data.white import Kind
 from spikewise.dynamics import Dynamics
 from spikewise.encoders import Encoder
-from spikewise.errors import ShapeError
 from spikewise.evaluation.prediction import Selection, batches_of
+from spikewise.experiments.facts import resolve_device
 from spikewise.losses import CrossEntropy
 from spikewise.models import Model, build
 from spikewise.network import Network
@@ -36,8 +40,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     """Spiking neural network classifier.
 
     Rows of numbers become intensities 0..255: each feature goes from the smallest to the largest value seen in `fit`,
-    values beyond are clipped. Images ([n, height, width], [n, channels, height, width], or rows with `image_shape`)
-    keep their proportions: uint8 is taken as it is, other numbers are scaled by one smallest and one largest value.
+    values beyond are clipped (with a warning where most are). Images ([n, height, width], [n, channels, height, width],
+    [n, height, width, channels], lists of arrays or pictures, tensors, or rows with `image_shape`) keep their
+    proportions: black is 0, and white is what it is in files and arrays (255 for bytes, 1 for floats, 16 for 0..16 and
+    so on, see `white_`); where that cannot be told, the largest number seen in `fit` is white, and where numbers are
+    negative, the smallest is black. Further images are read by what `fit` saw, or refused.
 
     `validation_fraction` of the samples choose the best epoch. Where that part would lack a class, or a class has one
     sample only, there is no such part: all samples are trained on, and the last epoch is kept.
@@ -55,11 +62,14 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         validation_fraction: Share of the samples that choose the epoch; 0 keeps the last one.
         patience: Stop after so many epochs without a better one.
         balanced: Weigh classes inversely to their frequency.
-        image_shape: (height, width) or (channels, height, width) of an image in each row of X.
+        image_shape: (height, width), (channels, height, width) or (height, width, channels) of an image in each row
+            of X.
+        layout: "NCHW" (channels first) or "NHWC" (channels last), for images whose axes fit in both orders.
+        white: The number that is white in the images of `fit`; None finds it out.
         model: Any `spikewise.models.Model`; replaces `hidden`, `neuron` and `beta`.
         train: Any `spikewise.training.TrainConfig`; replaces the parameters from `epochs` to `balanced`, without the
             fraction.
-        device: Where to train: "cpu", "cuda", "mps".
+        device: Where to train: "cpu", "cuda", "mps", or "auto".
         random_state: Fixes weights, order and encoding; None is a fixed seed too.
 
     Attributes:
@@ -67,13 +77,15 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         network_: The trained `spikewise.network.Network`.
         history_: One `EpochRecord` for each epoch.
         best_epoch_: Epoch whose weights were kept.
-        warnings_: Layers that are dead or saturated, in words.
+        warnings_: Layers that are dead or saturated, and a white that was inferred, in words.
+        white_: The number that is white in images; None for features.
+        image_shape_: Channels, height and width; None for features.
         n_features_in_: Features, or pixels in all channels.
     """
 
     def __init__(  # noqa: PLR0913  # scikit-learn wants flat parameters
         self,
-        hidden: tuple[int, ...] = (128,),
+        hidden: int | Sequence[int] = (128,),
         *,
         steps: int = 10,
         encoder: Encoder | str = "direct",
@@ -87,6 +99,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         patience: int | None = None,
         balanced: bool = False,
         image_shape: tuple[int, ...] | None = None,
+        layout: Layout | None = None,
+        white: float | None = None,
         model: Model | None = None,
         train: TrainConfig | None = None,
         device: str = "cpu",
@@ -105,6 +119,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.patience = patience
         self.balanced = balanced
         self.image_shape = image_shape
+        self.layout = layout
+        self.white = white
         self.model = model
         self.train = train
         self.device = device
@@ -117,18 +133,21 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             ConfigError: a parameter is wrong.
             ValueError: samples or labels are of no use, as scikit-learn says.
         """
-        rows, self.image_shape_ = _rows(X, self.image_shape)
-        rows, y = validate_data(self, rows, y, dtype=_number_types(rows))
+        self._form = rows_of(X, self.image_shape, self.layout)
+        rows, y = validate_data(self, self._form.rows, y, dtype=_number_types(self._form.rows))
+        self._form, kind = self._form._replace(rows=None), self._form.kind
+        self.image_shape_ = self._form.shape
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"SpikingClassifier needs samples of at least 2 classes; y has 1 class: {self.classes_[0]!r}."
             )
-        self.low_, self.high_ = _range(rows, self.image_shape_)
-        chosen = _Chosen.of(self)
-        images = self._images(rows)
-        seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED)) if self.random_state is not None else 0
+        chosen, device = _Chosen.of(self), resolve_device(str(self.device))
+        self._scale = table_scale(rows) if self.image_shape_ is None else image_scale(rows, kind, self.white)
+        self.white_ = self._scale.high if isinstance(self._scale, ImageScale) else None
+        images = self._images(rows, kind)
+        seed = _seed(self.random_state)
         split = _split(labels, self.validation_fraction, seed)
         graph = build(
             chosen.model, chosen.encoder, chosen.readout, image_shape=images.shape[1:], classes=len(self.classes_)
@@ -142,11 +161,13 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             AugmentConfig(),
             seed,
         )
-        self.network_ = Network(graph, seed=seed).to(self.device)
+        self.network_ = Network(graph, seed=seed).to(device)
         with tempfile.TemporaryDirectory() as folder:
             result = fit(self.network_, task, Path(folder))
         self.network_.eval()
-        self.history_, self.best_epoch_, self.warnings_ = result.history, result.best_epoch, result.warnings
+        self.history_, self.best_epoch_ = result.history, result.best_epoch
+        cautions = self._scale.cautions if isinstance(self._scale, ImageScale) else ()
+        self.warnings_ = (*cautions, *result.warnings)
         return self
 
     def decision_function(self, X: ArrayLike) -> Float[np.ndarray, "..."]:
@@ -167,8 +188,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _logits(self, X: ArrayLike) -> Float[np.ndarray, "N K"]:
         check_is_fitted(self)
-        rows, _ = _rows(X, self.image_shape)
-        images = self._images(validate_data(self, rows, dtype=_number_types(rows), reset=False))
+        rows, _, _, kind = rows_of(X, self.image_shape, self.layout, like=self._form)
+        rows = validate_data(self, rows, dtype=_number_types(rows), reset=False)
+        images = self._images(rows, kind)
         # One key for every sample: an answer does not depend on the sample's place.
         source, logits = Selection(images, np.zeros(len(images), np.int64)), []
         with torch.no_grad():
@@ -176,14 +198,11 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 logits.append(self.network_(batch, draw).logits.double().cpu())
         return torch.cat(logits).numpy()
 
-    def _images(self, rows: NDArray[Any]) -> Pixels:
+    def _images(self, rows: NDArray[Any], kind: Kind | None) -> Pixels:
         """Rows as intensities, in the shape of images."""
-        shape = (len(rows), *(self.image_shape_ or (1, 1, rows.shape[1])))
-        if rows.dtype == np.uint8 and not self.low_.any() and (self.high_ == 255).all():
-            return rows.reshape(shape)
-        width = np.where(self.high_ > self.low_, self.high_ - self.low_, 1.0)
-        scaled = np.rint(((rows - self.low_) / width).clip(0, 1) * 255)
-        return np.asarray(scaled, np.uint8).reshape(shape)
+        scale = self._scale
+        pixels = scale.scaled(rows, kind) if isinstance(scale, ImageScale) else scale.scaled(rows)
+        return np.ascontiguousarray(self._form.arranged(pixels))
 
 
 class _Chosen(Config):
@@ -197,7 +216,7 @@ class _Chosen(Config):
     @classmethod
     def of(cls, given: SpikingClassifier) -> "_Chosen":
         decay = {"beta": given.beta} if given.neuron in ("lif", "alif") else {}
-        mlp = {"kind": "mlp", "hidden": tuple(given.hidden), "cell": _of_kind(given.neuron, **decay)}
+        mlp = {"kind": "mlp", "hidden": _widths(given.hidden), "cell": _of_kind(given.neuron, **decay)}
         names = ("epochs", "batch_size", "learning_rate", "patience")
         train = {**{name: getattr(given, name) for name in names}, "class_weights": given.balanced}
         table = {
@@ -214,37 +233,24 @@ def _of_kind(choice: object, **settings: object) -> object:
     return {"kind": choice, **settings} if isinstance(choice, str) else choice
 
 
-def _rows(X: Any, image_shape: tuple[int, ...] | None) -> tuple[Any, tuple[int, int, int] | None]:
-    """X with one row a sample, and the shape of an image (None: features)."""
-    shape = tuple(image_shape) if image_shape is not None else None
-    found = np.shape(X)[1:] if isinstance(X, np.ndarray) else ()
-    if len(found) in (2, 3):
-        shape = shape or found
-        X = X.reshape(len(X), -1)
-    if shape is None:
-        return X, None
-    if len(shape) not in (2, 3) or (len(np.shape(X)) == 2 and np.prod(shape) != np.shape(X)[1]):
-        raise ShapeError(
-            f"image_shape is (height, width) or (channels, height, width) of the pixels in a row of X; got {shape} for "
-            f"{np.shape(X)[1:]}."
-        )
-    channels, height, width = shape if len(shape) == 3 else (1, *shape)
-    return X, (channels, height, width)
-
-
-def _number_types(X: Any) -> list[type]:
+def _number_types(rows: Any) -> list[type]:
     """Images in uint8 stay as they are; everything else is float64."""
-    return [np.uint8, np.float64] if getattr(X, "dtype", None) == np.uint8 else [np.float64]
+    return [np.uint8, np.float64] if getattr(rows, "dtype", None) == np.uint8 else [np.float64]
 
 
-def _range(
-    rows: NDArray[Any], image_shape: tuple[int, ...] | None
-) -> tuple[Float[np.ndarray, "*F"], Float[np.ndarray, "*F"]]:
-    """Smallest and largest value: of each feature, or of all pixels together; those of the type for uint8 images."""
-    if rows.dtype == np.uint8 and image_shape is not None:
-        return np.zeros(()), np.full((), 255.0)
-    axis = 0 if image_shape is None else None
-    return np.asarray(rows.min(axis=axis), np.float64), np.asarray(rows.max(axis=axis), np.float64)
+def _widths(hidden: Any) -> Any:
+    """Neurons of each layer; one number is one layer."""
+    if isinstance(hidden, Integral):
+        return (hidden,)
+    return tuple(hidden) if isinstance(hidden, Iterable) and not isinstance(hidden, str) else hidden
+
+
+def _seed(random_state: Any) -> int:
+    if random_state is None:
+        return 0
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(_LARGEST_SEED))
+    return int(check_random_state(random_state).randint(_LARGEST_SEED))
 
 
 def _split(labels: Int64[np.ndarray, " N"], fraction: float, seed: int) -> Split:

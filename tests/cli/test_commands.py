@@ -2,14 +2,18 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from spikewise.api import Run
 from spikewise.cli import main as entry
+from spikewise.data import load_data
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 COMMANDS = [
@@ -119,6 +123,44 @@ def test_predict_with_json_gives_probabilities_and_evidence(call, run: Run, imag
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert answer["probability"] == max(answer["probabilities"].values())
     assert (answer["network"], answer["seed"], answer["spikes"]) == ("twin", 1, None)
+
+
+def test_predict_names_images_that_are_unlike_the_runs(call, run: Run, tmp_path):
+    digits = load_data("digits").images[:20, 0]
+    for at, digit in enumerate(digits):
+        Image.fromarray(digit).save(tmp_path / f"w{at}.png")
+    code, out, err = call("predict", run.folder, tmp_path, "--json")
+    assert (code, [one["unlike"] for one in json.loads(out)], err) == (0, [None] * 20, "")
+    for at, digit in enumerate(digits):
+        (tmp_path / f"w{at}.png").unlink()
+        Image.fromarray(255 - digit).resize((200, 200)).save(tmp_path / f"b{at:02}.png")
+    code, out, err = call("predict", run.folder, tmp_path, "--json")
+    assert code == 0
+    assert all("looks inverted" in one["unlike"] for one in json.loads(out))
+    assert "b00.png looks inverted" in err
+    assert "20 of 20 images are unlike what the network learned from" in err
+    results = json.loads((run.folder / "results.json").read_text())
+    old = tmp_path / "old"
+    shutil.copytree(run.folder, old)
+    for key in ("appearance", "whites", "cautions"):  # as runs were before
+        del results["data"][key]
+    (old / "results.json").write_text(json.dumps(results))
+    code, out, err = call("predict", old, tmp_path / "b00.png", "--json")
+    assert (code, json.loads(out)[0]["unlike"], err) == (0, None, "")
+
+
+def test_predict_reads_deep_images_as_the_run_did_or_as_it_is_told(call, run: Run, tmp_path):
+    digit = load_data("digits").images[0, 0]
+    Image.fromarray(digit).save(tmp_path / "8.png")
+    Image.fromarray(digit.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    Image.fromarray(digit.astype(np.uint16) * 16).save(tmp_path / "12.png")
+    answers = [call("predict", run.folder, tmp_path / "8.png", "--json")]
+    answers += [call("predict", run.folder, tmp_path / "16.png", "--json")]
+    answers += [call("predict", run.folder, tmp_path / "12.png", "--json", "--white", 4080)]
+    assert len({json.dumps(json.loads(out)[0] | {"image": ""}) for _, out, _ in answers}) == 1
+    code, _, err = call("predict", run.folder, tmp_path / "12.png", "--white", 0)
+    assert code == 2
+    assert "above 0" in err
 
 
 def test_evaluate_gives_what_the_run_found_and_is_recorded(call, run: Run):

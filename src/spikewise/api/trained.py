@@ -1,10 +1,9 @@
 """`load`: a network of a finished run, ready to classify."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +11,10 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from spikewise.config import parse
-from spikewise.data import decode_image
+from spikewise.data import Layout, Reading
+from spikewise.data.appearance import Appearance, unlike
 from spikewise.engine import RunOptions
-from spikewise.errors import ConfigError, RunError, ShapeError
+from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation import Results
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.experiments import RunFolder
@@ -28,7 +28,8 @@ __all__ = ["Answers", "Images", "Trained", "load"]
 
 Source = str | Path | bytes | Image.Image
 """One image: a file, the bytes of one, or a picture in memory."""
-Images = Source | Sequence[Source] | UInt8[np.ndarray, "N C H W"] | UInt8[np.ndarray, "N H W"]
+Images = Source | Sequence[Source] | Sequence[np.ndarray] | np.ndarray | torch.Tensor
+"""Images in any form; arrays are [N, H, W], [N, C, H, W] or [N, H, W, C], or one image of those."""
 
 
 class Answers(NamedTuple):
@@ -53,25 +54,30 @@ class Trained:
     """Name of each class, in label order."""
     name: str
     seed: int
+    reading: Reading
+    """How images are brought to the network's pixels."""
+    usual: Appearance | None = None
+    """Brightness and contrast of the images that it learned from; None where the run did not note them."""
 
-    def predict(self, images: Images) -> Int[np.ndarray, " N"]:
+    def predict(self, images: Images, **how: Any) -> Int[np.ndarray, " N"]:
         """Label of the most probable class of each image; `classes[label]` is its name. See `predict_proba`."""
-        return np.asarray(self.explain(images).probabilities.argmax(1))
+        return np.asarray(self.explain(images, **how).probabilities.argmax(1))
 
-    def predict_proba(self, images: Images) -> Float[np.ndarray, "N K"]:
+    def predict_proba(self, images: Images, **how: Any) -> Float[np.ndarray, "N K"]:
         """Probability of each class.
 
         Args:
-            images: uint8 arrays of the size the network reads, or files and pictures, which are brought to that size.
+            images: Arrays of the size the network reads, or files and pictures, which are brought to that size.
+            how: `white` and `layout`, as in `pixels`.
         Raises:
-            ShapeError: an array is of another shape or type.
-            DataError: a file is missing, damaged or no image.
+            ShapeError: an array is of another shape, or its axes fit in both orders.
+            DataError: a file is missing, damaged or no image, or numbers do not lie between black and white.
         """
-        return self.explain(images).probabilities
+        return self.explain(images, **how).probabilities
 
-    def explain(self, images: Images) -> Answers:
+    def explain(self, images: Images, **how: Any) -> Answers:
         """Probabilities, and how the evidence for them grew; an image's answer does not depend on its companions."""
-        pixels = self.pixels(images)
+        pixels = self.pixels(images, **how)
         # key 0 for all: the same image gets the same random spikes, alone or among others
         chosen = Selection(pixels, np.zeros(len(pixels), np.int64))
         layers = self.network.graph.spiking_layers
@@ -86,21 +92,22 @@ class Trained:
             {name: np.concatenate([part.layer_spikes[name] for part in parts]) for name in parts[0].layer_spikes},
         )
 
-    def pixels(self, images: Images) -> UInt8[np.ndarray, "N C H W"]:
-        """The images as the network reads them."""
-        if isinstance(images, np.ndarray):
-            batch = images[:, None] if images.ndim == 3 else images
-        elif isinstance(images, str | Path | bytes | Image.Image):
-            batch = self._decode(images)[None]
-        else:
-            batch = np.stack([self._decode(source) for source in images]) if images else np.empty((0,), np.uint8)
-        if not len(batch):
-            raise ShapeError("There are no images to classify.")
-        return batch
+    def pixels(
+        self, images: Images, *, white: float | None = None, layout: Layout | None = None
+    ) -> UInt8[np.ndarray, "N C H W"]:
+        """The images as the network reads them.
 
-    def _decode(self, source: Source) -> UInt8[np.ndarray, "C H W"]:
-        channels, height, width = self.network.graph.image_shape
-        return decode_image(_file(source), size=(height, width), grey=channels == 1)
+        Args:
+            white: The number that means white in them; None: as in the images that the network learned from.
+            layout: "NCHW" or "NHWC", for arrays whose axes fit in both orders.
+        Raises:
+            ShapeError, DataError: as `predict_proba`.
+        """
+        return self.reading.pixels(images, white=white, layout=layout)
+
+    def unlike(self, pixels: UInt8[np.ndarray, "N C H W"]) -> list[str | None]:
+        """For each image, what sets it apart from those that the network learned from; None where nothing does."""
+        return [None] * len(pixels) if self.usual is None else unlike(pixels, self.usual)
 
     def _explain(self, batch: Batch) -> Answers:
         layers = frozenset(self.network.graph.spiking_layers)
@@ -143,13 +150,10 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
         raise RunError(
             f"{path} holds the weights of another network, or is damaged. Remove it and run again."
         ) from error
-    return Trained(built.to(resolve_device(device)).eval(), results.data.classes, name, seed)
+    reading = Reading(built.graph.image_shape, results.data.whites, folder.experiment().data.background or "black")
+    return Trained(built.to(resolve_device(device)).eval(), results.data.classes, name, seed, reading, _usual(results))
 
 
-def _file(source: Source) -> Path | bytes:
-    """What `decode_image` reads; a picture in memory takes the same road as one in a file."""
-    if isinstance(source, Image.Image):
-        content = io.BytesIO()
-        source.save(content, format="TIFF" if source.mode in ("F", "I", "CMYK", "YCbCr", "LAB") else "PNG")
-        return content.getvalue()
-    return Path(source) if isinstance(source, str) else source
+def _usual(results: Results) -> Appearance | None:
+    noted = results.data.appearance
+    return None if noted is None else Appearance(**noted.model_dump())

@@ -97,12 +97,24 @@ def predict(  # noqa: PLR0913  # one parameter for each option
     *,
     network: NetworkName = "snn",
     seed: Seed = None,
+    white: Annotated[
+        float | None,
+        typer.Option(
+            "--white",
+            metavar="NUMBER",
+            help="The number that is white in these images, such as 4095 for 12 bits.",
+            show_default="as in the run's images",
+        ),
+    ] = None,
     skip_bad: o.SkipBad = False,
     device: o.Device = None,
     threads: o.Threads = None,
     as_json: o.Json = False,
 ) -> None:
-    """Classify images with a network of a run; they are resized and greyed as the run's images were."""
+    """Classify images with a network of a run; they are resized, greyed and scaled as the run's images were.
+
+    Images whose brightness or contrast is unlike those that the network learned from are named: `unlike` in JSON.
+    """
     from spikewise.api import load
     from spikewise.cli.images import named_sources
     from spikewise.cli.machine import use_threads
@@ -110,8 +122,9 @@ def predict(  # noqa: PLR0913  # one parameter for each option
     use_threads(threads)
     model = load(run, network or "snn", seed, device=device or "auto")
     found = named_sources(images, sys.stdin.buffer)
-    names, pixels = _decoded(model, found, skip_bad)
+    names, pixels = _decoded(model, found, skip_bad, white)
     records = _answers(model, names, pixels)
+    _say_unlike(records)
     if as_json:
         print_json(records)
         return
@@ -149,12 +162,22 @@ def _link(run: Path, page: Path) -> str | None:
     return os.path.relpath(target.resolve(), page.resolve().parent) if target.exists() else None
 
 
+def _say_unlike(records: list[dict[str, Any]]) -> None:
+    """On standard error: answers about images of another kind are worth little."""
+    odd = [record for record in records if record["unlike"] is not None]
+    for record in odd[:3]:
+        say(f"{record['image']} {record['unlike']}.")
+    if odd:
+        which = "It is" if len(records) == 1 else f"{len(odd):,} of {len(records):,} images are"
+        say(f"{which} unlike what the network learned from: do not trust the answer, whatever the probability.")
+
+
 def _record(one: "Evaluation") -> dict[str, Any]:
     return {**one._asdict(), "confusion": one.confusion.tolist()}
 
 
 def _decoded(
-    model: "Trained", found: list[tuple[str, Path | bytes]], skip_bad: bool
+    model: "Trained", found: list[tuple[str, Path | bytes]], skip_bad: bool, white: float | None
 ) -> "tuple[list[str], UInt8[np.ndarray, 'N C H W']]":
     """The names and pixels of the images; what cannot be decoded is an error, or left out and listed."""
     import numpy as np
@@ -164,7 +187,7 @@ def _decoded(
     names, pixels = [], []
     for name, source in found:
         try:
-            pixels.append(model.pixels(source))
+            pixels.append(model.pixels(source, white=white))
             names.append(name)
         except DataError as error:
             if not skip_bad:
@@ -177,7 +200,7 @@ def _decoded(
 
 def _answers(model: "Trained", names: list[str], pixels: "UInt8[np.ndarray, 'N C H W']") -> list[dict[str, Any]]:
     said = model.explain(pixels)
-    labels = said.probabilities.argmax(1)
+    labels, odd = said.probabilities.argmax(1), model.unlike(pixels)
     out = []
     for at, name in enumerate(names):
         probabilities = dict(zip(model.classes, said.probabilities[at].tolist(), strict=True))
@@ -192,6 +215,7 @@ def _answers(model: "Trained", names: list[str], pixels: "UInt8[np.ndarray, 'N C
                 "spikes": spikes,
                 "layer_spikes": {layer: int(count[at]) for layer, count in said.layer_spikes.items()},
                 "evidence": said.evidence[at].tolist(),
+                "unlike": odd[at],
                 "network": model.name,
                 "seed": model.seed,
             }

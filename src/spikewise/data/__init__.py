@@ -4,11 +4,12 @@ from spikewise.data.augment import AugmentConfig, Augmented, Changes, augment, d
 from spikewise.data.batches import batches, sample_positions
 from spikewise.data.cache import Progress
 from spikewise.data.catalog import CATALOG, KnownFile, KnownSet
-from spikewise.data.config import DataConfig
+from spikewise.data.config import DataConfig, Layout
 from spikewise.data.decode import decode_image
 from spikewise.data.download import FileVerdict, Verdict, download, verify
 from spikewise.data.duplicates import Straddling, straddling
 from spikewise.data.image_set import ImageSet, Role, Split
+from spikewise.data.incoming import Reading
 from spikewise.data.load import load_data
 from spikewise.data.splits import SplitConfig, class_weights, split
 
@@ -22,7 +23,9 @@ __all__ = [
     "ImageSet",
     "KnownFile",
     "KnownSet",
+    "Layout",
     "Progress",
+    "Reading",
     "Role",
     "Split",
     "SplitConfig",

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from spikewise.data.white import Kind
-from spikewise.errors import DataError, MissingDataError
+from spikewise.errors import DataError, MissingDataError, SpikewiseError
 
 __all__ = ["Header", "Source", "header_of", "name_of", "opened", "orientation_of", "quietly"]
 
@@ -70,7 +70,7 @@ def opened(source: Source, max_pixels: int) -> Iterator[tuple[Image.Image, Heade
     try:
         with quietly(), _opened(source) as image:
             yield image, header_of(image, source, max_pixels)
-    except DataError:
+    except SpikewiseError:
         raise
     except MemoryError as error:
         raise DataError(

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
-from spikewise.errors import DataError
+from spikewise.errors import ConfigError, DataError
 
 __all__ = ["Kind", "Range", "Whites", "kind_of", "merge", "range_of", "settle", "to_bytes", "top_of", "white_of_more"]
 
@@ -122,27 +122,37 @@ def top_of(kind: Kind, found: Range, what: str) -> float:
     return white
 
 
-def white_of_more(kind: Kind, found: Range, known: Mapping[Kind, float], what: str) -> float:
+def white_of_more(
+    kind: Kind, found: Range, known: Mapping[Kind, float], what: str, *, said: float | None = None
+) -> float:
     """What white is in further images of a network, from what it was in the images that the network learned from.
 
     Args:
         known: `Whites.of` of those images.
+        said: What the user says white is; whatever is beyond is clipped.
     Raises:
         DataError: these numbers do not lie in that range.
     """
     if not _finite(found):
         raise _not_finite(what, found)
-    usual = _top(kind, found)
-    same = known.get(kind, usual)
+    if said is not None and kind != "bool":
+        if not (said > 0 and math.isfinite(said)):
+            raise ConfigError(f"White is a number above 0; got {said:g}.")
+        _check_low(kind, found, said, what)
+        return said
+    same = known.get(kind, _top(kind, found))
     if kind == "float" and same > 4 and found.high <= 1 + _HAIR:
         same = 1.0  # the same pictures, divided by white
-    elif kind in ("float", "integer") and kind not in known and found.high > (1 + _HAIR) * usual:
+    elif kind == "uint8" and found.high > (1 + _HAIR) * same:
+        same = 255.0
+    elif kind in ("float", "integer") and found.high > (1 + _HAIR) * same:
         others = [known[other] for other in ("uint8", "uint16", "integer", "float") if other in known]
         same = next((white for white in (*others, 255.0) if _fits(found.high, white)), same)
     if found.low < -_HAIR * same or found.high > (1 + _HAIR) * same:
         raise DataError(
             f"{what} has pixels from {found.low:g} to {found.high:g} ({_words(kind)}), and for this network 0 is black "
-            f"and {same:g} white. Scale them as its training images were, or say white={found.high:g}."
+            f"and {same:g} white. Scale them as its training images were, or say white={found.high:g} (on the command "
+            "line: --white)."
         )
     return same
 

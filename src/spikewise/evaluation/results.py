@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, model_validator
 
 from spikewise.config import parse
+from spikewise.data.white import Kind
 from spikewise.errors import ConfigError, RunError, unknown_choice
 from spikewise.evaluation.record import Count, Estimate, Figures, Many, Number, Record, Share
 from spikewise.evaluation.sections import Sections
@@ -55,6 +56,16 @@ class Straddling(Record):
     """False where none of it concerns the test part: then it only flatters what is chosen on validation."""
 
 
+class Appearance(Record):
+    """Of the training images, in grey levels 0..255: mean and standard deviation over them of their brightness, and of
+    their contrast (the standard deviation of an image's pixels)."""
+
+    brightness: float
+    brightness_spread: float
+    contrast: float
+    contrast_spread: float
+
+
 class DataFacts(Record):
     """Which images were used, and how; `image_shape` is channels, height, width."""
 
@@ -82,8 +93,9 @@ class DataFacts(Record):
     notes: Many[str] = ()
     cautions: Many[str] = ()
     """What changes what the pixels mean, such as a white that was inferred; said before the first figure."""
-    whites: Figures = Field(default_factory=dict)
+    whites: dict[Kind, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """Number that meant white, by how the pixels were stored; empty where nobody noted it."""
+    appearance: Appearance | None = None
 
     @property
     def positive_label(self) -> int:

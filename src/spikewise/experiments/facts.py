@@ -9,8 +9,9 @@ import torch
 
 from spikewise.data import ImageSet, Split, straddling
 from spikewise.data import Straddling as StraddlingCounts
+from spikewise.data.appearance import appearance
 from spikewise.errors import ConfigError, unknown_choice
-from spikewise.evaluation.results import DataFacts, Environment, Part, Straddling
+from spikewise.evaluation.results import Appearance, DataFacts, Environment, Part, Straddling
 from spikewise.experiments.experiment import Experiment
 
 __all__ = ["data_facts", "environment", "resolve_device"]
@@ -84,7 +85,8 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
         publishable=images.publishable,
         notes=images.notes,
         cautions=(*images.cautions, *images.from_names),
-        whites={str(kind): white for kind, white in images.whites.items()},
+        whites=dict(images.whites),
+        appearance=Appearance(**appearance(images.images, split.train)._asdict()),
     )
 
 
