@@ -57,16 +57,26 @@ def captured(step: Step) -> Step:
 
 
 def interleaved(steps: dict[str, Step], *, rounds: int = 5, seconds: float = 0.04) -> dict[str, float]:
-    """Median seconds of each step; every round times each of them, over as many calls as fill some time."""
-    counts = {}
-    for name, step in steps.items():
-        step()
-        counts[name] = max(1, min(200, int(seconds / max(_time(step, 2), 1e-6))))
+    """Median seconds of each step; every round times each of them, over as many calls as fill some time.
+
+    A step that fails is named and left out, with what follows from it.
+    """
+    counts: dict[str, int] = {}
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
+    for turn in range(rounds + 1):
         for name, step in steps.items():
-            times[name].append(_time(step, counts[name]))
-    return {name: statistics.median(found) for name, found in times.items()}
+            if turn and name not in counts:
+                continue
+            try:
+                if turn:
+                    times[name].append(_time(step, counts[name]))
+                else:
+                    step()
+                    counts[name] = max(1, min(200, int(seconds / max(_time(step, 2), 1e-6))))
+            except Exception as error:  # of one contestant; the others still have their turn
+                counts.pop(name, None)
+                print(f"({name}: {type(error).__name__} {str(error)[:300]})", flush=True)
+    return {name: statistics.median(found) for name, found in times.items() if name in counts}
 
 
 def _time(step: Step, count: int) -> float:

@@ -16,7 +16,7 @@ from spikewise.config import Config
 from spikewise.randomness import bytes_of_steps, random_bytes
 from spikewise.types import Draw, Signal
 
-__all__ = ["Delta", "Direct", "Encoder", "Latency", "Periodic", "Rate", "charging_time", "intensities"]
+__all__ = ["Delta", "Direct", "Encoder", "Latency", "Periodic", "Rate", "charging_time", "intensities", "levels_there"]
 
 Images = UInt8[Tensor, "B C H W"]
 Currents = Float[Tensor, "T B C2 H W"]
@@ -80,8 +80,16 @@ class Rate(_Encoder):
 
 
 def intensities(images: Images) -> Float[Tensor, "B C H W"]:
-    """Pixels as numbers from 0 (black) to 1 (white)."""
-    return images.float() / (_LEVELS - 1)
+    """Pixels as numbers from 0 (black) to 1 (white), of the same bits on every device."""
+    if images.device.type == "cpu":
+        return images.float() / (_LEVELS - 1)
+    return levels_there(images.device)[images.long()]
+
+
+@functools.lru_cache(maxsize=8)
+def levels_there(device: torch.device) -> Float[Tensor, " 256"]:
+    """The 256 intensities on a device: quotients of the CPU, for a GPU multiplies by the rounded reciprocal instead."""
+    return (torch.arange(_LEVELS).float() / (_LEVELS - 1)).to(device)
 
 
 def charging_time(x: Float[Tensor, "*F"], steps: int, tau: float, threshold: float) -> Int64[Tensor, "*F"]:

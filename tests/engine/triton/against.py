@@ -82,8 +82,10 @@ def check(net: Network, batch: torch.Tensor, operands: Operands = EXACT, **optio
     for name, trace in wanted.result.traces.items():
         assert error(found.result.traces[name].output, trace.output.double()) <= 1e-5, name
     for name, state in wanted.result.state.items():
+        # What a spiking activation keeps is the fraction of a sum, which is as exact as the sum is.
+        large = max(1.0, wanted.result.rates[name].max().item()) if torch.is_tensor(state) else 1.0
         for ours, theirs in zip(found.result.state[name], state, strict=True):
-            torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=1e-5, atol=1e-5, msg=name)
+            torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=1e-5, atol=1e-5 * large, msg=name)
     assert grads.keys() == true.keys()
     for name, gradient in true.items():
         assert error(grads[name], gradient) <= max(1e-5, 3 * error(own[name], gradient)), name

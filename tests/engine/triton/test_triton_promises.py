@@ -1,5 +1,10 @@
 """What holds for any network on the Triton engine: errors, states, layouts, refusals."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -98,3 +103,12 @@ def test_what_it_cannot_do_is_said_in_words():
     assert choose("auto", Ask(graph, "cuda")).name == "triton"
     with pytest.raises(EngineError, match="triton engine cannot"):
         choose("triton", Ask(graph, "cpu"))
+
+
+@pytest.mark.slow
+def test_kernels_compile_for_a_gpu_that_is_not_there(tmp_path):
+    program = Path(__file__).with_name("compiles.py")
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    environment["TRITON_CACHE_DIR"] = str(tmp_path)
+    done = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("compiled\n"), done.stderr[-3000:]

@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
+from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate, intensities, levels_there
 from spikewise.engine.triton.job import Job, Signal
 from spikewise.engine.triton.kernels import encode
 
@@ -16,7 +16,7 @@ def encoded(encoder: Encoder, images: Tensor, job: Job) -> Signal:
     """The signal of uint8 images [B, C, H, W]."""
     images = images.contiguous()
     if isinstance(encoder, Direct):
-        return Signal((images.float() / 255).unsqueeze(0), encoder.steps, exact=False)
+        return Signal(intensities(images).unsqueeze(0), encoder.steps, exact=False)
     batch, channels, *area = images.shape
     shape = (encoder.steps, batch, encoder.channels(channels), *area)
     out = torch.empty(shape, dtype=job.operands.dtype, device=images.device)
@@ -28,7 +28,8 @@ def encoded(encoder: Encoder, images: Tensor, job: Job) -> Signal:
             table = _table(encoder, images.device)
             encode.periodic(images.flatten(1), table, out.flatten(2), once=isinstance(encoder, Latency))
         case Delta():
-            encode.delta(images, _table(encoder, images.device), encoder.threshold, out)
+            tables = _table(encoder, images.device), levels_there(images.device)
+            encode.delta(images, *tables, encoder.threshold, out)
     return Signal(out, encoder.steps, exact=True)
 
 

@@ -52,7 +52,7 @@ def _convolved(
     return total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["steps"])  # a count of 1, or divisible by 16, is no reason to compile anew
 def walk_kernel(
     inputs, weight, part, bias, spikes, membrane, choices, adaptations,
     v_before, z_before, a_before, v_after, z_after, a_after, beta, threshold, adaptation, decay, steps, batch,
@@ -86,7 +86,7 @@ def walk_kernel(
         if ADAPTIVE:
             a = tl.load(a_before + here, mask=mask, other=0.0)
     frame = inputs + image * (H * W * CI)
-    step_in, step_out = batch.to(tl.int64) * (H * W * CI), batch.to(tl.int64) * (HP * WP * CO)
+    step_in, step_out = tl.cast(batch, tl.int64) * (H * W * CI), tl.cast(batch, tl.int64) * (HP * WP * CO)
     at = here
     for _ in range(steps):
         current = _convolved(
@@ -114,9 +114,9 @@ def walk_kernel(
         moving = theta
         if ADAPTIVE:
             a = fade * a + z
-            moving = theta + rise * a
-            if KEEP_A:
+            if KEEP_A:  # before its use below: the compiler fails the other way round where memory is not aligned
                 tl.store(adaptations + at, a, mask=mask)
+            moving = theta + rise * a
         if KEEP_V:
             tl.store(membrane + at, v, mask=mask)
         if SPIKES:

@@ -71,7 +71,7 @@ def _periodic(images, table, out, total, ONCE: tl.constexpr, SIZE: tl.constexpr)
 
 
 @triton.jit
-def _delta(images, path, out, threshold, height, width, plane, total, SIZE: tl.constexpr):
+def _delta(images, path, levels, out, threshold, height, width, plane, total, SIZE: tl.constexpr):
     """Brightenings, then darkenings, of the shifted image since the step before; `plane` is channels x pixels."""
     j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     step = tl.program_id(1)
@@ -84,10 +84,8 @@ def _delta(images, path, out, threshold, height, width, plane, total, SIZE: tl.c
     earlier = tl.maximum(step - 1, 0)
     down, right = tl.load(path + 2 * earlier), tl.load(path + 2 * earlier + 1)
     before = tl.load(images + base + (y - down) * width + x - right, mask=was & (y >= down) & (x >= right), other=0)
-    # Exactly the reference's difference of two rounded quotients: only few differences exist, so a table would do too.
-    change = tl.math.div_rn(now.to(tl.float32), tl.full([SIZE], 255.0, tl.float32)) - tl.math.div_rn(
-        before.to(tl.float32), tl.full([SIZE], 255.0, tl.float32)
-    )
+    # The reference's difference of two rounded quotients.
+    change = tl.load(levels + now.to(tl.int32)) - tl.load(levels + before.to(tl.int32))
     image, feature = j // plane, j % plane
     to = out + (step.to(tl.int64) * total + image * plane) * 2 + feature
     tl.store(to, (change > threshold).to(tl.float32).to(out.dtype.element_ty), mask=inside)
@@ -116,9 +114,9 @@ def periodic(images: Tensor, table: Tensor, out: Tensor, *, once: bool) -> None:
     _periodic[grid](images, table, out, total, ONCE=once, SIZE=1024)
 
 
-def delta(images: Tensor, path: Tensor, threshold: float, out: Tensor) -> None:
-    """Events `out` [T, B, 2, C, H, W] of uint8 `images` [B, C, H, W]."""
+def delta(images: Tensor, path: Tensor, levels: Tensor, threshold: float, out: Tensor) -> None:
+    """Events `out` [T, B, 2, C, H, W] of uint8 `images` [B, C, H, W], whose intensities are in `levels` [256]."""
     height, width = images.shape[-2:]
     total = images.numel()
     grid = (triton.cdiv(total, 1024), len(out))
-    _delta[grid](images, path, out, threshold, height, width, images[0].numel(), total, SIZE=1024)
+    _delta[grid](images, path, levels, out, threshold, height, width, images[0].numel(), total, SIZE=1024)

@@ -56,7 +56,7 @@ def bump(x, first, second, BUMP: tl.constexpr):
     return slope
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["steps"])  # a count of 1, or divisible by 16, is no reason to compile anew
 def forward_kernel(
     current, current_step, steps, spikes, membrane, adaptations,
     v_before, z_before, a_before, v_after, z_after, a_after,
@@ -88,10 +88,10 @@ def forward_kernel(
         moving = theta
         if ADAPTIVE:
             a = fade * a + z
-            moving = theta + rise * a
-            if KEEP_A:
+            if KEEP_A:  # before its use below: the compiler fails the other way round where memory is not aligned
                 tl.store(a_at, a, mask=inside)
                 a_at += total
+            moving = theta + rise * a
         if KEEP_V:
             tl.store(v_at, v, mask=inside)
             v_at += total
@@ -109,7 +109,7 @@ def forward_kernel(
         tl.store(a_after + j, a, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["steps", "last", "reach"])  # as above
 def backward_kernel(
     spike_gradient, membrane_gradient, membrane, adaptations, out, part_stride, summed,
     v_before, z_before, a_before, v_carry, z_carry, a_carry, d_beta, d_threshold, d_adaptation, d_decay,
