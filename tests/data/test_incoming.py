@@ -51,6 +51,15 @@ def test_one_image_alone_is_one(image):
     np.testing.assert_array_equal(OF_GREY.pixels(image), GREY[:1, None])
 
 
+def test_the_pixels_are_the_networks_own():
+    frozen = GREY.copy()
+    frozen.setflags(write=False)
+    for images in (frozen, png(GREY[0]), GREY):
+        pixels = OF_GREY.pixels(images)
+        assert pixels.flags.writeable
+        assert pixels.flags.c_contiguous
+
+
 def test_bfloat16_is_read():
     bits = torch.from_numpy((GREY > 127).astype(np.float32)).bfloat16()
     np.testing.assert_array_equal(OF_GREY.pixels(bits)[:, 0], np.where(GREY > 127, 255, 0))

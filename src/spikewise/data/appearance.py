@@ -51,7 +51,7 @@ def _said(bright: float, contrast: float, usual: Appearance) -> str | None:
     if max(abs(brighter), abs(fuller)) <= _FAR:
         return None
     inverted = abs(255 - bright - usual.brightness) <= _FAR * max(usual.brightness_spread, _NARROW)
-    if abs(brighter) > _FAR and abs(fuller) <= 2 * _FAR and inverted:  # resampling takes some of the contrast
+    if abs(brighter) > _FAR and contrast > usual.contrast / 2 and inverted:  # resampling takes some of the contrast
         return (
             f"looks inverted: its mean brightness is {bright:.0f} of 255, in training it was {usual.brightness:.0f} "
             f"(usually within {2 * usual.brightness_spread:.0f})"

@@ -46,6 +46,9 @@ class Reading:
             ShapeError: no images, an array of another shape, or one that fits in both orders.
             DataError: no image, or numbers that do not lie between black and white.
         """
+        return np.require(self._pixels(images, white, layout), requirements=["C", "W"])  # as PyTorch wants them
+
+    def _pixels(self, images: Any, white: float | None, layout: Layout | None) -> UInt8[np.ndarray, "N C H W"]:
         if _is_source(images):
             return self._decoded(images, white)[None]
         array = _whole(images)
