@@ -24,7 +24,7 @@ def _sections() -> dict[str, tuple[Callable[[float], Any], float]]:
     from benchmarks.gpu import latency, parity, products, profile, speed
 
     return {
-        "parity": (parity.section, 70),
+        "parity": (parity.section, 90),
         "speed": (speed.section, 75),
         "latency": (latency.section, 15),
         "products": (products.section, 30),
@@ -36,6 +36,13 @@ def _warmed() -> list[subprocess.Popen[bytes]]:
     from benchmarks.gpu import warm
 
     return warm.started()
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def main(names: list[str] | None = None) -> None:
@@ -55,7 +62,7 @@ def main(names: list[str] | None = None) -> None:
         section, bound = known[name]
         if name != "parity":
             while compiling:  # nothing else runs on the GPU while something is timed
-                compiling.pop().wait()
+                _ended(compiling.pop())
         started = time.perf_counter()
         try:
             found[name] = section(started + bound)
