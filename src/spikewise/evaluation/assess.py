@@ -14,18 +14,20 @@ from spikewise.evaluation.cost import (
     carried_bits,
     count_operations,
     energies,
+    integer_energy,
     layer_work,
     traffic_bytes,
 )
 from spikewise.evaluation.prediction import Predictions
+from spikewise.evaluation.quantised import Bits
 from spikewise.evaluation.record import Estimate
-from spikewise.evaluation.results import Cost
+from spikewise.evaluation.results import Cost, QuantisedTwin
 from spikewise.evaluation.speed import Speed
 from spikewise.graph import Graph
 from spikewise.models import twin
 from spikewise.network import Network
 
-__all__ = ["CostMeasures", "assess_cost", "break_even"]
+__all__ = ["CostMeasures", "assess_cost", "break_even", "quantised_twin"]
 
 
 class CostMeasures(NamedTuple):
@@ -96,6 +98,27 @@ def break_even(
     known = [model for model in ENERGY_MODELS if model.name in priced and (opponent or model.zeros != "skipped")]
     factors = {model.name: break_even_factor(model, work, other, bits or 1) for model in known}
     return {name: max(0.0, factor * rate) for name, factor in factors.items() if factor is not None}
+
+
+def quantised_twin(
+    graph: Graph, test: Sequence[Predictions], accuracies: Mapping[Bits, Sequence[float]]
+) -> tuple[QuantisedTwin, ...]:
+    """Accuracy, mean over seeds, beside the energy at the same bits.
+
+    Args:
+        test: As for `assess_cost`: which inputs were zero, for which few bits make no difference.
+        accuracies: By widths, of each seed.
+    """
+    work = layer_work(graph, _mean([one.input_events for one in test]))
+    return tuple(
+        QuantisedTwin(
+            weight_bits=bits.weights,
+            activation_bits=bits.activations,
+            accuracy=sum(seeds) / len(seeds),
+            energy_nanojoule=integer_energy(work, bits.activations, bits.weights),
+        )
+        for bits, seeds in accuracies.items()
+    )
 
 
 def _bits(steps: int) -> int | None:

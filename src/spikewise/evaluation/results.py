@@ -183,6 +183,17 @@ class SeedResult(Record):
     train_seconds: float
 
 
+class QuantisedTwin(Record):
+    """A twin with few bits: quantised after training, on the test part; docs/cost.md says how."""
+
+    weight_bits: Count
+    activation_bits: Count
+    accuracy: Share
+    """Mean over seeds."""
+    energy_nanojoule: Figures
+    """By the cost models of integers, at these bits."""
+
+
 class Cost(Record):
     """What one image costs; every figure is per image unless it says otherwise. docs/cost.md says how each is counted.
 
@@ -218,6 +229,8 @@ class Cost(Record):
     """By cost model: the spike rate at which the network would cost what its twin costs; 0 where none would do."""
     activation_bits: Count | None = None
     """Bits of an activation in the model of quantised networks: as many as the spiking network's steps carry."""
+    quantised: Many[QuantisedTwin] = ()
+    """Of a twin: what it still knows at few bits, measured; empty for others, and in runs that did not measure."""
     constants: Figures = Field(default_factory=dict)
     source: str = ""
     train_seconds_per_epoch: Estimate | None = None

@@ -23,8 +23,11 @@ from spikewise.evaluation import (
     thresholded,
     write_verdict,
 )
-from spikewise.evaluation.assess import CostMeasures, assess_cost, break_even
+from spikewise.evaluation.assess import CostMeasures, assess_cost, break_even, quantised_twin
+from spikewise.evaluation.cost import carried_bits
 from spikewise.evaluation.prediction import Predictions, predict
+from spikewise.evaluation.quantised import quantised_accuracy, widths
+from spikewise.evaluation.results import QuantisedTwin
 from spikewise.evaluation.speed import Speed, measure_speed, peak_memory_mb
 from spikewise.experiments.collect import collect
 from spikewise.experiments.facts import data_facts, environment
@@ -169,7 +172,24 @@ def _cost(setting: Setting, contestant: Contestant, network: Network, test: list
         speed=speed,
         peak_memory_mb=_training_memory(setting, contestant),
     )
-    return assess_cost(network, test, measured, steps=setting.experiment.encoder.steps)
+    cost = assess_cost(network, test, measured, steps=setting.experiment.encoder.steps)
+    return cost.model_copy(update={"quantised": _quantised(setting, contestant, test)})
+
+
+def _quantised(setting: Setting, contestant: Contestant, test: list[Predictions]) -> tuple[QuantisedTwin, ...]:
+    """What the twin still knows at few bits: the opponent that the integer model prices, measured."""
+    steps, graph = setting.experiment.encoder.steps, contestant.graph
+    if contestant.role != "twin" or steps == 1 or any(layer.state_variables for layer in graph.layers):
+        return ()
+    parts = setting.split.train, setting.split.test
+    accuracies = {
+        bits: [
+            quantised_accuracy(setting.trained(contestant, seed), setting.images, parts, bits)
+            for seed in setting.experiment.seeds
+        ]
+        for bits in widths(carried_bits(steps))
+    }
+    return quantised_twin(graph, test, accuracies)
 
 
 def _training_memory(setting: Setting, contestant: Contestant) -> float | None:

@@ -96,6 +96,7 @@ def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[
         )
         for model in shown
     ]
+    few_bits = [_few_bits(weights, activations, results.networks) for weights, activations in _widths(results)]
     counted, measured = ([_cost_row(*row, results.networks) for row in rows] for rows in (_COUNTED, _MEASURED))
     steps = Row("Time steps", "", tuple(Cell(count(network.steps)) for network in results.networks))
     spent = [
@@ -103,7 +104,7 @@ def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[
         for network in results.networks
     ]
     training = Row("Training, one seed", "", tuple(Cell(duration(seconds)) for seconds in spent))
-    rows = [counted[0], steps, *counted[1:], *energies, *even, *measured, training]
+    rows = [counted[0], steps, *counted[1:], *energies, *few_bits, *even, *measured, training]
     return [row for row in rows if any(cell.value != NONE for cell in row.cells)]
 
 
@@ -135,6 +136,24 @@ def _latency(cost: Cost) -> str | Cell:
 
 def _break_even(rate: float | None) -> str:
     return "no rate" if rate == 0 else brief(rate)
+
+
+def _widths(results: Results) -> list[tuple[int, int]]:
+    """Bits of weights and of activations at which a twin was measured."""
+    found = (one for network in results.networks for one in network.cost.quantised)
+    return list(dict.fromkeys((one.weight_bits, one.activation_bits) for one in found))
+
+
+def _few_bits(weights: int, activations: int, networks: Sequence[NetworkResult]) -> Row:
+    def cell(cost: Cost) -> Cell:
+        for one in cost.quantised:
+            if (one.weight_bits, one.activation_bits) == (weights, activations):
+                dense, skipping = (brief(nanojoule) for nanojoule in one.energy_nanojoule.values())
+                return Cell(percent(one.accuracy), f"{dense} nJ, {skipping} nJ with zeros skipped")
+        return Cell(NONE)
+
+    label = f"Accuracy, {weights}-bit weights, {activations}-bit activations"
+    return Row(label, "quantised after training, measured", tuple(cell(network.cost) for network in networks))
 
 
 _Rows = tuple[tuple[str, str, _Getter], ...]

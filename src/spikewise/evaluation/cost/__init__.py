@@ -8,6 +8,7 @@ from spikewise.evaluation.cost.energy import (
     carried_bits,
     energies,
     integer_addition_pj,
+    integer_energy,
     integer_multiplication_pj,
     word_access_pj,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "count_operations",
     "energies",
     "integer_addition_pj",
+    "integer_energy",
     "integer_multiplication_pj",
     "layer_work",
     "traffic_bytes",

@@ -25,6 +25,7 @@ __all__ = [
     "carried_bits",
     "energies",
     "integer_addition_pj",
+    "integer_energy",
     "integer_multiplication_pj",
     "word_access_pj",
 ]
@@ -125,9 +126,16 @@ def _with_memory(work: Sequence[LayerWork], bits: int) -> float:
     return _arithmetic(work, bits) + sum(access.words * word_access_pj(access.held) for access in accesses)
 
 
-def _integers(work: Sequence[LayerWork], bits: int) -> float:
+def integer_energy(work: Sequence[LayerWork], bits: int, weight_bits: int) -> dict[str, float]:
+    """Nanojoules per image of integers, by model, for weights of other widths than the model's 8 bits."""
+    skipping = [layer.without_zeros() for layer in work]
+    found = zip((model for model in ENERGY_MODELS if model.quantised), (work, skipping), strict=True)
+    return {model.name: _integers(done, bits, weight_bits) / 1000 for model, done in found}
+
+
+def _integers(work: Sequence[LayerWork], bits: int, weight_bits: int = _WEIGHT_BITS) -> float:
     def mac(activation: int) -> float:
-        return integer_multiplication_pj(activation, _WEIGHT_BITS) + integer_addition_pj(_SUM_BITS)
+        return integer_multiplication_pj(activation, weight_bits) + integer_addition_pj(_SUM_BITS)
 
     update = integer_multiplication_pj(_SUM_BITS, _WEIGHT_BITS) + integer_addition_pj(_SUM_BITS)
     return sum(
