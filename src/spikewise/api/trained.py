@@ -18,7 +18,7 @@ from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation import Results
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.experiments import RunFolder
-from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.devices import answering_device
 from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.training import load_weights
@@ -130,7 +130,7 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
         run: The run folder.
         network: `snn`, `twin` or `cnn`.
         seed: Which of the run's seeds; None is the first.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: `cpu`, `cuda` or `mps`; `auto` takes the faster one by a short trial that is kept in the cache.
     Raises:
         RunError: it is no run folder, or the run has not finished.
         ConfigError: the run has no such network or seed.
@@ -151,7 +151,14 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
             f"{path} holds the weights of another network, or is damaged. Remove it and run again."
         ) from error
     reading = Reading(built.graph.image_shape, results.data.whites, folder.experiment().data.background or "black")
-    return Trained(built.to(resolve_device(device)).eval(), results.data.classes, name, seed, reading, _usual(results))
+    return Trained(
+        built.to(answering_device(device, built).device).eval(),
+        results.data.classes,
+        name,
+        seed,
+        reading,
+        _usual(results),
+    )
 
 
 def _usual(results: Results) -> Appearance | None:

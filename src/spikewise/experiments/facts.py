@@ -14,11 +14,13 @@ from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation.results import Appearance, DataFacts, Environment, Part, Straddling
 from spikewise.experiments.experiment import Experiment
 
-__all__ = ["data_facts", "environment", "resolve_device"]
+__all__ = ["cpu_name", "data_facts", "environment", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that `auto` means here, or the named one.
+    """The named device; of "auto", where nothing can be tried, a GPU if there is one.
+
+    `devices.training_device` and `devices.answering_device` try what is faster.
 
     Raises:
         ConfigError: the device is not there.
@@ -42,7 +44,7 @@ def environment(device: torch.device) -> Environment:
         torch=torch.__version__,
         numpy=np.__version__,
         platform=platform.platform(),
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         cores=cores,
         threads=torch.get_num_threads(),
         device=f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device),
@@ -96,7 +98,8 @@ def _reaches_test(images: ImageSet, split: Split, leaks: StraddlingCounts) -> bo
     return subjects or any(count for pair, count in leaks.duplicate_pairs.items() if pair.endswith("test"))
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Name of the processor, as its maker calls it where the system says."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         names = [

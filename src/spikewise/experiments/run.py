@@ -5,18 +5,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from spikewise.data import Progress, load_data, split
 from spikewise.evaluation import Results
 from spikewise.experiments.conclude import conclude
+from spikewise.experiments.devices import settle
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sections import Study, look_into
-from spikewise.experiments.setting import Setting
+from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.files import write_json
 from spikewise.report import write_report
-from spikewise.training import Listener, Silent, Task, fit
+from spikewise.training import Listener, Silent, fit
 
 __all__ = ["Finished", "run_experiment"]
 
@@ -49,10 +52,13 @@ def run_experiment(
         SpikewiseError: with one clear message; finished trainings stay on disk.
     """
     started = time.perf_counter()
-    device = resolve_device(experiment.device)
+    if experiment.device != "auto":
+        resolve_device(experiment.device)  # what is not there is said before images are decoded
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)
-    experiment = experiment.settled(kind, device=str(device), train_images=len(parts.train))
+    listener = listener or Silent()
+    experiment = settle(experiment, kind, images, parts, out=out, say=listener.said)
+    device = torch.device(experiment.device)
     contestants = sides_of(experiment, images)
     path = out / experiment.folder_name(kind, images.name)
     folder = RunFolder.create(path, experiment, kind, images.fingerprint)
@@ -61,7 +67,6 @@ def run_experiment(
         if not folder.results.exists():
             for one in contestants:  # a named engine that cannot train one says so before anything is trained
                 setting.training_engine(one)
-            listener = listener or Silent()
             for caution in (*images.cautions, *images.from_names):
                 listener.said(caution)
             if "audit" in experiment.sections:  # before hours are spent on a set that cannot give an answer
@@ -84,15 +89,6 @@ def train_all(setting: Setting, contestants: list[Contestant], listener: Listene
         folder = setting.folder.training(contestant.name, seed)
         if (folder / "fit.json").exists():
             continue
-        task = Task(
-            setting.images,
-            setting.split,
-            contestant.loss,
-            experiment.train,
-            experiment.augment,
-            seed,
-            contestant.name,
-            experiment.rate_penalty,
-        )
+        task = task_of(experiment, setting.images, setting.split, contestant, seed)
         result = fit(setting.network(contestant, seed), task, folder, listener)
         write_json(folder / "fit.json", result.notes())

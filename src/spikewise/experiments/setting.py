@@ -12,10 +12,24 @@ from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.run_folder import RunFolder, read_json
 from spikewise.experiments.sides import Contestant
 from spikewise.network import Network
-from spikewise.training import FitResult, load_weights
+from spikewise.training import FitResult, Task, load_weights
 from spikewise.training.loop import WEIGHTS
 
-__all__ = ["Setting"]
+__all__ = ["Setting", "task_of"]
+
+
+def task_of(experiment: Experiment, images: ImageSet, parts: Split, contestant: Contestant, seed: int) -> Task:
+    """What one training of an experiment has to learn, and how."""
+    return Task(
+        images,
+        parts,
+        contestant.loss,
+        experiment.train,
+        experiment.augment,
+        seed,
+        contestant.name,
+        experiment.rate_penalty if contestant.graph.spiking_layers else None,
+    )
 
 
 @dataclass(frozen=True)

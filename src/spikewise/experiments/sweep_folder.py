@@ -18,10 +18,10 @@ from typing import Final, NamedTuple
 import tomli_w
 
 from spikewise import __version__
-from spikewise.data import ImageSet, Progress, load_data, split
+from spikewise.data import ImageSet, Progress, Split, load_data, split
 from spikewise.errors import RunError
-from spikewise.experiments.experiment import Experiment, RunKind, parse_experiment
-from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.devices import candidates, settle
+from spikewise.experiments.experiment import RunKind, parse_experiment
 from spikewise.experiments.run_folder import RunFolder, read_json
 from spikewise.experiments.sweep import Sweep, parse_sweep
 from spikewise.experiments.sweep_cells import Cell, identity_of
@@ -38,6 +38,8 @@ class Placed(NamedTuple):
 
     cell: Cell
     run: Path
+    device: str = "auto"
+    """Where it runs; in a sweep that is read back the cell's own file says it."""
 
     @property
     def finished(self) -> bool:
@@ -69,7 +71,8 @@ class SweepFolder(NamedTuple):
         for part in ("cells", "logs", "failures", "figures"):
             make_folder(path / part)
         for placed in cells:
-            table = placed.cell.experiment.model_dump(mode="json", exclude_none=True)
+            experiment = placed.cell.experiment.replace(device=placed.device)
+            table = experiment.model_dump(mode="json", exclude_none=True)
             write_text(path / "cells" / f"{placed.run.name}.toml", tomli_w.dumps(table))
         rows = [
             {"run": at.run.name, "levels": at.cell.levels, "experiment": at.cell.experiment.model_dump(mode="json")}
@@ -134,16 +137,19 @@ def place(
         DataError: the images are missing or wrong.
     """
     seen: dict[str, ImageSet] = {}
-    sizes: dict[tuple[str, str], int] = {}
+    splits: dict[tuple[str, str], Split] = {}
 
-    def run_of(experiment: Experiment) -> str:
+    def placed(number: int, cell: Cell) -> Placed:
+        experiment = cell.experiment
         data, parts = experiment.data.model_dump_json(), experiment.split.model_dump_json()
         if data not in seen:
             seen[data] = load_data(experiment.data, data_dir=data_dir, progress=decoding)
-        if (data, parts) not in sizes:
-            sizes[data, parts] = len(split(seen[data], experiment.split).train)
-        device = str(resolve_device(experiment.device))
-        settled = experiment.settled(kind, device=device, train_images=sizes[data, parts])
-        return settled.folder_name(kind, seen[data].name)
+        images = seen[data]
+        if (data, parts) not in splits:
+            splits[data, parts] = split(images, experiment.split)
+        if decoding is not None and experiment.device == "auto" and len(candidates()) > 1:
+            decoding("trying devices", number, len(cells))
+        settled = settle(experiment, kind, images, splits[data, parts], out=out)
+        return Placed(cell, out / settled.folder_name(kind, images.name), settled.device)
 
-    return [Placed(cell, out / run_of(cell.experiment)) for cell in cells]
+    return [placed(number, cell) for number, cell in enumerate(cells, start=1)]

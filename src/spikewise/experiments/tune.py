@@ -9,6 +9,7 @@ The folder `tune-DATA-IDENTITY` holds trials/SIDE/trial-NNN (weights, trial.json
 and tune.json. A killed search goes on where it stopped, and more trials can be added later.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +20,15 @@ from spikewise.data import ImageSet, Progress, Split, load_data, split
 from spikewise.errors import ConfigError, TrainingError
 from spikewise.evaluation import classification_metrics
 from spikewise.evaluation.prediction import predict
+from spikewise.experiments.devices import settle
 from spikewise.experiments.experiment import Experiment, Side, parse_experiment
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.run_folder import RunFolder, read_json
-from spikewise.experiments.setting import Setting
+from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import Change, changed, number_at
 from spikewise.experiments.sides import SMALL_CNN, sides_of
 from spikewise.files import make_folder, write_json, write_text
-from spikewise.training import Listener, Silent, Task, fit
+from spikewise.training import Listener, Silent, fit
 
 __all__ = ["Trial", "Tuned", "TunedSide", "drawn_settings", "tune"]
 
@@ -82,16 +84,18 @@ def tune(
     """
     if trials < 1:
         raise ConfigError(f"The number of trials is at least 1; got {trials}.")
-    device = resolve_device(experiment.device)
+    if experiment.device != "auto":
+        resolve_device(experiment.device)  # what is not there is said before images are decoded
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)._replace(test=np.empty(0, dtype=np.int64))
     if not len(parts.validation):
         raise ConfigError(f"{images.name} has no validation images to tune on. Set split.validation, such as 0.15.")
-    experiment = experiment.settled("compare", device=str(device), train_images=len(parts.train))
+    listener = listener or Silent()
+    experiment = settle(experiment, "compare", images, parts, out=out, prefix="tune", say=listener.said)
     path = out / experiment.folder_name("tune", images.name)
     folder = RunFolder.create(path, experiment, "tune", images.fingerprint)
     with folder.lock():
-        search = _Search(experiment, images, parts, folder, listener or Silent())
+        search = _Search(experiment, images, parts, folder, listener)
         found = tuple(search.side(side, trials) for side in experiment.sides)
         write_json(path / "tune.json", {side.side: [one._asdict() for one in side.trials] for side in found})
     return Tuned(path, experiment.train.monitor, found)
@@ -156,16 +160,8 @@ class _Search:
         setting = Setting(experiment, self.images, self.parts, self.folder, resolve_device(experiment.device))
         contestant, seed = sides_of(experiment, self.images)[0], experiment.seeds[0]
         network = setting.network(contestant, seed)
-        task = Task(
-            self.images,
-            self.parts,
-            contestant.loss,
-            experiment.train,
-            experiment.augment,
-            seed,
-            f"{side}, trial {number}",
-            experiment.rate_penalty if contestant.graph.spiking_layers else None,
-        )
+        task = task_of(experiment, self.images, self.parts, contestant, seed)
+        task = dataclasses.replace(task, name=f"{side}, trial {number}")
         try:
             fit(network, task, place, self.listener)
         except TrainingError as error:

@@ -41,6 +41,8 @@ class DeviceEpochs:
         stream: where it works; None is the current stream.
     """
 
+    can_stop = False
+
     def __init__(self, learner: Learner, stream: torch.cuda.Stream | None = None) -> None:
         self._learner, self._task = learner, learner.task
         self._stream, device = stream, learner.network.device

@@ -38,6 +38,10 @@ class Epochs(Protocol):
         """How its steps run, in words."""
 
     @property
+    def can_stop(self) -> bool:
+        """Whether work that is not waited for is never done."""
+
+    @property
     def caution(self) -> str | None:
         """Why they run slower than they should here, if they do."""
 
@@ -62,6 +66,8 @@ def learning_rates(learner: Learner, epoch: int) -> list[float]:
 
 class HostEpochs:
     """Batch by batch, each looked at before the next."""
+
+    can_stop = True
 
     def __init__(self, learner: Learner) -> None:
         self._learner, self._task = learner, learner.task

@@ -69,6 +69,14 @@ def fit(network: Network, task: Task, folder: Path, listener: Listener | None = 
         return _fit(network, task, make_folder(folder), listener)
 
 
+def epochs_of(learner: Learner) -> Epochs:
+    """The passes of a network, as its device makes them best: a GPU in a stream of its own."""
+    device = learner.network.device
+    if device.type != "cuda":
+        return HostEpochs(learner)
+    return DeviceEpochs(learner, torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+
+
 def _fit(network: Network, task: Task, folder: Path, listener: Listener) -> FitResult:
     session = _Session(network, task, folder)
     session.resume()
@@ -89,8 +97,7 @@ class _Session:
         self.learner = Learner(network, task)
         self.result = FitResult()
         self.best = (-float("inf"), -float("inf"))
-        self.stream = torch.cuda.Stream(network.device) if network.device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        self.passes: Epochs = DeviceEpochs(self.learner, self.stream) if self.stream else HostEpochs(self.learner)
+        self.passes = epochs_of(self.learner)
         self._started = 0.0
         self._cautioned = False
 
