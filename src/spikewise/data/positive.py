@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from spikewise.data.classes import one_class
 from spikewise.errors import ConfigError, unknown_choice
 
 __all__ = ["Positive", "positive_class"]
@@ -54,6 +55,7 @@ def positive_class(classes: Sequence[str], asked: str | None = None, published: 
 
 
 def _asked(classes: Sequence[str], asked: str) -> int:
+    asked = one_class(asked)
     if asked not in classes:
         raise unknown_choice("class for data.positive", asked, classes)
     if len(classes) != 2:
