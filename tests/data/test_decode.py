@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from spikewise.data import decode_image
-from spikewise.errors import DataError, MissingDataError
+from spikewise.errors import ConfigError, DataError, MissingDataError
 
 RNG = np.random.default_rng(2)
 GREY = RNG.integers(0, 256, (5, 7), np.uint8)
@@ -57,6 +57,16 @@ def test_floats_lie_between_0_and_1():
     assert decode_image(encode(Image.fromarray(inside), "TIFF"))[0, 0].tolist() == [0, 128, 255]
     with pytest.raises(DataError, match=r"expected 0\.\.1"):
         decode_image(encode(Image.fromarray(inside * 2), "TIFF"))
+
+
+def test_white_may_be_said_and_what_is_no_number_is_refused():
+    deep = np.array([[0, 10, 20, 40]], np.float32)
+    assert decode_image(encode(Image.fromarray(deep), "TIFF"), white=20)[0, 0].tolist() == [0, 128, 255, 255]
+    deep[0, 1] = np.nan
+    with pytest.raises(DataError, match="no finite numbers"):
+        decode_image(encode(Image.fromarray(deep), "TIFF"), white=20)
+    with pytest.raises(ConfigError, match="above 0"):
+        decode_image(encode(Image.fromarray(GREY), "PNG"), white=0)
 
 
 def test_transparency_is_black():

@@ -257,6 +257,7 @@ PLAIN = "'fortran_order': False, 'shape': (6,), "
         (f"{{'descr': [('a', '|u1')], {PLAIN}}}", "its type .* is none of"),
         (f"{{'descr': '<c16', {PLAIN}}}", "its type .* is none of"),
         (f"{{'descr': '|S0', {PLAIN}}}", "its type .* is none of"),
+        (f"{{'descr': '<U999999999', {PLAIN}}}", "its type .* is none of"),
         (f"{{'descr': '<M8[ns]', {PLAIN}}}", "its type .* is none of"),
         (f"{{'descr': '|u1é', {PLAIN}}}", "other characters than ASCII"),
         (f"{{'descr': '|O', {PLAIN}}}", "could run any code"),

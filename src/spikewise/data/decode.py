@@ -15,7 +15,7 @@ from PIL import Image
 
 from spikewise.data.config import MAX_PIXELS, Background
 from spikewise.data.opened import Header, Source, name_of, opened, orientation_of
-from spikewise.data.white import Kind, Range, range_of, to_bytes, top_of
+from spikewise.data.white import Kind, Range, range_of, to_bytes, top_of, white_of_more
 from spikewise.errors import DataError
 
 __all__ = [
@@ -97,7 +97,8 @@ def decode_image(
     """
 
     def white_of(kind: Kind, found: Range) -> float:
-        return white if white is not None and kind != "bool" else top_of(kind, found, name_of(source))
+        name = name_of(source)
+        return top_of(kind, found, name) if white is None else white_of_more(kind, found, {}, name, said=white)
 
     return decode(source, size=size, grey=grey, max_pixels=max_pixels, white_of=white_of, background=background).pixels
 

@@ -45,7 +45,8 @@ def read_idx(path: Path) -> NDArray[Any]:
     except FileNotFoundError:
         raise MissingDataError(f"{path} does not exist.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is a damaged gzip file ({error}). Delete it and fetch it again.") from error
+        what = "it ends early" if isinstance(error, EOFError) else "its checksum, or its header, is wrong"
+        raise DataError(f"{path} is a damaged gzip file: {what}. Delete it and fetch it again.") from error
     except MemoryError as error:
         raise DataError(f"There is no memory left for {path}. Use a smaller set.") from error
     except OSError as error:

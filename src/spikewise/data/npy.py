@@ -30,7 +30,7 @@ _ENTRY = re.compile(
     r"""\s*(['"])(?P<key>descr|fortran_order|shape)\1\s*:\s*"""
     rf"""(?P<value>'[^'"\\]*'|"[^'"\\]*"|True|False|\(\s*(?:{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)*,?\s*)?\)|\[[^\n]*\])\s*"""
 )
-_TYPE = re.compile(r"[<>|=]?(?:b1|i[1248]|u[1248]|f[248]|\?|[SU][1-9][0-9]{0,8})")
+_TYPE = re.compile(r"[<>|=]?(?:b1|i[1248]|u[1248]|f[248]|\?|[SU][1-9][0-9]{0,7})")
 _OBJECT = re.compile(r"[<>|=]?O[0-9]*")
 
 

@@ -148,7 +148,10 @@ def _header(file: ByteSource, path: Path, name: str) -> NpyHeader:
 
 
 def _reason(error: BaseException) -> str:
-    return (_shown(str(error)) or type(error).__name__)[:200]
+    """What the library said, where it speaks of archives; its other words help nobody."""
+    if isinstance(error, zipfile.BadZipFile | zipfile.LargeZipFile | NotImplementedError | EOFError):
+        return _shown(str(error))[:200] or "it ends early"
+    return "it needs a password" if "password" in str(error) else "its contents are broken"
 
 
 def _shown(text: str) -> str:
