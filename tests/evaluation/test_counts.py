@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from spikewise.dynamics import ALIF, IF, LIF, Dynamics, Izhikevich, LeakyIntegrator
-from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
-from spikewise.engine import RunOptions
+from spikewise.encoders import Direct, Encoder, Rate
+from spikewise.engine import Ask, RunOptions
+from spikewise.engine.native.refusals import refusal
 from spikewise.evaluation.cost import ENERGY_MODELS, count_operations, layer_work
 from spikewise.extension import extension
 from spikewise.graph import (
@@ -46,12 +47,21 @@ class Case(NamedTuple):
 
 
 DENSE = (Flatten(), Linear(features=9), LIF_HALF, *HEAD[1:])
+QUICK: dict[str, dict[str, float]] = {"latency": {"tau": 4}, "periodic": {"tau": 2}}
+"""Settings under which an encoder sends something in so few steps."""
+ENCODERS = [
+    kind(steps=STEPS, **QUICK.get(kind.model_fields["kind"].default, {})) for kind in get_args(get_args(Encoder)[0])
+]
+
+
+def _encoded(encoder: Encoder) -> Case:
+    fed = "constant" if encoder.emits.constant else encoder.emits.carrier
+    graph = Graph(image_shape=SHAPE, encoder=encoder, layers=DENSE, readout=MeanMembrane())
+    return Case(DENSE, {"linear1": fed, "linear2": "spikes"}, encoder, native=refusal(Ask(graph)) is None)
+
+
 CASES = {
-    **{
-        encoder.kind: Case(DENSE, {"linear1": "spikes", "linear2": "spikes"}, encoder)
-        for encoder in (Rate(steps=8), Latency(steps=8, tau=4), Periodic(steps=8, tau=2), Delta(steps=8))
-    },
-    "direct": Case(DENSE, {"linear1": "constant", "linear2": "spikes"}, Direct(steps=STEPS)),
+    **{encoder.kind: _encoded(encoder) for encoder in ENCODERS},
     "strided": Case(
         (Conv2d(channels=3, kernel=3, stride=2, padding=1), Neuron(dynamics=IF()), Conv2d(channels=4, kernel=2),
          LIF_HALF, Dropout(), MaxPool(size=2, stride=1), *HEAD),
