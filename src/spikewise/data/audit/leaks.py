@@ -1,5 +1,6 @@
 """Findings on images and subjects that stand in more than one place."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -84,7 +85,7 @@ def _near(look: Look) -> Iterator[Finding]:
             gravity=gravity,
             title=f"{_count(n, 'group', 'groups')} of nearly identical images in more than one part"
             f" ({_pairs(crossing.pairs)})",
-            effect=_effect(look, crossing),
+            effect=f"{_effect(look, crossing)}{_changes(look, crossing)}",
             remedy=f"Look at some of the nearly identical images. {_CLEAN}",
             count=n,
             groups=look.places(crossing.groups),
@@ -101,6 +102,24 @@ def _near(look: Look) -> Iterator[Finding]:
             count=len(rest),
             groups=look.places(rest),
         )
+
+
+_TURNS = ("", "turned by 90 degrees", "turned by 180 degrees", "turned by 270 degrees")
+_MIRRORED = ("mirrored", "mirrored and turned by 90 degrees", "upside down", "mirrored and turned by 270 degrees")
+
+
+def _changes(look: Look, crossing: _Crossing) -> str:
+    """In what the copies of a crossing differ, as far as it was found by turning them round or moving them."""
+    inside = {int(image) for group in crossing.groups for image in group}
+    pairs = look.altered
+    ways: Counter[str] = Counter()
+    for at, image in enumerate(pairs.first.tolist()):
+        if image in inside:
+            words = [(*_TURNS, *_MIRRORED)[int(pairs.orientation[at])], "inverted" if pairs.inverted[at] else ""]
+            words += ["moved or cropped" if pairs.moved[at] else "", "in other tones" if pairs.ranked[at] else ""]
+            ways[", ".join(word for word in words if word) or "the same way up"] += 1
+    listed = "; ".join(f"{way} {count:,}" for way, count in ways.most_common(5))
+    return f" How pairs differ: {listed}." if set(ways) - {"the same way up"} else ""
 
 
 def _near_groups(look: Look) -> list[Int64[np.ndarray, " _"]]:

@@ -1,7 +1,7 @@
 """`Look`: what every check of an audit needs, worked out once."""
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from jaxtyping import Int8, Int64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from spikewise.data.audit.altered import Altered, altered_pairs
 from spikewise.data.audit.files import FileFacts
 from spikewise.data.audit.near import NearPairs, near_pairs
 from spikewise.data.audit.records import Place
@@ -26,7 +27,7 @@ __all__ = ["LISTED", "PARTS", "Look", "look_at"]
 PARTS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
 LISTED = 200
 """Groups of images that a finding lists."""
-_VERSION = 1
+_VERSION = 2
 """Of what counts as a near-duplicate."""
 _MEMBERS = 20
 """Images of a group that a finding lists."""
@@ -43,6 +44,8 @@ class Look:
     """Number of the distinct image that each image is."""
     near: NearPairs
     """Among the first of each number."""
+    altered: Altered
+    """As `near`, among copies that were turned round, inverted, moved or given other tones."""
     alike: Int64[np.ndarray, " N"]
     """As `same`, with near-duplicates counted as one."""
     facts: Sequence[FileFacts] = ()
@@ -93,33 +96,43 @@ def look_at(
         part[positions] = number
     same = identical_images(images.images, np.arange(len(images)))
     _, first = np.unique(same, return_index=True)
-    near = _kept_pairs(images, first, cache)
-    alike = join(len(images), _chain(same), (near.first, near.second))
-    return Look(images, part, same, near, alike, facts)
+    near, altered = _kept_pairs(images, first, cache)
+    alike = join(len(images), _chain(same), (near.first, near.second), (altered.first, altered.second))
+    return Look(images, part, same, near, altered, alike, facts)
 
 
-def _kept_pairs(images: ImageSet, first: Int64[np.ndarray, " M"], cache: Path | None) -> NearPairs:
+def _kept_pairs(images: ImageSet, first: Int64[np.ndarray, " M"], cache: Path | None) -> tuple[NearPairs, Altered]:
     """Near-duplicates from the cache, or found and put there; a cache that cannot be written is passed over."""
     if cache is None:
-        return near_pairs(images.images, first)
+        return near_pairs(images.images, first), altered_pairs(images.images, first)
     path = cache / f"{images.fingerprint[:32]}-{_VERSION}.near.npz"
     with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile), np.load(path, allow_pickle=False) as kept:
-        median = float(kept["neighbour"])
-        return NearPairs(
-            kept["first"], kept["second"], kept["mirrored"], int(kept["candidates"]), None if median < 0 else median
-        )
-    found = near_pairs(images.images, first)
+        return _unpacked(kept)
+    near, altered = near_pairs(images.images, first), altered_pairs(images.images, first)
+    median = -1.0 if near.neighbour is None else near.neighbour
+    arrays = near._replace(neighbour=median)._asdict() | {f"altered_{k}": v for k, v in altered._asdict().items()}
     with contextlib.suppress(StorageError):
         make_folder(cache)
-        write_npz(
-            path,
-            first=found.first,
-            second=found.second,
-            mirrored=found.mirrored,
-            candidates=np.array(found.candidates),
-            neighbour=np.array(-1.0 if found.neighbour is None else found.neighbour),
-        )
-    return found
+        write_npz(path, **{name: np.asarray(value) for name, value in arrays.items()})
+    return near, altered
+
+
+def _unpacked(kept: Mapping[str, np.ndarray]) -> tuple[NearPairs, Altered]:
+    median = float(kept["neighbour"])
+    return (
+        NearPairs(
+            kept["first"], kept["second"], kept["mirrored"], int(kept["candidates"]), None if median < 0 else median
+        ),
+        Altered(
+            first=kept["altered_first"],
+            second=kept["altered_second"],
+            orientation=kept["altered_orientation"],
+            inverted=kept["altered_inverted"],
+            ranked=kept["altered_ranked"],
+            moved=kept["altered_moved"],
+            compared=int(kept["altered_compared"]),
+        ),
+    )
 
 
 def members(numbers: Int64[np.ndarray, " N"], wanted: Iterable[int] | None = None) -> list[Int64[np.ndarray, " _"]]:
