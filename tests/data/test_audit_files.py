@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from spikewise.data import DataConfig, load_data, split
 from spikewise.data.audit import audit, folder_of
+from spikewise.data.audit.container import container_facts
 from spikewise.data.audit.files import read_facts
 
 SIDE = 20
@@ -127,3 +128,106 @@ def test_the_folder_of_a_set_is_known_where_there_is_one(folder):
     root = folder(plain, count=1)
     assert folder_of(DataConfig(source=str(root))) == root
     assert folder_of(DataConfig(source="digits")) is None
+
+
+def camera(image, path, name):
+    exif = Image.Exif()
+    exif[0x0110] = "Model A" if name == "cat" else "Model B"
+    image.save(path.with_suffix(".jpg"), exif=exif.tobytes())
+
+
+def comment(image, path, name):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", "scanned" if name == "cat" else "photographed")
+    image.save(path, pnginfo=info)
+
+
+def resolution(image, path, name):
+    image.save(path, dpi=(72, 72) if name == "cat" else (96, 96))
+
+
+def effort(image, path, name):
+    image.save(path, compress_level=1 if name == "cat" else 9)
+
+
+def progressive(image, path, name):
+    image.save(path.with_suffix(".jpg"), progressive=name == "cat")
+
+
+def tail(image, path, name):
+    image.save(path)
+    with path.open("ab") as file:
+        file.write(b"one" if name == "cat" else b"two")
+
+
+def hidden(image, path, name):
+    pixels = np.asarray(image.convert("RGBA")).copy()
+    pixels[:4, :4] = (200 if name == "cat" else 10, 0, 0, 0)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize(
+    ("save", "words"),
+    [
+        (camera, "EXIF Model (1.00)"),
+        (comment, "PNG text Comment (1.00)"),
+        (resolution, "PNG pHYs (1.00)"),
+        (effort, "PNG compression (1.00)"),
+        (progressive, "JPEG coding (1.00)"),
+        (tail, "bytes after the end (1.00)"),
+        (hidden, "colours under transparency (1.00)"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_files_say_besides_their_pixels_is_worth_knowing(folder, save, words):
+    found = audited(folder(save, count=30)).find("label-from-metadata")
+    assert found is not None
+    assert found.gravity == "amber"
+    assert words in found.title
+
+
+def numbered(step, offset):
+    """Cats have numbers 0, step, 2 step, ...; dogs those and an offset."""
+    return lambda image, path, name: image.save(
+        path.with_name(f"image_{1000 + step * int(path.stem) + offset * (name == 'dog')}.png")
+    )
+
+
+@pytest.mark.parametrize(
+    "number", [numbered(2, 1), numbered(3, 200), numbered(7, 3)], ids=["odd", "range", "remainder"]
+)
+def test_numbers_in_names_that_tell_the_label_are_a_fact(folder, number):
+    found = audited(folder(number, count=50)).find("label-from-number-in-the-file-name")
+    assert found is not None
+    assert found.gravity == "info"
+
+
+def test_the_parts_of_a_file_are_named(tmp_path):
+    image = Image.new("L", (5, 4), 9)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Author", "somebody")
+    image.save(tmp_path / "a.png", pnginfo=info, dpi=(72, 72))
+    facts = container_facts(tmp_path / "a.png")
+    assert facts["PNG text Author"] == "somebody"
+    assert facts["PNG pHYs"] == (2835).to_bytes(4).hex() * 2 + "01"
+    image.save(tmp_path / "a.jpg", comment=b"hello")
+    assert container_facts(tmp_path / "a.jpg")["JPEG comment"] == "hello"
+    image.save(tmp_path / "a.bmp")
+    assert container_facts(tmp_path / "a.bmp") == {}
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_file_that_breaks_off_anywhere_or_lies_about_its_parts_is_read_as_far_as_it_goes(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (9, 9), (1, 2, 3)).save(path, dpi=(72, 72))
+    whole, known = path.read_bytes(), container_facts(path)
+    rng = np.random.default_rng(0)
+    for end in range(0, len(whole), 7):
+        path.write_bytes(whole[:end])
+        assert container_facts(path).keys() <= known.keys()
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for at in rng.integers(2, len(whole), 3):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        assert all(isinstance(value, str) for value in container_facts(path).values())

@@ -12,12 +12,17 @@ from spikewise.data.audit.files import FileFacts
 from spikewise.data.audit.look import Look
 from spikewise.data.audit.probe import Clue, Target
 from spikewise.data.audit.shrink import shrink
+from spikewise.data.audit.texture import colour_balance, grey_levels, sharpness
 from spikewise.data.image_set import ImageSet
 
-__all__ = ["file_clues", "folder_targets", "name_clue", "pixel_clues", "targets"]
+__all__ = ["file_clues", "folder_targets", "metadata_clues", "name_clues", "pixel_clues", "targets"]
 
 _KINDS = 20
 """Different words of a fact that are told apart; rarer ones count as one."""
+_FIELDS = 60
+"""Fields of the files' metadata that are probed, the most frequent first."""
+_DIVISORS = (2, 3, 4, 5, 7, 10)
+"""Remainders of a number in a file's name that are looked at."""
 _RING = 8
 """Values along each side of the border."""
 
@@ -74,17 +79,60 @@ def file_clues(facts: Sequence[FileFacts]) -> list[Clue]:
     ]
 
 
-def name_clue(files: Sequence[str]) -> Clue:
-    """How files are named: the pattern (letters kept, each run of digits replaced) and the length."""
+def metadata_clues(facts: Sequence[FileFacts]) -> list[Clue]:
+    """One for each field that files have in several values, or some have and some have not; what transparency hides."""
+    tables = [dict(one.about) for one in facts]
+    held = Counter(name for table in tables for name in table)
+    clues: list[Clue] = []
+    for name, _ in held.most_common():
+        values = [table.get(name, "") for table in tables]
+        if len(set(values)) > 1 and len(clues) < _FIELDS:
+            clues.append(Clue(f"metadata ({name})", np.column_stack([_kinds(values), _numbers(values)])))
+    if any(one.alpha for one in facts):
+        alpha = np.array([one.alpha or (0.0, 255.0, 255.0, 0.0, 0.0, 0.0, 0.0) for one in facts], np.float64)
+        clues += [Clue("opacity", alpha[:, :4]), Clue("colours under transparency", alpha[:, 3:])]
+    return clues
+
+
+def _numbers(values: Sequence[str]) -> Float64[np.ndarray, "N 2"]:
+    """The first number in each value, and all its digits as one (dates are in order then)."""
+    first = [re.search(r"-?\d+(?:\.\d+)?", value) for value in values]
+    whole = [re.sub(r"\D", "", value)[:15] for value in values]
+    return np.array(
+        [(float(a[0][:15]) if a else -1.0, float(b) if b else -1.0) for a, b in zip(first, whole, strict=True)]
+    )
+
+
+def name_clues(files: Sequence[str]) -> list[Clue]:
+    """How files are named (letters kept, runs of digits replaced; first and last word; length), and their numbers."""
     names = [PurePosixPath(file).name for file in files]
+    stems = [PurePosixPath(file).stem for file in files]
     patterns = _kinds([re.sub(r"\d+", "#", name) for name in names])
-    openings = _kinds([re.split(r"[\d_\-. ]", name, maxsplit=1)[0] for name in names])
+    words = [[word for word in re.split(r"[\d_\-. ]+", stem) if word] or [""] for stem in stems]
+    ends = [_kinds([those[at] for those in words]) for at in (0, -1)]
+    letters = [_kinds([stem[at] for stem in stems]) for at in (0, -1)]
     lengths = np.array([len(name) for name in names], np.float64)
-    return Clue("file name", np.column_stack([patterns, openings, lengths]))
+    return [
+        Clue("file name", np.column_stack([patterns, *ends, *letters, lengths])),
+        Clue("number in the file name", np.column_stack([_counted(stems, at) for at in (0, -1)])),
+    ]
+
+
+def _counted(stems: Sequence[str], at: int) -> Float64[np.ndarray, "N F"]:
+    """The first or last number of each name: its value, its first digit, its remainders, the sum of its digits."""
+    rows = []
+    for stem in stems:
+        runs = re.findall(r"\d+", stem)
+        digits = runs[at][-15:] if runs else ""
+        number = int(digits) if digits else -1
+        first, total = (int(digits[0]), sum(map(int, digits))) if digits else (-1, -1)
+        rows.append([number, first, total, *(number % divisor for divisor in _DIVISORS)])
+    return np.array(rows, np.float64)
 
 
 def pixel_clues(images: ImageSet) -> list[Clue]:
-    """What little of the pixels should not suffice: mean and contrast, the border, the corners; and 4 x 4 averages.
+    """What little of the pixels should not suffice: mean and contrast, the border, the corners; and 4 x 4 averages;
+    sharpness and noise, which grey levels are used, the balance of colours.
 
     The border is the outermost ring of pixels in 8 averages a side; a corner is 1/16 of the side.
     """
@@ -101,6 +149,9 @@ def pixel_clues(images: ImageSet) -> list[Clue]:
         Clue("mean and contrast", np.column_stack([small.mean(axis=1), small.std(axis=1)])),
         Clue("border pixels", ring.astype(np.float64), linear=True),
         Clue("corner pixels", np.column_stack(corners).astype(np.float64)),
+        Clue("sharpness and noise", sharpness(pixels)),
+        Clue("grey levels used", grey_levels(pixels)),
+        Clue("colour balance", colour_balance(pixels)),
         Clue("4 x 4 pixels", coarse, linear=True),
     ]
 

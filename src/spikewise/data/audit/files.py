@@ -6,14 +6,16 @@ import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import PIL
 from PIL import Image
 
+from spikewise.data.audit.container import container_facts, tag_facts
 from spikewise.data.cache import Progress
 from spikewise.data.catalog import CATALOG
-from spikewise.data.config import DataConfig
+from spikewise.data.config import MAX_PIXELS, DataConfig
 from spikewise.data.locate import find_folder
 from spikewise.data.names import as_path
 from spikewise.errors import SpikewiseError
@@ -21,7 +23,7 @@ from spikewise.files import make_folder, write_json
 
 __all__ = ["FileFacts", "folder_of", "read_facts"]
 
-_VERSION = 1
+_VERSION = 2
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
 _BITS = {"1": 1, "L": 8, "P": 8, "LA": 16, "PA": 16, "RGB": 24, "YCbCr": 24, "LAB": 24, "HSV": 24, "RGBA": 32}
 _BITS |= {"CMYK": 32, "RGBX": 32, "I": 32, "F": 32, "RGBa": 32, "La": 16}
@@ -43,6 +45,11 @@ class FileFacts(NamedTuple):
     """Of a JPEG its quantisation, else what the header calls its compression."""
     width: int
     height: int
+    about: tuple[tuple[str, str], ...] = ()
+    """Name and value of what else the file says: texts, tags, segments, what follows its end."""
+    alpha: tuple[float, ...] = ()
+    """Of a file with transparency: share of the pixels that are not opaque, mean and least opacity, share of those that
+    are not there at all, and their mean red, green and blue, which nobody sees."""
 
 
 def folder_of(config: DataConfig, data_dir: Path | None = None) -> Path | None:
@@ -95,10 +102,15 @@ def _status(path: Path) -> tuple[int, int, int]:
 
 def _load(path: Path, count: int) -> list[FileFacts] | None:
     try:
-        facts = [FileFacts(*row) for row in json.loads(path.read_text())]
-    except (OSError, ValueError, TypeError):  # not there, or damaged: read again
+        facts = [_from_json(row) for row in json.loads(path.read_text())]
+    except (OSError, ValueError, TypeError, IndexError):  # not there, or damaged: read again
         return None
     return facts if len(facts) == count else None
+
+
+def _from_json(row: list[Any]) -> FileFacts:
+    about = tuple((str(name), str(value)) for name, value in row[8])
+    return FileFacts._make((*row[:8], about, tuple(map(float, row[9]))))
 
 
 def _read(path: Path, name: str, size: int) -> FileFacts:
@@ -108,7 +120,19 @@ def _read(path: Path, name: str, size: int) -> FileFacts:
         with Image.open(path, formats=_FORMATS) as image:
             bits = 16 if image.mode.startswith("I;16") else _BITS.get(image.mode, 0)
             width, height = image.size
-            return FileFacts(name, size, image.format or "", image.mode, bits, _compression(image), width, height)
+            about = {**container_facts(path), **tag_facts(image)}
+            return FileFacts(
+                name,
+                size,
+                image.format or "",
+                image.mode,
+                bits,
+                _compression(image),
+                width,
+                height,
+                tuple(sorted(about.items())),
+                _alpha(image),
+            )
     except (*_FAILURES, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return FileFacts(name, size, "", "", 0, "", 0, 0)
 
@@ -119,3 +143,17 @@ def _compression(image: Image.Image) -> str:
         return f"quantisation {sum(tables[0])}"
     named = image.info.get("compression")
     return "" if named is None else f"compression {named}"
+
+
+def _alpha(image: Image.Image) -> tuple[float, ...]:
+    """See `FileFacts.alpha`; these pixels are decoded, those of files without transparency are not."""
+    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
+        return ()
+    if image.width * image.height > MAX_PIXELS:
+        return ()
+    pixels = np.asarray(image.convert("RGBA"))
+    opacity = pixels[..., 3]
+    absent = opacity == 0
+    hidden = pixels[absent][:, :3].mean(axis=0, dtype=np.float64) if absent.any() else np.zeros(3)
+    facts = ((opacity < 255).mean(), opacity.mean(), opacity.min(), absent.mean(), *hidden)
+    return tuple(round(float(fact), 6) for fact in facts)

@@ -49,6 +49,11 @@ class Probe(Config):
     """Chance of such a score where the clue says nothing; one-sided."""
     images: _Count
     """How many images were asked."""
+    low: _Share | None = None
+    high: _Share | None = None
+    """95 % interval of the score, with units as the trials; none in audits that were made before there was one."""
+    around: _Share | None = None
+    """Of a mark, the score of its surroundings alone."""
 
     @property
     def skill(self) -> float:
@@ -89,6 +94,10 @@ class Nearness(Config):
     """Pairs of which the pixels were compared."""
     pairs: _Count
     """Pairs found."""
+    altered_candidates: _Count = 0
+    """Pairs that were turned round or moved and laid upon each other."""
+    altered: _Count = 0
+    """Pairs found so; some of them may be among `pairs`, too."""
 
 
 class Audit(Config):

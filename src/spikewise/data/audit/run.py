@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from spikewise import __version__
-from spikewise.data.audit.clues import file_clues, folder_targets, name_clue, pixel_clues, targets
+from spikewise.data.audit.clues import file_clues, folder_targets, metadata_clues, name_clues, pixel_clues, targets
 from spikewise.data.audit.files import FileFacts, read_facts
-from spikewise.data.audit.giveaways import giveaway_findings
+from spikewise.data.audit.giveaways import giveaway_findings, mark_findings
 from spikewise.data.audit.health import health_findings
 from spikewise.data.audit.leaks import leak_findings, near_across
 from spikewise.data.audit.look import PARTS, Look, look_at
+from spikewise.data.audit.marks import find_marks
 from spikewise.data.audit.near import RATIO
-from spikewise.data.audit.probe import run_probes
+from spikewise.data.audit.probe import Clue, run_probes
 from spikewise.data.audit.records import GRAVITIES, Audit, Finding, Nearness, Probe
 from spikewise.data.cache import Progress
 from spikewise.data.folder import list_folder
@@ -27,7 +28,7 @@ from spikewise.files import make_folder
 
 __all__ = ["audit", "file_facts"]
 
-_VERSION = 2
+_VERSION = 3
 """Of the checks: a change makes the audits that are kept worthless."""
 
 
@@ -79,7 +80,9 @@ def _audit(
     look = look_at(images, split, facts, cache=cache)
     tell("probing", 1, 2)
     probes = list(_probes(look))
-    findings = [*leak_findings(look), *giveaway_findings(probes), *health_findings(look, images.damaged)]
+    marks = find_marks(look)
+    findings = [*leak_findings(look), *mark_findings(look, marks), *giveaway_findings(probes)]
+    findings += health_findings(look, images.damaged)
     findings.sort(key=lambda finding: GRAVITIES.index(finding.gravity))
     tell("probing", 2, 2)
     near = look.near
@@ -91,8 +94,15 @@ def _audit(
         subjects=None if images.groups is None else len(np.unique(images.groups)),
         verdict=_verdict(findings),
         findings=tuple(findings),
-        probes=tuple(probes),
-        nearness=Nearness(ratio=RATIO, neighbour=near.neighbour, candidates=near.candidates, pairs=len(near.first)),
+        probes=(*probes, *(mark.probe for mark in marks[:1])),
+        nearness=Nearness(
+            ratio=RATIO,
+            neighbour=near.neighbour,
+            candidates=near.candidates,
+            pairs=len(near.first),
+            altered_candidates=look.altered.compared,
+            altered=len(look.altered.first),
+        ),
         near_across=near_across(look),
         seconds=time.perf_counter() - started,
         spikewise_version=__version__,
@@ -101,16 +111,23 @@ def _audit(
 
 def _probes(look: Look) -> Iterator[Probe]:
     clues = pixel_clues(look.images)
-    names = []
+    names: list[Clue] = []
     if look.facts and look.images.sources is not None:
         at = {one.file: one for one in look.facts}
         own = [at.get(file, FileFacts(file, 0, "", "", 0, "", 0, 0)) for file in look.images.sources]
         clues += file_clues(own)
-        names = [name_clue(look.images.sources)]
+        names = [*metadata_clues(own), *name_clues(look.images.sources)]
     for target in targets(look):
-        yield from run_probes(target, clues + (names if target.name == "label" else []))
+        yield from run_probes(target, clues)
+        if target.name == "label":
+            yield from _worth_keeping(run_probes(target, names))
     for target in folder_targets(look.facts, look.images):
         yield from run_probes(target, file_clues(look.facts))
+
+
+def _worth_keeping(probes: Sequence[Probe]) -> list[Probe]:
+    """Without fields of metadata that tell nothing: files have dozens."""
+    return [probe for probe in probes if not probe.clue.startswith("metadata") or probe.skill >= 0.2]
 
 
 def _verdict(findings: Sequence[Finding]) -> str:
