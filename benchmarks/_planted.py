@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_images
 
 from spikewise.data import DataConfig, ImageSet, Role, Split, load_data
 from spikewise.data.arrays import fingerprint, hash_images
+from spikewise.data.duplicates import identical_images
 from spikewise.errors import MissingDataError
 
 COUNT, TRAIN, VALIDATION, PLANTED = 600, 400, 80, 30
@@ -42,7 +43,7 @@ def base(name: str, seed: int) -> ImageSet:
     source, classes = (BASES | EASY)[name]
     whole = _whole(source)
     rng = np.random.default_rng(seed)
-    _, first = np.unique(hashes(whole.images), return_index=True)
+    first = np.unique(identical_images(whole.images, np.arange(len(whole))), return_index=True)[1]
     chosen = [rng.permutation(first[whole.labels[first] == label])[: COUNT // 2] for label in classes]
     order = rng.permutation(np.concatenate(chosen))
     labels = (whole.labels[order] == classes[1]).astype(np.int64)
@@ -59,10 +60,6 @@ def parts(count: int) -> Split:
     """The shares of 600 images: 400 to train on, 80 to validate, 120 to test."""
     one, two = count * TRAIN // COUNT, count * (TRAIN + VALIDATION) // COUNT
     return Split(np.arange(one), np.arange(one, two), np.arange(two, count))
-
-
-def hashes(images: Pixels) -> np.ndarray:
-    return np.array([hash(image.tobytes()) for image in images])
 
 
 def _whole(source: str) -> ImageSet:

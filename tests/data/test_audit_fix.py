@@ -87,7 +87,7 @@ def test_a_split_file_of_another_set_is_refused(leaky, tmp_path):
         ({"test": [50, 60]}, "names image 60"),
         ({"test": [0, 50]}, "names 1 images more than once, such as 0"),
         ({"validation": []}, "the part validation is empty"),
-        ({"train": "all"}, "not a split file of this version: 'train'"),
+        ({"train": "all"}, "not a split file of this version: 'train"),
         ({"test": [-1]}, "not a split file"),
         ({"format": 2}, "format"),
         ({"extra": 1}, "extra"),

@@ -219,10 +219,14 @@ class _Search:
         both = np.stack([np.minimum(one, other), np.maximum(one, other)], axis=1)
         _, first = np.unique(both, axis=0, return_index=True)
         rows = order[first]
+        orientation = laid.pairs.orientation[rows]
+        quarter = (other < one)[first] & np.isin(
+            orientation, (1, 3)
+        )  # seen from the other side; others undo themselves
         return Altered(
             both[first, 0],
             both[first, 1],
-            laid.pairs.orientation[rows],
+            np.where(quarter, 4 - orientation, orientation).astype(np.int8),
             laid.inverted[rows],
             laid.pairs.ranked[rows],
             self._has_moved(laid)[rows],
