@@ -249,3 +249,26 @@ def test_images_that_are_all_alike_are_said_to_be(root: Path):
             Image.new("L", (4, 4), 0 if name == "a" else 10 * k).save(root / name / f"{k}.png")
     with pytest.raises(DataError, match=r"6 images that are one, pixel for pixel \(every pixel is 0\)"):
         split(load_data(root))
+
+
+def test_two_folders_for_one_part_are_both_read_and_named(root: Path):
+    for part in ("train", "val", "validation", "test"):
+        for name in ("a", "b"):
+            put(root / part / name, len(part) * 9 + len(name))
+    found = load_data(root)
+    assert np.bincount(found.roles).tolist() == [2, 4, 2]
+    assert found.from_names == ("Several folders are taken for the validation part: val, validation.",)
+
+
+def test_a_folder_called_as_a_known_set_is_told_from_it(root: Path, monkeypatch):
+    for name in ("a", "b"):
+        put(root / "digits" / name, len(name))
+    monkeypatch.chdir(root)
+    known = load_data("digits")
+    assert len(known) == 1797
+    assert known.from_names == (
+        "'digits' is the known set; what is called so here was not read. To read that: ./digits",
+    )
+    assert load_data("./digits").classes == ("a", "b")
+    monkeypatch.chdir(root.parent)
+    assert load_data("digits").from_names == ()

@@ -1,6 +1,6 @@
 """`load_data`: one `ImageSet` from a known name or from a path, whatever its format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from spikewise.data.image_set import ImageSet, Role
 from spikewise.data.load_files import load_fingerprints, load_tree
 from spikewise.data.load_idx import idx_pairs, read_pair
 from spikewise.data.load_npz import read_npz
-from spikewise.data.locate import cache_folder, find_files, find_folder, find_npz
+from spikewise.data.locate import cache_folder, candidates, find_files, find_folder, find_npz
 from spikewise.data.names import as_path, listed, shown
 from spikewise.data.positive import positive_class
 from spikewise.data.published import class_names, published_idx, published_npz
@@ -68,10 +68,19 @@ def load_data(
         found = replace(found, from_names=(*found.from_names, *alike(found.classes)))
     else:
         found = _load_known(known, config, data_dir, cache, progress)
+        found = replace(found, from_names=(*found.from_names, *_namesakes(known, data_dir)))
     if complete:
         check_complete(found.name, found.labels, found.classes)
     positive, why = positive_class(found.classes, config.positive, known.positive if known else None)
     return replace(found, positive=positive, positive_why=why)
+
+
+def _namesakes(known: KnownSet, data_dir: Path | None) -> Iterator[str]:
+    """A file or folder that has the name of a known set, and is not where the set was looked for."""
+    here = Path(known.name)
+    looked = {place.resolve() for place in candidates(known, data_dir)}
+    if here.exists() and here.resolve() not in looked:
+        yield f"'{known.name}' is the known set; what is called so here was not read. To read that: ./{known.name}"
 
 
 def _load_known(

@@ -1,6 +1,6 @@
 """`ImageSet`s from folders of image files: class trees and fingerprints."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -63,7 +63,7 @@ def load_tree(
         listing.root,
         classes.names,
         notes=(*(known.notes if known else ()), *told.notes, *passed_over(listing)),
-        from_names=(*classes.cautions, *told.cautions),
+        from_names=(*_shared_parts(entries), *classes.cautions, *told.cautions),
         subjects_rule=None if subjects is None else subjects.rule,
     )
     return _finish(about, table, config.replace(size=size), cache, progress)
@@ -158,6 +158,17 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         damaged=tuple(shown(file) for file in decoded.bad),
         publishable=about.publishable,
     )
+
+
+def _shared_parts(entries: Sequence[Entry]) -> Iterator[str]:
+    """Folders that stand for one part, such as val and validation: both count, and it is said."""
+    folders: dict[Role, set[str]] = {}
+    for entry in entries:
+        if entry.role != Role.UNASSIGNED:
+            folders.setdefault(entry.role, set()).add(PurePosixPath(entry.file).parts[-3])
+    for role, names in folders.items():
+        if len(names) > 1:
+            yield f"Several folders are taken for the {role.name.lower()} part: {listed(sorted(names))}."
 
 
 class _Told(NamedTuple):
