@@ -59,6 +59,18 @@ def test_a_recurrent_network(neuron, self_connections):
     check(net, images(3, (1, 7, 9)))
 
 
+@pytest.mark.parametrize(("steps", "batch", "width"), [(1, 1, 1), (4, 33, 31), (3, 2, 128), (3, 2, 130)])
+@pytest.mark.parametrize("operands", [EXACT, PLAIN], ids=["exact", "plain"])
+def test_recurrent_layers_of_any_size(steps, batch, width, operands):
+    hidden = Neuron(dynamics=ALIF(learn=("beta", "adaptation"), per="channel"), recurrent=True)
+    net = network(
+        Flatten(), Linear(features=width), hidden, Linear(features=2), scale=2.0, encoder=Rate(steps=steps),
+        image_shape=(1, 3, 5),
+    )  # fmt: skip
+    check(net, images(batch, (1, 3, 5)), operands)
+    check(net.eval(), images(batch, (1, 3, 5)), operands, record=frozenset({net.graph.named[2].name}))
+
+
 ENCODERS = [
     Rate(steps=11), Rate(steps=1), Latency(steps=20), Periodic(steps=20), Direct(steps=6), Direct(steps=1),
     Delta(steps=9), Delta(steps=24, amplitude=6, threshold=0.4), Delta(steps=1),

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from spikewise.engine.triton import recurrent
 from spikewise.engine.triton.job import Incoming, Job, Signal, Trace
 from spikewise.engine.triton.kernels import matmul
 from spikewise.engine.triton.population import Carry, Kept, Population
@@ -31,12 +32,17 @@ class Neurons(Stage):
         before = population.started((job.options.state or {}).get(at.name))
         after = population.rest(current.shape[1], current)
         kept = population.memory(steps, current.shape[1], current, job.operands.dtype, keep=learns)
-        if learns or shown or not population.spikes or "recurrent" in population.own:
+        stepwise = "recurrent" in population.own and not recurrent.fits(population)
+        if learns or shown or not population.spikes or stepwise:
             whole = mine and len(current) == steps
             membrane = current if whole else torch.empty(steps, *current.shape[1:], device=current.device)
             kept = kept._replace(membrane=membrane)
         if "recurrent" in population.own:
-            self._walk_steps(current, steps, job, kept, (before, after))
+            self.matrix = job.split(population.own["recurrent"], name=at.name)
+            if stepwise:
+                self._walk_steps(current, steps, job, kept, (before, after))
+            else:
+                recurrent.walk(population, current, steps, self.matrix, kept, (before, after))
         else:
             population.forward(current, steps, kept, before, after)
         self.spikes = kept.spikes
@@ -53,7 +59,6 @@ class Neurons(Stage):
         assert population is not None
         assert kept.membrane is not None
         assert kept.spikes is not None
-        self.matrix = job.split(population.own["recurrent"], name=self.layers[-1].name)
         spikes = None if before is None else before[1].to(job.operands.dtype)
         for t in range(steps):
             total = kept.membrane[t]
@@ -86,7 +91,11 @@ class Neurons(Stage):
             out = torch.empty_like(membrane) if self.shown else membrane
         totals = population.totals(membrane, summed=True)
         if "recurrent" in population.own:
-            self._back_steps((gz, gv), out, job, totals)
+            if recurrent.fits(population):
+                recurrent.back(population, (gz, gv), kept, self.matrix, out, totals)
+            else:
+                self._back_steps((gz, gv), out, totals)
+            self._matrix_gradient(out, job)
         else:
             population.backward((gz, gv), kept, out, totals=totals)
         for key, found in population.gradients(totals).items():
@@ -95,12 +104,11 @@ class Neurons(Stage):
         return out
 
     def _back_steps(
-        self, given: tuple[Tensor | None, Tensor | None], out: Tensor, job: Job, totals: dict[str, Tensor]
-    ) -> None:
-        population, kept, at = self.population, self.kept, self.layers[-1]
+        self, given: tuple[Tensor | None, Tensor | None], out: Tensor, totals: dict[str, Tensor]
+    ) -> None:  # fmt: skip
+        population, kept = self.population, self.kept
         assert population is not None
         assert kept.membrane is not None
-        assert kept.spikes is not None
         like = kept.membrane[0]
         carry = Carry(*(torch.zeros_like(like) for _ in range(3)))
         step_totals = {name: torch.empty_like(total) for name, total in totals.items()}
@@ -112,12 +120,17 @@ class Neurons(Stage):
                 total.add_(step_totals[name])
             if t:
                 matmul.product(out[:, t], self.matrix, out=carry.z)
-        if job.wants(at, "recurrent"):
-            width = like.shape[-1]
-            g = out[:, 1:].reshape(len(out), -1, width)
-            z = kept.spikes[:-1].reshape(1, -1, width)
-            empty = torch.zeros(width, width, device=like.device)
-            job.add(at, "recurrent", matmul.product(g.transpose(1, 2), z) if g.shape[1] else empty)
+
+    def _matrix_gradient(self, out: Tensor, job: Job) -> None:
+        """Over all steps at once: gradients of the currents [parts, T, B, N] with the spikes of the steps before."""
+        at, spikes = self.layers[-1], self.kept.spikes
+        assert spikes is not None
+        if not job.wants(at, "recurrent"):
+            return
+        width = out.shape[-1]
+        g, z = out[:, 1:].reshape(len(out), -1, width), spikes[:-1].reshape(1, -1, width)
+        empty = torch.zeros(width, width, device=out.device)
+        job.add(at, "recurrent", matmul.product(g.transpose(1, 2), z) if g.shape[1] else empty)
 
 
 class Spiking(Neurons):

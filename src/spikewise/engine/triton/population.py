@@ -13,10 +13,10 @@ from spikewise.engine.triton.kernels.neuron import backward_kernel, forward_kern
 from spikewise.graph import NamedLayer, Neuron
 from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangle
 
-__all__ = ["Carry", "Kept", "Population", "Walk"]
+__all__ = ["PARAMETERS", "Carry", "Kept", "Population", "Walk"]
 
 _RESETS = {"subtract": 0, "zero": 1, "none": 2}
-_PARAMETERS = ("beta", "threshold", "adaptation", "adaptation_decay")
+PARAMETERS = ("beta", "threshold", "adaptation", "adaptation_decay")
 _LANES = 512
 _LANES_BACK = 256
 
@@ -85,7 +85,7 @@ class Population:
         values = self.dynamics.values()
         found: list[Any] = []
         kinds = {}
-        for name, key in zip(_PARAMETERS, ("BETA", "THRESHOLD", "ADAPTATION", "DECAY"), strict=True):
+        for name, key in zip(PARAMETERS, ("BETA", "THRESHOLD", "ADAPTATION", "DECAY"), strict=True):
             tensor = self.own.get(name)
             found.append(values.get(name, 0.0) if tensor is None else tensor.contiguous())
             kinds[key] = 0 if tensor is None else 1 if tensor.numel() == 1 else 2
@@ -137,7 +137,7 @@ class Population:
         totals = totals or {}
         nowhere = membrane
         in_parts = out.ndim > membrane.ndim
-        grown = [totals.get(name, nowhere) for name in _PARAMETERS]
+        grown = [totals.get(name, nowhere) for name in PARAMETERS]
         carried = carry or (nowhere, nowhere, nowhere)
         backward_kernel[grid_of(total, _LANES_BACK)](
             nowhere if gz is None else gz, nowhere if gv is None else gv, membrane,

@@ -8,7 +8,7 @@ the reference's do.
 import triton
 import triton.language as tl
 
-__all__ = ["backward_kernel", "bump", "forward_kernel", "parameter", "reset"]
+__all__ = ["backward_kernel", "bump", "forward_kernel", "parameter", "reset", "step_back"]
 
 
 @triton.jit
@@ -109,6 +109,59 @@ def forward_kernel(
         tl.store(a_after + j, a, mask=inside)
 
 
+@triton.jit
+def step_back(
+    v, a, z_was, a_was, gs, gz, gv, ga, g_theta, g_rise, g_fade, theta, rise, fade, first, second,
+    SPIKES: tl.constexpr, ADAPTIVE: tl.constexpr, RESET: tl.constexpr, DELAY: tl.constexpr,
+    RESET_GRADIENT: tl.constexpr, THRESHOLD_GRADIENT: tl.constexpr, RELATIVE: tl.constexpr, BUMP: tl.constexpr,
+):  # fmt: skip
+    """One step of the way back: from gradients of the state behind it, of its spikes and of its membrane.
+
+    Gives the gradients of the membrane before the spike (which is the current's), of the spikes and the adaptation of
+    the step before; and the parameters' sums, grown by this step.
+    """
+    g = gs
+    gc = tl.zeros_like(v)
+    if SPIKES:
+        moving = theta + rise * a if ADAPTIVE else theta
+        x = v - moving
+        z = (x > 0.0).to(tl.float32)
+        if not DELAY:
+            if RESET == 0:
+                g_theta -= gs * z
+                if RESET_GRADIENT:
+                    gz -= theta * gs
+            if RESET == 1:
+                g = gs * (1.0 - z)
+                if RESET_GRADIENT:
+                    gz -= v * gs
+        if RELATIVE:
+            x = x / (moving + 1e-5)
+        gx = gz * bump(x, first, second, BUMP)
+        if RELATIVE:
+            gx = gx / (moving + 1e-5)
+        g += gx
+        if ADAPTIVE:
+            if THRESHOLD_GRADIENT:
+                g_theta -= gx
+                g_rise -= gx * a
+                ga -= gx * rise
+            g_fade += ga * a_was
+            gc = ga
+            ga = fade * ga
+        else:
+            g_theta -= gx
+    g += gv
+    if SPIKES and DELAY:
+        if RESET == 0:
+            g_theta -= g * z_was
+            if RESET_GRADIENT:
+                gc -= theta * g
+        if RESET == 1:
+            g = g * (1.0 - z_was)
+    return g, gc, ga, g_theta, g_rise, g_fade
+
+
 @triton.jit(do_not_specialize=["steps", "last", "reach"])  # as above
 def backward_kernel(
     spike_gradient, membrane_gradient, membrane, adaptations, out, part_stride, summed,
@@ -169,54 +222,19 @@ def backward_kernel(
                 z_was = tl.where(earlier, z_was, tl.load(z_before + j, mask=inside, other=0.0))
             if ADAPTIVE:
                 a_was = tl.where(earlier, a_was, tl.load(a_before + j, mask=inside, other=0.0))
-        g = gs
-        gc_next = zero
-        if SPIKES:
-            moving = theta + rise * a if ADAPTIVE else theta
-            x = v - moving
-            z = (x > 0.0).to(tl.float32)
-            gz = gc
-            if HAS_GZ:
-                gz += tl.load(gz_at, mask=inside, other=0.0)
-                gz_at -= total
-            if not DELAY:
-                if RESET == 0:
-                    g_theta -= gs * z
-                    if RESET_GRADIENT:
-                        gz -= theta * gs
-                if RESET == 1:
-                    g = gs * (1.0 - z)
-                    if RESET_GRADIENT:
-                        gz -= v * gs
-            if RELATIVE:
-                x = x / (moving + 1e-5)
-            gx = gz * bump(x, first, second, BUMP)
-            if RELATIVE:
-                gx = gx / (moving + 1e-5)
-            g += gx
-            if ADAPTIVE:
-                if THRESHOLD_GRADIENT:
-                    g_theta -= gx
-                    g_rise -= gx * a
-                    ga -= gx * rise
-                g_fade += ga * a_was
-                gc_next = ga
-                ga = fade * ga
-            else:
-                g_theta -= gx
+        gz, gv = zero, zero
+        if HAS_GZ:
+            gz = tl.load(gz_at, mask=inside, other=0.0)
+            gz_at -= total
         if HAS_GV:
-            g += tl.load(gv_at, mask=inside, other=0.0)
+            gv = tl.load(gv_at, mask=inside, other=0.0)
             gv_at -= total
-        if SPIKES and DELAY:
-            if RESET == 0:
-                g_theta -= g * z_was
-                if RESET_GRADIENT:
-                    gc_next -= theta * g
-            if RESET == 1:
-                g = g * (1.0 - z_was)
+        g, gc, ga, g_theta, g_rise, g_fade = step_back(
+            v, a, z_was, a_was, gs, gc + gz, gv, ga, g_theta, g_rise, g_fade, theta, rise, fade, first, second,
+            SPIKES, ADAPTIVE, RESET, DELAY, RESET_GRADIENT, THRESHOLD_GRADIENT, RELATIVE, BUMP,
+        )  # fmt: skip
         g_leak += g * s_was
         gs = leak * g
-        gc = gc_next
         g_sum += g
         if PARTS == 0:
             tl.store(out_at, g, mask=inside)

@@ -1,0 +1,58 @@
+"""Launches of a recurrent layer's kernels."""
+
+import triton
+from torch import Tensor
+
+from spikewise.engine.triton.kernels.recurrent import recurrent_backward_kernel, recurrent_kernel
+from spikewise.engine.triton.population import PARAMETERS, Kept, Population
+
+__all__ = ["back", "fits", "walk"]
+
+_NEURONS = 128
+"""Of so many neurons the three parts of the matrix fit into the registers of one program."""
+_IMAGES = 16
+
+
+def fits(population: Population) -> bool:
+    """Whether the layer's matrix stays with a program over all steps."""
+    return population.features <= _NEURONS
+
+
+def walk(
+    population: Population, current: Tensor, steps: int, matrix: Tensor, kept: Kept,
+    ends: tuple[tuple[Tensor, ...] | None, tuple[Tensor, ...]],
+) -> None:  # fmt: skip
+    """As `Population.forward`, with the spikes of each step fed back; `matrix` is [parts, N, N]."""
+    before, after = ends
+    values, kinds = population.parameters()
+    batch, nowhere = current.shape[1], after[0]
+    recurrent_kernel[(triton.cdiv(batch, _IMAGES),)](
+        current, current[0].numel() if len(current) == steps and steps > 1 else 0, steps, batch, matrix,
+        *(nowhere if x is None else x for x in kept), *(before or after), *after, *values, **kinds,
+        **population.facts, STARTED=before is not None, KEEP_V=kept.membrane is not None,
+        KEEP_A=kept.adaptation is not None, PARTS=len(matrix), **_tile(population), enable_fp_fusion=False,
+    )  # fmt: skip
+
+
+def back(
+    population: Population, given: tuple[Tensor | None, Tensor | None], kept: Kept, matrix: Tensor, out: Tensor,
+    totals: dict[str, Tensor],
+) -> None:  # fmt: skip
+    """As `Population.backward` with `out` in parts, with what comes back through the matrix."""
+    membrane, (gz, gv) = kept.membrane, given
+    assert membrane is not None
+    (steps, batch), nowhere = membrane.shape[:2], membrane
+    values, kinds = population.parameters()
+    recurrent_backward_kernel[(triton.cdiv(batch, _IMAGES),)](
+        nowhere if gz is None else gz, nowhere if gv is None else gv, membrane,
+        nowhere if kept.adaptation is None else kept.adaptation, matrix, out, out.stride(0), totals["current"],
+        *(totals.get(name, nowhere) for name in PARAMETERS), *values, *population.bump[1:], steps, batch,
+        (steps - 1) * membrane[0].numel(), **kinds, **population.facts, **population.backward_facts,
+        BUMP=population.bump[0], HAS_GZ=gz is not None, HAS_GV=gv is not None, LEARNS="beta" in totals,
+        PARTS=len(matrix), **_tile(population), enable_fp_fusion=False,
+    )  # fmt: skip
+
+
+def _tile(population: Population) -> dict[str, int]:
+    wide = max(16, triton.next_power_of_2(population.features))
+    return {"N": population.features, "MP": _IMAGES, "NP": wide, "num_warps": max(1, wide // 16), "num_stages": 1}
