@@ -79,6 +79,8 @@ def _png(file: BinaryIO) -> Iterator[tuple[str, str]]:
             return
         length, kind = struct.unpack(">I", head[:4])[0], head[4:].decode("latin-1")
         body = file.read(min(length, _READ))
+        if len(body) < min(length, _READ):
+            return
         file.seek(length - len(body) + 4, 1)
         if kind == "IDAT":
             yield "PNG compression", body[:2].hex()
@@ -109,7 +111,10 @@ def _jpeg(file: BinaryIO) -> Iterator[tuple[str, str]]:
         length = max(0, struct.unpack(">H", size)[0] - 2)
         if head[1] == 0xDA:
             break
-        yield _segment(head[1], file.read(length))
+        body = file.read(length)
+        if len(body) < length:
+            return
+        yield _segment(head[1], body)
     file.seek(0, 2)
     file.seek(max(0, file.tell() - _TAIL))
     end = file.read(_TAIL)
