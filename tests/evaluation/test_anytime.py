@@ -22,6 +22,7 @@ from spikewise.evaluation.anytime import (
     choose_thresholds,
     confidence,
     exit_steps,
+    options,
     over_time,
     pareto_front,
     softmax,
@@ -267,6 +268,22 @@ def test_after_all_steps_the_figures_are_those_of_the_test(run):
     assert [(one.network, one.operations) for one in wholes] == [
         (name, results.network(name).cost.macs) for name in ("twin", "cnn")
     ]
+
+
+def test_an_option_that_only_hardware_which_multiplies_zeros_favours_is_not_on_the_front(run):
+    results = Results.load(run.folder / "results.json")
+    dense, skipping = "45 nm arithmetic", "45 nm arithmetic, zeros skipped"
+
+    def thrifty(price: float) -> set[str]:
+        twin = results.network("twin")
+        metrics = {**twin.metrics, "accuracy": twin.metrics["accuracy"].replace(mean=1.0)}
+        cost = twin.cost.replace(energy_nanojoule={dense: 1e9, skipping: price})
+        perfect = twin.replace(metrics=metrics, cost=cost)
+        found = options(results.sections.anytime.networks, [results.network("snn"), perfect], [dense, skipping])
+        return {one.network for one in found if one.front_of_energy}
+
+    assert thrifty(1e9) == {"snn", "twin"}
+    assert thrifty(0.0) == {"twin"}
 
 
 def test_other_test_images_change_no_threshold(run):

@@ -51,7 +51,7 @@ def network(*, threshold=0.9, half=None, name="snn"):
 
 
 def section(*networks, others=()):
-    found = options(networks, others, MODEL)
+    found = options(networks, others, [MODEL])
     return Anytime(networks=networks, options=found, tolerance=0.005, energy_model=MODEL)
 
 

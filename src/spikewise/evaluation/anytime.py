@@ -124,22 +124,41 @@ def over_time(network: str, seeds: Sequence[Followed], latency: Latency, groups:
 
 
 def options(
-    networks: Sequence[NetworkAnytime], results: Sequence[NetworkResult], energy_model: str
+    networks: Sequence[NetworkAnytime], results: Sequence[NetworkResult], energy_models: Sequence[str]
 ) -> tuple[Option, ...]:
     """Every way to answer with its cost, and which of them no other beats.
 
     Args:
         results: of the run; those of networks without time steps are options too.
+        energy_models: the first one's figures are given; to be on the front of energy an option must be unbeaten by
+            each of them that has a price for all options.
     """
-    found = [option for network in networks for option in _with_time(network, energy_model)]
-    found += [_without_time(one, energy_model) for one in results if one.steps == 1 and "accuracy" in one.metrics]
+    found = _ways(networks, results, energy_models[0])
     accuracies = [one.accuracy for one in found]
     operations = pareto_front([one.operations for one in found], accuracies)
-    energy = pareto_front([one.energy_nanojoule for one in found], accuracies)
+    known = [model for model in energy_models if _prices_all(networks, results, model)]
+    fronts = [
+        pareto_front([one.energy_nanojoule for one in _ways(networks, results, model)], accuracies) for model in known
+    ]
     return tuple(
-        one.replace(front_of_operations=best, front_of_energy=thrifty)
-        for one, best, thrifty in zip(found, operations, energy, strict=True)
+        one.replace(front_of_operations=best, front_of_energy=all(thrifty))
+        for one, best, *thrifty in zip(found, operations, *fronts, strict=True)
     )
+
+
+def _ways(networks: Sequence[NetworkAnytime], results: Sequence[NetworkResult], model: str) -> list[Option]:
+    found = [option for network in networks for option in _with_time(network, model)]
+    return found + [_without_time(one, model) for one in _timeless(results)]
+
+
+def _timeless(results: Sequence[NetworkResult]) -> list[NetworkResult]:
+    return [one for one in results if one.steps == 1 and "accuracy" in one.metrics]
+
+
+def _prices_all(networks: Sequence[NetworkAnytime], results: Sequence[NetworkResult], model: str) -> bool:
+    """A run of an earlier version may lack a model."""
+    priced = [network.curve[-1].energy_nanojoule for network in networks]
+    return all(model in energies for energies in (*priced, *(one.cost.energy_nanojoule for one in _timeless(results))))
 
 
 def exit_steps(confidence: Float[np.ndarray, "T N"], threshold: float | None) -> Int[np.ndarray, " N"]:

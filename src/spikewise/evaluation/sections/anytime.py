@@ -79,6 +79,7 @@ class Option(Record):
     front_of_operations: bool
     """No other option is at least as accurate with as few operations, and better in one of the two."""
     front_of_energy: bool
+    """The same for energy, by `Anytime.energy_model` and on hardware that skips multiplications by zero."""
 
 
 class Anytime(Record):

@@ -23,10 +23,11 @@ __all__ = ["make"]
 def make(study: Study) -> Made:
     """What every network with time steps is worth after each of them, beside the networks without time."""
     networks = tuple(_network(study, one) for one in study.contestants if one.graph.steps > 1)
-    model = ENERGY_MODELS[0].name
+    # The first model twice: with multiplications by zero, and without them.
+    models = [model.name for model in ENERGY_MODELS if model.name.startswith(ENERGY_MODELS[0].name)]
     results = Results.load(study.setting.folder.results)
-    found = options(networks, results.networks, model)
-    return Made(Anytime(networks=networks, options=found, tolerance=TOLERANCE, energy_model=model))
+    found = options(networks, results.networks, models)
+    return Made(Anytime(networks=networks, options=found, tolerance=TOLERANCE, energy_model=models[0]))
 
 
 def _network(study: Study, contestant: Contestant) -> NetworkAnytime:
