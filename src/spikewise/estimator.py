@@ -23,6 +23,7 @@ from spikewise.data.white import Kind
 from spikewise.dynamics import Dynamics
 from spikewise.encoders import Encoder
 from spikewise.evaluation.prediction import Selection, batches_of
+from spikewise.evaluation.ties import settled_of
 from spikewise.experiments.facts import resolve_device
 from spikewise.losses import CrossEntropy
 from spikewise.models import Model, build
@@ -195,7 +196,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         source, logits = Selection(images, np.zeros(len(images), np.int64)), []
         with torch.no_grad():
             for _, batch, draw in batches_of(self.network_, source, 0):
-                logits.append(self.network_(batch, draw).logits.double().cpu())
+                logits.append(settled_of(self.network_(batch, draw), draw.index).double().cpu())
         return torch.cat(logits).numpy()
 
     def _images(self, rows: NDArray[Any], kind: Kind | None) -> Pixels:

@@ -120,18 +120,18 @@ class LastMembrane(Config):
         """The membrane at the last step, scaled."""
         return self._scaled(trajectory.membrane[-1])
 
-    def _scaled(self, membrane: Tensor) -> Tensor:
-        return membrane if self.scale == 1 else self.scale * membrane
-
     def add(self, total: Carry | None, step: Trajectory) -> Carry:
         """The newest membrane."""
         del total
         return step.membrane[0]
 
     def read(self, total: Carry, steps: int) -> Float[Tensor, "B K"]:
-        """The newest membrane."""
+        """The newest membrane, scaled."""
         del steps
-        return total
+        return self._scaled(total)
+
+    def _scaled(self, membrane: Tensor) -> Tensor:
+        return membrane if self.scale == 1 else self.scale * membrane
 
 
 class FilteredSum(Config):

@@ -17,6 +17,7 @@ from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation import Results
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
+from spikewise.evaluation.ties import settled_of
 from spikewise.experiments import RunFolder
 from spikewise.experiments.devices import answering_device
 from spikewise.graph import Graph
@@ -120,7 +121,8 @@ class Trained:
             for name, trace in output.result.traces.items()
             if trace.spikes is not None
         }
-        return Answers(output.logits.softmax(1).cpu().numpy(), evidence.cpu().numpy(), spikes, sent)
+        logits = settled_of(output, batch.draw.index)
+        return Answers(logits.softmax(1).cpu().numpy(), evidence.cpu().numpy(), spikes, sent)
 
 
 def load(run: str | Path, network: str = "snn", seed: int | None = None, *, device: str = "auto") -> Trained:

@@ -12,9 +12,12 @@ from torch import Tensor
 from spikewise.data import ImageSet
 from spikewise.data.residence import pixels_on
 from spikewise.engine import RunOptions
+from spikewise.evaluation.results import Ties
+from spikewise.evaluation.ties import TieCount, settled
 from spikewise.exact import exact_arithmetic
 from spikewise.graph import Graph
 from spikewise.network import Network
+from spikewise.readouts import SpikeCount
 from spikewise.types import Draw
 
 __all__ = ["Batch", "Predictions", "Selection", "batches_of", "fitting_batch", "predict"]
@@ -45,6 +48,8 @@ class Predictions(NamedTuple):
     """Mean cross-entropy of softmax(logits)."""
     engine: str = ""
     """Which engine ran."""
+    ties: Ties | None = None
+    """How often several classes shared the highest logit; one of them has a little more in `logits`."""
 
     @property
     def probabilities(self) -> Float[np.ndarray, "N K"]:
@@ -54,7 +59,7 @@ class Predictions(NamedTuple):
 
     @property
     def predicted(self) -> Int64[np.ndarray, " N"]:
-        """Most probable class."""
+        """Most probable class; ties are broken already (`ties.settled`)."""
         return np.asarray(self.logits.argmax(axis=1))
 
 
@@ -71,11 +76,14 @@ def predict(
     network.eval()
     logits = []
     (rates, events, active), engine = (_Mean(len(index)) for _ in range(3)), ""
+    ties, counted = TieCount(), isinstance(network.graph.readout, SpikeCount)
     try:
         with torch.no_grad(), exact_arithmetic():
             for _, batch, draw in batches_of(network, Selection.of(images, index), seed, size=batch_size):
                 output = network(batch, draw, RunOptions(measure=True))
-                logits.append(output.logits.float())
+                membrane, spikes = output.trajectory.membrane.float().mean(0), output.trajectory.spikes
+                ties = ties.add(output.logits.float(), membrane, spikes if counted else None)
+                logits.append(settled(output.logits.float(), membrane, draw.index))
                 engine = output.result.engine
                 rates.add(output.result.rates, len(batch))
                 events.add(output.result.input_events, len(batch))
@@ -91,7 +99,9 @@ def predict(
     labels = images.labels[index]
     scores = torch.cat(logits).cpu()
     loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)).item() if len(index) else None
-    return Predictions(index, labels, scores.numpy(), rates.read(), events.read(), active.read(), loss, engine)
+    return Predictions(
+        index, labels, scores.numpy(), rates.read(), events.read(), active.read(), loss, engine, ties.shares()
+    )
 
 
 def fitting_batch(

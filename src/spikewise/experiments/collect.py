@@ -9,6 +9,7 @@ from spikewise.data import ImageSet, Split
 from spikewise.engine import LayerTrace, RunOptions
 from spikewise.engine.parameters import neuron_parameters
 from spikewise.evaluation.prediction import Predictions, Selection, batches_of
+from spikewise.evaluation.ties import answers_of
 from spikewise.graph import Neuron
 from spikewise.network import Network
 from spikewise.report.artifacts import Artifacts, Disagreements, Traces
@@ -78,7 +79,7 @@ def trace_pixels(
                 "encoded": _image_first(network.encode(batch, draw)).astype(np.float16),
                 "membrane": _image_first(output.trajectory.membrane),
                 "evidence": _image_first(graph.readout.evidence(output.trajectory)),
-                "predicted": output.logits.argmax(-1).cpu().numpy(),
+                "predicted": answers_of(output, draw.index),
                 **{f"layer {layer}": _sampled(output.result.traces[layer]) for layer in hidden},
                 **({} if output.trajectory.spikes is None else {"spikes": _image_first(output.trajectory.spikes)}),
             })  # fmt: skip

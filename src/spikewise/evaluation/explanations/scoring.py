@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from spikewise.evaluation.prediction import Selection, batches_of
+from spikewise.evaluation.ties import settled_of
 from spikewise.network import Network
 
 __all__ = ["Subject", "probabilities"]
@@ -30,5 +31,5 @@ def probabilities(
     network, out = subject.network, []
     with torch.no_grad():
         for _, batch, draw in batches_of(network, Selection(images, index), subject.seed):
-            out.append(network(batch, draw).logits.float().softmax(1).cpu().numpy())
+            out.append(settled_of(network(batch, draw), draw.index).softmax(1).cpu().numpy())
     return np.concatenate(out)

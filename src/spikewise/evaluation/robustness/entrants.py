@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int64, UInt8
 
 from spikewise.errors import ShapeError
 from spikewise.evaluation.prediction import Selection, batches_of
+from spikewise.evaluation.ties import answers_of
 from spikewise.graph import Graph
 from spikewise.network import Network
 
@@ -72,7 +73,7 @@ def correct_answers(
     answers = []
     with torch.no_grad():
         for _, batch, draw in batches_of(network, Selection(pixels, images.index), seed):
-            answers.append(network(batch, draw).logits.argmax(1).cpu().numpy())
+            answers.append(answers_of(network(batch, draw), draw.index))
     return np.asarray(np.concatenate(answers) == images.labels)
 
 

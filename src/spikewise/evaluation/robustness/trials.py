@@ -31,6 +31,7 @@ from spikewise.evaluation.robustness.weights import (
     silenced,
 )
 from spikewise.evaluation.sections.robustness import Family, GradientCheck
+from spikewise.evaluation.ties import answers_of
 from spikewise.network import Network
 
 __all__ = ["Trial", "Trials", "under_attack", "undisturbed", "with_corruptions", "with_damage", "with_spike_noise"]
@@ -226,7 +227,7 @@ def _with_spike_noise(network: Network, images: Images, seed: int) -> Bool[np.nd
             spikes = network.encode(batch, draw)
             chance = chances(draw, spikes)
             answers = [
-                [network.run(change(spikes, chance, s), draw).logits.argmax(1).cpu().numpy() for s in strengths]
+                [answers_of(network.run(change(spikes, chance, s), draw), draw.index) for s in strengths]
                 for _, _, strengths, change in SPIKE_DISTURBANCES
             ]
             parts.append(np.array(answers) == images.labels[part])
