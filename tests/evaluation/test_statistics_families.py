@@ -1,5 +1,6 @@
 """Several pairs at once keep the level together; sizes of effects, and what a test set could have shown."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -13,8 +14,10 @@ from spikewise.errors import ConfigError
 from spikewise.evaluation.statistics import (
     Resampling,
     effect_size,
+    gatekept,
     holm,
     paired_difference,
+    planned,
     sign_flip_test,
     smallest_detectable,
 )
@@ -93,10 +96,12 @@ def test_identical_answers_have_no_odds():
 
 @pytest.mark.parametrize("freedom", [2.0, 4.0, 30.0, 1e6])
 def test_the_detectable_difference_has_the_power_it_promises(freedom):
-    critical = scipy.stats.t.ppf(0.975, freedom)
-    typical = (scipy.stats.chi2.median(freedom) / freedom) ** 0.5
-    found = smallest_detectable(0.01, freedom, critical) * typical / 0.01
-    assert scipy.stats.nct.sf(critical, freedom, found) == pytest.approx(0.8, abs=0.002)
+    """Over this run's standard error and that of the next: both are estimates of so many degrees of freedom."""
+    critical, rng = scipy.stats.t.ppf(0.975, freedom), np.random.default_rng(1)
+    own, new = (np.sqrt(rng.chisquare(freedom, 200_000) / freedom) for _ in range(2))
+    promised = smallest_detectable(0.01, freedom, critical) / 0.01 * own
+    share = ((promised + rng.standard_normal(200_000)) / new > critical).mean()
+    assert share == pytest.approx(0.8, abs=0.01)
 
 
 def test_with_a_known_variance_it_is_the_textbooks_2_8_standard_errors():
@@ -112,18 +117,76 @@ def test_near_certainty_the_worse_network_varies_more_and_the_difference_must_be
 
 def test_a_difference_as_large_as_promised_is_found_about_four_times_in_five(rng):
     """150 repetitions: the share has a standard deviation of 3.3 points."""
-    promised = []
-    for _ in range(60):
-        shown = images(rng, 400)
-        a, b = (right(scores(rng, shown, 0.9), shown) for _ in range(2))
-        found = paired_difference(a, b, resampling=QUICK)
-        promised.append(found.detectable(0.95, accuracy=float(max(a.mean(), b.mean()))))
     finds = 0
     for _ in range(150):
         shown = images(rng, 400)
-        a, b = right(scores(rng, shown, 0.9), shown), right(scores(rng, shown, 0.9 - np.median(promised)), shown)
+        a, b = (right(scores(rng, shown, 0.9, between=0.1), shown) for _ in range(2))
+        found = paired_difference(a, b, resampling=QUICK)
+        promised = found.detectable(0.95, accuracy=float(max(a.mean(), b.mean())))
+        shown = images(rng, 400)
+        worse = max(0.9 - promised, 0.01)
+        a, b = (right(scores(rng, shown, accuracy, between=0.1), shown) for accuracy in (0.9, worse))
         finds += max(paired_difference(a, b, resampling=QUICK).p, sign_flip_test(a, b)) < 0.05
-    assert 0.65 < finds / 150 < 0.95
+    assert 0.7 < finds / 150 < 0.95
+
+
+def test_with_five_subjects_no_difference_can_be_significant(rng):
+    """All five on one side: exact p is 1/16."""
+    groups = np.repeat(np.arange(5), 20)
+    a, b = np.ones((3, 100), dtype=bool), np.zeros((3, 100), dtype=bool)
+    b[:, ::7] = True
+    assert sign_flip_test(a, b, groups) > 0.05
+    assert paired_difference(a, b, groups, resampling=QUICK).detectable(0.95) == 1.0
+
+
+def test_more_seeds_tell_smaller_differences_and_the_fewest_that_do_are_named():
+    plan = planned(360)
+    told = [plan.detectable(seeds) for seeds in (2, 3, 5, 10, 100)]
+    assert told == sorted(told, reverse=True)
+    fewest = plan.seeds_to_tell(0.03)
+    assert plan.detectable(fewest) <= 0.03 < plan.detectable(fewest - 1)
+    assert plan.seeds_to_tell(0.001) is None  # that is less than the images can tell, whatever the seeds
+
+
+def test_the_plan_of_a_run_has_its_variances(rng):
+    """Ten seeds: what is planned for as many lies near what those ten say themselves."""
+    shown = images(rng, 1000)
+    a, b = (right(scores(rng, shown, 0.9, seeds=10, between=0.1), shown) for _ in range(2))
+    found = paired_difference(a, b, resampling=QUICK)
+    assert found.plan().detectable(10) == pytest.approx(found.detectable(0.95), rel=0.4)
+    same = np.ones((3, 100), dtype=bool)
+    assert paired_difference(same, same, resampling=QUICK).plan() is None
+
+
+def test_p_goes_on_below_what_resamples_can_tell(rng):
+    """47 points on 300 images: with p bound to 2 / samples, eleven networks could not be told apart by it."""
+    shown = images(rng, 300)
+    a, b = (right(scores(rng, shown, accuracy, seeds=5, between=0.05), shown) for accuracy in (0.98, 0.51))
+    found = paired_difference(a, b, resampling=QUICK)
+    assert found.p < 1e-5
+    ps = [found.uncertainty.p()] + [
+        dataclasses.replace(found.uncertainty, mean=m, centre=m).p() for m in np.linspace(0.3, 0.0, 40)
+    ]
+    assert ps == sorted(ps)  # no step where resamples end and the tail begins
+    assert max(b / a for a, b in itertools.pairwise(ps[1:30])) < 10
+
+
+def test_gatekeeping_by_hand():
+    """The main pair pays a ninth; the others a factor of ten until it is significant, then nothing but Holm's."""
+    assert gatekept(0.04, []) == (pytest.approx(0.04 / 0.9), [])
+    assert gatekept(0.9, [0.001, 0.02]) == (1.0, pytest.approx([0.02, 0.2]))
+    assert gatekept(0.009, [0.001, 0.02]) == (pytest.approx(0.01), pytest.approx([0.01, 0.02]))
+
+
+def test_gatekeeping_keeps_the_level_over_all_pairs():
+    """Independent true hypotheses, or a false main one: a false alarm among the rest in no more than 5 %."""
+    rng = np.random.default_rng(3)
+    for main in (rng.random(4000), np.zeros(4000)):
+        alarms = 0
+        for first, others in zip(main, rng.random((4000, 2)), strict=True):
+            p, rest = gatekept(float(first), list(others))
+            alarms += min(rest) < 0.05 or (p < 0.05 and first > 0)
+        assert alarms / 4000 < 0.05 + 3 * (0.05 * 0.95 / 4000) ** 0.5
 
 
 @pytest.mark.parametrize("accuracy", [0.85, 0.89])

@@ -18,6 +18,10 @@ from spikewise.evaluation.wording import MINUS, interval, p_value, points
 __all__ = ["Contender", "compare_all", "compare_networks"]
 
 
+_AFFORDABLE = 100
+"""Seeds that somebody may still train."""
+
+
 class Contender(NamedTuple):
     """One network's answers to the test images, for every seed."""
 
@@ -33,17 +37,45 @@ def compare_all(
     labels: Int[np.ndarray, " N"],
     groups: Groups = None,
     *,
+    main: tuple[str, str] | None = None,
     resampling: Resampling | None = None,
 ) -> tuple[PairComparison, ...]:
-    """Every pair by `compare_networks`, corrected for their number."""
+    """Every pair by `compare_networks`, corrected for their number.
+
+    Args:
+        main: the pair that the comparison is made for, named before any figure was seen: it does not pay for the
+            others (`statistics.gatekept`). Without one all are corrected alike (Holm).
+    """
     drawn = [_with_draws(one, labels, groups, resampling or Resampling()) for one in contenders]
     sides = list(combinations(drawn, 2))
-    pairs = [compare_networks(a, b, labels, groups, resampling=resampling, family=len(sides)) for a, b in sides]
-    adjusted = statistics.holm([_larger_p(pair) for pair in pairs])
-    return tuple(_judged(pair, p) for pair, p in zip(pairs, adjusted, strict=True))
+    firsts = [main is not None and {a.name, b.name} == set(main) for a, b in sides]
+    pairs = [
+        compare_networks(a, b, labels, groups, resampling=resampling, family=len(sides), part=part)
+        for (a, b), part in zip(sides, _parts(firsts), strict=True)
+    ]
+    pairs = [pair.model_copy(update={"main": first}) for pair, first in zip(pairs, firsts, strict=True)]
+    together, images = (_adjusted(values, firsts) for values in ([_larger_p(p) for p in pairs], [p.p for p in pairs]))
+    return tuple(_judged(pair, *p) for pair, *p in zip(pairs, together, images, strict=True))
 
 
-def compare_networks(
+def _parts(firsts: Sequence[bool]) -> list[float]:
+    """The part of the level that each pair has whatever the others show."""
+    if len(firsts) < 2 or not any(firsts):
+        return [1 / len(firsts) for _ in firsts]
+    rest = (1 - statistics.MAIN_SHARE) / (len(firsts) - 1)
+    return [statistics.MAIN_SHARE if first else rest for first in firsts]
+
+
+def _adjusted(values: Sequence[float], firsts: Sequence[bool]) -> list[float]:
+    if len(values) < 2 or not any(firsts):
+        return statistics.holm(values)
+    others = [value for value, first in zip(values, firsts, strict=True) if not first]
+    first, rest = statistics.gatekept(values[firsts.index(True)], others)
+    left = iter(rest)
+    return [first if is_first else next(left) for is_first in firsts]
+
+
+def compare_networks(  # noqa: PLR0913  # who, on what, and how many pairs there are
     a: Contender,
     b: Contender,
     labels: Int[np.ndarray, " N"],
@@ -51,6 +83,7 @@ def compare_networks(
     *,
     resampling: Resampling | None = None,
     family: int = 1,
+    part: float | None = None,
 ) -> PairComparison:
     """Compare the test accuracy of two networks, and their other figures.
 
@@ -61,7 +94,8 @@ def compare_networks(
 
     Args:
         family: how many pairs are compared at once. Here p is multiplied by it (Bonferroni); `compare_all`, which
-            knows the others' p values, is less strict (Holm).
+            knows the others' p values, is less strict.
+        part: of the level that this pair has by itself; None is 1 / `family`.
     Raises:
         ShapeError: seeds, images and labels do not fit together.
     """
@@ -75,6 +109,7 @@ def compare_networks(
     assert sides[0] is not None
     assert sides[1] is not None
     better = float(max(right_a.mean(), right_b.mean()))
+    alpha = (1 - resampling.level) * (1 / family if part is None else part)
     several = min(len(a.seeds), len(b.seeds)) > 1 and found.p is not None
     pair = PairComparison(
         a=a.name,
@@ -88,24 +123,30 @@ def compare_networks(
         effect=statistics.effect_size(right_a, right_b),
         standard_error=found.standard_error,
         freedom=found.freedom,
-        detectable=found.detectable(1 - (1 - resampling.level) / family, accuracy=better) if several else None,
+        detectable=found.detectable(1 - alpha, accuracy=better) if several else None,
+        seeds_to_tell=_seeds_to_tell(found, alpha),
         others=compare_metrics(sides[0], sides[1]),
         images=labels.size,
         units=statistics.count_units(groups, labels.size),
         significant=False if several else None,
         sentence="",
     )
-    return _judged(pair, min(1.0, _larger_p(pair) * family))
+    return _judged(pair, min(1.0, _larger_p(pair) * family), min(1.0, pair.p * family))
 
 
-def _judged(pair: PairComparison, p: float) -> PairComparison:
-    """The pair with its corrected p, and what follows from it."""
+def _seeds_to_tell(found: statistics.Difference, alpha: float) -> int | None:
+    plan = found.plan()
+    return None if plan is None else plan.seeds_to_tell(abs(found.estimate.mean), alpha)
+
+
+def _judged(pair: PairComparison, p: float, p_images: float) -> PairComparison:
+    """The pair with its corrected p (of both guards, and over images alone), and what follows from it."""
     significant, low, high = pair.significant, pair.difference.low, pair.difference.high
     if significant is not None:
         assert low is not None
         assert high is not None
         significant = p < 1 - pair.difference.level and not low <= 0 <= high
-    judged = pair.model_copy(update={"p_adjusted": p, "significant": significant})
+    judged = pair.model_copy(update={"p_adjusted": p, "p_images_adjusted": p_images, "significant": significant})
     return judged.model_copy(update={"sentence": _sentence(judged)})
 
 
@@ -155,22 +196,28 @@ def _what_stays_open(pair: PairComparison) -> str:
     low, high = difference.low, difference.high
     assert low is not None
     assert high is not None
-    rest = _could_have_shown(pair.detectable)
+    rest = _could_have_shown(pair)
     rest += f" That is no proof of equality: a difference of up to {points(max(abs(low), abs(high)))} points "
     rest += "is not excluded."
     outside = not low <= 0 <= high
     if outside and _larger_p(pair) < alpha:
         rest += " Taken alone this pair would pass the test, but not among so many comparisons."
-    elif pair.p < alpha:
-        rest += " The networks trained here do differ on these images, but the seeds vary too much to say so of others."
+    elif pair.p_images_adjusted is not None and pair.p_images_adjusted < alpha and difference.sd:
+        alone = f"over images alone {p_value(pair.p_images_adjusted)}"
+        rest += f" The networks trained here do differ on such images ({alone}), but the seeds vary too much to say "
+        rest += "so of others."
     elif outside:
         rest += " The interval leaves out zero, but too few images tell the two apart."
+    if pair.seeds_to_tell is not None and len(pair.per_seed) < pair.seeds_to_tell <= _AFFORDABLE:
+        rest += f" By the variances seen here, {pair.seeds_to_tell} seeds would tell a difference as large as this one."
     return rest
 
 
-def _could_have_shown(detectable: float | None) -> str:
-    if detectable is None:
+def _could_have_shown(pair: PairComparison) -> str:
+    if pair.detectable is None:
         return "."
-    if detectable >= 1:
+    if 2.0 ** (1 - pair.units) > 1 - pair.difference.level:
+        return f"; with {pair.units} test subjects or images no difference, however large, can be significant."
+    if pair.detectable >= 1:
         return "; with these images and seeds no difference, however large, could have shown reliably."
-    return f"; this test set could have shown one of {points(detectable)} points or more (4 times in 5)."
+    return f"; this test set could have shown one of {points(pair.detectable)} points or more (4 times in 5)."

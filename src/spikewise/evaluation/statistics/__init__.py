@@ -24,18 +24,28 @@ from spikewise.evaluation.statistics.bootstrap import (
     paired_bootstrap,
     paired_difference,
 )
-from spikewise.evaluation.statistics.paired import McNemar, effect_size, holm, mcnemar_exact, sign_flip_test
-from spikewise.evaluation.statistics.power import POWER, smallest_detectable
+from spikewise.evaluation.statistics.paired import (
+    MAIN_SHARE,
+    McNemar,
+    effect_size,
+    gatekept,
+    holm,
+    mcnemar_exact,
+    sign_flip_test,
+)
+from spikewise.evaluation.statistics.power import POWER, Plan, planned, smallest_detectable
 from spikewise.evaluation.statistics.resampling import Groups, Resampling, count_units, image_weights
 from spikewise.evaluation.statistics.simple import mean_and_sd, seeds_only, wilson, wilson_estimate
 from spikewise.evaluation.statistics.uncertainty import Difference
 
 __all__ = [
+    "MAIN_SHARE",
     "POWER",
     "Areas",
     "Difference",
     "Groups",
     "McNemar",
+    "Plan",
     "Resampling",
     "auc_difference",
     "auc_interval",
@@ -47,12 +57,14 @@ __all__ = [
     "difference_from_draws",
     "effect_size",
     "estimate_from_draws",
+    "gatekept",
     "holm",
     "image_weights",
     "mcnemar_exact",
     "mean_and_sd",
     "paired_bootstrap",
     "paired_difference",
+    "planned",
     "seeds_only",
     "sign_flip_test",
     "smallest_detectable",

@@ -7,7 +7,7 @@ import numpy as np
 import scipy  # its parts load when they are first used
 
 from spikewise.evaluation.record import Estimate
-from spikewise.evaluation.statistics.power import smallest_detectable
+from spikewise.evaluation.statistics.power import ASKED, Plan, smallest_detectable
 from spikewise.evaluation.statistics.resampling import Floats, Resampling
 
 __all__ = ["Difference", "Side", "Uncertainty", "combine"]
@@ -30,7 +30,7 @@ class Difference(NamedTuple):
 
     estimate: Estimate
     p: float | None
-    """1 - level of the widest interval that leaves out zero, but no less than 2 / samples."""
+    """1 - level of the widest interval that leaves out zero."""
     standard_error: float | None
     freedom: float | None
     """Degrees of freedom of the standard error. Source: Satterthwaite, Biometrics Bulletin 2, 1946."""
@@ -39,17 +39,30 @@ class Difference(NamedTuple):
     def detectable(self, level: float, *, accuracy: float | None = None) -> float | None:
         """The true difference that this test of that level would find with 80 % power; None without an interval.
 
+        1 where even that is out of reach: so few units that the exact test over them can never be significant.
+
         Args:
             accuracy: of the better side, for a difference of accuracies; it is pulled from 0 and 1 (Agresti and Coull).
         """
         found = self.uncertainty
         if found is None or self.standard_error is None or self.freedom is None:
             return None
+        if 2.0 ** (1 - found.units) > 1 - level:
+            return 1.0
         low, high = found.ends(level)
         if accuracy is not None:
             accuracy = (accuracy * found.units + 2) / (found.units + 4)
         critical = (high - low) / 2 / self.standard_error
-        return smallest_detectable(self.standard_error, self.freedom, critical, accuracy=accuracy)
+        shown = smallest_detectable(self.standard_error, self.freedom, critical, accuracy=accuracy, power=ASKED)
+        return min(1.0, shown)
+
+    def plan(self) -> Plan | None:
+        """What more seeds would change, by the variances of this run; None without an interval or with one seed."""
+        found = self.uncertainty
+        if found is None or not found.seed_variance > 0 or not np.isfinite(found.seed_freedom):
+            return None
+        images = float(found.images.var()) * found.units / (found.units - 1)
+        return Plan(images * found.shared, images, found.seed_variance, found.seed_count, found.units)
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,8 @@ class Uncertainty:
     """What other seeds would add [samples]."""
     seed_variance: float
     seed_freedom: float
+    seed_count: float
+    """Seeds a side: the harmonic mean."""
 
     def ends(self, level: float) -> tuple[float, float]:
         """The interval of that level; never narrower than that of the images alone."""
@@ -79,10 +94,13 @@ class Uncertainty:
         return min(float(ends[0].min()), self.mean), max(float(ends[1].max()), self.mean)
 
     def p(self) -> float:
-        """1 - level of the widest interval that leaves out zero: a test that agrees with every interval."""
+        """1 - level of the widest interval that leaves out zero: a test that agrees with every interval.
+
+        Below 2 / samples resamples know nothing of the tail; there it is that of Student's t, joined without a step.
+        """
         least, most = 2 / self.images.size, 1.0
         if self._leaves_out_zero(least):
-            return least
+            return least * self._tail_beyond(least)
         for _ in range(_STEPS):
             middle = (least * most) ** 0.5
             least, most = (least, middle) if self._leaves_out_zero(middle) else (middle, most)
@@ -96,6 +114,14 @@ class Uncertainty:
             return images**0.5, self.units - 1.0
         parts = (images * self.shared) ** 2 / (self.units - 1) + self.seed_variance**2 / self.seed_freedom
         return both**0.5, both**2 / parts
+
+    def _tail_beyond(self, least: float) -> float:
+        """Share of t's tail that is left at zero of what there is at the end of the interval of level 1 - `least`."""
+        error, freedom = self.standard_error()
+        low, high = self.ends(1 - least)
+        reached = (self.mean - low if self.mean > 0 else high - self.mean) / error
+        tails = scipy.special.stdtr(freedom, [-abs(self.mean) / error, -reached])
+        return float(np.clip(tails[0] / tails[1], 0.0, 1.0)) if tails[1] > 0 else 1.0
 
     def _small_sample(self) -> float:
         return float((self.units / (self.units - 1)) ** 0.5)
@@ -125,6 +151,7 @@ def combine(sides: list[Side], units: int, bounds: tuple[float, float], resampli
         seeds=_seed_part(variance, freedom, draws.size, resampling),
         seed_variance=variance,
         seed_freedom=freedom,
+        seed_count=len(sides) / sum(1 / side.per_seed.size for side in sides),
     )
     low, high = np.clip(found.ends(resampling.level), *bounds)
     seeds = " and ".join(str(side.per_seed.size) for side in sides)
