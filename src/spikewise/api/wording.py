@@ -1,6 +1,8 @@
 """What a person reads first of a run: figures and tests as rows of text, and the sentences they do not replace."""
 
 from spikewise.evaluation import NetworkResult, Results
+from spikewise.evaluation.collapse import collapsed_runs
+from spikewise.evaluation.verdict import ACCURACIES
 from spikewise.report.numbers import brief, count, interval, metric_value, p_value, points
 
 __all__ = ["remarks", "summary", "tests"]
@@ -34,10 +36,10 @@ def tests(results: Results) -> list[list[str]]:
 
 def remarks(results: Results) -> list[str]:
     """What the pixels were taken for, then the verdict's sentences without those that the tables say already."""
+    told = [one for one in results.verdict.sentences if not one.startswith(ACCURACIES)]
     spoken = [pair.sentence for pair in results.comparisons]
-    main = next((sentence for sentence in results.verdict.sentences if sentence in spoken), None)
-    said = [one for one in results.verdict.sentences[1:] if one == main or one not in spoken]
-    return [*results.data.cautions, *said]
+    main = next((sentence for sentence in told if sentence in spoken), None)
+    return [*results.data.cautions, *(one for one in told if one == main or one not in spoken)]
 
 
 def _figures(network: NetworkResult) -> dict[str, str]:
@@ -48,6 +50,10 @@ def _figures(network: NetworkResult) -> dict[str, str]:
         out[label] = metric_value(name, estimate.mean).removesuffix(" %") + spread + " %"
         if name == "accuracy":
             out[f"  {100 * estimate.level:g} % interval"] = interval(name, estimate)
+    collapsed = collapsed_runs([network])
+    out["trainings that learned nothing"] = f"{len(collapsed)} of {len(network.runs)}" if collapsed else ""
+    ties = [run.ties.tied for run in network.runs if run.ties is not None]
+    out["tied outputs, % of images"] = f"{100 * sum(ties) / len(ties):.2f}" if any(ties) else ""
     out["parameters"] = count(cost.parameters)
     out["MACs / image"] = count(cost.macs)
     out["spike additions / image"] = "" if cost.synaptic_operations is None else count(cost.synaptic_operations)

@@ -101,8 +101,8 @@ Without = Annotated[
     typer.Option(
         "--without",
         metavar="SECTION",
-        help="Leave out a section of the report: all, audit, anytime, calibration, robustness, explanations, "
-        "diagnosis. May be given again.",
+        help="Leave out a section of the report: all, audit, yardsticks, anytime, calibration, robustness, "
+        "explanations, diagnosis. May be given again.",
         show_default=False,
         rich_help_panel=_WHAT,
     ),

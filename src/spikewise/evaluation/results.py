@@ -131,6 +131,8 @@ class Protocol(Record):
     epochs: Count
     test_opened: Count
     """How often test images were predicted, over all runs: once each if all is well."""
+    opened_elsewhere: Count = 0
+    """The same for this image set in the run folders beside this one, when this one was tested."""
     selection: str = "validation accuracy"
     batch_size: Count | None = None
     augmentation: str | None = None
@@ -162,6 +164,17 @@ class Thresholded(Record):
     """Test metrics that depend on the answers."""
 
 
+class Ties(Record):
+    """Shares of the test images whose highest logit several classes share; `evaluation/ties.py` has the rule."""
+
+    tied: Share
+    """The mean membrane of the outputs decides."""
+    silent: Share = 0.0
+    """No output neuron spiked, where spikes are counted."""
+    undecided: Share = 0.0
+    """The membranes are equal as well: one of the equals is drawn, by the image's place in its set."""
+
+
 class SeedResult(Record):
     """One training of one network."""
 
@@ -178,6 +191,8 @@ class SeedResult(Record):
     spike_rates: Figures = Field(default_factory=dict)
     """Spikes per neuron and step of each spiking layer, on the test part."""
     warnings: Many[str] = ()
+    ties: Ties | None = None
+    """Null in older runs, in which the first of equals was the answer."""
     thresholded: Thresholded | None = None
     """With two classes: the same run with the threshold that is best on validation (Youden)."""
     train_seconds: float
@@ -308,8 +323,13 @@ class PairComparison(Record):
     p_interval: Share | None = None
     """Over seeds and images: 1 - level of the widest interval that leaves out zero; null without an interval."""
     p_adjusted: Share | None = None
-    """The larger of the two, Holm-corrected for `family` pairs: `significant` goes by it, and by the interval."""
+    """The larger of the two, corrected for `family` pairs (`statistics.gatekept`, without a main pair Holm):
+    `significant` goes by it, and by the interval."""
     family: Annotated[int, Field(ge=1)] = 1
+    main: bool = False
+    """Whether this pair is the question that the comparison was made for: it keeps nine tenths of the level."""
+    p_images_adjusted: Share | None = None
+    """`p` alone, corrected in the same way: whether the networks trained here differ on such images."""
     per_seed: Many[SeedComparison] = ()
     effect: EffectSize | None = None
     standard_error: float | None = None
@@ -317,13 +337,38 @@ class PairComparison(Record):
     freedom: float | None = None
     """Degrees of freedom of `standard_error`."""
     detectable: float | None = None
-    """True difference that this comparison would have found with 80 % power; null with one seed, which finds none."""
+    """True difference that such a comparison would find with 80 % power; 1 where none would do; null with one seed."""
+    seeds_to_tell: Count | None = None
+    """Seeds a side with which a true difference as large as the one seen would be found with 80 % power, by the
+    variances seen; null where a thousand would not do, or with one seed."""
     others: dict[str, MetricComparison] = Field(default_factory=dict)
     images: Count
     units: Count
     """What was resampled: subjects where they are known, else images."""
     significant: bool | None
     sentence: str
+
+
+class CollapsedRun(Record):
+    """A training that learned nothing: its answers tell classes apart no better than one constant answer."""
+
+    network: str
+    seed: int
+    answer: str
+    """Its most frequent answer."""
+    share: Share
+    """Of the test images that got that answer."""
+    balanced_accuracy: Share
+
+
+class WithoutCollapsed(Record):
+    """The figures once more without the collapsed runs; those elsewhere hold all runs, and decide."""
+
+    runs: Many[CollapsedRun]
+    metrics: dict[str, dict[str, Estimate]]
+    """By network, of those that have runs left."""
+    comparisons: Many[PairComparison] = ()
+    """Of pairs of which both networks have runs left."""
 
 
 class Verdict(Record):
@@ -347,6 +392,8 @@ class Results(Record):
     protocol: Protocol
     networks: Many[NetworkResult]
     comparisons: Many[PairComparison] = ()
+    without_collapsed: WithoutCollapsed | None = None
+    """Null where no run collapsed."""
     verdict: Verdict
     sections: Sections = Sections()
     """What was looked into besides, such as robustness; empty where it was switched off."""

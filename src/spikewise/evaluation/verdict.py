@@ -1,8 +1,24 @@
 """The verdict: what the figures say, in words that are never stronger than the figures."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from spikewise.data.audit.records import Audit
+from spikewise.evaluation.beside import (
+    early_exit_sentences,
+    energy_agreement,
+    robustness_sentences,
+    speed_sentences,
+)
+from spikewise.evaluation.reservations import (
+    at_chance,
+    chance_sentences,
+    collapse_sentences,
+    serious_findings,
+    tie_sentences,
+    yardstick_loss,
+    yardstick_sentences,
+)
 from spikewise.evaluation.results import (
     DataFacts,
     NetworkResult,
@@ -10,11 +26,26 @@ from spikewise.evaluation.results import (
     PairComparison,
     Protocol,
     Verdict,
+    WithoutCollapsed,
 )
-from spikewise.evaluation.wording import brief, count_of, interval, listed, p_value, points, signed, times
+from spikewise.evaluation.sections import SECTION_NAMES, Sections
+from spikewise.evaluation.sections.yardsticks import Yardsticks
+from spikewise.evaluation.wording import (
+    brief,
+    count_of,
+    interval,
+    listed,
+    p_value,
+    points,
+    seeds_named,
+    signed,
+    times,
+)
 
-__all__ = ["write_verdict"]
+__all__ = ["ACCURACIES", "main_pair", "write_verdict"]
 
+ACCURACIES: Final = "Test accuracy on "
+"""How the sentence begins that says what tables say, too."""
 SMALL = 200
 """Test images (or subjects) below which the verdict warns: one answer is then worth half a point or more."""
 _LOOKED_AT = {
@@ -26,46 +57,85 @@ _CONTRADICTING = {"balanced_accuracy": "balanced accuracy", "f1_macro": "macro F
 """Figures that can contradict accuracy, as where classes are of unequal size."""
 
 
-def write_verdict(
+def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence may come from
     networks: Sequence[NetworkResult],
     comparisons: Sequence[PairComparison],
     data: DataFacts,
     protocol: Protocol | None = None,
     *,
     examined: Collection[str] | None = None,
-    audit: Audit | None = None,
+    sections: Sections | None = None,
+    collapsed: WithoutCollapsed | None = None,
 ) -> Verdict:
     """Write the verdict from a comparison's figures.
 
     The outcome is that of the spiking network against its twin, or against the first baseline where there is no twin.
+    What makes every other sentence moot comes first: a network that is not better than guessing, or worse than a simple
+    classifier, a training that learned nothing, a serious fault that the diagnosis found.
 
     Args:
-        examined: names of the sections that the run has; None says nothing about them.
-        audit: what was found in the images; its grave findings are reservations.
+        examined: names of the sections that the run has; None says nothing about them, unless `sections` are given.
+        sections: what the run has looked into so far.
+        collapsed: the figures without the runs that learned nothing.
     """
+    if sections is not None and examined is None:
+        examined = [name for name in SECTION_NAMES if getattr(sections, name) is not None]
     main = _main_pair(networks, comparisons)
+    audit = None if sections is None else sections.audit
     caveats = [*_caveats(networks, comparisons, data, protocol), *_grave(audit)]
-    sentences, reversals = [_accuracies(networks, data)], list[str]()
+    first = [*chance_sentences(networks, data), *collapse_sentences(networks, data, collapsed)]
+    ties, silent = tie_sentences(networks)
+    first += [*serious_findings(sections), *silent]
+    yardsticks = None if sections is None else sections.yardsticks
+    sentences, reversals = [*first, _accuracies(networks, data), *yardstick_sentences(yardsticks), *ties], list[str]()
     if main is not None:
         reversals = _reversals(main)
         sentences += [main.sentence, *reversals, *_other_figures(main), *_seed_flips(main)]
         sentences += [pair.sentence for pair in comparisons if pair is not main]
-        sentences += _cost_sentences(*(_named(networks, name) for name in (main.a, main.b)))
+        sentences += _beside_accuracy(networks, main, sections)
     sentences += caveats + _not_examined(examined)
     outcome, headline = _outcome(networks, main)
-    if caveats or reversals:
+    headline = _moot(networks, main, yardsticks) + headline
+    if caveats or reversals or first:
         headline += ", with reservations"
     headline += _limit(main) + "."
     return Verdict(headline=headline, paragraph=" ".join(sentences), sentences=tuple(sentences), outcome=outcome)
 
 
+def _moot(networks: Sequence[NetworkResult], main: PairComparison | None, yardsticks: Yardsticks | None) -> str:
+    """What stands before a headline that says little without it."""
+    judged = networks if main is None else [_named(networks, name) for name in (main.a, main.b)]
+    if judged and all(at_chance(network) for network in judged):
+        both = "Neither network is" if len(judged) == 2 else f"{judged[0].name} is not"
+        return f"{both} shown to be better than guessing: "
+    simple = yardstick_loss(main, yardsticks)
+    return "" if simple is None else f"Both networks are less accurate than {simple} on the pixels: "
+
+
+def _beside_accuracy(networks: Sequence[NetworkResult], main: PairComparison, sections: Sections | None) -> list[str]:
+    a, b = (_named(networks, name) for name in (main.a, main.b))
+    anytime = None if sections is None else sections.anytime
+    return [
+        *_cost_sentences(a, b),
+        *energy_agreement(a, b),
+        *early_exit_sentences(a, b, anytime),
+        *speed_sentences(a, b),
+        *robustness_sentences(main, sections),
+    ]
+
+
+def main_pair(networks: Sequence[NetworkResult]) -> tuple[str, str] | None:
+    """The pair that a comparison is made for: spiking network and twin, or the first baseline where there is none."""
+    by_role: dict[str, list[str]] = {}
+    for network in networks:
+        by_role.setdefault(network.role, []).append(network.name)
+    others = [*by_role.get("twin", []), *by_role.get("baseline", [])]
+    return (by_role["spiking"][0], others[0]) if others and "spiking" in by_role else None
+
+
 def _main_pair(networks: Sequence[NetworkResult], comparisons: Sequence[PairComparison]) -> PairComparison | None:
-    roles = {network.name: network.role for network in networks}
-    for other in ("twin", "baseline"):
-        for pair in comparisons:
-            if {roles[pair.a], roles[pair.b]} == {"spiking", other}:
-                return pair
-    return None
+    main = main_pair(networks)
+    return None if main is None else next((pair for pair in comparisons if {pair.a, pair.b} == set(main)), None)
 
 
 def _outcome(networks: Sequence[NetworkResult], main: PairComparison | None) -> tuple[Outcome, str]:
@@ -101,7 +171,7 @@ def _accuracies(networks: Sequence[NetworkResult], data: DataFacts) -> str:
         accuracy = network.metrics["accuracy"]
         runs = count_of(len(network.runs), "seed")
         figures.append(f"{network.name} {points(accuracy.mean)} % ({interval(accuracy)}; {runs})")
-    return f"Test accuracy on {count_of(data.test.images, 'image')} of {data.name}: {', '.join(figures)}."
+    return f"{ACCURACIES}{count_of(data.test.images, 'image')} of {data.name}: {', '.join(figures)}."
 
 
 def _other_figures(pair: PairComparison) -> list[str]:
@@ -159,13 +229,9 @@ def _seed_flips(pair: PairComparison) -> list[str]:
     tied = [str(test.seed) for test in pair.per_seed if test.only_a == test.only_b]
     if not all(ahead.values()):
         return []
-    sides = [f"{name} is ahead with {_seeds(seeds)}" for name, seeds in ahead.items()]
-    sides += [f"{_seeds(tied)} {'ties' if len(tied) == 1 else 'tie'}"] if tied else []
+    sides = [f"{name} is ahead with {seeds_named(seeds)}" for name, seeds in ahead.items()]
+    sides += [f"{seeds_named(tied)} {'ties' if len(tied) == 1 else 'tie'}"] if tied else []
     return [f"The lead changes with the seed: {listed(sides)}."]
-
-
-def _seeds(seeds: list[str]) -> str:
-    return f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"
 
 
 def _cost_sentences(a: NetworkResult, b: NetworkResult) -> list[str]:
@@ -219,6 +285,11 @@ def _caveats(
         caveats.append(
             f"The test set was opened {protocol.test_opened} times for {runs} runs: figures may be chosen on it."
         )
+    if protocol is not None and protocol.opened_elsewhere:
+        caveats.append(
+            f"Test images of this set were opened {count_of(protocol.opened_elsewhere, 'time')} in other run folders "
+            "beside this one: what was chosen by looking there flatters these figures."
+        )
     return caveats
 
 
@@ -230,7 +301,7 @@ def _leaks(data: DataFacts) -> list[str]:
         found.append(f"{count_of(leaks.near_duplicates, 'group')} of nearly identical images")
     if leaks.subjects:
         found.append(f"{count_of(leaks.subjects, 'subject')}")
-    effect = "so every accuracy is flattered" if leaks.reaches_test else "none in the test part: only choices suffer"
+    effect = "which can flatter every accuracy" if leaks.reaches_test else "none in the test part: only choices suffer"
     return [f"The split leaks: {', '.join(found)} in more than one part, {effect}."] if found else []
 
 

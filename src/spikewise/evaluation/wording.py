@@ -2,7 +2,7 @@
 
 from spikewise.evaluation.record import Estimate
 
-__all__ = ["MINUS", "brief", "count_of", "interval", "listed", "p_value", "points", "signed", "times"]
+__all__ = ["MINUS", "brief", "count_of", "interval", "listed", "p_value", "points", "seeds_named", "signed", "times"]
 
 MINUS = "\u2212"
 
@@ -46,6 +46,11 @@ def count_of(number: int, word: str) -> str:
 def listed(words: list[str]) -> str:
     """a; a and b; a, b and c."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def seeds_named(seeds: list[str]) -> str:
+    """seed 0; seeds 0, 1 and 2."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"
 
 
 def times(ours: float, theirs: float) -> str:

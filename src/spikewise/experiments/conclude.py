@@ -24,11 +24,13 @@ from spikewise.evaluation import (
     write_verdict,
 )
 from spikewise.evaluation.assess import CostMeasures, assess_cost, break_even, quantised_twin
+from spikewise.evaluation.collapse import collapsed_runs
 from spikewise.evaluation.cost import carried_bits
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.quantised import quantised_accuracy, widths
-from spikewise.evaluation.results import QuantisedTwin
+from spikewise.evaluation.results import CollapsedRun, QuantisedTwin, WithoutCollapsed
 from spikewise.evaluation.speed import Speed, measure_speed, peak_memory_mb
+from spikewise.evaluation.verdict import main_pair
 from spikewise.experiments.collect import collect
 from spikewise.experiments.facts import data_facts, environment
 from spikewise.experiments.setting import Setting
@@ -60,7 +62,8 @@ def conclude(
 ) -> tuple[Artifacts, Results]:
     """Test all sides and put everything together."""
     tested = _beside_twin([_test(setting, contestant) for contestant in contestants], setting.experiment.encoder.steps)
-    comparisons = compare_all([side.contender for side in tested], tested[0].test[0].labels, _groups(setting))
+    labels, main = tested[0].test[0].labels, main_pair([side.result for side in tested])
+    comparisons = compare_all([side.contender for side in tested], labels, _groups(setting), main=main)
     near = setting.audit().near_across if "audit" in setting.experiment.sections else None
     facts = data_facts(setting.images, setting.split, setting.experiment, near)
     experiment = setting.experiment
@@ -70,10 +73,12 @@ def conclude(
         seeds=experiment.seeds,
         epochs=max(run.epochs_run for side in networks for run in side.runs),
         test_opened=len(setting.folder.openings()),
+        opened_elsewhere=setting.folder.openings_beside(setting.images.fingerprint),
         selection=f"validation {experiment.train.monitor}" if experiment.train.keep == "best" else "last epoch",
         batch_size=experiment.train.batch_size,
         augmentation=", ".join(f"{k} {v:g}" for k, v in changed.items()) or None,
     )
+    collapsed = _without_collapsed(setting, tested)
     results = Results(
         kind=kind,
         spikewise_version=__version__,
@@ -82,10 +87,41 @@ def conclude(
         protocol=protocol,
         networks=networks,
         comparisons=comparisons,
-        verdict=write_verdict(networks, comparisons, facts, protocol, examined=()),
+        without_collapsed=collapsed,
+        verdict=write_verdict(networks, comparisons, facts, protocol, examined=(), collapsed=collapsed),
         seconds=0.0,
     )
     return _artifacts(setting, tested), results
+
+
+def _without_collapsed(setting: Setting, tested: list[_Tested]) -> WithoutCollapsed | None:
+    """The same figures without the runs that learned nothing, if there are such."""
+    found = collapsed_runs([side.result for side in tested])
+    if not found:
+        return None
+    out, labels = {(one.network, one.seed) for one in found}, tested[0].test[0].labels
+    main = main_pair([side.result for side in tested])
+    left = []
+    for contender in (side.contender for side in tested):
+        kept = [k for k, seed in enumerate(contender.seeds) if (contender.name, seed) not in out]
+        if kept:
+            seeds = tuple(contender.seeds[k] for k in kept)
+            left.append(Contender(contender.name, seeds, contender.probabilities[kept]))
+    classes = setting.images.classes
+    return WithoutCollapsed(
+        runs=tuple(
+            CollapsedRun(
+                network=one.network,
+                seed=one.seed,
+                answer=classes[one.answer],
+                share=one.share,
+                balanced_accuracy=one.recall,
+            )
+            for one in found
+        ),
+        metrics={one.name: estimate_metrics(labels, one.probabilities, _groups(setting)) for one in left},
+        comparisons=compare_all(left, labels, _groups(setting), main=main) if len(left) > 1 else (),
+    )
 
 
 def _test(setting: Setting, contestant: Contestant) -> _Tested:
@@ -158,6 +194,7 @@ def _seed_result(
         history=tuple(fit.history),
         spike_rates={layer: rate.mean().item() for layer, rate in test.rates.items()},
         warnings=fit.warnings,
+        ties=test.ties,
         thresholded=thresholded(
             (validation.labels, validation.probabilities), (test.labels, test.probabilities), positive
         ),

@@ -13,6 +13,7 @@ from spikewise.experiments.conclude import conclude
 from spikewise.experiments.devices import settle
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.prospects import prospects
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sections import Study, look_into
 from spikewise.experiments.setting import Setting, task_of
@@ -71,6 +72,8 @@ def run_experiment(
                 listener.said(caution)
             if "audit" in experiment.sections:  # before hours are spent on a set that cannot give an answer
                 listener.said(f"Audit: {setting.audit(decoding).headline}.")
+            for text in prospects(setting, contestants):
+                listener.said(text)
             train_all(setting, contestants, listener)
             artifacts, results = conclude(setting, contestants, kind)
             results = results.model_copy(update={"seconds": time.perf_counter() - started})

@@ -158,6 +158,18 @@ class RunFolder:
         opening = {"time": now, "network": network, "seed": seed, "why": why}
         write_json(self.path / "openings.json", [*self.openings(), opening])
 
+    def openings_beside(self, fingerprint: str) -> int:
+        """How often test images of that image set were predicted in the run folders beside this one."""
+        count = 0
+        for path in sorted(self.path.resolve().parent.glob("*/run.json")):
+            other = RunFolder(path.parent)
+            if path.parent == self.path.resolve():
+                continue
+            with contextlib.suppress(RunError):  # what another folder holds is no reason to fail here
+                if other.facts()["fingerprint"] == fingerprint:
+                    count += len(other.openings())
+        return count
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keep a second process out while this one works here; the system frees the lock when a process dies.

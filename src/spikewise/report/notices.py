@@ -3,6 +3,12 @@
 from typing import Literal, NamedTuple
 
 from spikewise.evaluation import Results
+from spikewise.evaluation.reservations import (
+    chance_sentences,
+    collapse_sentences,
+    serious_findings,
+    tie_sentences,
+)
 
 __all__ = ["Notice", "notices"]
 
@@ -17,14 +23,28 @@ class Notice(NamedTuple):
 
 def notices(results: Results) -> list[Notice]:
     """Every reservation that the results themselves give reason for, the worst first."""
-    found = [*_leaks(results), *_protocol(results), *_training(results)]
+    found = [*_learned_nothing(results), *_leaks(results), *_protocol(results), *_training(results)]
     return sorted(found, key=lambda notice: notice.level != "bad")
+
+
+def _learned_nothing(results: Results) -> list[Notice]:
+    """Networks at chance, trainings that collapsed, what the diagnosis calls serious, silent outputs."""
+    networks, data = results.networks, results.data
+    groups = (
+        ("bad", "Not better than guessing", chance_sentences(networks, data)),
+        ("bad", "Trainings that learned nothing", collapse_sentences(networks, data, results.without_collapsed)),
+        ("bad", "A serious fault", serious_findings(results.sections)),
+        ("care", "Silent outputs", tie_sentences(networks)[1]),
+    )
+    return [Notice(level, title, text) for level, title, texts in groups for text in texts]  # type: ignore[arg-type]  # of a literal
 
 
 def _leaks(results: Results) -> list[Notice]:
     data, leaks = results.data, results.data.straddling
     out = []
-    effect = "every accuracy is flattered" if leaks.reaches_test else "none in the test part, so only choices suffer"
+    effect = (
+        "which can flatter every accuracy" if leaks.reaches_test else "none in the test part, so only choices suffer"
+    )
     for number, one, many in (
         (leaks.duplicates, "group of identical images lies", "groups of identical images lie"),
         (leaks.near_duplicates, "group of nearly identical images lies", "groups of nearly identical images lie"),
@@ -48,6 +68,12 @@ def _protocol(results: Results) -> list[Notice]:
             f"{opened} times for {runs} runs. What is chosen on test images no longer tells how new images will fare."
         )
         out.append(Notice("bad", "The test set was opened more than once a run", text))
+    if results.protocol.opened_elsewhere:
+        text = (
+            f"{results.protocol.opened_elsewhere:,} times, in the run folders beside this one. What was chosen by "
+            "looking there flatters these figures."
+        )
+        out.append(Notice("care", "Test images of this set were opened in other runs, too", text))
     if len(results.protocol.seeds) < 2:
         text = "A second seed could give other figures; with one seed nobody can tell the difference from luck."
         out.append(Notice("care", "One seed", text))

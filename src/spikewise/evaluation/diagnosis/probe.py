@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-__all__ = ["linear_accuracy"]
+__all__ = ["linear_accuracy", "pixel_features"]
 
 _MOST_IMAGES: Final = 4000
 _MOST_PIXELS: Final = 1024
@@ -24,18 +24,19 @@ def linear_accuracy(
     Source: Hastie, Tibshirani and Friedman, "The elements of statistical learning", 2009, sec. 3.4.1 and 4.2.
     """
     every = max(1, -(-len(train) // _MOST_IMAGES))
-    x, y = _features(train[::every]), labels[::every]
+    x, y = pixel_features(train[::every]), labels[::every]
     mean = x.mean(0)
     centred = x - mean
     targets = np.eye(int(max(labels.max(), truth.max())) + 1)[y]
     gram = centred.T @ centred
     gram[np.diag_indices_from(gram)] += _RIDGE * len(x) * max(float(centred.var()), 1e-12)
     weights = np.linalg.solve(gram, centred.T @ (targets - targets.mean(0)))
-    scores = (_features(validation) - mean) @ weights + targets.mean(0)
+    scores = (pixel_features(validation) - mean) @ weights + targets.mean(0)
     return float((scores.argmax(1) == truth).mean())
 
 
-def _features(images: UInt8[np.ndarray, "N C H W"]) -> Float[np.ndarray, "N D"]:
+def pixel_features(images: UInt8[np.ndarray, "N C H W"]) -> Float[np.ndarray, "N D"]:
+    """Intensities from 0 to 1, neighbouring pixels averaged until there are about 1000."""
     n, channels, height, width = images.shape
     step = max(1, int(np.ceil((channels * height * width / _MOST_PIXELS) ** 0.5)))
     high, wide = max(1, height // step), max(1, width // step)

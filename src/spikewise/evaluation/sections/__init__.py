@@ -16,10 +16,11 @@ from spikewise.evaluation.sections.calibration import Calibration
 from spikewise.evaluation.sections.diagnosis import Diagnosis
 from spikewise.evaluation.sections.explanations import Explanations
 from spikewise.evaluation.sections.robustness import Robustness
+from spikewise.evaluation.sections.yardsticks import Yardsticks
 
 __all__ = ["SECTION_NAMES", "SectionName", "Sections", "sections_without"]
 
-SectionName = Literal["audit", "anytime", "calibration", "robustness", "explanations", "diagnosis"]
+SectionName = Literal["audit", "yardsticks", "anytime", "calibration", "robustness", "explanations", "diagnosis"]
 SECTION_NAMES: Final[tuple[SectionName, ...]] = get_args(SectionName)
 
 
@@ -27,6 +28,7 @@ class Sections(Record):
     """One field for each section; null where it was switched off."""
 
     audit: Audit | None = None
+    yardsticks: Yardsticks | None = None
     anytime: Anytime | None = None
     calibration: Calibration | None = None
     robustness: Robustness | None = None

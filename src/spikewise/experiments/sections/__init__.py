@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from spikewise.evaluation import Results, write_verdict
-from spikewise.evaluation.sections import SECTION_NAMES, SectionName, Sections
+from spikewise.evaluation.sections import SectionName, Sections
 from spikewise.experiments.sections.study import Made, Study
 from spikewise.files import make_folder, write_npz
 
@@ -33,14 +33,13 @@ def look_into(study: Study, names: Iterable[SectionName], *, again: bool = False
 
 def _with(results: Results, sections: Sections) -> Results:
     """The results with these sections, and a verdict that knows of them."""
-    examined = [name for name in SECTION_NAMES if getattr(sections, name) is not None]
     verdict = write_verdict(
         results.networks,
         results.comparisons,
         results.data,
         results.protocol,
-        examined=examined,
-        audit=sections.audit,
+        sections=sections,
+        collapsed=results.without_collapsed,
     )
     return results.model_copy(update={"sections": sections, "verdict": verdict})
 
@@ -67,6 +66,8 @@ def _make(name: SectionName, study: Study) -> Made:
     match name:
         case "audit":
             from spikewise.experiments.sections.audit import make  # noqa: PLC0415
+        case "yardsticks":
+            from spikewise.experiments.sections.yardsticks import make  # noqa: PLC0415
         case "anytime":
             from spikewise.experiments.sections.anytime import make  # noqa: PLC0415
         case "calibration":

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.config import Config
+from spikewise.evaluation.anytime import softmax
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant
@@ -50,3 +51,8 @@ class Tested(NamedTuple):
     index: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     labels: NDArray[np.int64]
     logits: NDArray[np.float32]
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the logits."""
+        return softmax(self.logits)

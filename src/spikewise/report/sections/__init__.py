@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from spikewise.evaluation import Results
-from spikewise.report.sections import anytime, audit, calibration, diagnosis, explanations, robustness
+from spikewise.report.sections import anytime, audit, calibration, diagnosis, explanations, robustness, yardsticks
 from spikewise.report.sections.view import View
 
 __all__ = ["View", "views"]
 
-_MODULES = (audit, anytime, calibration, robustness, explanations, diagnosis)
+_MODULES = (audit, yardsticks, anytime, calibration, robustness, explanations, diagnosis)
 """In the order of the page."""
 
 
