@@ -43,6 +43,7 @@ def test_the_same_picture_in_any_numbers_is_the_same_pixels(tmp_path: Path, whit
     assert found.images.max() == 255
     assert list(found.whites.values()) == [white]
     assert bool(found.cautions) == cautioned
+    assert found.notes == found.cautions
     assert all(f"{white} was taken for white" in caution and "data.white=" in caution for caution in found.cautions)
 
 

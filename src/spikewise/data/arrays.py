@@ -221,7 +221,7 @@ def assemble(
         classes=tuple(classes),
         roles=roles,
         fingerprint=fingerprint(hash_images(images), labels, roles),
-        notes=tuple(notes),
+        notes=(*notes, *whites.cautions),
         cautions=whites.cautions,
         whites=whites.of,
     )

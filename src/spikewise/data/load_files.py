@@ -152,7 +152,7 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         subjects_rule=about.subjects_rule,
         from_names=tuple(about.from_names),
         sources=tuple(table.files),
-        notes=(*about.notes, *_decoding_notes(decoded)),
+        notes=(*about.notes, *_decoding_notes(decoded), *decoded.cautions),
         cautions=decoded.cautions,
         whites=decoded.whites,
         damaged=tuple(shown(file) for file in decoded.bad),
