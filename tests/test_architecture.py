@@ -11,7 +11,7 @@ ROOT = Path(spikewise.__file__).parent
 LEVELS = [
     {"errors", "exact", "lazy", "memory", "parsing", "types"},
     {"files", "config", "extension"},
-    {"randomness"},
+    {"randomness", "reading"},
     {"surrogates", "encoders", "readouts", "initial"},
     {"dynamics", "losses", "data"},
     {"layers"},

@@ -59,14 +59,18 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise ParseError(_reason(error)) from None
 
 
-def parse_json(text: str) -> Any:  # whatever JSON holds
+def parse_json(text: str, *, finite: bool = True) -> Any:  # whatever JSON holds
     """What a JSON text holds; a key that stands twice, and numbers that JSON does not know, are refused.
 
+    Args:
+        finite: False lets Python's own words for numbers that are not finite pass.
     Raises:
         ParseError: it is no JSON, or beyond the bounds.
     """
     _check_bounds(_JSON_TEXTS.sub('""', text))
     try:
+        if not finite:
+            return json.loads(text, object_pairs_hook=_table)
         return json.loads(text, object_pairs_hook=_table, parse_constant=_no_number, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise ParseError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None

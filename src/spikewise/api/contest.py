@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from spikewise.api.sections import study
 from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation import Contender, PairComparison, Results, compare_all
+from spikewise.evaluation.stored import read_answers
 from spikewise.experiments import RunFolder
 
 __all__ = ["Contest", "versus"]
@@ -86,12 +87,7 @@ def _parted(told: str) -> tuple[str, str | None]:
 
 
 def _answers(folder: RunFolder, name: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    path = folder.training(name, seed) / "test.npz"
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["index"], stored["labels"], stored["logits"]
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(f"{path} is missing or damaged ({error}). Run it again.") from error
+    return read_answers(folder.training(name, seed) / "test.npz")
 
 
 def _distinct(entries: Sequence[_Entry]) -> list[str]:

@@ -14,7 +14,7 @@ from spikewise.config import parse
 from spikewise.data import Layout, Reading
 from spikewise.data.appearance import Appearance, unlike
 from spikewise.engine import RunOptions
-from spikewise.errors import ConfigError, RunError
+from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.evaluation.ties import settled_of
@@ -22,7 +22,9 @@ from spikewise.experiments import RunFolder
 from spikewise.experiments.devices import answering_device
 from spikewise.graph import Graph
 from spikewise.network import Network
+from spikewise.reading import damaged
 from spikewise.training import load_weights
+from spikewise.training.checkpoint import damage_told
 from spikewise.training.loop import WEIGHTS
 
 __all__ = ["Answers", "Images", "Trained", "load"]
@@ -145,13 +147,9 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
         raise ConfigError(f"{run} has no seed {seed}; it has {', '.join(map(str, seeds))}.")
     path = folder.training(name, seed) / WEIGHTS
     weights, notes = load_weights(path)
-    built = Network(parse(Graph, notes["graph"]), engine_name=folder.experiment().engine)
-    try:
+    built = Network(_graph(path, notes, results), engine_name=folder.experiment().engine)
+    with damage_told(path):
         built.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RunError(
-            f"{path} holds the weights of another network, or is damaged. Remove it and run again."
-        ) from error
     reading = Reading(built.graph.image_shape, results.data.whites, folder.experiment().data.background or "black")
     return Trained(
         built.to(answering_device(device, built).device).eval(),
@@ -166,3 +164,17 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
 def _usual(results: Results) -> Appearance | None:
     noted = results.data.appearance
     return None if noted is None else Appearance(**noted.model_dump())
+
+
+def _graph(path: Path, notes: dict[str, Any], results: Results) -> Graph:
+    """The graph beside the weights, if it is one that reads this run's images and answers with its classes."""
+    try:
+        graph = parse(Graph, notes.get("graph", {}))
+    except ConfigError as error:
+        raise damaged(path, error) from None
+    told = next(network for network in results.networks if network.name == path.parent.parent.name)
+    found = (tuple(graph.image_shape), graph.classes, graph.steps)
+    expected = (tuple(results.data.image_shape), len(results.data.classes), told.steps)
+    if found != expected:
+        raise damaged(path, f"its graph has images, classes and steps {found}; the run has {expected}")
+    return graph

@@ -4,7 +4,6 @@
 `PairComparison` per pair, and the `Verdict`. JSON knows neither nan nor infinity: what could not be had is null.
 """
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -17,6 +16,7 @@ from spikewise.errors import ConfigError, RunError, unknown_choice
 from spikewise.evaluation.record import Count, Estimate, Figures, Many, Number, Record, Share
 from spikewise.evaluation.sections import Sections
 from spikewise.files import write_json
+from spikewise.reading import damaged, read_json
 
 SCHEMA_VERSION: Final = 1
 """Version of `results.json`; raised by every change that an older reader could misread."""
@@ -445,12 +445,7 @@ def results_json_schema() -> dict[str, Any]:  # JSON Schema is whatever JSON can
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunError(f"Cannot read {path}: {error.strerror or error}. Is this a finished run folder?") from error
-    except ValueError as error:  # not JSON, or not UTF-8
-        raise RunError(f"{path} is damaged (not JSON: {error}). Remove it and run again.") from error
+    content = read_json(path)
     if isinstance(content, dict):
         return content
-    raise RunError(f"{path} is damaged: no JSON object but {type(content).__name__}. Remove it and run again.")
+    raise damaged(path, f"no JSON object but {type(content).__name__}")

@@ -9,7 +9,6 @@ artifacts.npz results.json report.html figures/
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,15 +20,17 @@ import tomli_w
 from spikewise import __version__
 from spikewise.data import CATALOG, ImageSet, Progress, load_data
 from spikewise.data.names import as_path, shown
-from spikewise.errors import ConfigError, MissingDataError, RunError
+from spikewise.errors import ConfigError, MissingDataError, RunError, quoted
 from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.files import make_folder, storage_errors, write_json, write_text
+from spikewise.reading import damaged, read_json
 
 __all__ = ["FORMAT", "RunFolder"]
 
 FORMAT: Final = 1
 """Version of the folder's layout."""
-_NEEDED = {"kind", "identity", "fingerprint", "experiment"}
+_NEEDED: Final = {"kind": str, "identity": str, "fingerprint": str, "experiment": dict}
+_OPENING: Final = {"network": str, "seed": int, "why": str}
 
 
 class RunFolder:
@@ -83,22 +84,27 @@ class RunFolder:
         file = self.path / "run.json"
         try:
             there = file.exists()
-        except OSError as error:  # a folder that may not be entered, a name too long
-            raise RunError(f"{self.path} cannot be read: {error.strerror}. Check the path.") from error
+        except (OSError, ValueError) as error:  # a folder that may not be entered, a name that none can have
+            raise RunError(
+                f"{self.path} cannot be read: {getattr(error, 'strerror', None) or error}. Check the path."
+            ) from error
         if not there:
             raise RunError(f"{self.path} is not a run folder (it has no run.json). `spikewise compare` makes one.")
         facts = read_json(file)
-        if isinstance(facts, dict) and facts.get("format") == FORMAT and _NEEDED - facts.keys():
-            lacking = ", ".join(sorted(_NEEDED - facts.keys()))
-            raise RunError(f"{file} is damaged (it lacks {lacking}). Remove it and run again.")
-        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-            found = facts.get("format") if isinstance(facts, dict) else None
+        found = facts.get("format") if isinstance(facts, dict) else None
+        if found != FORMAT or isinstance(found, bool):
             version = facts.get("spikewise_version", "unknown") if isinstance(facts, dict) else "unknown"
             raise RunError(
-                f"{self.path} has run format {found!r}, written by spikewise {version}; this is spikewise "
-                f"{__version__}, which reads format {FORMAT}. Use that version, or run again with another --out."
+                f"{self.path} has run format {quoted(found)}, written by spikewise {quoted(version)[1:-1]}; this is "
+                f"spikewise {__version__}, which reads format {FORMAT}. Use that version, or run again with another "
+                "--out."
             )
-        return facts
+        if lacking := sorted(_NEEDED.keys() - facts.keys()):
+            raise damaged(file, f"it lacks {', '.join(lacking)}")
+        for key, kind in _NEEDED.items():
+            if not isinstance(facts[key], kind):
+                raise damaged(file, f"'{key}' is {quoted(facts[key])}")
+        return dict(facts)
 
     def experiment(self) -> Experiment:
         """The resolved experiment; its files are named by where they lay, so that they are found from any folder.
@@ -106,7 +112,10 @@ class RunFolder:
         Twins of older folders were trained without a gain, and stay so.
         """
         facts = self.facts()
-        experiment = parse_experiment({"twin_gain": 1.0, **facts["experiment"]})
+        try:
+            experiment = parse_experiment({"twin_gain": 1.0, **facts["experiment"]})
+        except ConfigError as error:
+            raise damaged(self.path / "run.json", error) from None
         source, file = (_lies_at(facts, key) for key in ("data.source", "split.file"))
         if source is not None:
             experiment = experiment.replace(data=experiment.data.replace(source=source))
@@ -150,7 +159,13 @@ class RunFolder:
     def openings(self) -> list[dict[str, Any]]:
         """Each time test images were predicted: when, which network, why."""
         file = self.path / "openings.json"
-        return list(read_json(file)) if file.exists() else []
+        found = read_json(file) if file.exists() else []
+        if not isinstance(found, list):
+            raise damaged(file, f"no list but {quoted(found)}")
+        for one in found:
+            if not isinstance(one, dict) or not all(isinstance(one.get(key), kind) for key, kind in _OPENING.items()):
+                raise damaged(file, f"no opening: {quoted(one)}")
+        return found
 
     def note_opening(self, network: str, seed: int, why: str) -> None:
         """Record that the test images are about to be predicted."""
@@ -229,11 +244,3 @@ def _lies_at(facts: dict[str, Any], key: str) -> str | None:
     """The same, if it is there still."""
     place = _place(facts, key)
     return place if place is not None and os.path.lexists(as_path(place)) else None
-
-
-def read_json(path: Path) -> Any:  # whatever JSON holds
-    """The content of a JSON file; RunError if it is damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged ({error}). Remove it and run again.") from error

@@ -9,10 +9,11 @@ from spikewise.data import ImageSet, Progress, Split
 from spikewise.data.audit.records import Audit
 from spikewise.engine import Ask, RunOptions, choose
 from spikewise.experiments.experiment import Experiment
-from spikewise.experiments.run_folder import RunFolder, read_json
+from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sides import Contestant
 from spikewise.network import Network
-from spikewise.training import FitResult, Task, load_weights
+from spikewise.training import FitResult, Task
+from spikewise.training.checkpoint import load_into
 from spikewise.training.loop import WEIGHTS
 
 __all__ = ["Setting", "task_of"]
@@ -79,10 +80,9 @@ class Setting:
             RunError: its training has not finished, or its weights are damaged.
         """
         network = self.network(contestant, seed)
-        weights, _ = load_weights(self.folder.training(contestant.name, seed) / WEIGHTS)
-        network.load_state_dict(weights)
+        load_into(network, self.folder.training(contestant.name, seed) / WEIGHTS)
         return network
 
     def fit(self, contestant: Contestant, seed: int) -> FitResult:
         """How the training of one side went."""
-        return FitResult.of(read_json(self.folder.training(contestant.name, seed) / "fit.json"))
+        return FitResult.load(self.folder.training(contestant.name, seed) / "fit.json")

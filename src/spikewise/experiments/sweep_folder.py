@@ -13,19 +13,23 @@ KIND-DATA-IDENTITY/          a run folder for each cell; `spikewise train` and o
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import tomli_w
+from pydantic import Field
 
 from spikewise import __version__
+from spikewise.config import parse
 from spikewise.data import ImageSet, Progress, Split, load_data, split
-from spikewise.errors import RunError
+from spikewise.errors import ConfigError, RunError, quoted
+from spikewise.evaluation.record import Many, Record
 from spikewise.experiments.devices import candidates, settle
 from spikewise.experiments.experiment import RunKind, parse_experiment
-from spikewise.experiments.run_folder import RunFolder, read_json
+from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sweep import Sweep, parse_sweep
 from spikewise.experiments.sweep_cells import Cell, identity_of
 from spikewise.files import make_folder, write_json, write_text
+from spikewise.reading import damaged, read_json, read_record
 
 __all__ = ["Placed", "SweepFolder", "place"]
 
@@ -55,6 +59,29 @@ class Placed(NamedTuple):
                 return False
         except RunError:
             return True
+
+
+class _Row(Record):
+    """A cell as `sweep.json` holds it."""
+
+    run: str = Field(pattern=r"^[^/\\]+$")
+    levels: dict[str, str]
+    experiment: dict[str, Any]
+
+
+class _Facts(Record):
+    """The content of `sweep.json` beside its format."""
+
+    sweep: dict[str, Any]
+    cells: Many[_Row]
+
+
+class _Failure(Record):
+    """The content of a file in `failures/`."""
+
+    message: str
+    exit_code: int
+    cell: dict[str, str]
 
 
 class SweepFolder(NamedTuple):
@@ -95,14 +122,19 @@ class SweepFolder(NamedTuple):
             RunError: it is not a sweep folder, is damaged, or was written by another version.
         """
         file = path / "sweep.json"
-        if not file.exists():
+        if not path.is_dir() or not file.exists():
             raise RunError(f"{path} is not a sweep folder (it has no sweep.json). `spikewise sweep` makes one.")
         facts = read_json(file)
-        if facts.get("format") != FORMAT:
-            raise RunError(f"{path} has sweep format {facts.get('format')!r}; this is spikewise {__version__}.")
-        cells = [Placed(Cell(row["levels"], parse_experiment(row["experiment"])), path.parent / row["run"])
-                 for row in facts["cells"]]  # fmt: skip
-        return cls(path, parse_sweep(facts["sweep"]), tuple(cells))
+        found = facts.get("format") if isinstance(facts, dict) else None
+        if found != FORMAT:
+            raise RunError(f"{path} has sweep format {quoted(found)}; this is spikewise {__version__}.")
+        try:
+            told = parse(_Facts, {key: facts.get(key) for key in _Facts.model_fields})
+            cells = [Placed(Cell(row.levels, parse_experiment(row.experiment)), path.parent / row.run)
+                     for row in told.cells]  # fmt: skip
+            return cls(path, parse_sweep(told.sweep), tuple(cells))
+        except ConfigError as error:
+            raise damaged(file, error) from None
 
     def experiment_file(self, placed: Placed) -> Path:
         """The resolved experiment of a cell."""
@@ -115,7 +147,7 @@ class SweepFolder(NamedTuple):
     def failure(self, placed: Placed) -> str | None:
         """Why the cell failed, if it did."""
         file = self.path / "failures" / f"{placed.run.name}.json"
-        return str(read_json(file)["message"]) if file.exists() else None
+        return read_record(file, _Failure).message if file.exists() else None
 
     def note_failure(self, placed: Placed, message: str, exit_code: int) -> None:
         """Record why a cell failed."""

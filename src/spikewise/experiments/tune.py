@@ -20,14 +20,16 @@ from spikewise.data import ImageSet, Progress, Split, load_data, split
 from spikewise.errors import ConfigError, TrainingError
 from spikewise.evaluation import classification_metrics
 from spikewise.evaluation.prediction import predict
+from spikewise.evaluation.record import Count, Number, Record
 from spikewise.experiments.devices import settle
 from spikewise.experiments.experiment import Experiment, Side, parse_experiment
 from spikewise.experiments.facts import resolve_device
-from spikewise.experiments.run_folder import RunFolder, read_json
+from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import Change, changed, number_at
 from spikewise.experiments.sides import SMALL_CNN, sides_of
 from spikewise.files import make_folder, write_json, write_text
+from spikewise.reading import read_record
 from spikewise.training import Listener, Silent, fit
 
 __all__ = ["Trial", "Tuned", "TunedSide", "drawn_settings", "tune"]
@@ -46,6 +48,16 @@ class Trial(NamedTuple):
     """Metrics on the validation part; empty where the training failed."""
     score: float | None
     """What is maximised; None where the training failed."""
+    failure: str = ""
+
+
+class _Stored(Record):
+    """`Trial` as JSON holds it."""
+
+    number: Count
+    settings: dict[str, float]
+    validation: dict[str, Number]
+    score: float | None
     failure: str = ""
 
 
@@ -152,7 +164,7 @@ class _Search:
         file = place / "trial.json"
         if not file.exists():
             write_json(file, self._train(side, number, place)._asdict())
-        return Trial(**read_json(file))
+        return Trial(**read_record(file, _Stored).model_dump())
 
     def _train(self, side: Side, number: int, place: Path) -> Trial:
         settings = drawn_settings(self.experiment, side, number)

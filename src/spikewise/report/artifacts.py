@@ -1,31 +1,23 @@
 """`Artifacts`: what the report shows beside the figures of `Results`: sample images, traces and disagreements."""
 
 import dataclasses
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Num, UInt8
 from numpy.typing import NDArray
 
-from spikewise.errors import RunError, ShapeError
+from spikewise.errors import ShapeError
+from spikewise.evaluation.stored import NUMBERS, check_array, read_arrays
 from spikewise.files import write_npz
+from spikewise.reading import damaged
 
 __all__ = ["Artifacts", "Disagreements", "Traces"]
 
-_DAMAGED = (
-    KeyError,
-    ValueError,
-    TypeError,
-    EOFError,
-    OSError,
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    NotImplementedError,  # from zipfile, for a compression it does not know
-)
+_REMEDY = "Run it again, or delete the file to report without it."
 
 
 @dataclass(frozen=True)
@@ -145,21 +137,46 @@ class Artifacts:
         Raises:
             RunError: the file is missing or damaged.
         """
+        stored = _Stored(path, read_arrays(path, _REMEDY))
         try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                stored = {name: file[name] for name in file.files}
             return cls(
-                grid_images=stored["grid_images"],
-                grid_labels=stored["grid_labels"],
-                traces=_unpack_traces(stored) if "traces.network" in stored else None,
-                disagreements=_unpack_disagreements(stored) if "disagreements.a" in stored else None,
+                grid_images=stored.images("grid_images"),
+                grid_labels=stored.whole("grid_labels"),
+                traces=_unpack_traces(stored) if "traces.network" in stored.arrays else None,
+                disagreements=_unpack_disagreements(stored) if "disagreements.a" in stored.arrays else None,
             )
-        except FileNotFoundError:
-            raise RunError(f"{path} is missing. Is this a finished run folder?") from None
-        except _DAMAGED as error:
-            raise RunError(
-                f"{path} is damaged ({error}). Run it again, or delete the file to report without it."
-            ) from error
+        except ShapeError as error:
+            raise damaged(path, error, _REMEDY) from None
+
+
+class _Stored(NamedTuple):
+    """The arrays of an `artifacts.npz`; each is asked for as what it must be."""
+
+    path: Path
+    arrays: dict[str, NDArray[Any]]
+
+    def array(self, name: str, kinds: str, axes: int) -> NDArray[Any]:
+        """An array with so many axes, of one of NumPy's kinds of type."""
+        return check_array(self.path, self.arrays, name, kinds, axes, _REMEDY)
+
+    def images(self, name: str) -> UInt8[np.ndarray, "N C H W"]:
+        """Pictures."""
+        found = self.array(name, "u", 4)
+        if found.dtype != np.uint8 or found.shape[1] not in (1, 3):
+            raise damaged(self.path, f"'{name}' holds no pictures", _REMEDY)
+        return found
+
+    def whole(self, name: str) -> Int[np.ndarray, " N"]:
+        """Whole numbers."""
+        return self.array(name, "iu", 1)
+
+    def number(self, name: str) -> float:
+        """One number."""
+        return float(self.array(name, "iuf", 0))
+
+    def text(self, name: str) -> str:
+        """One text."""
+        return str(self.array(name, "U", 0))
 
 
 def _pack_traces(traces: Traces) -> dict[str, NDArray[Any]]:
@@ -169,26 +186,44 @@ def _pack_traces(traces: Traces) -> dict[str, NDArray[Any]]:
     return arrays | {f"traces.layer.{at}": spikes for at, spikes in enumerate(traces.layers.values())}
 
 
-def _unpack_traces(stored: Mapping[str, NDArray[Any]]) -> Traces:
-    names = [str(name) for name in stored["traces.layer_names"]]
-    threshold = stored.get("traces.threshold")
+def _unpack_traces(stored: _Stored) -> Traces:
+    names = [str(name) for name in stored.array("traces.layer_names", "U", 1)]
+    there = stored.arrays
     return Traces(
-        network=str(stored["traces.network"]),
-        seed=int(stored["traces.seed"]),
-        images=stored["traces.images"],
-        labels=stored["traces.labels"],
-        predicted=stored["traces.predicted"],
-        encoded=stored["traces.encoded"],
-        layers={name: stored[f"traces.layer.{at}"] for at, name in enumerate(names)},
-        membrane=stored["traces.membrane"],
-        evidence=stored["traces.evidence"],
-        spikes=stored.get("traces.spikes"),
-        threshold=None if threshold is None else float(threshold),
+        network=stored.text("traces.network"),
+        seed=int(stored.number("traces.seed")),
+        images=stored.images("traces.images"),
+        labels=stored.whole("traces.labels"),
+        predicted=stored.whole("traces.predicted"),
+        encoded=stored.array("traces.encoded", NUMBERS, 5),
+        layers={name: stored.array(f"traces.layer.{at}", NUMBERS, 3) for at, name in enumerate(names)},
+        membrane=stored.array("traces.membrane", "f", 3),
+        evidence=stored.array("traces.evidence", "f", 3),
+        spikes=stored.array("traces.spikes", NUMBERS, 3) if "traces.spikes" in there else None,
+        threshold=stored.number("traces.threshold") if "traces.threshold" in there else None,
     )
 
 
-def _unpack_disagreements(stored: Mapping[str, NDArray[Any]]) -> Disagreements:
-    fields = {field.name: stored[f"disagreements.{field.name}"] for field in dataclasses.fields(Disagreements)}
-    whole = {name: int(fields.pop(name)) for name in ("seed", "both_right", "only_a", "only_b", "both_wrong")}
-    a, b = str(fields.pop("a")), str(fields.pop("b"))
-    return Disagreements(a=a, b=b, **whole, **fields)  # type: ignore[arg-type]  # the rest are arrays
+def _unpack_disagreements(stored: _Stored) -> Disagreements:
+    def column(name: str) -> NDArray[Any]:
+        return stored.array(f"disagreements.{name}", "f" if name.startswith("probability") else "iu", 1)
+
+    def count(name: str) -> int:
+        return int(stored.number(f"disagreements.{name}"))
+
+    return Disagreements(
+        a=stored.text("disagreements.a"),
+        b=stored.text("disagreements.b"),
+        seed=count("seed"),
+        images=stored.images("disagreements.images"),
+        index=column("index"),
+        labels=column("labels"),
+        predicted_a=column("predicted_a"),
+        predicted_b=column("predicted_b"),
+        probability_a=column("probability_a"),
+        probability_b=column("probability_b"),
+        both_right=count("both_right"),
+        only_a=count("only_a"),
+        only_b=count("only_b"),
+        both_wrong=count("both_wrong"),
+    )

@@ -1,18 +1,20 @@
 """The report: one HTML file that needs nothing else, made from a run's results and artifacts."""
 
 import base64
+import contextlib
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
+from spikewise.errors import RunError, SpikewiseError
 from spikewise.evaluation import Results
 from spikewise.files import write_text
 from spikewise.report import numbers, paired, pictures, samples, tables
@@ -97,9 +99,27 @@ def write_report(folder: Path, *, command: str | None = None) -> Path:
     """
     results = Results.load(folder / "results.json")
     stored = folder / "artifacts.npz"
+    with _contradictions_told(folder):
+        return _write(folder, results, Artifacts.load(stored) if stored.exists() else None, command)
+
+
+@contextlib.contextmanager
+def _contradictions_told(folder: Path) -> Iterator[None]:
+    """Each file was checked by itself; where one speaks of a class or a network that another does not have, say so."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, ArithmeticError, AssertionError, UndefinedError) as error:
+        if isinstance(error, SpikewiseError):
+            raise
+        raise RunError(
+            f"The files of {folder} contradict each other ({type(error).__name__}: {str(error)[:200]}): no report can "
+            "be made of them. Give the run's command again with another --out."
+        ) from error
+
+
+def _write(folder: Path, results: Results, artifacts: Artifacts | None, command: str | None) -> Path:
     if command is None and (folder / "experiment.toml").exists():
         command = f"spikewise {results.kind} --config {shlex.quote(f'{folder.resolve().name}/experiment.toml')}"
-    artifacts = Artifacts.load(stored) if stored.exists() else None
     if artifacts is not None and not results.data.publishable:
         artifacts = artifacts.without_images()
     write_figures(folder / "figures", results, artifacts, folder)

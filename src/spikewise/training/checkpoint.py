@@ -1,6 +1,8 @@
 """Checkpoints: everything a killed training needs to go on as if nothing had happened, in one safetensors file."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,11 +11,13 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from spikewise.errors import RunError
+from spikewise.errors import StorageError
 from spikewise.files import write_bytes
 from spikewise.network import Network
+from spikewise.parsing import ParseError, parse_json
+from spikewise.reading import check_regular, damaged
 
-__all__ = ["Checkpoint", "load_weights", "save_weights"]
+__all__ = ["Checkpoint", "damage_told", "load_into", "load_weights", "save_weights"]
 
 _WEIGHTS, _AVERAGE, _OPTIMIZER = "weights/", "average/", "optimizer/"
 
@@ -80,17 +84,63 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return _read(path)
 
 
+def load_into(network: Network, path: Path) -> dict[str, Any]:
+    """Put the weights of a file into a network; the notes that stood beside them.
+
+    Raises:
+        RunError: the file is missing or damaged, or holds the weights of another network.
+    """
+    weights, notes = load_weights(path)
+    with damage_told(path):
+        network.load_state_dict(weights)
+    return notes
+
+
+@contextlib.contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Say which file it is whose content does not fit."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise damaged(path, f"it holds another network's state: {str(error).partition(chr(10))[0][:200]}") from error
+
+
 def _write(path: Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_bytes(path, to_bytes(whole, metadata={"notes": json.dumps(notes)}))
+    try:
+        content = to_bytes(whole, metadata={"notes": json.dumps(notes)})
+    except BaseException as error:
+        if not _is_short_of_memory(error):
+            raise
+        size = sum(value.nbytes for value in whole.values())
+        raise StorageError(
+            f"There is no memory left to write {path} ({size / 2**20:,.0f} MiB). Choose a smaller network, such as "
+            "model.width=0.5, or a machine with more memory; finished epochs are kept."
+        ) from error
+    write_bytes(path, content)
+
+
+def _is_short_of_memory(error: BaseException) -> bool:
+    """Rust ends with a panic, which is no Exception, where Python has a MemoryError."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "PanicException"
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    check_regular(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-            return tensors, json.loads((file.metadata() or {})["notes"])
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing. Is this a run folder whose training has finished?") from None
-    except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
-        raise RunError(f"{path} is damaged ({error}). Remove it and run again.") from error
+            notes = (file.metadata() or {})["notes"]
+    except (safetensors.SafetensorError, KeyError, ValueError, OSError, RuntimeError, OverflowError) as error:
+        raise damaged(path, error) from error
+    except BaseException as error:
+        if not _is_short_of_memory(error):
+            raise
+        raise damaged(path, "it cannot be read, or there is no memory left for it") from error
+    try:
+        found = parse_json(notes, finite=False)
+    except ParseError as error:
+        raise damaged(path, f"its notes are no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise damaged(path, "its notes are no JSON object")
+    return tensors, found

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from spikewise.config import parse
+from spikewise.errors import ConfigError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
+from spikewise.evaluation.record import Count, Many, Record
 from spikewise.exact import exact_arithmetic
 from spikewise.files import make_folder
 from spikewise.network import Network
-from spikewise.training.checkpoint import Checkpoint, load_weights, save_weights
+from spikewise.reading import damaged, read_json
+from spikewise.training.checkpoint import Checkpoint, damage_told, load_into, save_weights
 from spikewise.training.config import TrainConfig
 from spikewise.training.device_epochs import DeviceEpochs
 from spikewise.training.epochs import Epochs, HostEpochs
@@ -48,10 +52,41 @@ class FitResult:
         return {**vars(self), "history": history, "warnings": list(self.warnings)}
 
     @classmethod
-    def of(cls, notes: dict[str, Any]) -> "FitResult":
-        """What `notes` described."""
-        history = [EpochRecord(**record) for record in notes["history"]]
-        return cls(history, notes["best_epoch"], notes["stopped_early"], tuple(notes["warnings"]), notes.get("engine"))
+    def of(cls, notes: Any, path: Path = Path("fit.json")) -> "FitResult":  # whatever a file held
+        """What `notes` described.
+
+        Args:
+            path: The file that they come from.
+        Raises:
+            RunError: they are no notes of a training.
+        """
+        try:
+            told = parse(_Notes, notes)
+        except ConfigError as error:
+            raise damaged(path, error) from None
+        return cls(list(told.history), told.best_epoch, told.stopped_early, told.warnings, told.engine)
+
+    @classmethod
+    def load(cls, path: Path) -> "FitResult":
+        """Read a `fit.json`.
+
+        Raises:
+            RunError: it is missing or damaged, or not a single epoch is over.
+        """
+        found = cls.of(read_json(path), path)
+        if not found.history:
+            raise damaged(path, "not a single epoch")
+        return found
+
+
+class _Notes(Record):
+    """`FitResult` as JSON holds it."""
+
+    history: Many[EpochRecord]
+    best_epoch: Count
+    stopped_early: bool
+    warnings: Many[str]
+    engine: str | None = None
 
 
 def fit(network: Network, task: Task, folder: Path, listener: Listener | None = None) -> FitResult:
@@ -112,10 +147,11 @@ class _Session:
         path = self.folder / CHECKPOINT
         if path.exists():
             checkpoint = Checkpoint.load(path)
-            checkpoint.restore(self.network, self.learner.average, self.learner.optimizer)
-            first, second = checkpoint.notes["best"]
+            with damage_told(path):
+                checkpoint.restore(self.network, self.learner.average, self.learner.optimizer)
+                first, second = map(float, checkpoint.notes["best"])
             self.best = (first, second)
-            self.result = FitResult.of(checkpoint.notes["result"])
+            self.result = FitResult.of(checkpoint.notes.get("result"), path)
 
     def is_over(self) -> bool:
         """Whether the budget is spent or patience has run out."""
@@ -159,8 +195,7 @@ class _Session:
 
     def keep(self) -> None:
         """Load the kept epoch's weights into the network."""
-        weights, _ = load_weights(self.folder / WEIGHTS)
-        self.network.load_state_dict(weights)
+        load_into(self.network, self.folder / WEIGHTS)
 
     def _validate(self, epoch: int) -> Predictions:
         """Predict the validation part; what is not finite is never kept."""

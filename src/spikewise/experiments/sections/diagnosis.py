@@ -20,7 +20,6 @@ from spikewise.evaluation.diagnosis import (
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, NetworkDiagnosis, SeedDiagnosis
 from spikewise.experiments.remedies import find_cause
-from spikewise.experiments.run_folder import read_json
 from spikewise.experiments.sections.study import Made, Study
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant
@@ -169,9 +168,9 @@ def _progress(setting: Setting, contestant: Contestant, seed: int) -> FitResult:
     """How a training went so far."""
     folder = setting.folder.path / "networks" / contestant.name / f"seed-{seed}"
     if (folder / "fit.json").exists():
-        return FitResult.of(read_json(folder / "fit.json"))
+        return FitResult.load(folder / "fit.json")
     if (folder / CHECKPOINT).exists():
-        return FitResult.of(Checkpoint.load(folder / CHECKPOINT).notes["result"])
+        return FitResult.of(Checkpoint.load(folder / CHECKPOINT).notes.get("result"), folder / CHECKPOINT)
     return FitResult()
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from spikewise.config import Config
 from spikewise.evaluation.anytime import softmax
 from spikewise.evaluation.prediction import Predictions, predict
+from spikewise.evaluation.stored import read_answers
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant
 
@@ -41,8 +42,7 @@ class Study(NamedTuple):
     def test(self, contestant: Contestant, seed: int) -> "Tested":
         """What one network said about the test images when they were opened; nothing runs again."""
         path = self.setting.folder.training(contestant.name, seed) / "test.npz"
-        with np.load(path, allow_pickle=False) as stored:
-            return Tested(stored["index"], stored["labels"], stored["logits"])
+        return Tested(*read_answers(path, len(self.setting.images.classes)))
 
 
 class Tested(NamedTuple):

@@ -1,16 +1,14 @@
 """The report's section on explanations."""
 
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from spikewise import viz
-from spikewise.errors import RunError
 from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.sections.explanations import Explanations, NetworkExplanations
+from spikewise.evaluation.stored import read_arrays
 from spikewise.report.numbers import points
 from spikewise.report.pictures import Panel, data_address, image_address
 from spikewise.report.sections.view import View
@@ -18,6 +16,9 @@ from spikewise.report.sections.view import View
 __all__ = ["METHODS", "Content", "Example", "Row", "rows", "view"]
 
 METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlusion"}
+
+
+_REMEDY = "Delete it, or give `spikewise explain RUN --again`."
 
 
 class Row(NamedTuple):
@@ -114,11 +115,7 @@ def _arrays(folder: Path | None) -> dict[str, NDArray[Any]]:
     path = None if folder is None else folder / "sections" / "explanations.npz"
     if path is None or not path.exists():
         return {}
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} is damaged ({error}). Delete it, or give `spikewise explain RUN --again`.") from error
+    return read_arrays(path, _REMEDY)
 
 
 def _examples(section: Explanations, arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> list[Example]:

@@ -1,6 +1,5 @@
 """The report's section on robustness."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from spikewise import viz
+from spikewise.errors import RunError
 from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.robustness import CORRUPTIONS, SHOWN_STRENGTH
 from spikewise.evaluation.sections.robustness import (
@@ -19,6 +19,7 @@ from spikewise.evaluation.sections.robustness import (
     NetworkScore,
     Robustness,
 )
+from spikewise.evaluation.stored import read_arrays
 from spikewise.report.numbers import NONE, p_value, points
 from spikewise.report.pictures import Panel, colours, image_address
 from spikewise.report.sections.view import View
@@ -32,7 +33,6 @@ _TITLES: Final[dict[Family, str]] = {
     "neurons": "Dead neurons",
     "attacks": "Adversarial images",
 }
-_DAMAGED = (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile)
 
 
 class Difference(NamedTuple):
@@ -135,10 +135,8 @@ def networks_of(section: Robustness) -> list[str]:
 def stored_examples(path: Path) -> dict[str, UInt8[np.ndarray, "C H W"]]:
     """The example images of a run; none where there is no file, or it is damaged: figures do not depend on them."""
     try:
-        # numpy closes only files that it could read
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except _DAMAGED:
+        arrays = read_arrays(path)
+    except RunError:
         return {}
     return {name: one for name, one in arrays.items() if one.ndim == 3 and one.dtype == np.uint8}
 
