@@ -4,6 +4,7 @@ import contextlib
 import faulthandler
 import gc
 import json
+import math
 import os
 import resource
 import select
@@ -25,6 +26,9 @@ class Limits(NamedTuple):
     """What one case may take."""
 
     seconds: float = 20.0
+    """Of a processor, so that a busy machine fails nothing."""
+    patience: float = 10.0
+    """How many times as long by the clock: what waits, as for a pipe, takes no processor."""
     memory_mib: int = 2048
     """Address space beyond what the process has before the case."""
 
@@ -82,13 +86,13 @@ def _in_child(kind: Kind, case: Any, number: int, limits: Limits) -> Outcome:
         os.close(reading)
         _work(kind, case, writing, limits)
     os.close(writing)
-    said, late = _heard(reading, started + limits.seconds)
+    said, late = _heard(reading, started + limits.seconds * limits.patience)
     os.close(reading)
     if late:
         os.kill(child, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     seconds = time.monotonic() - started
-    if late:
+    if late or status == -signal.SIGXCPU:
         return Outcome(number, case.name, "failure", f"takes more than {limits.seconds:g} s", said, seconds)
     try:
         outcome, text, detail = json.loads(said.splitlines()[-1])
@@ -104,7 +108,10 @@ def _work(kind: Kind, case: Any, writing: int, limits: Limits) -> None:
     for stream in (0, 1, 2):
         os.dup2(silent, stream)
     with os.fdopen(writing, "w") as out:
-        faulthandler.dump_traceback_later(limits.seconds * 0.95, file=out)
+        faulthandler.dump_traceback_later(limits.seconds * limits.patience * 0.95, file=out)
+        faulthandler.register(signal.SIGXCPU, file=out, chain=True)
+        cpu = math.ceil(limits.seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 5))
         with open("/proc/self/statm") as facts:  # noqa: PTH123
             used = int(facts.read().split()[0]) * resource.getpagesize()
         ceiling = used + limits.memory_mib * 2**20

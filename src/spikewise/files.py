@@ -17,6 +17,22 @@ from spikewise.errors import StorageError
 __all__ = ["make_folder", "replace_file", "write_bytes", "write_json", "write_npz", "write_text"]
 
 
+_NOT_WRITABLE = "The folder is not writable: choose another with {}."
+_FILE_IN_PLACE = "A file stands where a folder is needed: choose another with {}."
+_ADVICE = {
+    errno.EACCES: _NOT_WRITABLE,
+    errno.EPERM: _NOT_WRITABLE,
+    errno.EROFS: _NOT_WRITABLE,
+    errno.ENOTDIR: _FILE_IN_PLACE,
+    errno.EEXIST: _FILE_IN_PLACE,
+    errno.EISDIR: "A folder stands where the file belongs: remove it, or choose another place.",
+    errno.ENAMETOOLONG: "A name in it is longer than this file system takes: choose a shorter one with {}.",
+    errno.ENOENT: "That place cannot be made: choose another with {}.",
+    errno.EMFILE: "Too many files are open: raise the limit (ulimit -n).",
+}
+"""What to do about an error of the operating system; {} is the setting that decides where the file lies."""
+
+
 @contextlib.contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it and rename it over `path`, on failure remove it.
@@ -90,13 +106,22 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "The disk is full: free some space and give the same command again; finished work is kept."
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            advice = "The folder is not writable: choose another with --out."
-        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-            advice = "A file stands where a folder is needed: choose another with --out."
         else:
-            advice = "Check the disk and the path."
-        raise StorageError(f"Cannot write {path}: {error.strerror or error}. {advice}") from error
+            advice = _ADVICE.get(error.errno or 0, "Check the disk and the path, or choose another place with {}.")
+        raise StorageError(
+            f"Cannot write {path}: {error.strerror or error}. {advice.format(_setting_of(path))}"
+        ) from error
+
+
+def _setting_of(path: Path) -> str:
+    """The setting that decides where `path` lies."""
+    named = os.environ.get("SPIKEWISE_CACHE")
+    own = (os.environ.get("XDG_CACHE_HOME"), os.environ.get("LOCALAPPDATA"), "~/.cache", "~/Library")
+    for root in filter(None, [named] if named else own):
+        with contextlib.suppress(RuntimeError):  # no home
+            if path.absolute().is_relative_to(Path(root).expanduser().absolute()):
+                return "the environment variable SPIKEWISE_CACHE"
+    return "--out"
 
 
 def _flush(path: Path) -> None:

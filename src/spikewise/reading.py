@@ -42,8 +42,11 @@ def check_regular(path: Path, remedy: str = REMEDY) -> int:
     return found.st_size
 
 
-def read_json(path: Path, remedy: str = REMEDY) -> Any:  # whatever JSON holds
+def read_json(path: Path, remedy: str = REMEDY, *, finite: bool = True) -> Any:  # whatever JSON holds
     """The content of a JSON file.
+
+    Args:
+        finite: False leaves it to the record to say which number is none.
 
     Raises:
         RunError: it is missing, no file, or damaged.
@@ -52,7 +55,7 @@ def read_json(path: Path, remedy: str = REMEDY) -> Any:  # whatever JSON holds
     if size > _MOST_BYTES:
         raise damaged(path, f"{size:,} bytes", remedy)
     try:
-        return parse_json(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"), finite=finite)
     except UnicodeDecodeError:
         raise damaged(path, "it is no text", remedy) from None
     except ParseError as error:

@@ -23,7 +23,7 @@ class Faults:
     """A kind whose cases end as their names say."""
 
     def cases(self, seed, count):
-        names = ("result", "message", "raw", "mute", "warning", "hang", "memory", "exit", "panic")
+        names = ("result", "message", "raw", "mute", "warning", "hang", "memory", "exit", "panic", "loop")
         return (Planted(name) for name in names[:count])
 
     def run(self, case):
@@ -38,6 +38,9 @@ class Faults:
                 warnings.warn("of a library", UserWarning, stacklevel=1)
             case "hang":
                 time.sleep(60)
+            case "loop":
+                while True:
+                    pass
             case "memory":
                 bytearray(2**31)
             case "exit":
@@ -47,7 +50,10 @@ class Faults:
 
 
 def test_each_way_to_fail_is_a_failure():
-    found = {one.name: one for one in outcomes(Faults(), seed=0, count=9, limits=Limits(seconds=1.5, memory_mib=256))}
+    found = {
+        one.name: one
+        for one in outcomes(Faults(), seed=0, count=10, limits=Limits(seconds=1.5, patience=1, memory_mib=256))
+    }
     assert {name for name, one in found.items() if one.outcome == "failure"} == {*found} - {"result", "message"}
     assert (found["result"].outcome, found["message"].outcome) == ("result", "message")
     assert "more than 1.5 s" in found["hang"].text

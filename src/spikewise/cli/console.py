@@ -1,14 +1,46 @@
 """Where the command line writes: results on standard output, everything else on standard error."""
 
+import codecs
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from spikewise.errors import readable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["complain", "out", "print_json", "print_rows", "print_text", "say"]
+__all__ = ["complain", "out", "prepare_streams", "print_json", "print_rows", "print_text", "say"]
+
+_STANDARD = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
+
+
+def prepare_streams() -> None:
+    """Make the standard streams such that nothing which is written to them can fail for its letters.
+
+    What a console cannot show, as cp1252 and ASCII cannot show most alphabets, is escaped. A stream that was closed
+    leads nowhere: else the next file that is opened would take its number, and receive what was meant for it.
+    """
+    for number, name, mode in _STANDARD:
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _shows_unicode() -> bool:
+    return codecs.lookup(getattr(sys.stdout, "encoding", None) or "ascii").name.startswith("utf")
 
 
 def out() -> "Console":
@@ -28,7 +60,7 @@ def complain(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    text = "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
+    text = readable(text)
     console = Console(stderr=True, highlight=False)
     console.print(Text.assemble(("Error: ", "bold red"), text), soft_wrap=True)
 
@@ -46,12 +78,13 @@ def print_text(text: str, *, style: str = "", indent: int = 0) -> None:
 
 
 def print_json(content: Any) -> None:  # whatever JSON can hold
-    """JSON on standard output; of a list each item is one line."""
+    """JSON on standard output; of a list each item is one line. It is JSON whatever letters the stream can show."""
+    escape = not _shows_unicode()
     if isinstance(content, list):
-        lines = [json.dumps(item, allow_nan=False, ensure_ascii=False) for item in content]
+        lines = [json.dumps(item, allow_nan=False, ensure_ascii=escape) for item in content]
         print("[\n" + ",\n".join(lines) + "\n]")
     else:
-        print(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False))
+        print(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=escape))
 
 
 _STYLES = {"ok": "green", "other-version": "green", "problem": "bold red", "missing": "bold red", "wrong": "bold red"}

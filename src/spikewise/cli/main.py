@@ -1,7 +1,9 @@
 """`spikewise`: the console entry point, assembled from one module for each group of commands."""
 
+import logging
 import os
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +27,7 @@ from spikewise.cli import (
     use,
     versus,
 )
-from spikewise.cli.console import complain, say
+from spikewise.cli.console import complain, prepare_streams, say
 from spikewise.errors import SpikewiseError
 
 __all__ = ["app", "main"]
@@ -99,11 +101,20 @@ def _options(
 
 def main() -> None:
     """Run the command line; every mistake that was foreseen is one message and exit code 2."""
+    prepare_streams()
+    _silence_libraries()
     try:
         app(prog_name="spikewise")
     except SpikewiseError as error:
         complain(str(error))
         sys.exit(2)
+
+
+def _silence_libraries() -> None:
+    """What libraries warn programmers of is no word to a user; `python -W` and PYTHONWARNINGS still show it."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

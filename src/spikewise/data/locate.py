@@ -6,7 +6,7 @@ from pathlib import Path
 import pooch
 
 from spikewise.data.catalog import CATALOG, KnownSet
-from spikewise.errors import DataError, MissingDataError
+from spikewise.errors import DataError, MissingDataError, StorageError
 
 __all__ = ["cache_folder", "data_folders", "default_data_folder", "find_files", "find_folder", "find_npz"]
 
@@ -15,7 +15,7 @@ def data_folders(data_dir: Path | None) -> list[Path]:
     """Folders to search, in order: the one given, $SPIKEWISE_DATA, the user's cache folder."""
     named = os.environ.get("SPIKEWISE_DATA")
     given = [data_dir] if data_dir is not None else []
-    return [*given, *([Path(named).expanduser()] if named else []), Path(pooch.os_cache("spikewise"))]
+    return [*given, *([_at_home(named)] if named else []), Path(pooch.os_cache("spikewise"))]
 
 
 def default_data_folder(data_dir: Path | None) -> Path:
@@ -28,7 +28,17 @@ def cache_folder(cache_dir: Path | None) -> Path:
     if cache_dir is not None:
         return cache_dir
     named = os.environ.get("SPIKEWISE_CACHE")
-    return Path(named).expanduser() if named else Path(pooch.os_cache("spikewise")) / "decoded"
+    return _at_home(named) if named else Path(pooch.os_cache("spikewise")) / "decoded"
+
+
+def _at_home(named: str) -> Path:
+    try:
+        return Path(named).expanduser()
+    except RuntimeError:
+        raise StorageError(
+            f"'{named}' is below a home that this user does not have. Give SPIKEWISE_CACHE and SPIKEWISE_DATA whole "
+            "paths."
+        ) from None
 
 
 def candidates(known: KnownSet, data_dir: Path | None) -> list[Path]:

@@ -445,7 +445,7 @@ def results_json_schema() -> dict[str, Any]:  # JSON Schema is whatever JSON can
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    content = read_json(path)
+    content = read_json(path, finite=False)
     if isinstance(content, dict):
         return content
     raise damaged(path, f"no JSON object but {type(content).__name__}")

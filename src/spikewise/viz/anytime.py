@@ -113,7 +113,12 @@ def accuracy_over_cost(
                 label=label(name))  # fmt: skip
     finals = [course.steps[-1][1] for course in networks.values()]
     _accuracy_axis(ax, finals, [y for _, y in references.values()], [y for _, y in every])
-    ax.set(xscale="log", xlabel=quantity, xlim=(min(cost for cost, _ in every) / 1.5, right))
+    lowest = min(cost for cost, _ in every)
+    if lowest <= 0:  # a network that sends nothing costs nothing, and has no place on an axis of powers
+        ax.set(xlabel=quantity, xlim=(0, right or 1))
+        _finish(figure, ax, theme)
+        return figure
+    ax.set(xscale="log", xlabel=quantity, xlim=(lowest / 1.5, right))
     plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
     ax.xaxis.set_major_formatter(plain)
     low, high = ax.get_xlim()

@@ -1,0 +1,59 @@
+"""The console is whatever it is: of another alphabet, closed, narrow; the program is right all the same."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Classes whose names no Western console knows."""
+    root = tmp_path_factory.mktemp("names")
+    rng = np.random.default_rng(0)
+    for name in ("gruen 日本", "żółty"):
+        (root / name).mkdir()
+        for k in range(12):
+            Image.fromarray(rng.integers(0, 256, (8, 8)).astype(np.uint8)).save(root / name / f"ü{k}日.png")
+    return root
+
+
+def spikewise(*arguments, tail="", **environment):
+    words = [sys.executable, "-m", "spikewise.cli.main", *map(str, arguments)]
+    given = {**os.environ, "PYTHONPATH": str(SOURCE), **environment}
+    return subprocess.run(["sh", "-c", f'"$@" {tail}', "sh", *words], capture_output=True, check=False, env=given)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="speaks sh")
+@pytest.mark.parametrize(
+    "environment",
+    [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    ids=["cp1252", "C"],
+)
+def test_names_beyond_the_console_are_escaped_and_json_stays_json(images, environment, tmp_path):
+    cache = {"SPIKEWISE_CACHE": str(tmp_path)}
+    plain = spikewise("data", "info", images, **environment, **cache)
+    assert (plain.returncode, b"\\u65e5\\u672c" in plain.stdout) == (0, True)
+    told = spikewise("data", "info", images, "--json", **environment, **cache)
+    assert "class gruen 日本" in json.loads(told.stdout.decode("ascii"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="speaks sh")
+@pytest.mark.parametrize("tail", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_closed_stream_leads_nowhere(tail):
+    done = spikewise("presets", tail=tail)
+    assert done.returncode == 0
+    assert (b"mnist-alif" in done.stdout) == (">&-" not in tail.split())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="speaks sh")
+def test_few_files_no_home_and_a_narrow_terminal_do(tmp_path):
+    done = spikewise("presets", tail="", COLUMNS="20", HOME="", SPIKEWISE_CACHE=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, b"")
