@@ -127,14 +127,12 @@ class Convolved(Neurons):
         facts = self._facts()
         out = torch.empty(self.inputs.shape, device=g.device)
         tile = _input_tile(facts)
-        grid = (
-            math.prod(g.shape[:2]),
-            triton.cdiv(facts["H"] * facts["W"], tile["MP"]),
-            triton.cdiv(facts["CI"], tile["NP"]),
-        )
+        frames = math.prod(g.shape[:2])
+        grid = (triton.cdiv(frames * facts["H"] * facts["W"], tile["MP"]), triton.cdiv(facts["CI"], tile["NP"]))
         input_gradient_kernel[grid](
-            g, _or(self.choices, g), self.weight, self.weight.stride(0), out, **facts, PARTS=len(self.weight), **tile
-        )
+            g, _or(self.choices, g), self.weight, self.weight.stride(0), out, frames, **facts, PARTS=len(self.weight),
+            **tile,
+        )  # fmt: skip
         if self.signal.shape is not None:
             return out
         return out.permute(0, 1, 4, 2, 3).contiguous()
@@ -237,7 +235,7 @@ def _weight_tile(facts: dict[str, Any], taps: int) -> dict[str, int]:
 def _input_tile(facts: dict[str, Any]) -> dict[str, int]:
     return {
         "KC": min(64, max(16, triton.next_power_of_2(facts["CO"]))),
-        "MP": min(64, max(16, triton.next_power_of_2(facts["H"] * facts["W"]))),
+        "MP": 64,
         "NP": min(64, max(16, triton.next_power_of_2(facts["CI"]))),
         "num_warps": 4,
         "num_stages": 2,

@@ -176,20 +176,22 @@ def weight_gradient_kernel(
     tl.store(to, total, mask=(n < CO)[:, None] & (k < K)[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["frames"])  # as above
 def input_gradient_kernel(
-    gradient, choices, weight, part, out,
+    gradient, choices, weight, part, out, frames,
     H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr,
     PAD: tl.constexpr, POOL: tl.constexpr, MEAN: tl.constexpr, HP: tl.constexpr, WP: tl.constexpr,
     PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
 ):  # fmt: skip
-    """out[frame, pixel, input channel]: MP pixels of one frame, NP channels; KC output channels at a time."""
-    frame = tl.program_id(0).to(tl.int64)
-    p = tl.program_id(1) * MP + tl.arange(0, MP)
-    n = tl.program_id(2) * NP + tl.arange(0, NP)
-    inside = p < H * W
+    """out[frame, pixel, input channel]: MP pixels in a row, of one frame and the next, NP channels; KC output channels
+    at a time."""
+    first = tl.program_id(0).to(tl.int64) * MP
+    q = (first % (H * W)).to(tl.int32) + tl.arange(0, MP)
+    frame, p = first // (H * W) + q // (H * W), q % (H * W)
+    n = tl.program_id(1) * NP + tl.arange(0, NP)
+    inside = frame < frames
     y, x = p // W + PAD, p % W + PAD
-    base, chosen = gradient + frame * (HP * WP * CO), choices + frame * (HP * WP * CO)
+    base = frame * (HP * WP * CO)
     total = tl.zeros([MP, NP], tl.float32)
     for tap in range(KERNEL * KERNEL):
         yy, xx = y - tap // KERNEL, x - tap % KERNEL
@@ -198,16 +200,16 @@ def input_gradient_kernel(
         py, px = row // POOL, column // POOL
         ok = ok & (py < HP) & (px < WP)
         place = (row - py * POOL) * POOL + column - px * POOL
-        at = (py * WP + px) * CO
+        at = base + (py * WP + px) * CO
         for start in range(0, CO, KC):
             c = start + tl.arange(0, KC)
             mask = ok[:, None] & (c < CO)[None, :]
-            g = tl.load(base + at[:, None] + c[None, :], mask=mask, other=0.0)
+            g = tl.load(gradient + at[:, None] + c[None, :], mask=mask, other=0.0)
             if POOL > 1:
                 if MEAN:
                     g = g * (1.0 / (POOL * POOL))
                 else:
-                    choice = tl.load(chosen + at[:, None] + c[None, :], mask=mask, other=0).to(tl.int32)
+                    choice = tl.load(choices + at[:, None] + c[None, :], mask=mask, other=0).to(tl.int32)
                     g = tl.where(choice == place[:, None], g, 0.0)
             w_at = weight + (tap * CI + n[None, :]) * CO + c[:, None]
             w_mask = (c < CO)[:, None] & (n < CI)[None, :]
@@ -226,5 +228,5 @@ def input_gradient_kernel(
                     total = tl.dot(g1.to(w0.dtype), w1, total, input_precision="ieee")
                     total = tl.dot(g0.to(w0.dtype), w2, total, input_precision="ieee")
                     total = tl.dot(g2.to(w0.dtype), w0, total, input_precision="ieee")
-    to = out + frame * (H * W * CI) + p[:, None] * CI + n[None, :]
+    to = out + first * CI + tl.arange(0, MP)[:, None] * CI + n[None, :]
     tl.store(to, total, mask=inside[:, None] & (n < CI)[None, :])
