@@ -7,6 +7,7 @@ import torch
 from spikewise import engine
 from spikewise.api.trained import Trained
 from spikewise.data import ImageSet
+from spikewise.data.incoming import Reading
 from spikewise.encoders import Rate
 from spikewise.estimator import SpikingClassifier
 from spikewise.evaluation import prediction
@@ -48,7 +49,8 @@ def image_set(pixels) -> ImageSet:
 
 
 def answers(network, pixels):
-    found = Trained(network, ("a", "b", "c"), "snn", 0).explain(pixels)
+    reading = Reading(network.graph.image_shape, {"uint8": 255})
+    found = Trained(network, ("a", "b", "c"), "snn", 0, reading=reading).explain(pixels)
     return found.probabilities, found.evidence, *found.layer_spikes.values()
 
 
