@@ -54,6 +54,7 @@ def test_time_left_counts_every_training_and_is_an_upper_bound_until_each_side_w
     shown.started("snn", 0, epochs=4, done=0)
     shown.epoch(record(1, 10.0))
     assert last_line(stream).endswith("at most 2:30 left")  # 15 epochs of 10 s
+    shown.finished()  # patience ended it
     shown.started("twin", 0, epochs=4, done=0)
     shown.epoch(record(1, 1.0))
     assert last_line(stream).endswith("about 0:07 left")  # 3 + 4 epochs of 1 s
@@ -66,6 +67,50 @@ def test_epochs_of_an_earlier_process_count_as_done():
     assert "goes on after epoch 2 of 4" in last_line(stream)
     shown.epoch(record(3, 5.0))
     assert last_line(stream).endswith("about 0:05 left")
+
+
+def begin_both(shown) -> None:
+    """Both seeds of the first side, each after one epoch of 6 s that it shared with the other."""
+    shown.started("snn", 0, epochs=4, done=0)
+    shown.epoch(record(1, 6.0))
+    shown.started("snn", 1, epochs=4, done=0)
+    shown.turned("snn", 0, devices=1)
+    shown.epoch(record(2, 6.0))
+    shown.turned("snn", 1, devices=1)
+    shown.epoch(record(1, 6.0))
+
+
+def test_trainings_that_run_at_once_are_told_apart_and_all_counted():
+    stream = io.StringIO()
+    shown = LineProgress(stream, PLAN)
+    begin_both(shown)
+    lines = stream.getvalue().splitlines()
+    assert [line.partition("  ")[0] for line in lines] == [
+        "snn seed 0: epoch 1/4",
+        "snn seed 0: epoch 2/4",
+        "snn seed 1: epoch 1/4",
+    ]
+    assert lines[-1].endswith("at most 1:18 left")  # 2 + 3 + 8 epochs of 6 s
+    shown.turned("snn", 0, devices=2)
+    shown.epoch(record(3, 6.0))
+    assert last_line(stream).endswith("at most 0:36 left")  # 1 + 3 + 8 epochs, two at a time
+
+
+def test_the_live_table_shows_trainings_that_run_at_once():
+    shown = RichProgress(Console(file=io.StringIO()), PLAN)
+    begin_both(shown)
+    assert re.search(r"snn +2 at once .* 1/4 ", picture(shown))
+    shown.turned("snn", 0, devices=1)
+    shown.epoch(record(4, 6.0))
+    shown.finished()
+    assert re.search(r"snn +2 of 2 .* 1/4 ", picture(shown))
+    shown.turned("snn", 1, devices=1)
+    shown.epoch(record(4, 6.0))
+    shown.finished()
+    assert "writing the report" not in picture(shown)
+    assert re.search(r"twin +waiting", picture(shown))
+    shown.started("twin", 0, epochs=4, done=0)
+    assert re.search(r"snn +2 of 2 .* 4/4 ", picture(shown))
 
 
 def picture(shown: RichProgress) -> str:

@@ -219,3 +219,35 @@ def test_auto_takes_what_is_faster_here(asked):
     fastest = min(speed, key=speed.__getitem__)
     if max(speed.values()) > 2 * min(speed.values()):  # a near draw may go either way
         assert chosen.device.type == fastest
+
+
+def test_trainings_go_to_all_gpus_unless_one_is_named(monkeypatch):
+    cuda, first = torch.device("cuda"), torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert devices.spread_over(cuda) == (cuda,)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.spread_over(cuda) == (first, torch.device("cuda", 1))
+    assert devices.spread_over(first) == (first,)
+    assert devices.spread_over(OTHER) == (OTHER,)
+
+
+def test_sides_and_seeds_are_spread_in_turn_and_a_resumed_run_keeps_the_places(small, tmp_path, monkeypatch):
+    from spikewise.experiments import run
+
+    places, real = [], run.fit_all
+    monkeypatch.setattr(run, "spread_over", lambda device: (ONE, OTHER))
+
+    def noted(trainings, *rest):
+        places.append({(one.task.name, one.task.seed): one.device for one in trainings})
+        if len(places) == 1:
+            real(trainings[:1], *rest)
+            raise KeyboardInterrupt
+        real(trainings, *rest)
+
+    monkeypatch.setattr(run, "fit_all", noted)
+    asked = small.replace(device="cpu", seeds=(4, 5, 6), sections=())
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(asked, out=tmp_path, kind="train")
+    run_experiment(asked, out=tmp_path, kind="train")
+    assert places[0] == {("snn", 4): ONE, ("snn", 5): OTHER, ("snn", 6): ONE}
+    assert places[1] == {("snn", 5): OTHER, ("snn", 6): ONE}

@@ -30,7 +30,7 @@ from spikewise.files import make_folder, write_json
 from spikewise.network import Network
 from spikewise.training.trial import training_speed, trial_of
 
-__all__ = ["Chosen", "answering_device", "candidates", "settle", "training_device"]
+__all__ = ["Chosen", "answering_device", "candidates", "settle", "spread_over", "training_device"]
 
 _ANSWERED = 256
 """Images of a trial of answers."""
@@ -55,6 +55,13 @@ def candidates() -> tuple[torch.device, ...]:
     """What "auto" chooses from; the last one runs everything."""
     there = [torch.device("cuda")] if torch.cuda.is_available() else []
     return (*there, torch.device("cpu"))
+
+
+def spread_over(device: torch.device) -> tuple[torch.device, ...]:
+    """The devices of an experiment's trainings: all GPUs for "cuda", the named one for "cuda:1"."""
+    if device.type != "cuda" or device.index is not None or torch.cuda.device_count() < 2:
+        return (device,)
+    return tuple(torch.device("cuda", number) for number in range(torch.cuda.device_count()))
 
 
 def settle(  # noqa: PLR0913  # what decides where a run is

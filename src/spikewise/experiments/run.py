@@ -1,5 +1,6 @@
 """`run_experiment`: train every side with every seed, open the test set once, and say what it all means."""
 
+import functools
 import itertools
 import time
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import torch
 from spikewise.data import Progress, load_data, split
 from spikewise.evaluation import Results
 from spikewise.experiments.conclude import conclude
-from spikewise.experiments.devices import settle
+from spikewise.experiments.devices import settle, spread_over
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.prospects import prospects
@@ -20,7 +21,8 @@ from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.files import write_json
 from spikewise.report import write_report
-from spikewise.training import Listener, Silent, fit
+from spikewise.training import FitResult, Listener, Silent
+from spikewise.training.together import Training, fit_all
 
 __all__ = ["Finished", "run_experiment"]
 
@@ -86,12 +88,20 @@ def run_experiment(
 
 
 def train_all(setting: Setting, contestants: list[Contestant], listener: Listener) -> None:
-    """Train every side with every seed; what is finished already is left alone."""
-    experiment = setting.experiment
-    for contestant, seed in itertools.product(contestants, experiment.seeds):
+    """Train every side with every seed; what is finished already is left alone.
+
+    Seeds of a side share a GPU; where there are several, trainings go to them in turn.
+    """
+    experiment, devices = setting.experiment, spread_over(setting.device)
+    trainings = []
+    for number, (contestant, seed) in enumerate(itertools.product(contestants, experiment.seeds)):
         folder = setting.folder.training(contestant.name, seed)
-        if (folder / "fit.json").exists():
-            continue
-        task = task_of(experiment, setting.images, setting.split, contestant, seed)
-        result = fit(setting.network(contestant, seed), task, folder, listener)
-        write_json(folder / "fit.json", result.notes())
+        if not (folder / "fit.json").exists():
+            task = task_of(experiment, setting.images, setting.split, contestant, seed)
+            network = functools.partial(setting.network, contestant, seed)
+            trainings.append(Training(task, folder, devices[number % len(devices)], network))
+
+    def finished(training: Training, result: FitResult) -> None:
+        write_json(training.folder / "fit.json", result.notes())
+
+    fit_all(trainings, finished, listener)

@@ -52,9 +52,10 @@ class Setting:
         root = folder_of(self.experiment.data, self.data_dir)
         return audit(self.images, self.split, root=root, progress=progress)
 
-    def network(self, contestant: Contestant, seed: int) -> Network:
-        """A fresh network of one side."""
-        return Network(contestant.graph, seed=seed, engine_name=self.experiment.engine).to(self.device)
+    def network(self, contestant: Contestant, seed: int, device: torch.device | None = None) -> Network:
+        """A fresh network of one side, on the experiment's device or another."""
+        network = Network(contestant.graph, seed=seed, engine_name=self.experiment.engine)
+        return network.to(self.device if device is None else device)
 
     def training_engine(self, contestant: Contestant) -> str:
         """Name of the engine that trains one side.

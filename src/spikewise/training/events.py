@@ -16,6 +16,9 @@ class Listener(Protocol):
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
         """A training begins, or goes on after `done` epochs."""
 
+    def turned(self, network: str, seed: int, *, devices: int) -> None:
+        """Several trainings have begun and run on so many devices; what follows is about this one."""
+
     def batch(self, *, images: int, total: int, loss: float) -> None:
         """`images` of this epoch's `total` are done."""
 
@@ -33,6 +36,9 @@ class Silent:
         """Nothing."""
 
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
+        """Nothing."""
+
+    def turned(self, network: str, seed: int, *, devices: int) -> None:
         """Nothing."""
 
     def batch(self, *, images: int, total: int, loss: float) -> None:

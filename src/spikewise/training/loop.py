@@ -25,7 +25,7 @@ from spikewise.training.events import Listener, Silent
 from spikewise.training.health import divergence, first_bad_weight, rate_warnings
 from spikewise.training.update import Learner, Task
 
-__all__ = ["WEIGHTS", "FitResult", "Task", "fit"]
+__all__ = ["WEIGHTS", "FitResult", "Session", "Task", "epochs_of", "fit"]
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
 
@@ -43,7 +43,7 @@ class FitResult:
 
     @property
     def seconds(self) -> float:
-        """Training time, validation included."""
+        """Training time, validation included; a share of it where several trainings had one device."""
         return sum(record.seconds for record in self.history)
 
     def notes(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def epochs_of(learner: Learner) -> Epochs:
 
 
 def _fit(network: Network, task: Task, folder: Path, listener: Listener) -> FitResult:
-    session = _Session(network, task, folder)
+    session = Session(network, task, folder)
     session.resume()
     listener.started(task.name, task.seed, epochs=session.epochs, done=len(session.result.history))
     while not session.is_over():
@@ -124,7 +124,7 @@ def _fit(network: Network, task: Task, folder: Path, listener: Listener) -> FitR
     return session.result
 
 
-class _Session:
+class Session:
     """Everything that changes while one network trains."""
 
     def __init__(self, network: Network, task: Task, folder: Path) -> None:
@@ -162,14 +162,18 @@ class _Session:
         self._started = time.perf_counter()
         self.passes.launch(len(self.result.history) + 1)
 
-    def end_epoch(self, listener: Listener) -> None:
-        """Wait for it, validate, and write the checkpoint."""
+    def end_epoch(self, listener: Listener, *, together: int = 1) -> None:
+        """Wait for it, validate, and write the checkpoint.
+
+        Args:
+            together: how many trainings shared the device, and so its time.
+        """
         task, epoch = self.task, len(self.result.history) + 1
         count = len(task.split.train)
         over = self.passes.collect(lambda done, loss: listener.batch(images=done, total=count, loss=loss))
         self._say(listener)
         self.result.engine = self.learner.engine
-        trained = time.perf_counter() - self._started
+        trained = (time.perf_counter() - self._started) / together
         validation = self._validate(epoch)
         record = EpochRecord(
             epoch=epoch,
@@ -179,7 +183,7 @@ class _Session:
             validation_loss=validation.loss,
             validation_accuracy=float((validation.predicted == validation.labels).mean()),
             learning_rate=over.learning_rate,
-            seconds=time.perf_counter() - self._started,
+            seconds=(time.perf_counter() - self._started) / together,
             images_per_second=count / trained,
             spike_rates={layer: rate.mean().item() for layer, rate in validation.rates.items()},
         )

@@ -6,10 +6,14 @@ from spikewise.errors import TrainingError
 from spikewise.training.update import Batch, Learner
 from spikewise.types import Draw
 
-__all__ = ["out_of_memory"]
+__all__ = ["MemoryTooSmallError", "out_of_memory"]
 
 
-def out_of_memory(learner: Learner, batch: int) -> TrainingError:
+class MemoryTooSmallError(TrainingError):
+    """A device's memory does not hold an update."""
+
+
+def out_of_memory(learner: Learner, batch: int) -> MemoryTooSmallError:
     """The error for a batch of `batch` images, after halving it until an update fits: tried, not estimated."""
     device = learner.network.device
     learner.optimizer.zero_grad(set_to_none=True)
@@ -18,8 +22,10 @@ def out_of_memory(learner: Learner, batch: int) -> TrainingError:
         fitting //= 2
     where = f"The memory of {device}{_size(device)} does not hold an update with a batch of {batch} images"
     if not fitting:
-        return TrainingError(f"{where}, nor with one image. Use a smaller network or fewer steps, or --device cpu.")
-    return TrainingError(f"{where}; {fitting} fit. Use --set train.batch_size={fitting}, or --device cpu.")
+        return MemoryTooSmallError(
+            f"{where}, nor with one image. Use a smaller network or fewer steps, or --device cpu."
+        )
+    return MemoryTooSmallError(f"{where}; {fitting} fit. Use --set train.batch_size={fitting}, or --device cpu.")
 
 
 def _fits(learner: Learner, batch: int) -> bool:

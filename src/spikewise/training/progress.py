@@ -18,6 +18,8 @@ from spikewise.training.events import Listener
 __all__ = ["LineProgress", "Plan", "ProgressDisplay", "RichProgress", "display", "duration"]
 
 Clock = Callable[[], float]
+_ALMOST = 0.999
+"""Of an epoch: whole it is when it was validated."""
 _RECENT = 3
 """Epochs from which a side's pace is taken: the first is slower than the rest."""
 
@@ -27,10 +29,6 @@ class Plan(NamedTuple):
 
     sides: tuple[str, ...]
     seeds: tuple[int, ...]
-
-    def position(self, side: str, seed: int) -> int:
-        """How many trainings stand before this one."""
-        return self.sides.index(side) * len(self.seeds) + self.seeds.index(seed)
 
 
 class ProgressDisplay(Listener, Protocol):
@@ -54,32 +52,64 @@ def duration(seconds: float) -> str:
 
 
 class _Course:
-    """Where a run stands, and how long the rest will take; epochs of an earlier process count as done, not as fast."""
+    """Where a run stands, and how long the rest will take; epochs of an earlier process count as done, not as fast.
+
+    Trainings begin in the plan's order. Several may run at a time; one of them is spoken of.
+    """
 
     def __init__(self, plan: Plan | None, clock: Clock) -> None:
         self.plan, self.clock = plan, clock
         self.begun = self.epoch_begun = clock()
-        self.side, self.seed, self.epochs, self.done = "", 0, 0, 0
-        self.share = 0.0
+        self.side, self.seed, self.epochs, self.devices = "", 0, 0, 1
+        self.at: dict[tuple[str, int], float] = {}
+        """Epochs that are done, with fraction, of each training that has begun."""
+        self.over: set[tuple[str, int]] = set()
         self.spent: dict[str, list[float]] = {}
 
     def start(self, side: str, seed: int, epochs: int, done: int) -> None:
-        self.side, self.seed, self.epochs, self.done, self.share = side, seed, epochs, done, 0.0
+        self.side, self.seed, self.epochs = side, seed, epochs
+        self.at[side, seed] = done
+        self.over.discard((side, seed))
         self.epoch_begun = self.clock()
+
+    def turn(self, side: str, seed: int, devices: int) -> None:
+        self.side, self.seed, self.devices = side, seed, devices
 
     def batch(self, images: int, total: int) -> float:
         """Images per second in this epoch."""
-        self.share = images / total
+        self.at[self.side, self.seed] = int(self.at[self.side, self.seed]) + min(images / total, _ALMOST)
         return images / max(self.clock() - self.epoch_begun, 1e-9)
 
     def epoch(self, record: EpochRecord) -> None:
         self.spent.setdefault(self.side, []).append(record.seconds)
-        self.done, self.share = record.epoch, 0.0
+        self.at[self.side, self.seed] = record.epoch
         self.epoch_begun = self.clock()
 
+    def finish(self) -> None:
+        """Of the training that is spoken of; patience may have ended it early."""
+        self.over.add((self.side, self.seed))
+        self.at[self.side, self.seed] = self.epochs
+
+    def running(self, side: str) -> list[float]:
+        """Epochs done by each of a side's trainings that are not over."""
+        return [done for one, done in self.at.items() if one[0] == side and one not in self.over]
+
+    def finished(self, side: str) -> int:
+        """How many of a side's trainings are over, in this process or in an earlier one."""
+        if self.plan is None or side not in self.plan.sides:
+            return sum(one[0] == side for one in self.over)
+        ahead = set(self._ahead)
+        return sum((side, seed) in self.over or ((side, seed) not in self.at and (side, seed) not in ahead)
+                   for seed in self.plan.seeds)  # fmt: skip
+
     @property
-    def trainings_before(self) -> int:
-        return self.plan.position(self.side, self.seed) if self.plan and self.side in self.plan.sides else 0
+    def _ahead(self) -> list[tuple[str, int]]:
+        """Trainings that have not begun; those that were passed over were done earlier."""
+        if self.plan is None:
+            return []
+        order = [(side, seed) for side in self.plan.sides for seed in self.plan.seeds]
+        last = max((order.index(one) for one in self.at if one in order), default=-1)
+        return order[last + 1 :]
 
     @property
     def total(self) -> int:
@@ -87,7 +117,9 @@ class _Course:
 
     @property
     def epochs_done(self) -> float:
-        return self.trainings_before * self.epochs + self.done + self.share
+        if self.plan is None:
+            return self.at.get((self.side, self.seed), 0)
+        return self.total - sum(self.epochs - done for done in self.at.values()) - len(self._ahead) * self.epochs
 
     def left(self) -> str:
         """Time left in words; "at most" while a side has not shown its speed, for the slowest, spiking, comes first."""
@@ -95,12 +127,11 @@ class _Course:
             return ""
         paces = {side: sum(times[-_RECENT:]) / len(times[-_RECENT:]) for side, times in self.spent.items()}
         slowest = max(paces.values())
-        seconds = (self.epochs - self.done - self.share) * paces.get(self.side, slowest)
-        unseen = False
-        if self.plan:
-            trainings = [side for side in self.plan.sides for _ in self.plan.seeds][self.trainings_before + 1 :]
-            seconds += sum(self.epochs * paces.get(side, slowest) for side in trainings)
-            unseen = bool(set(trainings) - set(paces))
+        begun = self.at.items() if self.plan else [((self.side, self.seed), self.epochs_done)]
+        rest = [(side, self.epochs - done) for (side, _), done in begun if done < self.epochs]
+        rest += [(side, self.epochs) for side, _ in self._ahead]
+        seconds = sum(epochs * paces.get(side, slowest) for side, epochs in rest) / self.devices
+        unseen = any(side not in paces for side, _ in rest)
         return f"{'at most' if unseen else 'about'} {duration(seconds)} left"
 
 
@@ -128,6 +159,10 @@ class LineProgress:
         if done:
             self._say(f"{network} seed {seed}: goes on after epoch {done} of {epochs}")
 
+    def turned(self, network: str, seed: int, *, devices: int) -> None:
+        """The next lines are about that one."""
+        self._course.turn(network, seed, devices)
+
     def batch(self, *, images: int, total: int, loss: float) -> None:
         """Nothing: a line for each batch would flood a log."""
 
@@ -141,7 +176,8 @@ class LineProgress:
         self._say(f"{where}  {figures}  {speed}  {course.left()}")
 
     def finished(self) -> None:
-        """Nothing: the last epoch's line has said it."""
+        """No line: the last epoch's has said it."""
+        self._course.finish()
 
     def work(self, what: str, done: int, total: int) -> None:
         """One line when it begins."""
@@ -155,12 +191,11 @@ class LineProgress:
 
 
 class _Row:
-    """What the live table says of one side."""
+    """What the live table says of one side, beside what its course does."""
 
     def __init__(self) -> None:
-        self.seed = self.seeds_done = self.done = 0
-        self.begun = self.over = False
-        self.share, self.speed = 0.0, 0.0
+        self.begun = False
+        self.speed = 0.0
         self.loss: float | None = None
         self.validation: float | None = None
 
@@ -176,7 +211,6 @@ class RichProgress:
         self._rows = {side: _Row() for side in plan.sides} if plan else {}
         self._seeds = len(plan.seeds) if plan else 1
         self._work: tuple[str, int, int] | None = None
-        self._over = False
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> "RichProgress":
@@ -191,37 +225,29 @@ class RichProgress:
         self._live.console.print(Text(text))
 
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
-        """The row of this side is the active one; the sides before it are done."""
-        course = self._course
-        course.start(network, seed, epochs, done)
+        """The row of this side is the active one."""
+        self._course.start(network, seed, epochs, done)
         self._work = None
-        for side, above in self._rows.items():
-            if side == network:
-                break
-            above.over = True
-        row = self._rows.setdefault(network, _Row())
-        row.seeds_done = course.plan.seeds.index(seed) if course.plan else 0
-        row.seed, row.begun, row.done, row.share = seed, True, done, 0.0
+        self._rows.setdefault(network, _Row()).begun = True
+
+    def turned(self, network: str, seed: int, *, devices: int) -> None:
+        """Another row may be the active one."""
+        self._course.turn(network, seed, devices)
 
     def batch(self, *, images: int, total: int, loss: float) -> None:
         """Shown at the next refresh."""
         row = self._rows[self._course.side]
-        row.speed = self._course.batch(images, total)
-        row.loss, row.share = loss, images / total
+        row.speed, row.loss = self._course.batch(images, total), loss
 
     def epoch(self, record: EpochRecord) -> None:
         """Shown at the next refresh."""
         row = self._rows[self._course.side]
         self._course.epoch(record)
-        row.done, row.share, row.speed = record.epoch, 0.0, record.images_per_second
-        row.loss, row.validation = record.train_loss, record.validation_accuracy
+        row.speed, row.loss, row.validation = record.images_per_second, record.train_loss, record.validation_accuracy
 
     def finished(self) -> None:
         """After the last training comes the test."""
-        row = self._rows[self._course.side]
-        row.seeds_done += 1
-        row.over = row.seeds_done == self._seeds
-        self._over = all(row.over for row in self._rows.values())
+        self._course.finish()
 
     def work(self, what: str, done: int, total: int) -> None:
         """A bar in place of the table's last line."""
@@ -244,13 +270,20 @@ class RichProgress:
         return table
 
     def _cells(self, side: str, row: _Row) -> tuple[RenderableType, ...]:
-        epochs = self._course.epochs
+        course = self._course
+        epochs, running, finished = course.epochs, course.running(side), course.finished(side)
         if not row.begun:
-            return (side, "", "done earlier" if row.over else "waiting", "", "", "", "")
-        seed = f"{min(row.seeds_done + 1, self._seeds)} of {self._seeds}"
-        bar = ProgressBar(epochs, epochs if row.over else row.done + row.share, width=16)
+            return (side, "", "done earlier" if self._is_over(side) else "waiting", "", "", "", "")
+        least, mean = (min(running), sum(running) / len(running)) if running else (epochs, epochs)
+        seed = f"{min(finished + 1, self._seeds)} of {self._seeds}"
+        if len(running) > 1:
+            seed = f"{len(running)} at once"
+        bar = ProgressBar(epochs, mean, width=16)
         speed = f"{row.speed:,.0f}" if row.speed else ""
-        return side, seed, bar, f"{row.done}/{epochs}", _number(row.loss), _percent(row.validation), speed
+        return side, seed, bar, f"{int(least)}/{epochs}", _number(row.loss), _percent(row.validation), speed
+
+    def _is_over(self, side: str) -> bool:
+        return bool(self._course.at) and self._course.finished(side) == self._seeds
 
     def _last_line(self) -> RenderableType:
         course = self._course
@@ -260,7 +293,7 @@ class RichProgress:
             return _bar_line(what, done, total, f"{done:,} of {total:,}" if total else f"{done:,}")
         if not course.side:
             return Text("Starting ...", style="dim")
-        if self._over:
+        if all(self._is_over(side) for side in self._rows):
             return Text(f"Testing, comparing and writing the report ...  {elapsed}", style="dim")
         return _bar_line("all", course.epochs_done, course.total, f"{elapsed} passed, {course.left() or 'timing ...'}")
 

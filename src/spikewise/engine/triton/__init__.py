@@ -1,9 +1,11 @@
 """The Triton engine: whole networks on a GPU, their spikes operands of its tensor cores. See docs/gpu.md."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -29,7 +31,8 @@ class TritonEngine:
         options: RunOptions,
     ) -> EngineResult:  # fmt: skip
         """Run a graph over spikes or currents."""
-        result: EngineResult = _running().run_encoded(graph, weights, inputs, draw, options)
+        with _current(inputs):
+            result: EngineResult = _running().run_encoded(graph, weights, inputs, draw, options)
         return result
 
     def run_images(
@@ -37,8 +40,15 @@ class TritonEngine:
         options: RunOptions,
     ) -> EngineResult:  # fmt: skip
         """Encode images in a kernel and run the graph over them."""
-        result: EngineResult = _running().run_encoding(graph, weights, images, draw, options)
+        with _current(images):
+            result: EngineResult = _running().run_encoding(graph, weights, images, draw, options)
         return result
+
+
+def _current(inputs: Tensor) -> AbstractContextManager[object]:
+    """Kernels go to the current device, wherever the tensors are; does nothing on a processor."""
+    place: AbstractContextManager[object] = torch.cuda.device_of(inputs)  # type: ignore[no-untyped-call]
+    return place
 
 
 def _running() -> Any:
