@@ -1,10 +1,12 @@
-"""Whole trainings on this GPU: epochs, launched and recorded; a resumed run; too large a batch; `compare`.
+"""Whole trainings on this GPU: epochs, launched and recorded; seeds one after the other and at once; what "auto" takes;
+a resumed run; too large a batch; `compare`.
 
 `python -m benchmarks.gpu.training [--seconds N]`; what is not begun within N seconds (200) is left out. Sets are looked
 for in SPIKEWISE_DATA; noise of the same size stands in for one that is not there.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -22,18 +24,22 @@ from spikewise.data import AugmentConfig, ImageSet, Split, load_data
 from spikewise.data.config import DataConfig
 from spikewise.errors import SpikewiseError
 from spikewise.experiments import resolve
+from spikewise.experiments.devices import training_device
 from spikewise.experiments.sides import sides_of
 from spikewise.network import Network
-from spikewise.training import Task, fit
+from spikewise.training import Task, fit, load_weights
 from spikewise.training.captured import Captured
 from spikewise.training.device_epochs import DeviceEpochs
 from spikewise.training.epochs import HostEpochs
+from spikewise.training.together import Training, fit_all
 from spikewise.training.update import Learner
 
 __all__ = ["main", "section"]
 
 IMAGES = 12_800
 """Of an epoch: 100 batches, so that the slowest contestant has its turn."""
+SEEDS, LONGER = 3, 6
+"""Trainings that share the GPU, and epochs of each."""
 EPOCHS = 3
 """The first runs as it is, in the second steps are recorded, the last is timed."""
 
@@ -44,6 +50,8 @@ def section(deadline: float) -> dict[str, Any]:
         ("memory", too_large_a_batch),
         ("resume", resumed),
         *((f"epochs {name}", lambda name=name: epochs(name)) for name in ("fashion-snn", "pneumonia-conv", "digits")),
+        *((f"seeds {name}", lambda name=name: seeds_together(name)) for name in ("fashion-snn", "pneumonia-conv")),
+        ("auto", auto),
         ("compare", lambda: compare(deadline)),
     ]
     for name, part in parts:
@@ -140,6 +148,69 @@ def _last_epoch(passes: Any, count: int) -> float:
         seconds = time.perf_counter() - started
         print(f"    epoch {epoch}: {seconds:.3f} s, of which launching {launched:.3f} s", flush=True)
     return seconds
+
+
+def seeds_together(name: str) -> dict[str, Any]:
+    """Seconds of several trainings, by how many share the GPU, and whether bits differ; kernels are compiled before."""
+    experiment, images = _case(name)
+    task = _task(experiment, images, epochs=LONGER)
+    found: dict[str, Any] = {"images": images.name, "trainings": SEEDS, "epochs": LONGER}
+    _several(experiment, images, dataclasses.replace(task, train=task.train.replace(epochs=1)), 1)
+    alone: list[Any] = []
+    for at_once in (1, 2, SEEDS):
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        seconds, kept = _several(experiment, images, task, at_once)
+        alone = alone or kept
+        apart = [
+            seed
+            for seed, (mine, plain) in enumerate(zip(kept, alone, strict=True))
+            if any(not torch.equal(weight, plain[key]) for key, weight in mine.items())
+        ]
+        speed = len(task.split.train) * LONGER * SEEDS / seconds
+        bits = f"DIFFERENT BITS of seeds {apart}" if apart else "bit-identical"
+        memory = torch.cuda.max_memory_reserved() >> 20
+        found[f"{at_once} at once"] = f"{seconds:.2f} s ({speed:,.0f} images/s, {memory} MB held, {bits})"
+        print(f"  seeds {name}: {at_once} at once: {found[f'{at_once} at once']}", flush=True)
+    return found
+
+
+def _several(experiment: Any, images: ImageSet, task: Task, at_once: int) -> tuple[float, list[Any]]:
+    """Seconds of the trainings, validation and checkpoints included, and the weights of each."""
+    graph = sides_of(experiment, images)[0].graph
+    with tempfile.TemporaryDirectory() as folder:
+        trainings = [
+            Training(
+                dataclasses.replace(task, seed=seed),
+                Path(folder, str(seed)),
+                torch.device("cuda"),
+                lambda device, seed=seed: Network(graph, seed=seed).to(device),
+            )
+            for seed in range(SEEDS)
+        ]
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        fit_all(trainings, lambda one, result: None, at_once=at_once)
+        seconds = time.perf_counter() - started
+        return seconds, [load_weights(one.folder / "weights.safetensors")[0] for one in trainings]
+
+
+def auto() -> dict[str, str]:
+    """What a trial takes for all sides of some experiments, with what it measured."""
+    found = {}
+    for name in ("fashion-snn", "pneumonia-conv", "digits"):
+        experiment, images = _case(name)
+        parts = _task(experiment, images).split
+        with tempfile.TemporaryDirectory() as cache:  # an earlier trial is not what is looked for
+            before = os.environ.get("SPIKEWISE_CACHE")
+            os.environ["SPIKEWISE_CACHE"] = cache
+            try:
+                found[name] = training_device(experiment.replace(device="auto"), images, parts).words or "no choice"
+            finally:
+                os.environ.pop("SPIKEWISE_CACHE")
+                os.environ.update({} if before is None else {"SPIKEWISE_CACHE": before})
+        print(f"  auto {name}: {found[name]}", flush=True)
+    return found
 
 
 def resumed() -> dict[str, str]:

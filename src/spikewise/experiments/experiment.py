@@ -68,6 +68,7 @@ class Experiment(Config):
     sections: tuple[SectionName, ...] = SECTION_NAMES
     """What is looked into after the test, beside accuracy and cost."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """"auto" takes what trains faster here, by a short trial that is kept; "cuda" is all GPUs, "cuda:1" one of them."""
 
     def __init__(self, **data: Any) -> None:  # pydantic's own signature
         count = data.get("seeds")
