@@ -276,6 +276,7 @@ class NetworkResult(Record):
     """Time steps; 1 for a network without time."""
     runs: Many[SeedResult]
     metrics: dict[str, Estimate]
+    """By name; with two classes `recall`, `specificity`, `precision` and `f1` are about the positive one (`data`)."""
     cost: Cost
 
 
