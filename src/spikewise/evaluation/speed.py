@@ -42,20 +42,20 @@ class Speed(NamedTuple):
 
 def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Speed:
     """Time evaluation of `network` on images, as a batch (of at most 256, and as fit the memory) and one at a time."""
-    size = min(_BATCH, fitting_batch(network.graph, network.device))
-    batch = torch.from_numpy(np.ascontiguousarray(images[:size])).to(network.device)
+    one = torch.from_numpy(np.ascontiguousarray(images[:1])).to(network.device)
     network = network.frozen()
     with torch.no_grad():
-        engine = network(batch[:1]).result.engine
+        engine = network(one).result.engine
         whole = throughput(network, images)
-        single = _seconds(lambda: _answer(network, batch[:1]), _SINGLE_REPEATS)
+        single = _seconds(lambda: _answer(network, one), _SINGLE_REPEATS)
     p99 = float(np.quantile(single, 0.99, method="higher"))
     return Speed(whole, statistics.median(single) * 1000, p99 * 1000, engine)
 
 
 def throughput(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> float:
-    """Images per second of evaluation in one batch of (at most 256) images: the median of a few."""
-    batch = torch.from_numpy(np.ascontiguousarray(images[:_BATCH])).to(network.device)
+    """Images per second of evaluation in one batch (of at most 256, and as fit the memory): the median of a few."""
+    size = min(_BATCH, fitting_batch(network.graph, network.device))
+    batch = torch.from_numpy(np.ascontiguousarray(images[:size])).to(network.device)
     with torch.no_grad():
         return len(batch) / statistics.median(_seconds(lambda: _answer(network, batch), _REPEATS))
 
