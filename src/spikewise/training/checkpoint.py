@@ -102,7 +102,7 @@ def damage_told(path: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise damaged(path, f"it holds another network's state: {str(error).partition(chr(10))[0][:200]}") from error
+        raise damaged(path, "it holds the weights of another network, or what another optimizer remembers") from error
 
 
 def _write(path: Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
