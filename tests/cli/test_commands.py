@@ -231,7 +231,7 @@ def test_data_show_draws_a_grid(command, tmp_path):
     [
         ("compare", "No images were named"),
         ("compare digts", "Did you mean 'digits'?"),
-        ("compare digits --set train.epohs=3", "Did you mean 'epochs'?"),
+        ("compare digits --set train.epohs=3", "Did you mean 'train.epochs'?"),
         ("compare digits --set nonsense", "key=value"),
         ("compare digits --config nowhere.toml", "Cannot read the config"),
         ("compare digits --preset nowhere", "Unknown preset"),
