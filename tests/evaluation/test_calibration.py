@@ -11,7 +11,8 @@ from spikewise.evaluation.calibration import (
     fit_temperature,
     reliability,
 )
-from spikewise.evaluation.metrics import expected_calibration_error
+from spikewise.evaluation.estimates import estimate_metrics
+from spikewise.evaluation.metrics import brier_scores, expected_calibration_error, log_losses
 
 
 def drawn(images: int, seed: int, *, factor: float = 1.0, classes: int = 4) -> Answers:
@@ -76,6 +77,68 @@ def test_scaling_mends_a_boastful_network_and_changes_no_answer():
     assert found.scaled.nll.mean < found.as_trained.nll.mean
     right = [sum(b.accuracy * b.images for b in part.reliability) for part in (found.as_trained, found.scaled)]
     assert right[0] == pytest.approx(right[1])
+
+
+FIGURES = ("ece", "ece_corrected", "brier", "nll")
+
+
+def trained(images: int, seed: int, *, runs: int = 3, between: float = 0.3) -> list[Answers]:
+    """Several trainings on the same images: what they say differs by noise on the logits of that size."""
+    rng = np.random.default_rng((seed, 1))
+    labels, logits = drawn(images, seed)
+    return [Answers(labels, logits + between * rng.normal(size=logits.shape)) for _ in range(runs)]
+
+
+def width(estimate):
+    return estimate.high - estimate.low
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("grouped", [False, True], ids=["images", "subjects"])
+def test_the_section_and_the_metrics_have_one_interval_for_the_same_figure(runs, grouped):
+    test = trained(300, 0, runs=runs)
+    groups = np.arange(300) // 3 if grouped else None
+    found = calibrate("snn", test, test, groups).as_trained
+    same = estimate_metrics(test[0].labels, np.stack([softmax(one.logits) for one in test]), groups)
+    for name in ("ece", "brier", "nll"):
+        ours = getattr(found, name)
+        assert (ours.mean, ours.low, ours.high) == pytest.approx((same[name].mean, same[name].low, same[name].high))
+        assert f"{100 if grouped else 300} units" in ours.method
+
+
+def test_intervals_of_brier_score_and_nll_cover_the_truth_on_other_images():
+    labels, logits = trained(100_000, 999, runs=1)[0]
+    truth = {"brier": brier_scores(labels, softmax(logits)).mean(), "nll": log_losses(labels, softmax(logits)).mean()}
+    covered = dict.fromkeys(truth, 0)
+    for seed in range(60):
+        found = calibrate("snn", *[trained(300, seed)] * 2).as_trained
+        for name, figure in truth.items():
+            covered[name] += getattr(found, name).low <= figure <= getattr(found, name).high
+    # 95 % nominal, four standard errors allowed
+    assert min(covered.values()) >= 60 * (0.95 - 4 * (0.05 * 0.95 / 60) ** 0.5)
+
+
+def test_seeds_that_agree_leave_the_doubt_of_the_images():
+    test = trained(300, 0, between=0.0)
+    found = calibrate("snn", test, test)
+    for part in (found.as_trained, found.scaled):
+        assert all(width(getattr(part, name)) > 0 for name in FIGURES)
+
+
+def test_copies_of_an_image_under_one_subject_say_nothing_new():
+    once = trained(200, 0, between=0.0)
+    copies = [Answers(np.tile(one.labels, 4), np.tile(one.logits, (4, 1))) for one in once]
+    alone = calibrate("snn", once, once).as_trained
+    together = calibrate("snn", copies, copies, np.tile(np.arange(200), 4)).as_trained
+    taken_for_new = calibrate("snn", copies, copies).as_trained
+    for name in ("ece", "brier", "nll"):
+        assert width(getattr(together, name)) == pytest.approx(width(getattr(alone, name)))
+        assert width(getattr(taken_for_new, name)) < 0.7 * width(getattr(alone, name))
+
+
+def test_seeds_with_other_test_images_are_refused():
+    with pytest.raises(ShapeError, match="same test images"):
+        calibrate("snn", [drawn(50, 0)] * 2, [drawn(50, 0), drawn(50, 1)])
 
 
 def test_parts_of_different_seeds_are_refused():

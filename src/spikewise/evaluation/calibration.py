@@ -3,17 +3,32 @@
 Source: Guo et al., "On calibration of modern neural networks", ICML 2017 (temperature scaling: section 4.2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import scipy  # its parts load when they are first used
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
-from spikewise.evaluation.metrics import brier_scores, check_probabilities, expected_calibration_error, log_losses
+from spikewise.evaluation.metrics import (
+    brier_scores,
+    check_probabilities,
+    expected_calibration_error,
+    log_losses,
+    weighted_scores,
+)
+from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.sections.calibration import CalibrationFigures, NetworkCalibration, ReliabilityBin
-from spikewise.evaluation.statistics import seeds_only, wilson
+from spikewise.evaluation.statistics import (
+    Groups,
+    Resampling,
+    count_units,
+    estimate_from_draws,
+    image_weights,
+    wilson,
+)
 
 __all__ = ["BINS", "Answers", "calibrate", "corrected_calibration_error", "fit_temperature", "reliability"]
 
@@ -22,10 +37,15 @@ BINS = 15
 _LEAST_IN_BIN = 10
 _EXPONENTS = (-4.0, 6.0)
 """Temperatures are sought between 2^-4 and 2^6."""
+_RESAMPLING = Resampling(samples=500)
+"""As for every figure other than accuracy."""
+_BOUNDS = {"ece": (0.0, 1.0), "ece_corrected": (0.0, 1.0), "brier": (0.0, 2.0), "nll": (0.0, np.inf)}
 
 Labels = Int[np.ndarray, " N"]
 Logits = Float[np.ndarray, "N K"]
 Probabilities = Float[np.ndarray, "N K"]
+Weights = Float[np.ndarray, "B N"]
+"""How often each resample holds each image."""
 
 
 class Answers(NamedTuple):
@@ -35,26 +55,32 @@ class Answers(NamedTuple):
     logits: Logits
 
 
-def calibrate(network: str, validation: Sequence[Answers], test: Sequence[Answers]) -> NetworkCalibration:
-    """One network before and after temperature scaling.
+def calibrate(
+    network: str, validation: Sequence[Answers], test: Sequence[Answers], groups: Groups = None
+) -> NetworkCalibration:
+    """One network before and after temperature scaling; intervals are over seeds and test images.
 
     Args:
         validation: for each seed; the temperature is fitted here.
-        test: for each seed, in the same order; all figures are from here.
+        test: for each seed, in the same order, on the same images; all figures are from here.
+        groups: the subject of each test image, where subjects are known.
     Raises:
-        ShapeError: no seed, or not as many seeds here as there.
+        ShapeError: no seed, not as many seeds here as there, or test images that are not the same for every seed.
     """
     if not test or len(test) != len(validation):
         raise ShapeError(f"Calibration needs the same seeds on both parts; got {len(validation)} and {len(test)}.")
+    if any(not np.array_equal(one.labels, test[0].labels) for one in test):
+        raise ShapeError("Calibration needs the same test images for every seed; got labels that differ between seeds.")
     temperatures = [fit_temperature(one.labels, one.logits) for one in validation]
     cold = [_softmax(one.logits) for one in test]
     scaled = [_softmax(one.logits / t) for one, t in zip(test, temperatures, strict=True)]
-    labels = [one.labels for one in test]
+    labels = test[0].labels
+    weights, units = image_weights(groups, labels.size, _RESAMPLING), count_units(groups, labels.size)
     return NetworkCalibration(
         network=network,
         temperatures=tuple(temperatures),
-        as_trained=_figures(labels, cold),
-        scaled=_figures(labels, scaled),
+        as_trained=_figures(labels, cold, weights, units),
+        scaled=_figures(labels, scaled, weights, units),
     )
 
 
@@ -110,37 +136,60 @@ def corrected_calibration_error(labels: Labels, probabilities: Probabilities) ->
     Source: Kumar, Liang and Ma, "Verified uncertainty calibration", NeurIPS 2019, section 5 and appendix (debiasing of
     the l1 error); folded normal: Leone, Nelson and Nottingham, Technometrics 3, 1961.
     """
-    seen = expected = 0.0
-    for one in reliability(labels, probabilities):
-        gap = abs(one.confidence - one.accuracy)
-        sd = (one.accuracy * (1 - one.accuracy) / one.images) ** 0.5
-        share = one.images / labels.size
-        seen += share * gap
-        expected += share * _folded_normal_mean(gap, sd)
-    return max(0.0, 2 * seen - expected)
+    check_probabilities(labels, probabilities)
+    return max(0.0, float(_corrected(labels, probabilities, np.ones((1, labels.size)))[0]))
 
 
-def _figures(labels: Sequence[Labels], probabilities: Sequence[Probabilities]) -> CalibrationFigures:
-    pairs = list(zip(labels, probabilities, strict=True))
-    together = np.concatenate(labels), np.concatenate(probabilities)
+def _figures(labels: Labels, runs: Sequence[Probabilities], weights: Weights, units: int) -> CalibrationFigures:
+    drawn = [
+        {**weighted_scores(labels, run, weights), "ece_corrected": _corrected(labels, run, weights)} for run in runs
+    ]
+
+    def estimate(name: str) -> Estimate:
+        per_seed = np.array([_OF_A_RUN[name](labels, run) for run in runs])
+        draws = np.stack([run[name] for run in drawn], axis=1)
+        return estimate_from_draws(per_seed, draws, units, _RESAMPLING, bounds=_BOUNDS[name])
+
     return CalibrationFigures(
-        ece=seeds_only([expected_calibration_error(*pair) for pair in pairs]),
-        ece_corrected=seeds_only([corrected_calibration_error(*pair) for pair in pairs]),
-        brier=seeds_only([float(brier_scores(*pair).mean()) for pair in pairs]),
-        nll=seeds_only([float(log_losses(*pair).mean()) for pair in pairs]),
-        reliability=reliability(*together, seeds=len(pairs)),
+        ece=estimate("ece"),
+        ece_corrected=estimate("ece_corrected"),
+        brier=estimate("brier"),
+        nll=estimate("nll"),
+        reliability=reliability(np.tile(labels, len(runs)), np.concatenate(runs), seeds=len(runs)),
     )
+
+
+def _corrected(labels: Labels, probabilities: Probabilities, weights: Weights) -> NDArray[np.float64]:
+    """`corrected_calibration_error` of each resample [B], in the bins of the whole sample; it can be below 0 here."""
+    confidence = probabilities.max(1).astype(np.float64)
+    right = (probabilities.argmax(1) == labels).astype(np.float64)
+    bins = np.array_split(np.argsort(confidence, kind="stable"), _bins(labels.size))
+    images, sure, hits = (
+        np.stack([weights[:, rows] @ values[rows] for rows in bins], axis=1)
+        for values in (np.ones_like(right), confidence, right)
+    )
+    held = np.maximum(images, 1)  # a bin that a resample leaves empty has a share of 0
+    accuracy = hits / held
+    gap = np.abs(sure / held - accuracy)
+    chance = _folded_normal_mean(gap, np.sqrt(accuracy * (1 - accuracy) / held))
+    return np.asarray((images * (2 * gap - chance)).sum(1) / images.sum(1))
+
+
+_OF_A_RUN: dict[str, Callable[[Labels, Probabilities], float]] = {
+    "ece": expected_calibration_error,
+    "ece_corrected": corrected_calibration_error,
+    "brier": lambda labels, run: float(brier_scores(labels, run).mean()),
+    "nll": lambda labels, run: float(log_losses(labels, run).mean()),
+}
 
 
 def _bins(images: int) -> int:
     return max(1, min(BINS, images // _LEAST_IN_BIN))
 
 
-def _folded_normal_mean(mean: float, sd: float) -> float:
-    if sd == 0:
-        return abs(mean)
-    z = mean / sd
-    return float(sd * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + mean * scipy.special.erf(z / np.sqrt(2)))
+def _folded_normal_mean(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.float64]:
+    z = np.divide(mean, sd, out=np.full(mean.shape, np.inf), where=sd > 0)
+    return np.asarray(sd * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + mean * scipy.special.erf(z / np.sqrt(2)))
 
 
 def _softmax(logits: Logits) -> Probabilities:

@@ -23,6 +23,7 @@ __all__ = [
     "expected_calibration_error",
     "log_losses",
     "weighted_figures",
+    "weighted_scores",
 ]
 
 Labels = Int[np.ndarray, " N"]
@@ -205,7 +206,14 @@ def weighted_figures(
     for name in _OVER_CLASSES:
         figures[name] = np.where(complete, figures[name], np.nan)
     figures["auc"] = _weighted_auc(labels, run, weights)
-    figures["ece"] = _weighted_ece(labels, run, weights)
+    return figures | weighted_scores(labels, run, weights)
+
+
+def weighted_scores(
+    labels: NDArray[np.integer], run: NDArray[np.floating], weights: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """`ece`, `brier` and `nll` of each resample [B]; `weights` [B, N] says how often it holds each image."""
+    figures = {"ece": _weighted_ece(labels, run, weights)}
     for name, scores in (("brier", brier_scores(labels, run)), ("nll", log_losses(labels, run))):
         figures[name] = weights @ scores / weights.sum(1)
     return figures

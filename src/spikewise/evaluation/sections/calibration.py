@@ -16,7 +16,11 @@ class ReliabilityBin(Record):
 
 
 class CalibrationFigures(Record):
-    """How far confidence and accuracy lie apart on the test images, over seeds."""
+    """How far confidence and accuracy lie apart on the test images.
+
+    Intervals are over seeds and test images (subjects where they are known); those of earlier versions, whose `method`
+    names seeds alone, leave the images out.
+    """
 
     ece: Estimate
     """Expected calibration error, bins of equal width."""

@@ -15,11 +15,12 @@ def make(study: Study) -> Made:
 
 
 def _network(study: Study, contestant: Contestant) -> NetworkCalibration:
-    seeds = study.setting.experiment.seeds
+    seeds, everyone = study.setting.experiment.seeds, study.setting.images.groups
     validation = [study.validation(contestant, seed) for seed in seeds]
     test = [study.test(contestant, seed) for seed in seeds]
     return calibrate(
         contestant.name,
         [Answers(one.labels, one.logits) for one in validation],
         [Answers(one.labels, one.logits) for one in test],
+        None if everyone is None else everyone[study.setting.split.test],
     )
