@@ -89,6 +89,14 @@ def test_a_run_of_the_spiking_network_alone_has_figures_too():
     assert len(view(results(section(network())), None).panels) == 3
 
 
+def test_models_of_energy_that_disagree_about_every_option_leave_no_front_and_three_figures():
+    whole = section(network())
+    disputed = whole.replace(options=tuple(one.replace(front_of_energy=False) for one in whole.options))
+    panels = {panel.key: panel.caption for panel in view(results(disputed), None).panels}
+    assert "There is no front" in panels["anytime-energy"]
+    assert "Grey: the front" in panels["anytime-operations"]
+
+
 def test_a_run_without_time_steps_says_so_and_draws_nothing():
     empty = results(section())
     assert view(empty, None).panels == []

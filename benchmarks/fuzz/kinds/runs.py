@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import json
 import os
 import shutil
@@ -13,9 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from benchmarks.fuzz.mutate import Rng, damaged, hostile
 from spikewise import api
+from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.experiments import run_experiment
 from spikewise.experiments.experiment import Experiment
@@ -33,7 +36,7 @@ class Damage(NamedTuple):
     content: bytes | None
     """None: see `instead`."""
     instead: str = ""
-    """Something else in the file's place: folder, pipe, device, nothing, loop, unreadable."""
+    """Something else in the file's place: folder, pipe, device, nothing, loop, empty; or the file as it was: sound."""
 
 
 @functools.cache
@@ -54,9 +57,30 @@ def _sound() -> Path:
         torch.set_num_threads(1)
         run_experiment(_experiment(place), out=place / "runs")
         tune(_experiment(place), trials=1, out=place / "runs")
+        _use_every_command(place)
         os._exit(0)
     os.waitpid(child, 0)
+    for name in json.loads((place / "modules.json").read_text()):  # once, and not in every case
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     return place
+
+
+def _use_every_command(place: Path) -> None:
+    """See that each succeeds on a sound run, and keep the names of the modules that it took."""
+    for command in _COMMANDS:
+        with contextlib.suppress(ConfigError if command == "reproduce" else ()):  # the run is of no preset
+            run(
+                Damage(
+                    command,
+                    command,
+                    str(next((place / "runs").rglob("run.json")).relative_to(place / "runs")),
+                    None,
+                    "sound",
+                ),
+                place,
+            )
+    (place / "modules.json").write_text(json.dumps(sorted(sys.modules)))
 
 
 def _experiment(place: Path) -> Experiment:
@@ -191,26 +215,29 @@ def _weights(content: bytes, rng: Rng) -> tuple[str, bytes]:
     return f"notes: {name}", len(changed).to_bytes(8, "little") + changed + content[8 + size :]
 
 
-def run(case: Damage) -> object:
-    sound = _sound()
+def run(case: Damage, sound: Path | None = None) -> object:
+    sound = sound or _sound()
     torch.set_num_threads(1)
-    if case.command != "report":
-        sys.modules["spikewise.report.render"].write_figures = lambda *_: (
-            None
-        )  # they take seconds; one command is enough
+    if case.command != "report":  # drawing takes seconds; that one command is enough
+        Figure.savefig = _undrawn
     with tempfile.TemporaryDirectory() as place:
         shutil.copytree(sound / "runs", Path(place) / "runs")
-        target = Path(place) / "runs" / case.file
-        target.unlink()
-        if case.content is not None:
-            target.write_bytes(case.content)
-        else:
-            _put(target, case.instead)
+        _put(Path(place) / "runs" / case.file, case)
         return _COMMANDS[case.command](_folder(Path(place)), sound)
 
 
-def _put(target: Path, instead: str) -> None:
-    match instead:
+def _undrawn(_: Figure, file: Any, **__: Any) -> None:
+    """A figure that is made, and not drawn."""
+    blank = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    file.write(blank) if hasattr(file, "write") else Path(file).write_bytes(blank)
+
+
+def _put(target: Path, case: Damage) -> None:
+    if case.instead != "sound":
+        target.unlink()
+    if case.content is not None:
+        target.write_bytes(case.content)
+    match case.instead:
         case "folder":
             target.mkdir()
         case "pipe":

@@ -90,7 +90,7 @@ def accuracy_over_cost(
 
     Args:
         references: cost and accuracy of networks without time.
-        front: the points of the front, in any order.
+        front: the points of the front, in any order; none where models of energy disagree about every option.
         quantity: what the cost is, with its unit.
     """
     figure = new_figure(3.4, theme=theme)
@@ -99,8 +99,9 @@ def accuracy_over_cost(
     every = [point for course in networks.values() for point in (*course.steps, *course.early_exits)]
     every += references.values()
     right = max(cost for cost, _ in every) * 1.5
-    ax.step([*(x for x, _ in corners), right], [*(100 * y for _, y in corners), 100 * corners[-1][1]],
-            where="post", color=theme.grid, linewidth=5, solid_joinstyle="miter", label="front")  # fmt: skip
+    if corners:
+        ax.step([*(x for x, _ in corners), right], [*(100 * y for _, y in corners), 100 * corners[-1][1]],
+                where="post", color=theme.grid, linewidth=5, solid_joinstyle="miter", label="front")  # fmt: skip
     for name, course in networks.items():
         ax.plot(*_columns(course.steps), "o-", color=colours[name], linewidth=1, markersize=2.8,
                 label=label(f"{name}, after each step", 30))  # fmt: skip

@@ -151,6 +151,10 @@ def _panels(section: Anytime, colour: dict[str, str]) -> list[Panel]:
     ]
 
 
+_FRONT = "Grey: the front, where nothing is more accurate for less."
+_NO_FRONT = "There is no front: whatever is unbeaten by one model of energy is beaten by another."
+
+
 def _cost_panel(section: Anytime, colour: dict[str, str], key: str, quantity: str) -> Panel:
     def point(option: Option) -> tuple[float, float]:
         cost = option.energy_nanojoule if key == "anytime-energy" else option.operations
@@ -173,8 +177,8 @@ def _cost_panel(section: Anytime, colour: dict[str, str], key: str, quantity: st
     return Panel(
         key,
         drawn,
-        "Accuracy against cost: dots after each step (small numbers), diamonds for early exits. Grey: the front, where "
-        "nothing is more accurate for less.",
+        "Accuracy against cost: dots after each step (small numbers), diamonds for early exits. "
+        + (_FRONT if on_front else _NO_FRONT),
     )
 
 
