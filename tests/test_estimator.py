@@ -1,5 +1,7 @@
 """The estimator keeps scikit-learn's contract, and answers depend on the samples alone."""
 
+import errno
+import os
 import pickle
 import random
 
@@ -17,7 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from spikewise.dynamics import ALIF
 from spikewise.encoders import Rate
-from spikewise.errors import ConfigError, ShapeError
+from spikewise.errors import ConfigError, ShapeError, StorageError
 from spikewise.estimator import SpikingClassifier
 from spikewise.models import Conv
 from spikewise.training import TrainConfig
@@ -332,3 +334,12 @@ def test_a_table_in_other_units_is_warned_about(digits, factor):
     with pytest.warns(UserWarning, match="Scale both in the same way"):
         model.predict(X * factor)
     model.predict(np.zeros_like(X[:3]))  # an empty row is no other unit
+
+
+def test_no_room_for_temporary_files_is_said_with_the_setting_that_gives_some(monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with pytest.raises(StorageError, match="TMPDIR"):
+        SpikingClassifier(epochs=1, steps=2, hidden=4).fit(np.arange(40.0).reshape(20, 2), np.arange(20) % 2)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spikewise.errors import StorageError
-from spikewise.files import make_folder, replace_file, write_bytes, write_json, write_npz, write_text
+from spikewise.files import make_folder, replace_file, temporary_folder, write_bytes, write_json, write_npz, write_text
 
 
 def test_a_file_appears_whole_and_readable_by_all(tmp_path):
@@ -128,3 +128,37 @@ def test_a_file_where_a_folder_is_needed_is_said(tmp_path):
             make()
     assert make_folder(tmp_path / "a" / "b").is_dir()
     assert make_folder(tmp_path / "a" / "b").is_dir()
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_no_room_for_a_temporary_folder_names_its_setting(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with (
+        pytest.raises(StorageError, match=rf"Cannot write {tmp_path}: .*another folder with .* TMPDIR\."),
+        temporary_folder(),
+    ):
+        pass
+
+
+def test_no_usable_temporary_folder_names_its_setting(monkeypatch):
+    def none(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.mkdtemp", none)
+    with pytest.raises(StorageError, match=r"No usable temporary directory found.*TMPDIR"), temporary_folder():
+        pass
+
+
+def test_a_temporary_folder_that_fills_up_names_its_setting_and_goes(monkeypatch):
+    with temporary_folder() as folder, monkeypatch.context() as broken:
+        broken.setattr("tempfile.mkstemp", full)
+        with pytest.raises(StorageError, match=r"The disk of temporary files is full.*TMPDIR"):
+            write_text(folder / "checkpoint", "")
+    assert not folder.exists()
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    with pytest.raises(StorageError, match="The disk is full: free some space and give"):  # a folder of the user's
+        write_text(folder.parent / "own", "")

@@ -1,9 +1,7 @@
 """`SpikingClassifier`: a spiking network as a scikit-learn estimator, for tables of numbers and for images."""
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +23,7 @@ from spikewise.encoders import Encoder
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import settled_of
 from spikewise.experiments.facts import resolve_device
+from spikewise.files import temporary_folder
 from spikewise.losses import CrossEntropy
 from spikewise.models import Model, build
 from spikewise.network import Network
@@ -133,6 +132,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             ConfigError: a parameter is wrong.
             ValueError: samples or labels are of no use, as scikit-learn says.
+            StorageError: there is no room for temporary files.
         """
         self._form = rows_of(X, self.image_shape, self.layout)
         rows, y = validate_data(self, self._form.rows, y, dtype=_number_types(self._form.rows))
@@ -163,8 +163,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             seed,
         )
         self.network_ = Network(graph, seed=seed).to(device)
-        with tempfile.TemporaryDirectory() as folder:
-            result = fit(self.network_, task, Path(folder))
+        with temporary_folder() as folder:
+            result = fit(self.network_, task, folder)
         self.network_.eval()
         self.history_, self.best_epoch_ = result.history, result.best_epoch
         cautions = self._scale.cautions if isinstance(self._scale, ImageScale) else ()

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from spikewise.errors import StorageError
 
-__all__ = ["make_folder", "replace_file", "write_bytes", "write_json", "write_npz", "write_text"]
+__all__ = ["make_folder", "replace_file", "temporary_folder", "write_bytes", "write_json", "write_npz", "write_text"]
 
 
 _NOT_WRITABLE = "The folder is not writable: choose another with {}."
 _FILE_IN_PLACE = "A file stands where a folder is needed: choose another with {}."
+_FULL_KEPT = "The disk is full: free some space and give the same command again; finished work is kept."
+_FULL = "The disk of temporary files is full: free some space, or choose another folder with {}."
 _ADVICE = {
     errno.EACCES: _NOT_WRITABLE,
     errno.EPERM: _NOT_WRITABLE,
@@ -31,6 +33,10 @@ _ADVICE = {
     errno.EMFILE: "Too many files are open: raise the limit (ulimit -n).",
 }
 """What to do about an error of the operating system; {} is the setting that decides where the file lies."""
+
+_TEMPORARY = "the environment variable TMPDIR"
+_temporary: set[Path] = set()
+"""The temporary folders that are in use."""
 
 
 @contextlib.contextmanager
@@ -97,24 +103,47 @@ def make_folder(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Say in words what the operating system says in numbers."""
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what is needed no longer than this context.
+
+    Raises:
+        StorageError: no temporary folder can be written, or its disk is full.
+    """
+    place = tempfile.tempdir or os.environ.get("TMPDIR") or "a temporary folder"
+    with storage_errors(Path(place), setting=_TEMPORARY):
+        folder = tempfile.TemporaryDirectory(prefix="spikewise-")
+    with folder as name:
+        _temporary.add(Path(name))
+        try:
+            yield Path(name)
+        finally:
+            _temporary.discard(Path(name))
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path, *, setting: str | None = None) -> Iterator[None]:
+    """Say in words what the operating system says in numbers.
+
+    Args:
+        setting: what decides where `path` lies, if that cannot be told from the path.
+    """
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
+        setting = setting or _setting_of(path)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            advice = "The disk is full: free some space and give the same command again; finished work is kept."
+            advice = _FULL if setting == _TEMPORARY else _FULL_KEPT
         else:
             advice = _ADVICE.get(error.errno or 0, "Check the disk and the path, or choose another place with {}.")
-        raise StorageError(
-            f"Cannot write {path}: {error.strerror or error}. {advice.format(_setting_of(path))}"
-        ) from error
+        raise StorageError(f"Cannot write {path}: {error.strerror or error}. {advice.format(setting)}") from error
 
 
 def _setting_of(path: Path) -> str:
     """The setting that decides where `path` lies."""
+    if any(path.is_relative_to(folder) for folder in tuple(_temporary)):
+        return _TEMPORARY
     named = os.environ.get("SPIKEWISE_CACHE")
     own = (os.environ.get("XDG_CACHE_HOME"), os.environ.get("LOCALAPPDATA"), "~/.cache", "~/Library")
     for root in filter(None, [named] if named else own):
