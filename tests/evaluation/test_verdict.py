@@ -186,6 +186,45 @@ def test_known_subjects_that_were_not_kept_apart_are_a_reservation(rng):
     assert "does not keep subjects apart" in verdict.paragraph
 
 
+RULE = "the number after 'person' in file names"
+
+
+@pytest.mark.parametrize("found", [{}, {"straddling": Straddling(subjects=12)}], ids=["not kept apart", "straddling"])
+@pytest.mark.parametrize(
+    ("trust", "words"),
+    [
+        ("doubtful", f" These subjects are doubtful: they were read by {RULE}, and may be none."),
+        ("likely", f" The subjects were read by {RULE}."),
+        ("stated", ""),
+        (None, ""),
+    ],
+)
+def test_a_reservation_about_subjects_says_how_they_were_told(rng, trust, words, found):
+    data = facts(1000, subjects=40, subjects_rule=RULE, subjects_trust=trust, **found)
+    sentences = judged(rng, 0.95, 0.80, data=data)[0].sentences
+    plain = judged(rng, 0.95, 0.80, data=facts(1000, subjects=40, **found))[0].sentences
+    said = next(sentence for sentence in sentences if "subjects" in sentence)
+    assert said.endswith(words)
+    if trust == "doubtful":
+        assert "known" not in said
+        assert not said.startswith("The split leaks")
+    else:
+        assert said == next(sentence for sentence in plain if "subjects" in sentence) + words
+
+
+def test_doubtful_subjects_flatter_accuracy_only_if_they_are_subjects_and_copies_do_in_any_case(rng):
+    doubtful = {"subjects": 40, "subjects_rule": RULE, "subjects_trust": "doubtful"}
+    alone = judged(rng, 0.95, 0.80, data=facts(1000, straddling=Straddling(subjects=12), **doubtful))[0]
+    assert "The split may leak: 12 subjects in more than one part, which can flatter every accuracy if they are" in (
+        alone.paragraph
+    )
+    both = judged(rng, 0.95, 0.80, data=facts(1000, straddling=Straddling(duplicates=3, subjects=12), **doubtful))[0]
+    assert "3 groups of identical images, 12 subjects in more than one part, which can flatter every accuracy. " in (
+        both.paragraph
+    )
+    assert "and may be none" in both.paragraph
+
+
 def test_a_tiny_test_set_is_a_reservation(rng):
     verdict, _ = judged(rng, 0.9, 0.9, images=30)
     assert "The test set is small (30 images)" in verdict.paragraph

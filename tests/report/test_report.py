@@ -190,6 +190,9 @@ def test_one_network_alone_says_so(small):
     assert "nothing to compare" in Page(html).text
 
 
+RULE = {"subjects_rule": "the number after 'person' in file names"}
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -199,6 +202,16 @@ def test_one_network_alone_says_so(small):
         ({"seeds": (0,)}, "One seed"),
         ({}, "31 of 512 neurons never spike (snn, seed 0)"),
         ({"data": {"subjects": 600}}, "Subjects were not kept apart"),
+        (
+            {"data": {"straddling": Straddling(subjects=2), "subjects": 600, "subjects_trust": "likely", **RULE}},
+            "2 subjects occur in more than one part; which can flatter every accuracy. The subjects were read by the "
+            "number after 'person' in file names.",
+        ),
+        (
+            {"data": {"straddling": Straddling(subjects=2), "subjects": 600, "subjects_trust": "doubtful", **RULE}},
+            "2 subjects occur in more than one part; which can flatter every accuracy if they are subjects. These "
+            "subjects are doubtful: they were read by the number after 'person' in file names, and may be none.",
+        ),
     ],
 )
 def test_reservations_stand_before_the_first_table(small, kind, words):

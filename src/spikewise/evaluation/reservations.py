@@ -8,8 +8,8 @@ from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.yardsticks import Yardstick, Yardsticks
 from spikewise.evaluation.wording import MINUS, count_of, interval, listed, points, seeds_named
 
-__all__ = ["at_chance", "chance_sentences", "collapse_sentences", "serious_findings", "tie_sentences", "yardstick_loss",
-           "yardstick_sentences"]  # fmt: skip
+__all__ = ["at_chance", "chance_sentences", "collapse_sentences", "serious_findings", "subjects_told", "tie_sentences",
+           "yardstick_loss", "yardstick_sentences"]  # fmt: skip
 
 _MANY_TIES, _SILENT = 0.005, 0.01
 """Shares of the test images from which ties are worth a sentence, and silent outputs a reservation."""
@@ -46,6 +46,14 @@ def chance_sentences(networks: Sequence[NetworkResult], data: DataFacts) -> list
         f"{names} {verb} not shown to be better than guessing: always answering '{data.classes[usual]}' is right on "
         f"{points(share)} % of the test images."
     ]
+
+
+def subjects_told(data: DataFacts) -> str:
+    """What must follow a reservation about subjects that nobody stated: how they were told; else nothing."""
+    rule = data.subjects_rule or "numbers in file names"
+    if data.subjects_trust == "doubtful":
+        return f" These subjects are doubtful: they were read by {rule}, and may be none."
+    return f" The subjects were read by {rule}." if data.subjects_trust == "likely" else ""
 
 
 def collapse_sentences(

@@ -15,6 +15,7 @@ from spikewise.evaluation.reservations import (
     chance_sentences,
     collapse_sentences,
     serious_findings,
+    subjects_told,
     tie_sentences,
     yardstick_loss,
     yardstick_sentences,
@@ -273,7 +274,8 @@ def _caveats(
 ) -> list[str]:
     caveats = _leaks(data)
     if data.subjects is not None and not data.grouped and not data.straddling.subjects:
-        caveats.append("The split does not keep subjects apart, although they are known.")
+        known = "" if data.subjects_trust == "doubtful" else ", although they are known"
+        caveats.append(f"The split does not keep subjects apart{known}.{subjects_told(data)}")
     units = min([pair.units for pair in comparisons], default=data.test.images)
     if units < SMALL:
         what = "image" if units == data.test.images else "subject"
@@ -299,10 +301,16 @@ def _leaks(data: DataFacts) -> list[str]:
         found.append(f"{count_of(leaks.duplicates, 'group')} of identical images")
     if leaks.near_duplicates:
         found.append(f"{count_of(leaks.near_duplicates, 'group')} of nearly identical images")
+    sure = bool(found)
     if leaks.subjects:
         found.append(f"{count_of(leaks.subjects, 'subject')}")
+        sure |= data.subjects_trust != "doubtful"
     effect = "which can flatter every accuracy" if leaks.reaches_test else "none in the test part: only choices suffer"
-    return [f"The split leaks: {', '.join(found)} in more than one part, {effect}."] if found else []
+    if not found:
+        return []
+    said = f"{', '.join(found)} in more than one part, {effect}"
+    told = subjects_told(data) if leaks.subjects else ""
+    return [f"The split leaks: {said}.{told}" if sure else f"The split may leak: {said} if they are subjects.{told}"]
 
 
 def _grave(audit: Audit | None) -> list[str]:

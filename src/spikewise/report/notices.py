@@ -2,11 +2,12 @@
 
 from typing import Literal, NamedTuple
 
-from spikewise.evaluation import Results
+from spikewise.evaluation import DataFacts, Results
 from spikewise.evaluation.reservations import (
     chance_sentences,
     collapse_sentences,
     serious_findings,
+    subjects_told,
     tie_sentences,
 )
 
@@ -48,15 +49,26 @@ def _leaks(results: Results) -> list[Notice]:
     for number, one, many in (
         (leaks.duplicates, "group of identical images lies", "groups of identical images lie"),
         (leaks.near_duplicates, "group of nearly identical images lies", "groups of nearly identical images lie"),
-        (leaks.subjects, "subject occurs", "subjects occur"),
     ):
         if number:
             text = f"{number:,} {one if number == 1 else many} in more than one part; {effect}."
             out.append(Notice("bad", "The split leaks", text))
-    if data.subjects is not None and not data.grouped and not leaks.subjects:
-        text = "Subjects are known, but the split was not asked to keep their images together."
-        out.append(Notice("care", "Subjects were not kept apart", text))
-    return out
+    return [*out, *_subjects(data, effect)]
+
+
+def _subjects(data: DataFacts, effect: str) -> list[Notice]:
+    """Subjects in more than one part; where these are doubtful, so is the leak."""
+    number, doubtful, told = data.straddling.subjects, data.subjects_trust == "doubtful", subjects_told(data)
+    if number:
+        text = f"{number:,} {'subject occurs' if number == 1 else 'subjects occur'} in more than one part; {effect}"
+        if doubtful:
+            return [Notice("care", "The split may leak", f"{text} if they are subjects.{told}")]
+        return [Notice("bad", "The split leaks", f"{text}.{told}")]
+    if data.subjects is not None and not data.grouped:
+        known = "Subjects were read from file names" if doubtful else "Subjects are known"
+        text = f"{known}, but the split was not asked to keep their images together.{told}"
+        return [Notice("care", "Subjects were not kept apart", text)]
+    return []
 
 
 def _protocol(results: Results) -> list[Notice]:
