@@ -29,6 +29,7 @@ from spikewise.models import Model, build
 from spikewise.network import Network
 from spikewise.readouts import Readout
 from spikewise.training import Task, TrainConfig, fit
+from spikewise.training.memory import check_update
 
 __all__ = ["SpikingClassifier"]
 
@@ -132,6 +133,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         Raises:
             ConfigError: a parameter is wrong.
             ValueError: samples or labels are of no use, as scikit-learn says.
+            ShapeError: an update of the network cannot fit into memory.
             StorageError: there is no room for temporary files.
         """
         self._form = rows_of(X, self.image_shape, self.layout)
@@ -153,6 +155,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         graph = build(
             chosen.model, chosen.encoder, chosen.readout, image_shape=images.shape[1:], classes=len(self.classes_)
         )
+        check_update("network", graph, chosen.train, len(split.train), device)
         kept = {} if split.validation is not split.train else {"keep": "last", "patience": None}
         task = Task(
             _image_set(images, labels, self.classes_),

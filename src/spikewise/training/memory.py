@@ -1,16 +1,68 @@
 """A batch that the memory of a device does not hold: said in words, with one that it does."""
 
+import math
+
 import torch
 
-from spikewise.errors import TrainingError
+from spikewise.errors import ShapeError, TrainingError
+from spikewise.graph import Activation, Graph, SpikingActivation
+from spikewise.memory import physical_memory
+from spikewise.training.config import Adam, AdamW, TrainConfig
 from spikewise.training.update import Batch, Learner
 from spikewise.types import Draw
 
-__all__ = ["MemoryTooSmallError", "out_of_memory"]
+__all__ = ["MemoryTooSmallError", "check_update", "out_of_memory"]
+
+_GIB = 2**30
 
 
 class MemoryTooSmallError(TrainingError):
     """A device's memory does not hold an update."""
+
+
+def check_update(name: str, graph: Graph, train: TrainConfig, images: int, device: torch.device) -> None:
+    """Refuse a network of which an update cannot fit into this machine's memory, whatever else is in there.
+
+    Less is counted than is needed: learned weights with gradients and moments, and the states that backward goes
+    through; no weighted sums, spikes, pixels or copies.
+
+    Args:
+        name: of the network, for the message.
+        images: of the training part; a batch has no more.
+        device: where it trains; of a GPU nothing is foretold, `out_of_memory` tries what fits.
+    Raises:
+        ShapeError: it cannot; the message names a batch that might.
+    """
+    if device.type != "cpu":
+        return
+    batch, available = min(train.batch_size, images), physical_memory()
+    weights, each = _weights(graph, train), _states(graph, train)
+    needed = weights + batch * each
+    if needed <= available:
+        return
+    fitting = (available - weights) // each if each else 0
+    shape = " x ".join(f"{size:,}" for size in graph.image_shape)
+    remedy = f"--set train.batch_size={fitting} or less, " if fitting > 0 else ""
+    raise ShapeError(
+        f"An update of '{name}' takes at least {needed / _GIB:,.1f} GiB: {weights / _GIB:,.1f} for weights, gradients "
+        f"and moments, {batch * each / _GIB:,.1f} for the states of a batch of {batch:,} images of {shape} over "
+        f"{graph.steps:,} time steps. This machine has {available / _GIB:,.1f} GiB of memory. Use {remedy}"
+        "smaller images (data.size), a smaller network (model.width, model.hidden) or fewer steps (encoder.steps)."
+    )
+
+
+def _weights(graph: Graph, train: TrainConfig) -> int:
+    """Bytes of weights, their gradients, and what the optimizer keeps of them."""
+    copies = 2 + 2 * isinstance(train.optimizer, Adam | AdamW)
+    return 4 * copies * sum(math.prod(shape) for at in graph.named for shape in at.parameters().values())
+
+
+def _states(graph: Graph, train: TrainConfig) -> int:
+    """Bytes that backward needs of one image: each neuron's membrane in every step, each activation once."""
+    size = 2 if train.precision == "bfloat16" else 4
+    stepped = sum(math.prod(at.output) for at in graph.named if at.layer.state_variables)
+    once = sum(math.prod(at.output) for at in graph.named if isinstance(at.layer, Activation | SpikingActivation))
+    return size * (graph.steps * stepped + once)
 
 
 def out_of_memory(learner: Learner, batch: int) -> MemoryTooSmallError:
