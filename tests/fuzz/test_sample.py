@@ -1,5 +1,9 @@
 """A small fixed sample of the fuzzer's own cases."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("resource")
@@ -13,3 +17,17 @@ def test_settings_are_answered_in_words():
     ends = [(case.name, *judged(kind, case)) for case in kind.cases(seed=11, count=40)]
     assert [end for end in ends if end[1] == "failure"] == []
     assert {end[1] for end in ends} == {"result", "message"}
+
+
+@pytest.mark.slow
+def test_damaged_run_folders_are_answered_in_words(tmp_path):
+    """In a process of its own, which can be forked; of the commands in turn those that draw and train nothing."""
+    quick = [turn + place for turn in (0, 16) for place in (1, 2, 5, 6, 7, 8, 12, 13, 14, 15)]
+    asked = [sys.executable, "-m", "benchmarks.fuzz", "runs", "--seed", "5", "--kept", str(tmp_path), "--count", "32"]
+    ended = subprocess.run(
+        [*asked, "--at", *map(str, quick)],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "runs: 20 cases" in ended.stdout
+    assert ", 0 failures" in ended.stdout

@@ -26,6 +26,9 @@ from spikewise.experiments.reproduction import fold
 from spikewise.experiments.tune import tune
 from spikewise.report import render_many, write_report
 
+_FEW = 100
+"""Cases for which loading every module beforehand does not pay."""
+
 
 class Damage(NamedTuple):
     """What was done to a file of a sound run, and what is asked of the run then."""
@@ -57,29 +60,31 @@ def _sound() -> Path:
         torch.set_num_threads(1)
         run_experiment(_experiment(place), out=place / "runs")
         tune(_experiment(place), trials=1, out=place / "runs")
+        os._exit(0)
+    os.waitpid(child, 0)
+    return place
+
+
+@functools.cache
+def _warm_up() -> None:
+    """Load once what every command takes, and not in every case."""
+    place = _sound()
+    child = os.fork()
+    if not child:
         _use_every_command(place)
         os._exit(0)
     os.waitpid(child, 0)
-    for name in json.loads((place / "modules.json").read_text()):  # once, and not in every case
+    for name in json.loads((place / "modules.json").read_text()):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    return place
 
 
 def _use_every_command(place: Path) -> None:
     """See that each succeeds on a sound run, and keep the names of the modules that it took."""
+    file = str(next((place / "runs").rglob("run.json")).relative_to(place / "runs"))
     for command in _COMMANDS:
         with contextlib.suppress(ConfigError if command == "reproduce" else ()):  # the run is of no preset
-            run(
-                Damage(
-                    command,
-                    command,
-                    str(next((place / "runs").rglob("run.json")).relative_to(place / "runs")),
-                    None,
-                    "sound",
-                ),
-                place,
-            )
+            run(Damage(command, command, file, None, "sound"))
     (place / "modules.json").write_text(json.dumps(sorted(sys.modules)))
 
 
@@ -102,6 +107,8 @@ def _folder(place: Path, kind: str = "compare") -> Path:
 
 def cases(seed: int, count: int) -> Iterator[Damage]:
     place = _sound()
+    if count > _FEW:
+        _warm_up()
     folder = _folder(place)
     files = [str(path.relative_to(place / "runs")) for path in sorted(folder.rglob("*")) if path.is_file()]
     files = [name for name in files if not name.endswith((".lock", ".svg", ".png", ".html"))]
@@ -137,7 +144,7 @@ def _damage(rng: Rng, command: str, file: str, root: Path) -> Damage:
 def _json(content: bytes, rng: Rng) -> tuple[str, bytes]:
     """One value of a tree is hostile, gone, or doubled."""
     name, changed = _tree(json.loads(content), rng)
-    return name, json.dumps(changed).encode() if name != "deep" else changed
+    return name, json.dumps(changed).encode()
 
 
 def _tree(tree: Any, rng: Rng) -> tuple[str, Any]:
@@ -164,8 +171,10 @@ def _tree(tree: Any, rng: Rng) -> tuple[str, Any]:
             return f"{key} is simple", tree
         case _:
             name, value = hostile(rng)
-            if name in ("huge number", "nested list"):
-                name, value = "deep", "x" * 50
+            try:
+                json.dumps(value)
+            except (ValueError, RecursionError):  # too long or too deep for JSON to be written
+                name, value = "long text", "x" * 50
             holder[key] = value
             return f"{key} is {name}", tree
 
@@ -215,8 +224,8 @@ def _weights(content: bytes, rng: Rng) -> tuple[str, bytes]:
     return f"notes: {name}", len(changed).to_bytes(8, "little") + changed + content[8 + size :]
 
 
-def run(case: Damage, sound: Path | None = None) -> object:
-    sound = sound or _sound()
+def run(case: Damage) -> object:
+    sound = _sound()
     torch.set_num_threads(1)
     if case.command != "report":  # drawing takes seconds; that one command is enough
         Figure.savefig = _undrawn
