@@ -111,8 +111,9 @@ def _contradictions_told(folder: Path) -> Iterator[None]:
     except (LookupError, ValueError, TypeError, ArithmeticError, AssertionError, UndefinedError) as error:
         if isinstance(error, SpikewiseError):
             raise
+        said = "" if isinstance(error, TypeError) else f": {str(error)[:200]}"  # which names a library's classes
         raise RunError(
-            f"The files of {folder} contradict each other ({type(error).__name__}: {str(error)[:200]}): no report can "
+            f"The files of {folder} contradict each other ({type(error).__name__}{said}): no report can "
             "be made of them. Give the run's command again with another --out."
         ) from error
 
