@@ -17,14 +17,15 @@ test: $(VENV)/.test
 test-gpu: $(VENV)/.test
 	$(BIN)/python -m pytest -m gpu -rs $(ARGS)
 
-# The tests against the built wheel, in an environment of its own that cannot see src/.
+# The tests (TESTS names some) against the built wheel, in an environment of its own that cannot see src/.
+TESTS ?= tests
 test-wheel: $(VENV)/.test
 	rm -rf dist build/wheel-env
 	$(BIN)/python -m build --wheel --outdir dist .
 	$(PYTHON) -m venv build/wheel-env
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$$(ls dist/*.whl)" -r requirements/test.txt
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt --no-deps -r requirements/peers.txt
-	build/wheel-env/bin/python -P -m pytest -p no:cacheprovider $(ARGS) tests
+	build/wheel-env/bin/python -P -m pytest -p no:cacheprovider $(ARGS) $(TESTS)
 
 # Needs nothing but ruff, so that it answers in seconds in a fresh clone.
 lint: $(VENV)/.lint
