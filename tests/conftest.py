@@ -15,7 +15,7 @@ settings.load_profile("untimed")
 def real_data() -> Path:
     """Folder of the real image sets, as laid out by `spikewise download`."""
     named = os.environ.get("SPIKEWISE_DATA")
-    if not named:
+    if not named:  # they are gigabytes under licences of their own, and no part of the project
         pytest.skip("set SPIKEWISE_DATA to a folder with the real image sets")
     return Path(named)
 
@@ -24,5 +24,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") is not None:
         import torch
 
-        if not torch.cuda.is_available():
+        if not torch.cuda.is_available():  # what needs none of it runs under Triton's interpreter
             pytest.skip("needs an NVIDIA GPU")

@@ -25,13 +25,17 @@ def images(tmp_path_factory):
     return root
 
 
+# A shell closes streams and sets limits before the interpreter starts; nothing in Python can do that from within.
+needs_sh = pytest.mark.skipif(os.name != "posix", reason="Windows has no sh to close a stream or set a limit")
+
+
 def spikewise(*arguments, tail="", **environment):
     words = [sys.executable, "-m", "spikewise.cli.main", *map(str, arguments)]
     given = {**os.environ, "PYTHONPATH": str(SOURCE), **environment}
     return subprocess.run(["sh", "-c", f'"$@" {tail}', "sh", *words], capture_output=True, check=False, env=given)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="speaks sh")
+@needs_sh
 @pytest.mark.parametrize(
     "environment",
     [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
@@ -48,7 +52,7 @@ def test_names_beyond_the_console_are_escaped_and_json_stays_json(images, enviro
     assert f"class gruen {name}" in json.loads(told.stdout.decode("ascii"))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="speaks sh")
+@needs_sh
 @pytest.mark.parametrize("tail", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_a_closed_stream_leads_nowhere(tail):
     done = spikewise("presets", tail=tail)
@@ -56,7 +60,7 @@ def test_a_closed_stream_leads_nowhere(tail):
     assert (b"mnist-alif" in done.stdout) == (">&-" not in tail.split())
 
 
-@pytest.mark.skipif(os.name != "posix", reason="speaks sh")
+@needs_sh
 def test_few_files_no_home_and_a_narrow_terminal_do(tmp_path):
     done = spikewise("presets", tail="", COLUMNS="20", HOME="", SPIKEWISE_CACHE=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, b"")

@@ -26,7 +26,7 @@ _BROKEN = (
     lzma.LZMAError,
     struct.error,
     EOFError,
-    NotImplementedError,  # a compression or a version that zipfile does not know
+    NotImplementedError,  # raised by zipfile for a compression or a version that it does not know
     RuntimeError,  # a password
     KeyError,
     ValueError,  # offsets and names that no archive has
@@ -149,6 +149,7 @@ def _header(file: ByteSource, path: Path, name: str) -> NpyHeader:
 
 def _reason(error: BaseException) -> str:
     """What the library said, where it speaks of archives; its other words help nobody."""
+    # NotImplementedError is zipfile's, for a compression or a version that it does not know: it names it.
     if isinstance(error, zipfile.BadZipFile | zipfile.LargeZipFile | NotImplementedError | EOFError):
         return _shown(str(error))[:200] or "it ends early"
     return "it needs a password" if "password" in str(error) else "its contents are broken"
