@@ -4,14 +4,39 @@ from typing import Any
 
 import torch
 
+from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
 from spikewise.encoders import Encoder, Rate
 from spikewise.engine import EngineName, RunOptions
 from spikewise.graph import Graph, Layer
 from spikewise.network import Network, Output
 from spikewise.readouts import LastMembrane
+from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Triangle
 from spikewise.types import Draw
 
 GRID = 2.0**-8
+SURROGATES = [FastSigmoid(slope=5.0), ATan(), Triangle(height=0.3), Boxcar(), Sigmoid(slope=4.0), StraightThrough()]
+RESETS = [
+    {"reset": reset, "reset_delay": delay, "reset_gradient": gradient}
+    for reset in ("subtract", "zero", "none")
+    for delay in (False, True)
+    for gradient in (False, True)
+    if not (reset == "zero" and delay and gradient)
+]
+NEURONS = [
+    *(LIF(beta=0.875, **reset) for reset in RESETS),
+    *(ALIF(beta=0.875, adaptation=0.25, adaptation_decay=0.9375, **reset) for reset in RESETS[::3]),
+    ALIF(beta=0.9, relative_surrogate=True),
+    ALIF(beta=0.9, threshold_gradient=False, threshold=0.5),
+    IF(threshold=2.0),
+    LIF(learn=("beta", "threshold"), beta=0.8),
+    LIF(learn=("beta", "threshold"), beta=0.8, per="channel", spread=0.2, reset_delay=True),
+    LIF(learn=("beta", "threshold"), beta=0.8, reset="zero"),
+    ALIF(learn=("beta", "threshold", "adaptation", "adaptation_decay"), per="channel", spread=0.1),
+    ALIF(learn=("beta", "threshold", "adaptation", "adaptation_decay")),
+    LeakyIntegrator(beta=0.9, learn=("beta",)),
+    *(LIF(surrogate=surrogate) for surrogate in SURROGATES),
+]
+"""One of each kind, reset, surrogate and learned parameter: what every engine is held against the reference with."""
 
 
 def network(
