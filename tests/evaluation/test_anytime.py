@@ -34,6 +34,7 @@ from spikewise.evaluation.anytime import (
 from spikewise.evaluation.anytime_runs import Counter, Sample, follow, measure_latency
 from spikewise.evaluation.cost import carried_bits, count_operations, energies, layer_work
 from spikewise.evaluation.prediction import predict
+from spikewise.evaluation.statistics import auc_interval
 from spikewise.experiments import RunFolder
 from spikewise.experiments.sections.anytime import make
 from spikewise.graph import Conv2d, Flatten, Graph, Linear, MaxPool, Neuron, SpikingActivation
@@ -71,6 +72,16 @@ def test_accuracy_over_time_of_a_course_that_solves_each_image_at_a_known_step()
     assert [one.accuracy.mean for one in curve] == [np.mean(t >= SOLVED) for t in range(1, STEPS + 1)]
     assert [one.step for one in curve] == [1, 2, 3, 4, 5]
     assert [one.latency_ms for one in curve] == [0.1, None, None, None, 0.5]
+
+
+def test_the_area_under_the_curve_of_two_classes_has_an_interval_over_images_even_with_one_seed():
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    sick = np.clip(0.5 + 0.2 * (labels - 0.5) + rng.normal(0, 0.2, 40), 0.01, 0.99)
+    answers = course(np.ones(40))._replace(labels=labels, probabilities={STEPS: np.stack([1 - sick, sick], axis=1)})
+    found = record(answers, course()).curve[-1].auc
+    assert found == auc_interval(labels == 1, sick[None])
+    assert 0.5 < found.low < found.mean < found.high < 1
 
 
 def test_a_confidence_that_knows_when_it_is_right_stops_each_image_the_moment_it_is_solved():

@@ -18,7 +18,13 @@ from spikewise.evaluation.metrics import area_under_curve
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.results import NetworkResult
 from spikewise.evaluation.sections.anytime import AnytimeStep, EarlyExit, NetworkAnytime, Option
-from spikewise.evaluation.statistics import Groups, bootstrap_seeds_and_images, seeds_only, wilson_estimate
+from spikewise.evaluation.statistics import (
+    Groups,
+    auc_interval,
+    bootstrap_seeds_and_images,
+    seeds_only,
+    wilson_estimate,
+)
 
 __all__ = [
     "TOLERANCE",
@@ -255,7 +261,7 @@ def _step(seeds: Sequence[Followed], t: int, latency_ms: float | None, groups: G
         step=t,
         accuracy=_accuracy(right, groups),
         accuracy_per_seed=tuple(float(one) for one in right.mean(1)),
-        auc=_auc(seeds, t),
+        auc=_auc(seeds, t, groups),
         latency_ms=latency_ms,
         **_mean_of([one.spent[t - 1] for one in seeds])._asdict(),
     )
@@ -291,11 +297,15 @@ def _accuracy(right: Bool[np.ndarray, "S N"], groups: Groups) -> Estimate:
     return bootstrap_seeds_and_images(right, groups)
 
 
-def _auc(seeds: Sequence[Followed], t: int) -> Estimate | None:
+def _auc(seeds: Sequence[Followed], t: int, groups: Groups) -> Estimate | None:
+    """With two classes over seeds and images, as `estimate_metrics` gives it; with more over the seeds alone."""
     if not all(t in one.test.probabilities for one in seeds):
         return None
-    areas = [area_under_curve(one.test.labels, one.test.probabilities[t]) for one in seeds]
-    return seeds_only(areas) if np.isfinite(areas).all() else None
+    labels, scores = seeds[0].test.labels, np.stack([one.test.probabilities[t] for one in seeds])
+    areas = [area_under_curve(labels, one) for one in scores]
+    if not np.isfinite(areas).all():
+        return None
+    return auc_interval(labels == 1, scores[:, :, 1], groups) if scores.shape[2] == 2 else seeds_only(areas)
 
 
 def _mean_of(spent: Sequence[Spent]) -> Spent:
