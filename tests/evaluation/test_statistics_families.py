@@ -14,7 +14,6 @@ from spikewise.errors import ConfigError
 from spikewise.evaluation.statistics import (
     Resampling,
     effect_size,
-    gatekept,
     holm,
     paired_difference,
     planned,
@@ -169,24 +168,6 @@ def test_p_goes_on_below_what_resamples_can_tell(rng):
     ]
     assert ps == sorted(ps)  # no step where resamples end and the tail begins
     assert max(b / a for a, b in itertools.pairwise(ps[1:30])) < 10
-
-
-def test_gatekeeping_by_hand():
-    """The main pair pays a ninth; the others a factor of ten until it is significant, then nothing but Holm's."""
-    assert gatekept(0.04, []) == (pytest.approx(0.04 / 0.9), [])
-    assert gatekept(0.9, [0.001, 0.02]) == (1.0, pytest.approx([0.02, 0.2]))
-    assert gatekept(0.009, [0.001, 0.02]) == (pytest.approx(0.01), pytest.approx([0.01, 0.02]))
-
-
-def test_gatekeeping_keeps_the_level_over_all_pairs():
-    """Independent true hypotheses, or a false main one: a false alarm among the rest in no more than 5 %."""
-    rng = np.random.default_rng(3)
-    for main in (rng.random(4000), np.zeros(4000)):
-        alarms = 0
-        for first, others in zip(main, rng.random((4000, 2)), strict=True):
-            p, rest = gatekept(float(first), list(others))
-            alarms += min(rest) < 0.05 or (p < 0.05 and first > 0)
-        assert alarms / 4000 < 0.05 + 3 * (0.05 * 0.95 / 4000) ** 0.5
 
 
 @pytest.mark.parametrize("accuracy", [0.85, 0.89])

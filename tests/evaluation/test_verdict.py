@@ -273,7 +273,7 @@ def test_a_leak_that_spares_the_test_part_flatters_no_accuracy(rng):
 CLAIMS = ("more accurate", "less accurate", "better", "worse", "beats", "superior", "favours")
 
 
-def three(seed, count, seeds, accuracies, *, spread=0.0):
+def three(seed, count, seeds, accuracies, *, spread=0.0, main=None):
     """Networks, pairs and verdict of three simulated contenders."""
     rng = np.random.default_rng(seed)
     shown = images(rng, count)
@@ -283,7 +283,7 @@ def three(seed, count, seeds, accuracies, *, spread=0.0):
     ]
     roles = ("spiking", "twin", "baseline")
     networks = [network(side.name, role, side, shown.labels) for side, role in zip(sides, roles, strict=True)]
-    pairs = compare_all(sides, shown.labels, resampling=Resampling(samples=100))
+    pairs = compare_all(sides, shown.labels, main=main, resampling=Resampling(samples=100))
     return pairs, write_verdict(networks, pairs, facts(count))
 
 
@@ -329,10 +329,22 @@ def test_pairs_of_three_networks_are_corrected_for_each_other():
     assert {pair.family for pair in pairs} == {3}
     raw = sorted(max(pair.p, pair.p_interval) for pair in pairs)
     assert sorted(pair.p_adjusted for pair in pairs)[0] == pytest.approx(min(1.0, 3 * raw[0]))
-    assert all("corrected for 3 comparisons" in pair.sentence for pair in pairs)
+    assert all("corrected for 3 such comparisons" in pair.sentence for pair in pairs)
     assert verdict.outcome == "no_difference"
     alone = three(1, 400, 3, (0.9, 0.9, 0.6))[0][0]
     assert alone.detectable > 0
+
+
+def test_the_main_pair_does_not_pay_for_the_others_nor_they_for_it():
+    pairs, _ = three(1, 400, 3, (0.9, 0.9, 0.65), main=("snn", "twin"))
+    main, *others = pairs
+    assert [(pair.main, pair.family) for pair in pairs] == [(True, 1), (False, 2), (False, 2)]
+    assert main.p_adjusted == max(main.p, main.p_interval)
+    assert "corrected" not in main.sentence
+    assert min(pair.p_adjusted for pair in others) == pytest.approx(2 * min(max(p.p, p.p_interval) for p in others))
+    # A main pair that tells nothing must not silence 25 points between the others.
+    assert not main.significant
+    assert all(pair.significant for pair in others)
 
 
 def test_what_could_have_shown_shrinks_with_more_images_and_is_said():

@@ -1,7 +1,7 @@
 """Two networks, or all pairs of several, compared on the same test images."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, compress
 from typing import NamedTuple
 
 import numpy as np
@@ -40,42 +40,32 @@ def compare_all(
     main: tuple[str, str] | None = None,
     resampling: Resampling | None = None,
 ) -> tuple[PairComparison, ...]:
-    """Every pair by `compare_networks`, corrected for their number.
+    """Every pair by `compare_networks`, corrected for the number of pairs in its family (Holm).
 
     Args:
-        main: the pair that the comparison is made for, named before any figure was seen: it does not pay for the
-            others (`statistics.gatekept`). Without one all are corrected alike (Holm).
+        main: the pair that the comparison is made for, named before any figure was seen: a family of its own, which
+            does not pay for the others. Without one all pairs are one family.
     """
     drawn = [_with_draws(one, labels, groups, resampling or Resampling()) for one in contenders]
     sides = list(combinations(drawn, 2))
     firsts = [main is not None and {a.name, b.name} == set(main) for a, b in sides]
     pairs = [
-        compare_networks(a, b, labels, groups, resampling=resampling, family=len(sides), part=part)
-        for (a, b), part in zip(sides, _parts(firsts), strict=True)
+        compare_networks(a, b, labels, groups, resampling=resampling, family=firsts.count(first)).model_copy(
+            update={"main": first}
+        )
+        for (a, b), first in zip(sides, firsts, strict=True)
     ]
-    pairs = [pair.model_copy(update={"main": first}) for pair, first in zip(pairs, firsts, strict=True)]
     together, images = (_adjusted(values, firsts) for values in ([_larger_p(p) for p in pairs], [p.p for p in pairs]))
     return tuple(_judged(pair, *p) for pair, *p in zip(pairs, together, images, strict=True))
 
 
-def _parts(firsts: Sequence[bool]) -> list[float]:
-    """The part of the level that each pair has whatever the others show."""
-    if len(firsts) < 2 or not any(firsts):
-        return [1 / len(firsts) for _ in firsts]
-    rest = (1 - statistics.MAIN_SHARE) / (len(firsts) - 1)
-    return [statistics.MAIN_SHARE if first else rest for first in firsts]
-
-
 def _adjusted(values: Sequence[float], firsts: Sequence[bool]) -> list[float]:
-    if len(values) < 2 or not any(firsts):
-        return statistics.holm(values)
-    others = [value for value, first in zip(values, firsts, strict=True) if not first]
-    first, rest = statistics.gatekept(values[firsts.index(True)], others)
-    left = iter(rest)
-    return [first if is_first else next(left) for is_first in firsts]
+    """Holm's p, within the main pair and within the others."""
+    made = {first: iter(statistics.holm(list(compress(values, map(first.__eq__, firsts))))) for first in (True, False)}
+    return [next(made[first]) for first in firsts]
 
 
-def compare_networks(  # noqa: PLR0913  # who, on what, and how many pairs there are
+def compare_networks(  # who, on what, and how many pairs there are
     a: Contender,
     b: Contender,
     labels: Int[np.ndarray, " N"],
@@ -83,7 +73,6 @@ def compare_networks(  # noqa: PLR0913  # who, on what, and how many pairs there
     *,
     resampling: Resampling | None = None,
     family: int = 1,
-    part: float | None = None,
 ) -> PairComparison:
     """Compare the test accuracy of two networks, and their other figures.
 
@@ -95,7 +84,6 @@ def compare_networks(  # noqa: PLR0913  # who, on what, and how many pairs there
     Args:
         family: how many pairs are compared at once. Here p is multiplied by it (Bonferroni); `compare_all`, which
             knows the others' p values, is less strict.
-        part: of the level that this pair has by itself; None is 1 / `family`.
     Raises:
         ShapeError: seeds, images and labels do not fit together.
     """
@@ -109,7 +97,7 @@ def compare_networks(  # noqa: PLR0913  # who, on what, and how many pairs there
     assert sides[0] is not None
     assert sides[1] is not None
     better = float(max(right_a.mean(), right_b.mean()))
-    alpha = (1 - resampling.level) * (1 / family if part is None else part)
+    alpha = (1 - resampling.level) / family
     several = min(len(a.seeds), len(b.seeds)) > 1 and found.p is not None
     pair = PairComparison(
         a=a.name,
@@ -187,7 +175,7 @@ def _sentence(pair: PairComparison) -> str:
 def _corrected_p(pair: PairComparison) -> str:
     assert pair.p_adjusted is not None
     p = p_value(pair.p_adjusted)
-    return p if pair.family == 1 else f"{p}, corrected for {pair.family} comparisons"
+    return p if pair.family == 1 else f"{p}, corrected for {pair.family} such comparisons"
 
 
 def _what_stays_open(pair: PairComparison) -> str:

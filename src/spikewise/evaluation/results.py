@@ -324,11 +324,12 @@ class PairComparison(Record):
     p_interval: Share | None = None
     """Over seeds and images: 1 - level of the widest interval that leaves out zero; null without an interval."""
     p_adjusted: Share | None = None
-    """The larger of the two, corrected for `family` pairs (`statistics.gatekept`, without a main pair Holm):
+    """The larger of the two, corrected for the `family` pairs of its kind (Holm):
     `significant` goes by it, and by the interval."""
     family: Annotated[int, Field(ge=1)] = 1
+    """The main pair is a family of its own; all others are one."""
     main: bool = False
-    """Whether this pair is the question that the comparison was made for: it keeps nine tenths of the level."""
+    """Whether this pair is the question that the comparison was made for: it does not pay for the others."""
     p_images_adjusted: Share | None = None
     """`p` alone, corrected in the same way: whether the networks trained here differ on such images."""
     per_seed: Many[SeedComparison] = ()

@@ -82,7 +82,8 @@ def _facts(pair: PairComparison) -> list[tuple[str, str]]:
     if pair.p_interval is not None:
         facts.append(("p over seeds and images", f"{p_value(pair.p_interval)} (widest interval without zero)"))
     if pair.p_adjusted is not None:
-        many = f"Holm, {pair.family} pairs" if pair.family > 1 else "the only pair"
+        alone = "the main pair, not corrected" if pair.main else "the only pair"
+        many = f"Holm, {pair.family} pairs" if pair.family > 1 else alone
         facts.append(("p that decides", f"{p_value(pair.p_adjusted)} (the larger of both; {many})"))
     if pair.standard_error is not None and pair.freedom is not None:
         facts.append(

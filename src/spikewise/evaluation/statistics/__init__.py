@@ -25,10 +25,8 @@ from spikewise.evaluation.statistics.bootstrap import (
     paired_difference,
 )
 from spikewise.evaluation.statistics.paired import (
-    MAIN_SHARE,
     McNemar,
     effect_size,
-    gatekept,
     holm,
     mcnemar_exact,
     sign_flip_test,
@@ -39,7 +37,6 @@ from spikewise.evaluation.statistics.simple import mean_and_sd, seeds_only, wils
 from spikewise.evaluation.statistics.uncertainty import Difference
 
 __all__ = [
-    "MAIN_SHARE",
     "POWER",
     "Areas",
     "Difference",
@@ -57,7 +54,6 @@ __all__ = [
     "difference_from_draws",
     "effect_size",
     "estimate_from_draws",
-    "gatekept",
     "holm",
     "image_weights",
     "mcnemar_exact",

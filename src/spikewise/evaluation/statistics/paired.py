@@ -1,7 +1,7 @@
 """Tests of two networks on the same images, their correction for several pairs, and the size of an effect."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy  # its parts load when they are first used
@@ -13,7 +13,7 @@ from spikewise.evaluation.results import EffectSize
 from spikewise.evaluation.statistics.bootstrap import same_images
 from spikewise.evaluation.statistics.resampling import Floats, Groups, unit_of
 
-__all__ = ["MAIN_SHARE", "McNemar", "effect_size", "gatekept", "holm", "mcnemar_exact", "sign_flip_test"]
+__all__ = ["McNemar", "effect_size", "holm", "mcnemar_exact", "sign_flip_test"]
 
 
 class McNemar(NamedTuple):
@@ -75,22 +75,6 @@ def holm(p: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1)))
     return [float(value) for value in adjusted]
-
-
-MAIN_SHARE: Final = 0.9
-"""Part of the level that the main pair has for itself."""
-
-
-def gatekept(main: float, others: Sequence[float]) -> tuple[float, list[float]]:
-    """p of a question named beforehand and of the other pairs, adjusted so that together they keep the level.
-
-    The main pair is tested at nine tenths of the level, whatever else is compared. The others share the last tenth
-    among them (Holm), and the whole level once the main pair is significant.
-    Source: Bretz, Maurer, Brannath and Posch, "A graphical approach to sequentially rejective multiple test
-    procedures", Statistics in Medicine 28, 2009, section 2.
-    """
-    first = min(1.0, main / MAIN_SHARE)
-    return first, [min(1.0, p / (1 - MAIN_SHARE), max(first, p)) for p in holm(others)]
 
 
 def effect_size(correct_a: Bool[np.ndarray, "S N"], correct_b: Bool[np.ndarray, "R N"]) -> EffectSize:
