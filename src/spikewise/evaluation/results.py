@@ -25,6 +25,25 @@ SCHEMA_VERSION: Final = 1
 Outcome = Literal["spiking_better", "no_difference", "spiking_worse", "cannot_tell"]
 """`no_difference`: none that is significant. `cannot_tell`: one seed, or nothing to compare with."""
 
+Answer = Literal[
+    "yes",
+    "better_but_dearer",
+    "as_good_and_cheaper",
+    "as_good_but_dearer",
+    "cheaper_but_worse",
+    "no",
+    "depends",
+    "cannot_tell",
+    "not_trained",
+]
+"""Whether the spiking network is worth it, over accuracy and energy, against every conventional opponent of the run.
+
+Better or worse in accuracy: significantly; as good: no significant difference. Cheaper or dearer in energy: by every
+model that prices both. `yes`: better and cheaper. `no`: worse and not cheaper, or no better than one that is as good or
+better for less energy. `depends`: not worse, and the models, or early exit, do not agree about the energy.
+`cannot_tell`: one seed, or nothing to compare with. `not_trained`: a side did not train properly: no comparison.
+"""
+
 
 class Environment(Record):
     """Where a run took place; `cores` are those this process may use, `threads` those each operation used."""
@@ -377,9 +396,19 @@ class Verdict(Record):
     """The answer in words, never stronger than the figures."""
 
     headline: str
+    """The answer to "is the spiking network worth it?", in at most two short sentences."""
     paragraph: str
+    """The sentences in one piece."""
     sentences: Many[str]
+    """All that was found, with figures."""
     outcome: Outcome
+    """Of the spiking network's accuracy against its twin, or the first baseline where there is none."""
+    answer: Answer | None = None
+    """Null in results of versions whose headline told of accuracy alone."""
+    grounds: Many[str] = ()
+    """What the headline rests on: intervals and p, what could have shown, reservations, what is still to come."""
+    remedy: str | None = None
+    """A command to copy where a side did not train properly."""
 
 
 class Results(Record):
