@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-_APART = {"fuzz"}  # measures nothing, see its own --help
+_APART = {"fuzz", "photos"}  # measure nothing; each has a command of its own
 
 
 def names() -> list[str]:
