@@ -67,10 +67,36 @@ def test_a_mess_is_described(tmp_path: Path, files, says):
         load_data(tmp_path / "set")
 
 
-def test_an_empty_class_folder_is_named(tree: Path):
+def test_an_empty_class_folder_is_left_out_with_a_word(tree: Path):
+    plain = load_data(tree)
     (tree / "emu").mkdir()
-    with pytest.raises(DataError, match="class folders without images: emu"):
+    found = load_data(tree)
+    assert (found.classes, found.fingerprint) == (("cat", "dog"), plain.fingerprint)
+    assert found.from_names == ("Class folders without images were left out: emu.",)
+
+
+def test_what_a_class_folder_holds_instead_of_images_is_said(tree: Path):
+    (tree / "emu").mkdir()
+    (tree / "emu" / "1.heic").write_bytes(b"x")
+    (told,) = load_data(tree).from_names
+    assert "left out: emu. They hold 1 files that are not images, such as emu/1.heic. Images are .apng, .bmp" in told
+    for file in (tree / "dog").iterdir():
+        file.unlink()
+    with pytest.raises(
+        DataError, match=r"a single class \(cat\).*at least two\. Class folders .* left out: dog, emu\."
+    ):
         load_data(tree)
+
+
+def test_a_class_that_is_empty_in_one_part_is_kept_for_the_others(tmp_path: Path):
+    for file in ("train/a/1.png", "train/b/2.png", "test/a/3.png"):
+        image(tmp_path / "set" / file)
+    (tmp_path / "set" / "test" / "b").mkdir()
+    found = load_data(tmp_path / "set")
+    assert (found.classes, found.from_names) == (
+        ("a", "b"),
+        ("Class folders without images were left out: test/b.",),
+    )
 
 
 def test_a_missing_folder_is_missing(tmp_path: Path):
@@ -107,11 +133,54 @@ def test_an_unreadable_folder_says_so(tree: Path):
         (tree / "cat").chmod(0o755)
 
 
-def test_mixed_sizes_and_modes_need_a_size(tmp_path: Path):
+def lit(picture: np.ndarray) -> tuple[int, int, int, int]:
+    """First row, first column, height and width of what is not black."""
+    rows, columns = np.flatnonzero(picture.any((0, 2))), np.flatnonzero(picture.any((0, 1)))
+    return int(rows[0]), int(columns[0]), len(rows), len(columns)
+
+
+def test_mixed_sizes_and_modes_come_to_a_square_in_proportion(tmp_path: Path):
+    image(tmp_path / "set" / "a" / "1.png", (4, 6), value=200)
+    image(tmp_path / "set" / "b" / "2.png", (16, 4), value=100, mode="RGB")
+    image(tmp_path / "set" / "b" / "3.png", (8, 3), value=100)
+    found = load_data(tmp_path / "set")
+    assert found.image_shape == (3, 8, 8), "the median of 6, 16 and 8"
+    assert [lit(picture) for picture in found.images] == [(1, 0, 5, 8), (0, 3, 8, 2), (0, 2, 8, 3)]
+    assert found.images[0].max() == 200
+    assert found.cautions == (
+        "Images of 3 sizes (height x width: 4x6, 8x3, 16x4) are brought to 8x8, in proportion, the rest black. Another "
+        "size: data.size=N or HEIGHTxWIDTH.",
+    )
+    assert load_data(tmp_path / "set").cautions == found.cautions, "from the cache, too"
+    white = load_data(tmp_path / "set", background="white")
+    assert (white.images[1, 0, :, 0] == 255).all()
+    assert load_data(tmp_path / "set", aspect="stretch").images.min() == 100
+    with pytest.raises(DataError, match=r"3 sizes \(height x width: 4x6, 8x3, 16x4\), and data.size=none keeps"):
+        load_data(tmp_path / "set", size="none")
+    kept = load_data(tmp_path / "set", size=8, aspect="keep")
+    assert (kept.fingerprint, kept.cautions) == (found.fingerprint, ())
+
+
+def test_the_common_size_is_that_of_the_training_images_and_at_most_64(tmp_path: Path):
+    for role, sides in (("train", (9, 9, 11)), ("test", (100, 200, 300))):
+        for number, side in enumerate(sides):
+            for name in ("a", "b"):
+                image(tmp_path / "set" / role / name / f"{number}.png", (side, side))
+    assert load_data(tmp_path / "set").image_shape == (1, 9, 9)
+    assert load_data(tmp_path / "set" / "test").image_shape == (1, 64, 64)
+
+
+def test_equal_sizes_stay_whatever_they_are(tmp_path: Path):
+    for name in ("a", "b"):
+        image(tmp_path / "set" / name / "1.png", (100, 150))
+    found = load_data(tmp_path / "set")
+    assert (found.image_shape, found.cautions) == ((1, 100, 150), ())
+    assert found.fingerprint == load_data(tmp_path / "set", size="none").fingerprint
+
+
+def test_a_size_and_modes_that_were_asked_for_are_taken(tmp_path: Path):
     image(tmp_path / "set" / "a" / "1.png", (4, 6))
     image(tmp_path / "set" / "b" / "2.png", (8, 3), mode="RGB")
-    with pytest.raises(DataError, match=r"2 sizes \(height x width: 4x6, 8x3\)"):
-        load_data(tmp_path / "set")
     assert load_data(tmp_path / "set", size=5).image_shape == (3, 5, 5)
     assert load_data(tmp_path / "set", size=(5, 7), grey=True).image_shape == (1, 5, 7)
 

@@ -141,3 +141,13 @@ def test_images_unlike_those_of_the_training_are_named_and_others_not():
     assert all("looks inverted" in (said or "") for said in unlike(255 - fresh, usual))
     assert all("far less contrast" in (said or "") for said in unlike(fresh // 255, usual))
     assert all("far brighter" in (said or "") for said in unlike(np.full_like(fresh, 250), usual))
+
+
+def test_a_picture_of_another_shape_is_fitted_as_the_training_images_were():
+    tall = np.full((10, 4), 200, np.uint8)
+    kept = Reading((1, 5, 7), {"uint8": 255}, aspect="keep").pixels(Image.fromarray(tall))[0, 0]
+    assert [*np.flatnonzero(kept.any(0))] == [2, 3]
+    assert (kept[:, 2:4] == 200).all()
+    assert (Reading((1, 5, 7), {"uint8": 255}).pixels(Image.fromarray(tall)) == 200).all()
+    ground = Reading((1, 5, 7), {"uint8": 255}, "white", "keep").pixels(Image.fromarray(tall))[0, 0]
+    assert (ground[:, :2] == 255).all()

@@ -317,3 +317,13 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path):
         file.writestr("x.npy", npy(GREY))
     with pytest.raises(DataError, match="two members called 'x'"):
         load_data(tmp_path / "m.npz")
+
+
+def test_arrays_are_stretched_or_kept_in_proportion(tmp_path: Path):
+    flat = np.full((10, 4, 8), 250, np.uint8)
+    path = save(tmp_path / "m.npz", x=flat, y=np.arange(10) % 2)
+    assert load_data(path, size=8).images.min() == 250
+    kept = load_data(path, size=8, aspect="keep")
+    assert (kept.images[:, :, 2:6] == 250).all()
+    assert not kept.images[:, :, [0, 1, 6, 7]].any()
+    assert load_data(path, size="none").fingerprint == load_data(path).fingerprint

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Num
 
-from spikewise.data import decode_image
+from spikewise.data import Aspect, decode_image
 from spikewise.encoders import Encoder
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.files import write_bytes
@@ -28,6 +28,7 @@ def encode(
     *,
     size: tuple[int, int] | None = None,
     grey: bool | None = None,
+    aspect: Aspect = "stretch",
     seed: int = 0,
 ) -> Num[np.ndarray, "T C2 H W"]:
     """What enters a network at each step: spikes, events or currents.
@@ -35,11 +36,12 @@ def encode(
     Args:
         size: Height and width in pixels; None keeps the image's own.
         grey: True: one channel; False: three; None: as stored.
+        aspect: "stretch" to that size, or "keep" the proportions on black.
     Raises:
         DataError: the file is missing, damaged or no image.
         ShapeError: more steps and pixels than can be held.
     """
-    pixels = decode_image(Path(image) if isinstance(image, str) else image, size=size, grey=grey)
+    pixels = decode_image(Path(image) if isinstance(image, str) else image, size=size, grey=grey, aspect=aspect)
     if pixels.size * encoder.steps > _MOST_VALUES:
         raise ShapeError(
             f"{encoder.steps:,} steps of {'x'.join(map(str, pixels.shape))} are more than {_MOST_VALUES:,} values: "

@@ -94,6 +94,7 @@ def _images(  # private, each passed on from `evaluate`
         channels, *size = results.data.image_shape
         like = {
             "size": tuple(size),
+            "aspect": results.data.aspect,
             "grey": channels == 1,
             "skip_bad": skip_bad,
             "subjects": None,

@@ -150,7 +150,8 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
     built = Network(_graph(path, notes, results), engine_name=folder.experiment().engine)
     with damage_told(path):
         built.load_state_dict(weights)
-    reading = Reading(built.graph.image_shape, results.data.whites, folder.experiment().data.background or "black")
+    ground = folder.experiment().data.background or "black"
+    reading = Reading(built.graph.image_shape, results.data.whites, ground, results.data.aspect)
     return Trained(
         built.to(answering_device(device, built).device).eval(),
         results.data.classes,

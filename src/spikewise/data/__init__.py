@@ -8,13 +8,14 @@ from spikewise.data.config import DataConfig, Layout
 from spikewise.data.decode import decode_image
 from spikewise.data.download import FileVerdict, Verdict, download, verify
 from spikewise.data.duplicates import Straddling, straddling
-from spikewise.data.image_set import ImageSet, Role, Split
+from spikewise.data.image_set import Aspect, ImageSet, Role, Split
 from spikewise.data.incoming import Reading
 from spikewise.data.load import load_data
 from spikewise.data.splits import SplitConfig, class_weights, split
 
 __all__ = [
     "CATALOG",
+    "Aspect",
     "AugmentConfig",
     "Augmented",
     "Changes",

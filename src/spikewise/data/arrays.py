@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spikewise.data.config import DataConfig, Layout
-from spikewise.data.image_set import ImageSet, Role
+from spikewise.data.image_set import Aspect, ImageSet, Role
+from spikewise.data.resize import resized
 from spikewise.data.white import Kind, Range, Whites, kind_of, merge, range_of, settle, to_bytes
 from spikewise.errors import DataError
 
@@ -142,7 +143,10 @@ def to_grey(images: UInt8[np.ndarray, "N 3 H W"]) -> UInt8[np.ndarray, "N 1 H W"
 
 
 def fit(
-    images: UInt8[np.ndarray, "N C H W"], size: tuple[int, int] | None, grey: bool | None
+    images: UInt8[np.ndarray, "N C H W"],
+    size: tuple[int, int] | None,
+    grey: bool | None,
+    aspect: Aspect = "stretch",
 ) -> UInt8[np.ndarray, "N C2 H2 W2"]:
     """Images with the channels and the size (height, width) asked for; None leaves them as they are."""
     if grey and images.shape[1] == 3:
@@ -151,11 +155,11 @@ def fit(
         images = np.repeat(images, 3, axis=1)
     if size is None or size == images.shape[2:]:
         return images
-    resized = np.empty((*images.shape[:2], *size), np.uint8)
-    for source, target in zip(images, resized, strict=True):
+    fitted = np.empty((*images.shape[:2], *size), np.uint8)
+    for source, target in zip(images, fitted, strict=True):
         for channel, out in zip(source, target, strict=True):
-            out[:] = np.asarray(Image.fromarray(channel).resize(size[::-1], Image.Resampling.BILINEAR))
-    return resized
+            out[:] = np.asarray(resized(Image.fromarray(channel), size, aspect))
+    return fitted
 
 
 def hash_images(images: UInt8[np.ndarray, "N C H W"]) -> str:
@@ -186,15 +190,16 @@ def assemble(
     """
     arrays = [channels_first(part.images, config.layout, f"the images of {part.what}") for part in parts]
     shapes = {images.shape[1:] for images in arrays}
-    if len(shapes) > 1 and config.size is None:
+    if len(shapes) > 1 and config.given_size is None:
         raise DataError(
             f"{name} mixes images of {_list(shapes)} (channels, height, width). "
             "Bring them to one: for example data.size=28 data.grey=true (on the command line: --set data.size=28)."
         )
     kinds = [kind_of(images, f"the images of {part.what}") for images, part in zip(arrays, parts, strict=True)]
     whites = _whites(arrays, kinds, config, name)
+    aspect: Aspect = config.aspect or "stretch"
     fitted = [
-        fit(np.ascontiguousarray(to_bytes(images, kind, whites.of[kind])), config.size, config.grey)
+        fit(np.ascontiguousarray(to_bytes(images, kind, whites.of[kind])), config.given_size, config.grey, aspect)
         for images, kind in zip(arrays, kinds, strict=True)
     ]
     if len({images.shape[1] for images in fitted}) > 1:
@@ -224,6 +229,7 @@ def assemble(
         notes=(*notes, *whites.cautions),
         cautions=whites.cautions,
         whites=whites.of,
+        aspect=aspect,
     )
 
 
@@ -248,9 +254,11 @@ def check_labels(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence[s
         )
 
 
-def check_complete(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence[str]) -> None:
+def check_complete(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence[str], hint: str = "") -> None:
     """There are two classes or more, and each has images.
 
+    Args:
+        hint: Why there may be too few.
     Raises:
         DataError: an empty class, or fewer than two classes.
     """
@@ -261,7 +269,7 @@ def check_complete(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence
             f"{name}: no image has label {', '.join(empty[:5])}. Number the classes 0, 1, 2, ... or fill it."
         )
     if len(classes) < 2:
-        raise DataError(f"{name} has a single class ({classes[0]}); classification needs at least two.")
+        raise DataError(f"{name} has a single class ({classes[0]}); classification needs at least two. {hint}".rstrip())
 
 
 def fingerprint(pixels: str, labels: Int64[np.ndarray, " N"], roles: Int8[np.ndarray, " N"]) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +19,10 @@ import PIL
 from jaxtyping import UInt8
 
 from spikewise.data.arrays import hash_images
-from spikewise.data.config import Background, DataConfig
-from spikewise.data.decode import Header, WhiteOf, decode, known_whites, numbers_of, read_header
+from spikewise.data.config import Background, DataConfig, Sizing
+from spikewise.data.decode import Frame, Header, WhiteOf, decode, known_whites, numbers_of, read_header
+from spikewise.data.image_set import Aspect
+from spikewise.data.resize import common_size, mixed_in_words
 from spikewise.data.white import Kind, Range, Whites, merge, settle
 from spikewise.errors import DataError
 from spikewise.files import make_folder, replace_file, write_json
@@ -30,7 +32,7 @@ __all__ = ["Decoded", "Decoding", "Progress", "decode_files"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
-_VERSION = 2
+_VERSION = 3
 _CHUNK = 32
 _DARK = 63
 """Brightest pixel of a set of bytes that leaves three quarters of their range empty."""
@@ -40,17 +42,19 @@ _BYTES = Whites({"bool": 1, "uint8": 255}, ())
 class Decoding(NamedTuple):
     """How image files are decoded; see `decode_image`."""
 
-    size: tuple[int, int] | None
+    size: Sizing
     grey: bool | None
     max_pixels: int
     white: float | None
     """None: what `settle` finds for the whole set."""
     background: Background
+    aspect: Aspect | None
 
     @classmethod
     def of(cls, config: DataConfig) -> "Decoding":
         """What a configuration asks for."""
-        return cls(config.size, config.grey, config.max_pixels, config.white_number, config.background or "black")
+        ground = config.background or "black"
+        return cls(config.size, config.grey, config.max_pixels, config.white_number, ground, config.aspect)
 
 
 class Decoded(NamedTuple):
@@ -67,7 +71,9 @@ class Decoded(NamedTuple):
     whites: dict[Kind, float]
     """What white is, by how the files store their pixels."""
     cautions: tuple[str, ...]
-    """What a reader must know of that, and of what transparency hid."""
+    """What a reader must know of that, of the size they were brought to, and of what transparency hid."""
+    aspect: Aspect
+    """How they were brought to it."""
 
 
 class _Outcome(NamedTuple):
@@ -98,23 +104,31 @@ class _Files(NamedTuple):
 
 
 def decode_files(
-    root: Path, files: Sequence[str], decoding: Decoding, cache: Path, progress: Progress | None = None
+    root: Path,
+    files: Sequence[str],
+    decoding: Decoding,
+    cache: Path,
+    progress: Progress | None = None,
+    *,
+    training: Sequence[str] = (),
 ) -> Decoded:
     """Decode files below `root`, or take them from the cache; two processes may do so at once.
 
+    Args:
+        training: The files that say to which size all are brought where there are several; none: all of them.
     Raises:
-        DataError: files of several sizes and no size given, not one that can be decoded, or several things that white
+        DataError: files of several sizes and "none" as size, not one that can be decoded, or several things that white
             could be.
         StorageError: the cache folder cannot be written.
     """
-    key = _key(root, files, decoding)
+    key = _key(root, files, decoding, training)
     array, facts = cache / f"{key}.npy", cache / f"{key}.json"
     kept = _load(array, facts)
     if kept is not None:
         return kept
     make_folder(cache)
     headers, unreadable = _headers(_Files(root, files, decoding, progress))
-    decoding, shape = _settle_shape(root, headers.values(), decoding)
+    decoding, shape, sizing = _settle_shape(root, headers, decoding, training)
     work = _Files(root, files, decoding, progress)
     with replace_file(array) as temporary:
         pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(files), *shape))
@@ -127,16 +141,17 @@ def decode_files(
         digest = hash_images(pixels[:count])
         pixels.flush()
         del pixels
-    cautions = [*whites.cautions, *_hidden(work, outcome.hidden)]
+    cautions = [*sizing, *whites.cautions, *_hidden(work, outcome.hidden)]
     found = {"count": count, "pixels": digest, "bad": bad, "animated": outcome.animated}
-    write_json(facts, {**found, "whites": whites.of, "cautions": cautions})
+    write_json(facts, {**found, "whites": whites.of, "cautions": cautions, "aspect": decoding.aspect})
     kept = _load(array, facts)
     assert kept is not None
     return kept
 
 
-def _key(root: Path, files: Sequence[str], decoding: Decoding) -> str:
-    digest = hashlib.sha256(repr((_VERSION, PIL.__version__, decoding, str(root.resolve()))).encode())
+def _key(root: Path, files: Sequence[str], decoding: Decoding, training: Sequence[str]) -> str:
+    known = (_VERSION, PIL.__version__, decoding, str(root.resolve()), *(training if decoding.size == "auto" else ()))
+    digest = hashlib.sha256(repr(known).encode())
     for name in files:
         try:
             status = (root / name).stat()
@@ -159,6 +174,7 @@ def _load(array: Path, facts: Path) -> Decoded | None:
             known["animated"],
             known["whites"],
             tuple(known["cautions"]),
+            known["aspect"],
         )
     except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged: decode again
         return None
@@ -176,18 +192,38 @@ def _headers(work: _Files) -> tuple[dict[str, Header], dict[str, str]]:
     return headers, bad
 
 
-def _settle_shape(root: Path, headers: Iterable[Header], decoding: Decoding) -> tuple[Decoding, tuple[int, int, int]]:
+class _Shape(NamedTuple):
+    """What was left open, settled."""
+
+    decoding: Decoding
+    shape: tuple[int, int, int]
+    """Channels, height and width."""
+    said: tuple[str, ...]
+
+
+def _settle_shape(root: Path, headers: Mapping[str, Header], decoding: Decoding, training: Sequence[str]) -> _Shape:
     """Size and channels where they are not given."""
-    sizes = {(header.height, header.width) for header in headers}
-    if decoding.size is None and len(sizes) > 1:
-        listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:4])
+    found = list(headers.values())
+    grey = all(header.grey for header in found) if decoding.grey is None else decoding.grey
+    size, aspect = decoding.size, decoding.aspect or "stretch"
+    said: tuple[str, ...] = ()
+    if isinstance(size, str) and len({(header.height, header.width) for header in found}) == 1:
+        size = (found[0].height, found[0].width)
+    elif size == "none":
         raise DataError(
-            f"{root} mixes images of {len(sizes)} sizes (height x width: {listed}{', ...' if len(sizes) > 4 else ''}). "
-            "Say which size to bring them to: --set data.size=64, or size=64 in Python."
+            f"{root} mixes images of {mixed_in_words(found)}, and data.size=none keeps them as stored. "
+            "Say which size to bring them to (--set data.size=64, or size=64 in Python), or leave it to auto."
         )
-    size = decoding.size or sizes.pop()
-    grey = all(header.grey for header in headers) if decoding.grey is None else decoding.grey
-    return decoding._replace(size=size, grey=grey), (1 if grey else 3, *size)
+    elif size == "auto":
+        size = common_size([headers[name] for name in training if name in headers] or found)
+        aspect, ground = decoding.aspect or "keep", decoding.background
+        how = f"in proportion, the rest {ground}" if aspect == "keep" else "stretched"
+        said = (
+            f"Images of {mixed_in_words(found)} are brought to {size[0]}x{size[1]}, {how}. Another size: "
+            "data.size=N or HEIGHTxWIDTH.",
+        )
+    assert not isinstance(size, str)
+    return _Shape(decoding._replace(size=size, grey=grey, aspect=aspect), (1 if grey else 3, *size), said)
 
 
 def _try_header(path: Path, max_pixels: int) -> Header | str:
@@ -248,7 +284,10 @@ def _decode_all(work: _Files, white_of: WhiteOf, out: UInt8[np.ndarray, "N C H W
     bad: dict[str, str] = {}
     animated: list[str] = []
     hidden: list[str] = []
-    size, grey, max_pixels, _, background = work.decoding
+    size, grey, max_pixels, _, background, aspect = work.decoding
+    assert isinstance(size, tuple)
+    assert aspect is not None
+    frame = Frame(size, aspect, background)
 
     def one_chunk(start: int) -> int:
         names = work.names[start : start + _CHUNK]
@@ -256,11 +295,10 @@ def _decode_all(work: _Files, white_of: WhiteOf, out: UInt8[np.ndarray, "N C H W
             try:
                 picture = decode(
                     work.root / name,
-                    size=size,
+                    frame=frame,
                     grey=grey,
                     max_pixels=max_pixels,
                     white_of=white_of,
-                    background=background,
                 )
             except DataError as error:
                 bad[name] = str(error)

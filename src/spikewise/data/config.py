@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from spikewise.config import Config
+from spikewise.data.image_set import Aspect
 from spikewise.data.names import shown
 from spikewise.data.patterns import check_pattern
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "Background", "DataConfig", "Layout", "Size"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Background", "DataConfig", "Layout", "Size", "Sizing"]
 
 MAX_PIXELS = 89_478_485
 """Pillow's own limit for one image: 3 bytes a pixel stay below 256 MiB."""
@@ -20,12 +21,20 @@ MAX_SIDE = 4096
 
 
 def _read_size(value: object) -> object:
+    if value is None:
+        return "auto"
     if isinstance(value, str):
+        if (word := value.strip().casefold()) in ("auto", "none"):
+            return word
         sides = re.fullmatch(r"\s*(\d+)(?:\s*[x,]\s*(\d+))?\s*", value.strip("[]()"))
         if sides is None:
-            raise ValueError("a size is one number (square) or HEIGHTxWIDTH, for example 28 or 103x96")
+            raise ValueError("a size is one number (square) or HEIGHTxWIDTH, for example 28 or 103x96, or auto or none")
         value = (int(sides[1]), int(sides[2] or sides[1]))
-    return (value, value) if type(value) is int else value
+    if type(value) is int:
+        value = (value, value)
+    if isinstance(value, tuple | list) and any(type(side) is int and not 1 <= side <= MAX_SIDE for side in value):
+        raise ValueError(f"a side is 1 to {MAX_SIDE:,} pixels")
+    return value
 
 
 def _as_text(source: object) -> object:
@@ -34,8 +43,11 @@ def _as_text(source: object) -> object:
 
 
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
-Size = Annotated[tuple[_Side, _Side], BeforeValidator(_read_size)]
-"""Height and width in pixels; one number means a square."""
+Size = tuple[_Side, _Side]
+"""Height and width in pixels."""
+
+Sizing = Annotated[Size | Literal["auto", "none"], BeforeValidator(_read_size)]
+"""A size (one number means a square), or what to do where none is given."""
 
 
 Layout = Literal["NCHW", "NHWC"]
@@ -54,8 +66,13 @@ class DataConfig(Config):
 
     source: Annotated[str, Field(min_length=1), BeforeValidator(_as_text)]
     """Name of a known set (`mnist`, `pneumoniamnist`, ...) or path of an .npz, IDX file or folder."""
-    size: Size | None = None
-    """Resize to HEIGHTxWIDTH pixels, or to a square; the aspect ratio is not kept. Default: as stored."""
+    size: Sizing = "auto"
+    """Resize to HEIGHTxWIDTH pixels, or to a square; none: as stored, and an error where sizes are mixed. Default
+    (auto): as stored, and a folder of mixed sizes is brought to a square of the median longer side of its training
+    images, at most 64."""
+    aspect: Aspect | None = None
+    """Resizing keeps proportions and fills the rest with the background (keep), or stretches (stretch). Default: keep
+    where a folder of mixed sizes is resized by itself, stretch where a size is given."""
     grey: bool | None = None
     """True: one channel; false: three; default: grey when every image is grey."""
     white: Literal["auto"] | Annotated[float, Field(gt=0, allow_inf_nan=False)] = "auto"
@@ -86,6 +103,11 @@ class DataConfig(Config):
     """Leave out files that cannot be decoded, and list them; otherwise they are an error."""
     max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = MAX_PIXELS
     """Refuse an image file with more pixels than this (a decompression bomb)."""
+
+    @property
+    def given_size(self) -> Size | None:
+        """Height and width that were asked for; None where none were."""
+        return self.size if isinstance(self.size, tuple) else None
 
     @property
     def white_number(self) -> float | None:

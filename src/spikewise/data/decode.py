@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spikewise.data.config import MAX_PIXELS, Background
+from spikewise.data.image_set import Aspect
 from spikewise.data.opened import Header, Source, name_of, opened, orientation_of
+from spikewise.data.resize import resized
 from spikewise.data.white import Kind, Range, range_of, to_bytes, top_of, white_of_more
 from spikewise.errors import DataError
 
 __all__ = [
     "SUFFIXES",
+    "Frame",
     "Header",
     "Picture",
     "Source",
@@ -62,6 +65,15 @@ class Picture(NamedTuple):
     """Whether transparency holds a drawing that the background swallows: one even colour is left."""
 
 
+class Frame(NamedTuple):
+    """What an image is laid into."""
+
+    size: tuple[int, int] | None
+    """Height and width; None: its own."""
+    aspect: Aspect
+    background: Background
+
+
 class _Numbers(NamedTuple):
     """Pixels as stored, transparency laid on the background."""
 
@@ -70,7 +82,7 @@ class _Numbers(NamedTuple):
     hidden: bool
 
 
-def decode_image(
+def decode_image(  # noqa: PLR0913  # one argument per thing a person may ask for
     source: Source,
     *,
     size: tuple[int, int] | None = None,
@@ -78,19 +90,21 @@ def decode_image(
     max_pixels: int = MAX_PIXELS,
     white: float | None = None,
     background: Background = "black",
+    aspect: Aspect = "stretch",
 ) -> UInt8[np.ndarray, "C H W"]:
     """Decode a PNG, JPEG, BMP, TIFF, GIF, WebP or PNM image, or a picture in memory.
 
     EXIF and TIFF orientation is obeyed. Of an animation the first frame counts. Transparent pixels are composited on
     the background (black: nothing there, so no spikes); an alpha channel that is zero everywhere is unused (32-bit BMP)
     and ignored. Numbers are scaled to 0..255 by what is white, never stretched. Resizing is bilinear, averaging when it
-    shrinks, and does not keep the aspect ratio.
+    shrinks.
 
     Args:
         size: Height and width in pixels; None keeps the image's own.
         grey: True: one channel; false: three; None: as stored.
         max_pixels: Refuse more pixels than this.
         white: The stored number that is white; None: the top of the type (255, 65535, or 1 for floats).
+        aspect: "stretch" to another size, or "keep" the proportions and fill the rest with the background.
     Raises:
         MissingDataError: no such file.
         DataError: empty, truncated, not an image, too many pixels, floats beyond 0..1 without `white`.
@@ -100,22 +114,27 @@ def decode_image(
         name = name_of(source)
         return top_of(kind, found, name) if white is None else white_of_more(kind, found, {}, name, said=white)
 
-    return decode(source, size=size, grey=grey, max_pixels=max_pixels, white_of=white_of, background=background).pixels
+    return decode(
+        source,
+        frame=Frame(size, aspect, background),
+        grey=grey,
+        max_pixels=max_pixels,
+        white_of=white_of,
+    ).pixels
 
 
 def decode(
     source: Source,
     *,
-    size: tuple[int, int] | None,
+    frame: Frame,
     grey: bool | None,
     max_pixels: int,
     white_of: WhiteOf,
-    background: Background,
 ) -> Picture:
     """As `decode_image`, with the file's header, and with a white that depends on what is found."""
     with opened(source, max_pixels) as (image, header):
         mode = "L" if (header.grey if grey is None else grey) else "RGB"
-        numbers, kind = _numbers(image, header, background), header.kind
+        numbers, kind = _numbers(image, header, frame.background), header.kind
         white = white_of(kind, Range(0, 255) if kind == "uint8" else range_of(numbers.values))
         if kind == "uint16" and numbers.values.ndim == 3 and white != 65535:
             raise DataError(
@@ -131,10 +150,8 @@ def decode(
                 f"{name_of(source)} is {plain.size[1]} x {plain.size[0]} pixels, and says {header.height} x "
                 f"{header.width}. It is damaged."
             )
-        target = size or (header.height, header.width)
-        if plain.size != target[::-1]:
-            plain = plain.resize(target[::-1], Image.Resampling.BILINEAR)
-        pixels = np.asarray(plain)
+        target = frame.size or (header.height, header.width)
+        pixels = np.asarray(resized(plain, target, frame.aspect, _level(frame.background)))
     return Picture(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), header, numbers.hidden)
 
 
@@ -164,7 +181,7 @@ def known_whites(whites: Mapping[Kind, float]) -> WhiteOf:
 
 
 def _numbers(image: Image.Image, header: Header, background: Background) -> _Numbers:
-    ground = 255 if background == "white" else 0
+    ground = _level(background)
     if image.mode.startswith("I") or image.mode == "F":
         return _deep_numbers(image, header, ground)
     deep = header.kind == "uint16"
@@ -176,6 +193,10 @@ def _numbers(image: Image.Image, header: Header, background: Background) -> _Num
     if header.kind == "bool" and values.ndim == 3:  # one bit a pixel, and one of the two is transparent
         values = values[..., 0] > 0
     return _Numbers(values.astype(np.uint16) * 257 if deep else values, hidden)
+
+
+def _level(background: Background) -> int:
+    return 255 if background == "white" else 0
 
 
 def _deep_numbers(image: Image.Image, header: Header, ground: int) -> _Numbers:

@@ -13,7 +13,7 @@ from spikewise.data.load_idx import is_idx
 from spikewise.data.names import listed, read_fingerprint, role_of, shown
 from spikewise.errors import DataError, MissingDataError
 
-__all__ = ["Entry", "Listing", "class_tree", "is_fingerprints", "list_folder", "passed_over"]
+__all__ = ["Entry", "Listing", "Tree", "class_tree", "is_fingerprints", "list_folder", "passed_over"]
 
 _DEEPEST = 8
 _JUNK_FILES = frozenset({"thumbs.db", "desktop.ini", "readme.md", "readme.txt", "license", "license.txt"})
@@ -48,6 +48,14 @@ class Entry(NamedTuple):
     file: str
     class_name: str
     role: Role
+
+
+class Tree(NamedTuple):
+    """A folder tree as it was read."""
+
+    entries: list[Entry]
+    left_out: tuple[str, ...]
+    """What is to be said of class folders without images."""
 
 
 def list_folder(root: Path) -> Listing:
@@ -132,13 +140,15 @@ def is_fingerprints(listing: Listing) -> bool:
     return all(read_fingerprint(image.stem) for image in listing.images)
 
 
-def class_tree(listing: Listing, *, roles: bool = True) -> list[Entry]:
+def class_tree(listing: Listing, *, roles: bool = True) -> Tree:
     """The images of a folder tree: class/file, or {train,val,test}/class/file; single outer folders are passed over.
+
+    Class folders without images are left out, with a word.
 
     Args:
         roles: Whether folders called train, val or test are parts of a split; if not, they are classes.
     Raises:
-        DataError: images at other depths, an empty class folder, roles mixed with classes.
+        DataError: images at other depths, roles mixed with classes, or a single class that is not empty.
     """
     depth = _wrappers(listing, roles)
     tops = {image.parts[depth] for image in listing.images if len(image.parts) > depth + 1}
@@ -153,13 +163,13 @@ def class_tree(listing: Listing, *, roles: bool = True) -> list[Entry]:
     by_role = bool(named)
     depth += by_role
     _check_depth(listing, depth + 2, named)
-    _check_empty(listing, depth + 1)
+    empty = _empty_classes(listing, depth + 1)
 
     def entry(image: PurePosixPath) -> Entry:
         role = parts[image.parts[depth - 1]] if by_role else None
         return Entry(str(image), image.parts[depth], Role.UNASSIGNED if role is None else role)
 
-    return [entry(image) for image in listing.images]
+    return Tree([entry(image) for image in listing.images], empty)
 
 
 def _are_classes(named: Sequence[str]) -> str:
@@ -195,11 +205,16 @@ def _check_depth(listing: Listing, wanted: int, named: Sequence[str]) -> None:
         )
 
 
-def _check_empty(listing: Listing, depth: int) -> None:
+def _empty_classes(listing: Listing, depth: int) -> tuple[str, ...]:
+    """A word on class folders that are left out, and on what is in them instead of images."""
     filled = {image.parent for image in listing.images}
     empty = [folder for folder in listing.folders if len(folder.parts) == depth and folder not in filled]
-    if empty:
-        raise DataError(f"{listing.root} has class folders without images: {listed(empty)}. Fill or remove them.")
+    if not empty:
+        return ()
+    inside = [file for file in listing.others if any(file.is_relative_to(folder) for folder in empty)]
+    found = f" They hold {len(inside):,} files that are not images, such as {shown(inside[0])}." if inside else ""
+    kinds = f" Images are {', '.join(sorted(SUFFIXES))}." if inside else ""
+    return (f"Class folders without images were left out: {listed(empty)}.{found}{kinds}",)
 
 
 def passed_over(listing: Listing) -> Sequence[str]:

@@ -10,7 +10,7 @@ from jaxtyping import Int8, Int64, UInt8
 
 from spikewise.data.white import Kind
 
-__all__ = ["ImageSet", "Role", "Split", "SubjectsRule", "Trust"]
+__all__ = ["Aspect", "ImageSet", "Role", "Split", "SubjectsRule", "Trust"]
 
 
 class Role(IntEnum):
@@ -25,6 +25,10 @@ class Role(IntEnum):
 Trust = Literal["stated", "likely", "doubtful"]
 """`stated`: by whoever ran this, or by the publisher of the set; `likely`: read from names that follow a usual
 convention; `doubtful`: there are reasons to think that what was read are not people."""
+
+
+Aspect = Literal["keep", "stretch"]
+"""How an image is brought to a size: whole and in proportion, the rest filled with the background; or stretched."""
 
 
 class SubjectsRule(NamedTuple):
@@ -61,6 +65,8 @@ class ImageSet:
     """What was read from names of files and folders, and may not be meant: subjects, classes that look alike."""
     whites: Mapping[Kind, float] = field(default_factory=dict)
     """What white is, by how the pixels were stored; empty where nobody knows."""
+    aspect: Aspect = "stretch"
+    """How images of other sizes are brought to this one."""
     damaged: tuple[str, ...] = field(default=())
     """Files that could not be decoded and were left out."""
     subjects_rule: SubjectsRule | None = None

@@ -14,7 +14,8 @@ from PIL import Image
 
 from spikewise.data.arrays import fit
 from spikewise.data.config import MAX_PIXELS, Background, Layout
-from spikewise.data.decode import Source, decode
+from spikewise.data.decode import Frame, Source, decode
+from spikewise.data.image_set import Aspect
 from spikewise.data.white import Kind, Range, kind_of, merge, range_of, to_bytes, white_of_more
 from spikewise.errors import ShapeError
 
@@ -32,6 +33,7 @@ class Reading:
     whites: Mapping[Kind, float] = field(default_factory=dict)
     """What white was in the images it learned from, by how they were stored."""
     background: Background = "black"
+    aspect: Aspect = "stretch"
 
     def pixels(
         self, images: Any, *, white: float | None = None, layout: Layout | None = None
@@ -67,11 +69,10 @@ class Reading:
         channels, height, width = self.shape
         return decode(
             source,
-            size=(height, width),
+            frame=Frame((height, width), self.aspect, self.background),
             grey=channels == 1,
             max_pixels=MAX_PIXELS,
             white_of=lambda kind, found: self._white(kind, found, white, name),
-            background=self.background,
         ).pixels
 
     def _read(

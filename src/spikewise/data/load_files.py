@@ -48,14 +48,15 @@ def load_tree(
     """
     if config.target is not None or config.part is not None:
         raise ConfigError(f"target and part belong to fingerprints; '{config.source}' is a tree of class folders.")
-    entries = class_tree(listing, roles=config.roles)
+    entries, left_out = class_tree(listing, roles=config.roles)
     classes = unify(entry.class_name for entry in entries)
     labels = np.array([classes.label[entry.class_name] for entry in entries], np.int64)
     roles = np.array([entry.role for entry in entries], np.int8)
     subjects, told = _subjects(entries, config, known)
     if complete:
-        check_complete(str(listing.root), labels, classes.names)
-    size = config.size or (known.size if known else None)
+        check_complete(str(listing.root), labels, classes.names, " ".join(left_out))
+    if known is not None and known.size is not None and config.size == "auto":
+        config = config.replace(size=known.size)
     table = _Table([entry.file for entry in entries], labels, roles, None if subjects is None else subjects.numbers)
     name = known.name if known else listing.root.resolve().name
     about = _About(
@@ -63,10 +64,10 @@ def load_tree(
         listing.root,
         classes.names,
         notes=(*(known.notes if known else ()), *told.notes, *passed_over(listing)),
-        from_names=(*_shared_parts(entries), *classes.cautions, *told.cautions),
+        from_names=(*left_out, *_shared_parts(entries), *classes.cautions, *told.cautions),
         subjects_rule=None if subjects is None else subjects.rule,
     )
-    return _finish(about, table, config.replace(size=size), cache, progress)
+    return _finish(about, table, config, cache, progress)
 
 
 def load_fingerprints(
@@ -96,7 +97,7 @@ def load_fingerprints(
     labels = np.array([classes.index(word) for word in words], np.int64)
     groups = np.array([facts.subject for _, facts in chosen], np.int64)
     table = _Table([file for file, _ in chosen], labels, np.full(len(chosen), Role.UNASSIGNED, np.int8), groups)
-    settings = config.replace(size=config.size or known.size, grey=True)
+    settings = config.replace(size=known.size if config.size == "auto" else config.size, grey=True)
     notes = (*known.notes, f"Label: {target}; prints: {part}.", *passed_over(listing))
     about = _About(name, listing.root, classes, notes, subjects_rule=_OWNERS, publishable=False)
     return _finish(about, table, settings, cache, progress)
@@ -137,7 +138,8 @@ class _Table:
 def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progress: Progress | None) -> ImageSet:
     if config.subjects is not None:
         table = _limit_subjects(table, config.subjects)
-    decoded = decode_files(about.root, table.files, Decoding.of(config), cache, progress)
+    training = [table.files[position] for position in np.flatnonzero(table.roles == Role.TRAIN)]
+    decoded = decode_files(about.root, table.files, Decoding.of(config), cache, progress, training=training)
     _check_bad(about.root, decoded, len(table.files), config.skip_bad)
     if decoded.bad:
         table = table.keep([position for position, file in enumerate(table.files) if file not in decoded.bad])
@@ -155,6 +157,7 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         notes=(*about.notes, *_decoding_notes(decoded), *decoded.cautions),
         cautions=decoded.cautions,
         whites=decoded.whites,
+        aspect=decoded.aspect,
         damaged=tuple(shown(file) for file in decoded.bad),
         publishable=about.publishable,
     )

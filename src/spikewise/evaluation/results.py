@@ -114,6 +114,8 @@ class DataFacts(Record):
     """What changes what the pixels mean, such as a white that was inferred; said before the first figure."""
     whites: dict[Kind, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """Number that meant white, by how the pixels were stored; empty where nobody noted it."""
+    aspect: Literal["keep", "stretch"] = "stretch"
+    """How images of other sizes are brought to that of the network: in proportion on the background, or stretched."""
     appearance: Appearance | None = None
 
     @property

@@ -88,6 +88,7 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
         notes=images.notes,
         cautions=(*images.cautions, *images.from_names),
         whites=dict(images.whites),
+        aspect=images.aspect,
         appearance=Appearance(**appearance(images.images, split.train)._asdict()),
     )
 

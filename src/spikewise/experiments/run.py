@@ -14,7 +14,7 @@ from spikewise.experiments.conclude import conclude
 from spikewise.experiments.devices import settle, spread_over
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
-from spikewise.experiments.prospects import prospects
+from spikewise.experiments.prospects import prospects, size_hint
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sections import Study, look_into
 from spikewise.experiments.setting import Setting, task_of
@@ -76,6 +76,8 @@ def run_experiment(
                 setting.training_engine(one)
             for caution in (*images.cautions, *images.from_names):
                 listener.said(caution)
+            for text in size_hint(setting):
+                listener.said(text)
             if "audit" in experiment.sections:  # before hours are spent on a set that cannot give an answer
                 listener.said(f"Audit: {setting.audit(decoding).headline}.")
             for text in prospects(setting, contestants):
