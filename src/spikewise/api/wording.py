@@ -1,6 +1,6 @@
 """What a person reads first of a run: figures and tests as rows of text, and the sentences they do not replace."""
 
-from spikewise.evaluation import NetworkResult, Results
+from spikewise.evaluation import NetworkResult, Results, units
 from spikewise.evaluation.collapse import collapsed_runs
 from spikewise.evaluation.verdict import ACCURACIES
 from spikewise.report.numbers import brief, count, interval, metric_value, p_value, points
@@ -59,11 +59,11 @@ def _figures(network: NetworkResult) -> dict[str, str]:
     out["spike additions / image"] = "" if cost.synaptic_operations is None else count(cost.synaptic_operations)
     out["membrane updates / image"] = count(cost.state_updates) if cost.state_updates else ""
     for model, energy in cost.energy_nanojoule.items():
-        out[f"energy, nJ ({model})"] = brief(energy)
+        out[f"energy / image ({model})"] = units.energy(energy)
     epoch = cost.train_seconds_per_epoch
     out["training, s / epoch"] = "" if epoch is None else brief(epoch.mean)
     out["inference, images / s"] = (
         "" if cost.throughput_images_per_second is None else count(cost.throughput_images_per_second)
     )
-    out["latency, ms"] = "" if cost.latency_ms is None else brief(cost.latency_ms)
+    out["latency"] = "" if cost.latency_ms is None else units.latency(cost.latency_ms)
     return out

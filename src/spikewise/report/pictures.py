@@ -15,6 +15,7 @@ from spikewise.viz import LIGHT
 
 __all__ = ["Panel", "confusions", "costs", "curves", "data_address", "image_address", "rates"]
 
+_OPERATIONS, _TRAFFIC = "additions for spikes and multiply-accumulates, per image", "memory traffic, per image"
 _SAME = 1e-4
 """Relative difference below which objective and cross-entropy are one figure."""
 
@@ -107,11 +108,11 @@ def costs(results: Results) -> Panel | None:
     for network in results.networks:
         cost = network.cost
         values: Mapping[str, float | None] = {
-            **{f"energy ({model}), nJ per image": value for model, value in cost.energy_nanojoule.items()},
-            "additions for spikes and multiply-accumulates, per image": cost.macs + (cost.synaptic_operations or 0),
-            "memory traffic, kB per image": _kilobytes(cost.memory_traffic_bytes),
-            "training, s per epoch": cost.train_seconds_per_epoch.mean if cost.train_seconds_per_epoch else None,
-            "latency, ms for one image": cost.latency_ms,
+            **{f"energy ({model}), per image": _base(value, 1e-9) for model, value in cost.energy_nanojoule.items()},
+            _OPERATIONS: cost.macs + (cost.synaptic_operations or 0),
+            _TRAFFIC: cost.memory_traffic_bytes,
+            "training, per epoch": cost.train_seconds_per_epoch.mean if cost.train_seconds_per_epoch else None,
+            "latency, one image": _base(cost.latency_ms, 1e-3),
         }
         for quantity, value in values.items():
             if value is not None:
@@ -119,13 +120,20 @@ def costs(results: Results) -> Panel | None:
     shared = {what: values for what, values in quantities.items() if len(values) > 1 or len(results.networks) == 1}
     return Panel(
         "costs",
-        viz.cost_bars(shared, colours=colours(results.networks)),
+        viz.cost_bars(shared, units={what: _unit(what) for what in shared}, colours=colours(results.networks)),
         "Energy and memory traffic are computed; times are measured.",
     )
 
 
-def _kilobytes(size: float | None) -> float | None:
-    return None if size is None else size / 1000
+def _base(value: float | None, factor: float) -> float | None:
+    """A value in the unit without a prefix."""
+    return None if value is None else value * factor
+
+
+def _unit(quantity: str) -> str:
+    if quantity.startswith("energy"):
+        return "J"
+    return {_OPERATIONS: "", _TRAFFIC: "B"}.get(quantity, "s")
 
 
 def _values(history: Sequence[EpochRecord], field: str) -> list[float | None]:

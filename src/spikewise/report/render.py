@@ -15,7 +15,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
 from spikewise.errors import RunError, SpikewiseError
-from spikewise.evaluation import Results
+from spikewise.evaluation import Results, units
 from spikewise.files import write_text
 from spikewise.report import numbers, paired, pictures, samples, tables
 from spikewise.report.artifacts import Artifacts
@@ -144,6 +144,7 @@ def _environment() -> Environment:
     )
     for name in ("brief", "count", "duration", "interval", "metric_value", "p_value", "percent", "points"):
         made.filters[name] = getattr(numbers, name)
+    made.filters |= {"energy": units.energy, "latency": units.latency, "bytes_of": units.bytes_of}
     made.filters["with_code"] = _with_code
     made.filters["address"] = lambda link: quote(link, safe="/")  # a colon would allow other schemes
     return made

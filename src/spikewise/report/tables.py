@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from spikewise.evaluation import Cost, Estimate, NetworkResult, PairComparison, Results
 from spikewise.evaluation.cost import ENERGY_MODELS, PUBLISHED_BREAK_EVEN
+from spikewise.evaluation.units import bytes_of, energy, energy_unit, latency
 from spikewise.report.numbers import (
     METRICS,
     NONE,
@@ -79,12 +80,7 @@ def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[
     shown = [model for model in found if models is None or model in models]
     bits = next((network.cost.activation_bits for network in results.networks if network.cost.activation_bits), None)
     energies = [
-        _cost_row(
-            f"Energy, {model}",
-            "nJ per image, computed" + (f", {bits}-bit activations" if bits and model in _QUANTISED else ""),
-            lambda cost, m=model: brief(cost.energy_nanojoule.get(m)),  # type: ignore[misc]  # m is bound at once
-            results.networks,
-        )
+        _energy_row(model, f", {bits}-bit activations" if bits and model in _QUANTISED else "", results.networks)
         for model in shown
     ]
     even = [
@@ -130,8 +126,15 @@ def _per_epoch(cost: Cost) -> str | Cell:
 
 
 def _latency(cost: Cost) -> str | Cell:
-    tail = "" if cost.latency_p99_ms is None else f"99 % within {brief(cost.latency_p99_ms)}"
-    return Cell(brief(cost.latency_ms), tail)
+    tail = "" if cost.latency_p99_ms is None else f"99 % within {latency(cost.latency_p99_ms)}"
+    return Cell(latency(cost.latency_ms), tail)
+
+
+def _energy_row(model: str, remark: str, networks: Sequence[NetworkResult]) -> Row:
+    """All networks in one unit, so that they can be compared at a glance."""
+    values = [network.cost.energy_nanojoule.get(model) for network in networks]
+    unit = energy_unit(values)
+    return Row(f"Energy, {model}", f"per image, computed{remark}", tuple(Cell(unit.text(value)) for value in values))
 
 
 def _break_even(rate: float | None) -> str:
@@ -148,8 +151,8 @@ def _few_bits(weights: int, activations: int, networks: Sequence[NetworkResult])
     def cell(cost: Cost) -> Cell:
         for one in cost.quantised:
             if (one.weight_bits, one.activation_bits) == (weights, activations):
-                dense, skipping = (brief(nanojoule) for nanojoule in one.energy_nanojoule.values())
-                return Cell(percent(one.accuracy), f"{dense} nJ, {skipping} nJ with zeros skipped")
+                dense, skipping = (energy(nanojoule) for nanojoule in one.energy_nanojoule.values())
+                return Cell(percent(one.accuracy), f"{dense}, {skipping} with zeros skipped")
         return Cell(NONE)
 
     label = f"Accuracy, {weights}-bit weights, {activations}-bit activations"
@@ -160,7 +163,7 @@ _Rows = tuple[tuple[str, str, _Getter], ...]
 _QUANTISED: Final = frozenset(model.name for model in ENERGY_MODELS if model.quantised)
 _COUNTED: _Rows = (
     ("Parameters", "", lambda cost: count(cost.parameters)),
-    ("Size", "kB", lambda cost: brief(cost.bytes / 1000)),
+    ("Size", "", lambda cost: bytes_of(cost.bytes)),
     ("Zero weights", "", lambda cost: percent(cost.connection_sparsity or None)),
     ("MACs", "per image", lambda cost: count(cost.macs)),
     ("MACs with an input other than 0", "per image", lambda cost: count(cost.effective_macs or None)),
@@ -173,17 +176,17 @@ _COUNTED: _Rows = (
         f"published break-even {PUBLISHED_BREAK_EVEN[0]:g} to {PUBLISHED_BREAK_EVEN[1]:g}, depending on the hardware",
         lambda cost: brief(cost.spikes_per_synapse_and_inference),
     ),
-    (
-        "Memory traffic",
-        "kB per image, counted without reuse",
-        lambda cost: brief(None if cost.memory_traffic_bytes is None else cost.memory_traffic_bytes / 1000),
-    ),
+    ("Memory traffic", "per image, counted without reuse", lambda cost: bytes_of(cost.memory_traffic_bytes)),
 )
 _MEASURED: _Rows = (
     ("Training, one epoch", "", _per_epoch),
     ("Throughput", "images/s", lambda cost: count(cost.throughput_images_per_second)),
-    ("Latency", "ms, one image", _latency),
-    ("Peak memory", "MB, in training", lambda cost: brief(cost.peak_memory_mb)),
+    ("Latency", "one image", _latency),
+    (
+        "Peak memory",
+        "in training",
+        lambda cost: bytes_of(None if cost.peak_memory_mb is None else 1e6 * cost.peak_memory_mb),
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from spikewise.evaluation.units import quantity
 from spikewise.viz.canvas import TEXT, axes, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
@@ -77,12 +78,13 @@ def accuracy_over_steps(
     return figure
 
 
-def accuracy_over_cost(
+def accuracy_over_cost(  # noqa: PLR0913  # what is drawn, and how
     networks: Mapping[str, CostCourse],
     references: Mapping[str, Point],
     front: Sequence[Point],
     *,
-    quantity: str,
+    what: str,
+    unit: str = "",
     colours: Mapping[str, str],
     theme: Theme = LIGHT,
 ) -> Figure:
@@ -91,7 +93,8 @@ def accuracy_over_cost(
     Args:
         references: cost and accuracy of networks without time.
         front: the points of the front, in any order; none where models of energy disagree about every option.
-        quantity: what the cost is, with its unit.
+        what: what the cost is.
+        unit: symbol of the unit that costs are given in, such as J; "" for plain numbers.
     """
     figure = new_figure(3.4, theme=theme)
     ax = axes(figure, theme=theme)[0]
@@ -116,11 +119,11 @@ def accuracy_over_cost(
     _accuracy_axis(ax, finals, [y for _, y in references.values()], [y for _, y in every])
     lowest = min(cost for cost, _ in every)
     if lowest <= 0:  # a network that sends nothing costs nothing, and has no place on an axis of powers
-        ax.set(xlabel=quantity, xlim=(0, right or 1))
+        ax.set(xlabel=what, xlim=(0, right or 1))
         _finish(figure, ax, theme)
         return figure
-    ax.set(xscale="log", xlabel=quantity, xlim=(lowest / 1.5, right))
-    plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
+    ax.set(xscale="log", xlabel=what, xlim=(lowest / 1.5, right))
+    plain = FuncFormatter(lambda value, _: written(value, unit))
     ax.xaxis.set_major_formatter(plain)
     low, high = ax.get_xlim()
     if math.floor(math.log10(high)) - math.ceil(math.log10(low)) < 1:  # one power of ten in view, or none
@@ -131,6 +134,11 @@ def accuracy_over_cost(
     ax.tick_params(which="minor", length=0, labelsize=ax.get_xticklabels()[0].get_fontsize(), labelcolor=theme.muted)
     _finish(figure, ax, theme)
     return figure
+
+
+def written(cost: float, unit: str) -> str:
+    """What stands below a mark of the axis: with the prefix that makes it short, where there is a unit."""
+    return quantity(cost, unit) if unit else f"{cost:,.10g}"
 
 
 def _name_steps(ax: Axes, steps: Sequence[Point], theme: Theme) -> None:

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
+from spikewise.evaluation.units import unit_of
 from spikewise.viz.canvas import TEXT, axes, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
@@ -98,12 +99,17 @@ def confusion_matrix(
 
 
 def cost_bars(
-    costs: Mapping[str, Mapping[str, float]], *, colours: Mapping[str, str] | None = None, theme: Theme = LIGHT
+    costs: Mapping[str, Mapping[str, float]],
+    *,
+    units: Mapping[str, str] | None = None,
+    colours: Mapping[str, str] | None = None,
+    theme: Theme = LIGHT,
 ) -> Figure:
-    """One panel for each quantity, one bar from zero for each network, with its figure.
+    """One panel for each quantity, one bar from zero for each network, with its figure in a unit that all share.
 
     Args:
-        costs: For each quantity (named with its unit) the value of each network.
+        costs: For each quantity the value of each network, in a unit without a prefix.
+        units: The symbol of that unit, such as J; "" for plain numbers.
     """
     networks = dict.fromkeys(name for values in costs.values() for name in values)
     colours = colours or {name: theme.colour(position) for position, name in enumerate(networks)}
@@ -112,9 +118,18 @@ def cost_bars(
     panels = figure.subplots(len(costs), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (quantity, values) in zip(panels, costs.items(), strict=True):
         top = max([*values.values(), 1e-30])
+        symbol = (units or {}).get(quantity, "")
+        unit = unit_of(values.values(), symbol)
         for y, (name, value) in enumerate(values.items()):
             ax.barh(y, value, height=0.62, color=colours[name])
-            ax.text(value + 0.015 * top, y, _brief(value), va="center", size=TEXT, color=theme.ink)
+            ax.text(
+                value + 0.015 * top,
+                y,
+                unit.text(value) if symbol else _brief(value),
+                va="center",
+                size=TEXT,
+                color=theme.ink,
+            )
         _plain_panel(ax, quantity, [label(name, 16) for name in values], theme)
         ax.set_xlim(0, 1.2 * top)
     return figure

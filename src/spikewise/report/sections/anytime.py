@@ -1,5 +1,6 @@
 """The report's section on answers before the last step."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -8,13 +9,14 @@ import numpy as np
 from spikewise import viz
 from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.sections.anytime import Anytime, AnytimeStep, EarlyExit, NetworkAnytime, Option
+from spikewise.evaluation.units import Unit, energy_unit, latency, latency_unit
 from spikewise.report.numbers import brief, count, interval, percent, points
 from spikewise.report.pictures import Panel, colours
 from spikewise.report.sections.view import View
 
 __all__ = ["EXIT_HEADER", "STEP_HEADER", "Block", "blocks", "view"]
 
-STEP_HEADER: Final = ("step", "accuracy, %", "interval", "AUC", "additions, %", "energy, nJ", "latency, ms")
+STEP_HEADER: Final = ("step", "accuracy, %", "interval", "AUC", "additions, %", "energy", "latency")
 EXIT_HEADER: Final = (
     "tolerance, points",
     "threshold",
@@ -23,7 +25,7 @@ EXIT_HEADER: Final = (
     "interval",
     "steps",
     "additions, %",
-    "energy, nJ",
+    "energy",
 )
 _ROWS = 9
 
@@ -71,31 +73,45 @@ def blocks(section: Anytime) -> list[Block]:
 
 def _block(section: Anytime, network: NetworkAnytime) -> Block:
     last = network.curve[-1]
-    shown = np.unique(np.geomspace(1, last.step, _ROWS).round().astype(int))
+    shown = [network.curve[t - 1] for t in np.unique(np.geomspace(1, last.step, _ROWS).round().astype(int))]
+    units = _units(shown, network.early_exit, section.energy_model)
     return Block(
         network.network,
         last.step,
         count(network.counted_images),
-        [_step_row(network.curve[t - 1], last, section.energy_model) for t in shown],
-        [_exit_row(one, last, section.energy_model) for one in network.early_exit],
+        [_step_row(one, last, section.energy_model, units) for one in shown],
+        [_exit_row(one, last, section.energy_model, units) for one in network.early_exit],
         _sentence(network, section),
         _timing(network, section),
     )
 
 
-def _step_row(step: AnytimeStep, last: AnytimeStep, model: str) -> list[str]:
+class Units(NamedTuple):
+    """What the columns of a network's tables are written in."""
+
+    energy: Unit
+    latency: Unit
+
+
+def _units(steps: Sequence[AnytimeStep], exits: Sequence[EarlyExit], model: str) -> Units:
+    energies = [step.energy_nanojoule.get(model) for step in steps]
+    energies += [early.energy_nanojoule.get(model) for early in exits]
+    return Units(energy_unit(energies), latency_unit([step.latency_ms for step in steps]))
+
+
+def _step_row(step: AnytimeStep, last: AnytimeStep, model: str, units: Units) -> list[str]:
     return [
         count(step.step),
         _bare(step.accuracy.mean),
         interval("accuracy", step.accuracy) or "–",
         f"{step.auc.mean:.4f}" if step.auc else "–",
         _share(step, last),
-        brief(step.energy_nanojoule.get(model)),
-        brief(step.latency_ms),
+        units.energy.text(step.energy_nanojoule.get(model)),
+        units.latency.text(step.latency_ms),
     ]
 
 
-def _exit_row(early: EarlyExit, last: AnytimeStep, model: str) -> list[str]:
+def _exit_row(early: EarlyExit, last: AnytimeStep, model: str, units: Units) -> list[str]:
     return [
         f"{100 * early.tolerance:g}",
         _thresholds(early),
@@ -104,7 +120,7 @@ def _exit_row(early: EarlyExit, last: AnytimeStep, model: str) -> list[str]:
         _ends(early.difference),
         brief(early.steps.mean),
         _share(early, last),
-        brief(early.energy_nanojoule.get(model)),
+        units.energy.text(early.energy_nanojoule.get(model)),
     ]
 
 
@@ -129,8 +145,8 @@ def _timing(network: NetworkAnytime, section: Anytime) -> str:
         return ""
     saves = step * early.steps.mean < whole
     return (
-        f"On this machine a step alone takes {brief(step)} ms and all {network.curve[-1].step} in one call "
-        f"{brief(whole)} ms, so stopping early {'saves time' if saves else 'saves no time'} here."
+        f"On this machine a step alone takes {latency(step)} and all {network.curve[-1].step} in one call "
+        f"{latency(whole)}, so stopping early {'saves time' if saves else 'saves no time'} here."
     )
 
 
@@ -146,7 +162,7 @@ def _panels(section: Anytime, colour: dict[str, str]) -> list[Panel]:
             "each seed. Diamonds: each image answered when the network is sure enough, at its mean number of steps. "
             "Level lines: networks without time. The first steps may lie below the frame.",
         ),
-        _cost_panel(section, colour, "anytime-energy", f"energy ({section.energy_model}), nJ per image"),
+        _cost_panel(section, colour, "anytime-energy", f"energy per image ({section.energy_model})"),
         _cost_panel(section, colour, "anytime-operations", "additions and multiply-accumulates per image"),
     ]
 
@@ -157,7 +173,7 @@ _NO_FRONT = "There is no front: whatever is unbeaten by one model of energy is b
 
 def _cost_panel(section: Anytime, colour: dict[str, str], key: str, quantity: str) -> Panel:
     def point(option: Option) -> tuple[float, float]:
-        cost = option.energy_nanojoule if key == "anytime-energy" else option.operations
+        cost = 1e-9 * option.energy_nanojoule if key == "anytime-energy" else option.operations
         return cost, option.accuracy
 
     networks = {
@@ -173,7 +189,9 @@ def _cost_panel(section: Anytime, colour: dict[str, str], key: str, quantity: st
         for one in section.options
         if (one.front_of_energy if key == "anytime-energy" else one.front_of_operations)
     ]
-    drawn = viz.accuracy_over_cost(networks, references, on_front, quantity=quantity, colours=colour)
+    drawn = viz.accuracy_over_cost(
+        networks, references, on_front, what=quantity, unit="J" if key == "anytime-energy" else "", colours=colour
+    )
     return Panel(
         key,
         drawn,
