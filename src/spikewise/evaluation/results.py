@@ -15,6 +15,7 @@ from spikewise.data.white import Kind
 from spikewise.errors import ConfigError, RunError, unknown_choice
 from spikewise.evaluation.record import Count, Estimate, Figures, Many, Number, Record, Share
 from spikewise.evaluation.sections import Sections
+from spikewise.evaluation.tuning import Tuning
 from spikewise.files import write_json
 from spikewise.reading import damaged, read_json
 
@@ -295,6 +296,8 @@ class NetworkResult(Record):
     parameters: Count
     steps: Count
     """Time steps; 1 for a network without time."""
+    tuning: Tuning | None = None
+    """The learning rate and how it was found; null in older runs, all sides of which had the one of the experiment."""
     runs: Many[SeedResult]
     metrics: dict[str, Estimate]
     """By name; with two classes `recall`, `specificity`, `precision` and `f1` are about the positive one (`data`)."""
