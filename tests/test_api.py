@@ -134,3 +134,34 @@ def test_more_than_can_be_drawn_is_refused(tmp_path):
         encode(tmp_path / "a.png", Latency(steps=100_000), size=(512, 512))
     with pytest.raises(ConfigError, match="at most 1,000 frames"):
         save_encoded(encode(tmp_path / "a.png", Latency(steps=1001)), tmp_path / "a.gif")
+
+
+def test_a_run_is_a_table_and_a_picture(run):
+    frame = run.to_frame()
+    mean = frame[(frame.network == "snn") & (frame.metric == "accuracy") & (frame.seed == "all")]
+    assert mean.value.item() == pytest.approx(run.results.network("snn").metrics["accuracy"].mean)
+    assert len(frame[(frame.network == "snn") & (frame.metric == "accuracy")]) == 3
+    shown = run._repr_html_()
+    assert run.results.verdict.headline in shown
+    assert "<svg" in shown
+
+
+def test_spikes_of_each_layer_are_those_that_are_counted(run):
+    images, model = load_data("digits").images[:5], run.load()
+    found = model.spikes(images)
+    assert {name: tuple(one.shape) for name, one in found.items()} == {"lif1": (4, 5, 16)}
+    sent = model.explain(images).layer_spikes
+    np.testing.assert_array_equal(found["lif1"].sum((0, 2)).numpy(), sent["lif1"])
+    assert list(model.spikes(images, ["lif1"])) == ["lif1"]
+    with pytest.raises(ConfigError, match="Unknown spiking layer 'lif'"):
+        model.spikes(images, ["lif"])
+    assert repr(model).startswith("<snn, seed 0: rate T=4 |")
+
+
+def test_everything_the_command_does_stands_in_the_package():
+    import spikewise
+
+    names = {"anytime", "calibrate", "compare", "diagnose", "explain", "judge", "robustness", "sweep", "tune", "versus"}
+    assert names <= set(dir(spikewise))
+    for name in dir(spikewise):
+        assert getattr(spikewise, name) is not None

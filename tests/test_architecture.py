@@ -25,6 +25,7 @@ LEVELS = [
     {"experiments"},
     {"estimator", "api", "serving"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -12,31 +12,88 @@ from spikewise.lazy import lazy_exports
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from spikewise.api import Run, Trained, audit, compare, cost, evaluate, load, load_data, train
+    from spikewise.api import (
+        Run,
+        Trained,
+        anytime,
+        audit,
+        calibrate,
+        compare,
+        cost,
+        diagnose,
+        encode,
+        evaluate,
+        explain,
+        explanations,
+        judge,
+        load,
+        load_data,
+        robustness,
+        sweep,
+        trace,
+        train,
+        training_images,
+        tune,
+        versus,
+        write_report,
+    )
     from spikewise.estimator import SpikingClassifier
 
+_API = (
+    "Run",
+    "Trained",
+    "anytime",
+    "audit",
+    "calibrate",
+    "compare",
+    "cost",
+    "diagnose",
+    "encode",
+    "evaluate",
+    "explain",
+    "explanations",
+    "judge",
+    "load",
+    "load_data",
+    "robustness",
+    "sweep",
+    "trace",
+    "train",
+    "training_images",
+    "tune",
+    "versus",
+    "write_report",
+)
 __all__ = [
     "Run",
     "SpikingClassifier",
     "Trained",
     "__version__",
+    "anytime",
     "audit",
+    "calibrate",
     "compare",
     "cost",
+    "diagnose",
+    "encode",
     "evaluate",
+    "explain",
+    "explanations",
+    "judge",
     "load",
     "load_data",
+    "robustness",
+    "sweep",
+    "trace",
     "train",
+    "training_images",
+    "tune",
+    "versus",
+    "write_report",
 ]
 
 __getattr__ = lazy_exports(
-    __name__,
-    {
-        **dict.fromkeys(
-            ("Run", "Trained", "audit", "compare", "cost", "evaluate", "load", "load_data", "train"), "spikewise.api"
-        ),
-        "SpikingClassifier": "spikewise.estimator",
-    },
+    __name__, {**dict.fromkeys(_API, "spikewise.api"), "SpikingClassifier": "spikewise.estimator"}
 )
 
 

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.explanation import ImageExplanation, explain, explanations
+    from spikewise.api.judging import TrainingImages, judge, training_images
     from spikewise.api.robust import robustness
     from spikewise.api.runs import Run, compare, execute, train
+    from spikewise.api.searching import Swept, sweep, tune
     from spikewise.api.sections import anytime, calibrate, section
     from spikewise.api.tracing import may_show, save_trace, trace
     from spikewise.api.trained import Answers, Images, Trained, load
     from spikewise.api.wording import remarks, summary, tests
     from spikewise.data import load_data
+    from spikewise.report import write_report
 
 __all__ = [
     "Answers",
@@ -33,7 +36,9 @@ __all__ = [
     "ImageExplanation",
     "Images",
     "Run",
+    "Swept",
     "Trained",
+    "TrainingImages",
     "anytime",
     "audit",
     "calibrate",
@@ -45,6 +50,7 @@ __all__ = [
     "execute",
     "explain",
     "explanations",
+    "judge",
     "load",
     "load_data",
     "may_show",
@@ -54,10 +60,14 @@ __all__ = [
     "save_trace",
     "section",
     "summary",
+    "sweep",
     "tests",
     "trace",
     "train",
+    "training_images",
+    "tune",
     "versus",
+    "write_report",
 ]
 
 __getattr__ = lazy_exports(
@@ -83,6 +93,9 @@ __getattr__ = lazy_exports(
         "execute": "spikewise.api.runs",
         "explain": "spikewise.api.explanation",
         "explanations": "spikewise.api.explanation",
+        "TrainingImages": "spikewise.api.judging",
+        "judge": "spikewise.api.judging",
+        "training_images": "spikewise.api.judging",
         "load": "spikewise.api.trained",
         "load_data": "spikewise.data",
         "may_show": "spikewise.api.tracing",
@@ -91,9 +104,13 @@ __getattr__ = lazy_exports(
         "save_encoded": "spikewise.api.encoding",
         "save_trace": "spikewise.api.tracing",
         "section": "spikewise.api.sections",
+        "Swept": "spikewise.api.searching",
         "summary": "spikewise.api.wording",
+        "sweep": "spikewise.api.searching",
         "tests": "spikewise.api.wording",
         "trace": "spikewise.api.tracing",
         "train": "spikewise.api.runs",
+        "tune": "spikewise.api.searching",
+        "write_report": "spikewise.report",
     },
 )

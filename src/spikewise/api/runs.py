@@ -3,14 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from spikewise.api.given import Data, as_source
 from spikewise.api.trained import Trained, load
 from spikewise.api.wording import summary
 from spikewise.evaluation import Results
 from spikewise.experiments import Experiment, resolve, run_experiment
 from spikewise.experiments.settings import Change, changes_of
 from spikewise.training.progress import Plan, display
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["Run", "compare", "execute", "train"]
 
@@ -38,15 +42,33 @@ class Run:
         """One of the run's networks; arguments as for `load`."""
         return load(self.folder, network, seed)
 
+    def to_frame(self) -> "pandas.DataFrame":
+        """The figures as a table: a row for each network, metric and seed ("all" is their mean, with its interval).
+
+        Raises:
+            DependencyError: pandas is not installed.
+        """
+        from spikewise.api.frames import to_frame  # noqa: PLC0415  # pandas is no dependency
+
+        return to_frame(self.results)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer, and accuracy beside energy."""
+        from spikewise.api.frames import to_html  # noqa: PLC0415  # draws
+
+        return to_html(self.results, self.report)
+
     def __repr__(self) -> str:
         data, verdict = self.results.data.name, self.results.verdict.headline
         return f"{self.results.kind} on {data}\n{self.table()}\n{verdict}\n{self.report}"
 
 
 def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
-    data: str | Path | None = None,
+    data: Data | None = None,
     /,
     *,
+    images: Any = None,  # arrays, tensors, pictures, files
+    labels: Any = None,
     preset: str | None = None,
     config: str | Path | None = None,
     seeds: int | Sequence[int] | None = None,
@@ -61,21 +83,26 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     A killed run is resumed by the same call; a finished one is read back.
 
     Args:
-        data: Name of a known set, or path of an .npz, an IDX file or a folder of class folders.
+        data: Name of a known set; path of an .npz, an IDX file or a folder of class folders; a pair (X, y) of images
+            and labels; a PyTorch `Dataset` of such pairs; or what scikit-learn's loaders give.
+        images: Images [N, H, W], [N, H, W, C] or [N, C, H, W], or a list of pictures or files; with `labels` [N].
         seeds: How many, or which.
         progress: Show it on standard error: live on a terminal, else a line for each epoch.
         settings: Any other setting, nested (`train={"batch_size": 64}`) or dotted (`**{"train.batch_size": 64}`).
     Raises:
         SpikewiseError: with one clear message.
     """
-    experiment = resolved(data, preset, config, seeds, epochs, settings)
+    source = as_source(data, images, labels, Path(out))
+    experiment = resolved(source, preset, config, seeds, epochs, settings)
     return execute(experiment, out=Path(out), progress=progress, data_dir=None if data_dir is None else Path(data_dir))
 
 
 def train(  # noqa: PLR0913  # as `compare`
-    data: str | Path | None = None,
+    data: Data | None = None,
     /,
     *,
+    images: Any = None,  # arrays, tensors, pictures, files
+    labels: Any = None,
     preset: str | None = None,
     config: str | Path | None = None,
     seeds: int | Sequence[int] | None = None,
@@ -86,7 +113,8 @@ def train(  # noqa: PLR0913  # as `compare`
     **settings: object,
 ) -> Run:
     """Train the spiking network alone; arguments as for `compare`."""
-    experiment = resolved(data, preset, config, seeds, epochs, settings)
+    source = as_source(data, images, labels, Path(out))
+    experiment = resolved(source, preset, config, seeds, epochs, settings)
     where = None if data_dir is None else Path(data_dir)
     return execute(experiment, kind="train", out=Path(out), progress=progress, data_dir=where)
 

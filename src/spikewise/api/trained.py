@@ -1,6 +1,6 @@
 """`load`: a network of a finished run, ready to classify."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,11 +14,11 @@ from spikewise.config import parse
 from spikewise.data import Layout, Reading
 from spikewise.data.appearance import Appearance, unlike
 from spikewise.engine import RunOptions
-from spikewise.errors import ConfigError
+from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation import Results
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.evaluation.ties import settled_of
-from spikewise.experiments import RunFolder
+from spikewise.experiments import RunFolder, describe
 from spikewise.experiments.devices import answering_device
 from spikewise.graph import Graph
 from spikewise.network import Network
@@ -48,7 +48,7 @@ class Answers(NamedTuple):
     """Spikes that all neurons of each spiking layer sent."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trained:
     """A trained network, ready to classify."""
 
@@ -61,6 +61,12 @@ class Trained:
     """How images are brought to the network's pixels."""
     usual: Appearance | None = None
     """Brightness and contrast of the images that it learned from; None where the run did not note them."""
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.reading.shape))
+        return (
+            f"<{self.name}, seed {self.seed}: {describe(self.network.graph)}; {shape} -> {len(self.classes)} classes>"
+        )
 
     def predict(self, images: Images, **how: Any) -> Int[np.ndarray, " N"]:
         """Label of the most probable class of each image; `classes[label]` is its name. See `predict_proba`."""
@@ -94,6 +100,36 @@ class Trained:
             np.concatenate(counts) if counts else None,
             {name: np.concatenate([part.layer_spikes[name] for part in parts]) for name in parts[0].layer_spikes},
         )
+
+    def spikes(
+        self, images: Images, layers: Iterable[str] | None = None, **how: Any
+    ) -> dict[str, Float[torch.Tensor, "T N *F"]]:
+        """What the neurons of each spiking layer send at each step, as 0.0 and 1.0 (more where several go at once).
+
+        Args:
+            images: As for `predict_proba`.
+            layers: Names of spiking layers, as `network.graph.spiking_layers` has them; None is all.
+            how: `white` and `layout`, as in `pixels`.
+        Raises:
+            ConfigError: there is no such spiking layer.
+        """
+        known = self.network.graph.spiking_layers
+        names = tuple(known if layers is None else layers)
+        for name in names:
+            if name not in known:
+                raise unknown_choice("spiking layer", name, known)
+        pixels = self.pixels(images, **how)
+        chosen = Selection(pixels, np.zeros(len(pixels), np.int64))
+        self.network.eval()
+        found: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+        with torch.no_grad():
+            for batch in batches_of(self.network, chosen, self.seed, record=names):
+                traces = self.network(batch.pixels, batch.draw, RunOptions(record=frozenset(names))).result.traces
+                for name in names:
+                    sent = traces[name].spikes
+                    assert sent is not None
+                    found[name].append(sent.cpu())
+        return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
 
     def pixels(
         self, images: Images, *, white: float | None = None, layout: Layout | None = None

@@ -420,7 +420,8 @@ class Results(Record):
     """The content of `results.json`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    kind: Literal["compare", "train"]
+    kind: Literal["compare", "train", "judge"]
+    """"judge": networks that were trained elsewhere, and only tested here."""
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     spikewise_version: str
     environment: Environment

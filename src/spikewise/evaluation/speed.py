@@ -17,7 +17,7 @@ from spikewise.evaluation.prediction import fitting_batch
 from spikewise.network import Network
 from spikewise.types import Draw
 
-__all__ = ["Speed", "measure_speed", "peak_memory_mb", "throughput"]
+__all__ = ["Speed", "measure_speed", "measure_speed_of", "peak_memory_mb", "throughput"]
 
 _BATCH = 256
 _REPEATS = 5
@@ -47,9 +47,26 @@ def measure_speed(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> Spe
     with torch.no_grad():
         engine = network(one).result.engine
         whole = throughput(network, images)
-        single = _seconds(lambda: _answer(network, one), _SINGLE_REPEATS)
-    p99 = float(np.quantile(single, 0.99, method="higher"))
-    return Speed(whole, statistics.median(single) * 1000, p99 * 1000, engine)
+        return _speed(whole, lambda: _answer(network, one), engine)
+
+
+def measure_speed_of(
+    answer: Callable[[UInt8[np.ndarray, "N C H W"]], object], images: UInt8[np.ndarray, "N C H W"], engine: str
+) -> Speed:
+    """The same of whatever answers images."""
+    batch, one = images[:_BATCH], images[:1]
+    whole = len(batch) / statistics.median(_seconds(lambda: _call(answer, batch), _REPEATS))
+    return _speed(whole, lambda: _call(answer, one), engine)
+
+
+def _call(answer: Callable[..., object], images: UInt8[np.ndarray, "N C H W"]) -> None:
+    answer(images)
+
+
+def _speed(whole: float, single: Callable[[], None], engine: str) -> Speed:
+    times = _seconds(single, _SINGLE_REPEATS)
+    p99 = float(np.quantile(times, 0.99, method="higher"))
+    return Speed(whole, statistics.median(times) * 1000, p99 * 1000, engine)
 
 
 def throughput(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> float:

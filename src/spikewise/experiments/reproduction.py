@@ -85,6 +85,8 @@ def reproduction_of(run: Path) -> Reproduction:
     if experiment.data.source != resolve(preset=experiment.title).data.source:
         raise ConfigError(f"{run} ran the preset '{experiment.title}' on other images: {experiment.data.source}.")
     kind, images = results.kind, results.data.train.images
+    if kind == "judge":
+        raise ConfigError(f"{run} judged networks that were made elsewhere; it is no run of a preset.")
     changes, published = _changes(experiment, kind, images), False
     if defects := _changes(experiment, kind, images, as_published=True):
         published = len(defects) < len(changes)

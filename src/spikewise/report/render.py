@@ -119,7 +119,7 @@ def _contradictions_told(folder: Path) -> Iterator[None]:
 
 
 def _write(folder: Path, results: Results, artifacts: Artifacts | None, command: str | None) -> Path:
-    if command is None and (folder / "experiment.toml").exists():
+    if command is None and results.kind != "judge" and (folder / "experiment.toml").exists():
         command = f"spikewise {results.kind} --config {shlex.quote(f'{folder.resolve().name}/experiment.toml')}"
     if artifacts is not None and not results.data.publishable:
         artifacts = artifacts.without_images()

@@ -55,6 +55,8 @@ class EnergyModel(NamedTuple):
     """Picojoules for the work of one image, given the bits of an activation; None where the model has no price."""
     quantised: bool = False
     """The bits of an activation matter."""
+    memory: bool = False
+    """Memory accesses have a price, so the data flow of each layer must be known."""
     zeros: Literal["computed", "skipped", "absent"] = "computed"
     """What becomes of a multiplication by zero; "absent" where nothing multiplies."""
 
@@ -85,16 +87,17 @@ def word_access_pj(held: float) -> float:
     return next((energy for capacity, energy in _SRAM if held <= capacity * 1024), _DRAM)
 
 
-def energies(work: Sequence[LayerWork], bits: int | None) -> dict[str, float]:
+def energies(work: Sequence[LayerWork], bits: int | None, *, accesses: bool = True) -> dict[str, float]:
     """Nanojoules per image by each model that has a price for the work.
 
     Args:
         bits: of an activation in the integer model; None leaves that model out.
+        accesses: whether the work says what memory it reads and writes.
     """
     found = {
         model.name: model.price(work, bits or _PIXEL_BITS)
         for model in ENERGY_MODELS
-        if bits is not None or not model.quantised
+        if (bits is not None or not model.quantised) and (accesses or not model.memory)
     }
     return {name: picojoules / 1000 for name, picojoules in found.items() if picojoules is not None}
 
@@ -187,6 +190,7 @@ _MEMORY = EnergyModel(
     "no other word is reused, on either side (an accelerator that reuses weights makes the conventional side cheaper: "
     "Dampfhoffer et al., IEEE TETCI 2023); biases and the computation of addresses are left out",
     _with_memory,
+    memory=True,
 )
 _INTEGERS = EnergyModel(
     "45 nm integers",

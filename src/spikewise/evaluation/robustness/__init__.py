@@ -15,6 +15,8 @@ from spikewise.evaluation.robustness.examine import (
 )
 from spikewise.evaluation.robustness.score import relative_score
 from spikewise.evaluation.robustness.spikes import chances, delete_spikes, insert_spikes, jitter_spikes
+from spikewise.evaluation.robustness.summary import summarise
+from spikewise.evaluation.robustness.trials import Trial, Trials
 from spikewise.evaluation.robustness.weights import hidden_layers, noisy, quantised, silenced
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "Examined",
     "Images",
     "Scope",
+    "Trial",
+    "Trials",
     "Victim",
     "chances",
     "correct_answers",
@@ -46,4 +50,5 @@ __all__ = [
     "search",
     "selected",
     "silenced",
+    "summarise",
 ]

@@ -1,44 +1,57 @@
 """The section on yardsticks."""
 
-import numpy as np
+from collections.abc import Mapping
 
+import numpy as np
+from jaxtyping import Bool
+
+from spikewise.data import ImageSet, Split
 from spikewise.evaluation.metrics import correct
 from spikewise.evaluation.sections.yardsticks import Yardstick, YardstickDifference, Yardsticks
 from spikewise.evaluation.statistics import bootstrap_seeds_and_images, paired_difference, wilson_estimate
 from spikewise.evaluation.yardsticks import MOST_IMAGES, Answered, Part, answer_all, features_of
 from spikewise.experiments.sections.study import Made, Study
 
-__all__ = ["make"]
+__all__ = ["make", "yardsticks_of"]
 
 _COVERS = "over other test images; a yardstick has no seed"
 
 
 def make(study: Study) -> Made:
     """What simple classifiers make of the run's split, and how far each network is from them."""
-    setting = study.setting
-    images, parts = setting.images, setting.split
+    right = {}
+    for contestant in study.contestants:
+        said = [study.test(contestant, seed) for seed in study.setting.experiment.seeds]
+        right[contestant.name] = np.stack([correct(one.labels, one.probabilities) for one in said])
+    return Made(yardsticks_of(study.setting.images, study.setting.split, right))
+
+
+def yardsticks_of(images: ImageSet, parts: Split, right: Mapping[str, Bool[np.ndarray, "S N"]]) -> Yardsticks:
+    """The same for whatever answered.
+
+    Args:
+        right: by network, whether each seed's answer to each test image is right.
+    """
     groups = None if images.groups is None else images.groups[parts.test]
     train, validation, test = (
         Part(images.images[index], images.labels[index]) for index in (parts.train, parts.validation, parts.test)
     )
     found = answer_all(train, validation, test, images.classes)
     every = max(1, -(-len(parts.train) // MOST_IMAGES))
-    models = tuple(_record(one, groups) for one in found)
-    differences = []
-    for contestant in study.contestants:
-        said = [study.test(contestant, seed) for seed in setting.experiment.seeds]
-        right = np.stack([correct(one.labels, one.probabilities) for one in said])
-        for one in found:
-            estimate = paired_difference(right, one.right[None], groups).estimate
-            differences.append(YardstickDifference(network=contestant.name, yardstick=one.name, difference=estimate))
-    record = Yardsticks(
-        models=models,
+    differences = [
+        YardstickDifference(
+            network=name, yardstick=one.name, difference=paired_difference(answers, one.right[None], groups).estimate
+        )
+        for name, answers in right.items()
+        for one in found
+    ]
+    return Yardsticks(
+        models=tuple(_record(one, groups) for one in found),
         differences=tuple(differences),
         train_images=len(train.labels[::every]),
         of_train_images=len(train.labels),
         features=features_of(train.images),
     )
-    return Made(record)
 
 
 def _record(one: Answered, groups: np.ndarray | None) -> Yardstick:
