@@ -73,6 +73,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     config: str | Path | None = None,
     seeds: int | Sequence[int] | None = None,
     epochs: int | None = None,
+    quick: bool = False,
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
@@ -87,13 +88,14 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
             and labels; a PyTorch `Dataset` of such pairs; or what scikit-learn's loaders give.
         images: Images [N, H, W], [N, H, W, C] or [N, C, H, W], or a list of pictures or files; with `labels` [N].
         seeds: How many, or which.
+        quick: A first look: one seed, few epochs, no sections; what is asked for beside it stays.
         progress: Show it on standard error: live on a terminal, else a line for each epoch.
         settings: Any other setting, nested (`train={"batch_size": 64}`) or dotted (`**{"train.batch_size": 64}`).
     Raises:
         SpikewiseError: with one clear message.
     """
     source = as_source(data, images, labels, Path(out))
-    experiment = resolved(source, preset, config, seeds, epochs, settings)
+    experiment = resolved(source, preset, config, seeds, epochs, settings, quick=quick)
     return execute(experiment, out=Path(out), progress=progress, data_dir=None if data_dir is None else Path(data_dir))
 
 
@@ -107,6 +109,7 @@ def train(  # noqa: PLR0913  # as `compare`
     config: str | Path | None = None,
     seeds: int | Sequence[int] | None = None,
     epochs: int | None = None,
+    quick: bool = False,
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
@@ -114,7 +117,7 @@ def train(  # noqa: PLR0913  # as `compare`
 ) -> Run:
     """Train the spiking network alone; arguments as for `compare`."""
     source = as_source(data, images, labels, Path(out))
-    experiment = resolved(source, preset, config, seeds, epochs, settings)
+    experiment = resolved(source, preset, config, seeds, epochs, settings, quick=quick)
     where = None if data_dir is None else Path(data_dir)
     return execute(experiment, kind="train", out=Path(out), progress=progress, data_dir=where)
 
@@ -138,13 +141,15 @@ def execute(
     return Run(done.results, done.folder)
 
 
-def resolved(  # as `compare`
+def resolved(  # noqa: PLR0913  # as `compare`
     data: str | Path | None,
     preset: str | None,
     config: str | Path | None,
     seeds: int | Sequence[int] | None,
     epochs: int | None,
     settings: Mapping[str, object],
+    *,
+    quick: bool = False,
 ) -> Experiment:
     named = [] if seeds is None or isinstance(seeds, int) else [Change("seeds", list(seeds), f"seeds {list(seeds)}")]
     return resolve(
@@ -154,4 +159,5 @@ def resolved(  # as `compare`
         overrides=[*named, *changes_of(settings)],
         seeds=seeds if isinstance(seeds, int) else None,
         epochs=epochs,
+        quick=quick,
     )

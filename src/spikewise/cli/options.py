@@ -16,6 +16,7 @@ __all__ = [
     "Json",
     "Out",
     "Preset",
+    "Quick",
     "Quiet",
     "Request",
     "RunPath",
@@ -78,6 +79,14 @@ Epochs = Annotated[
         min=1,
         help="Epochs of each training.",
         show_default="by the set's size",
+        rich_help_panel=_WHAT,
+    ),
+]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick",
+        help="A first look: one seed, few epochs, no sections. What is asked for beside it stays.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -158,3 +167,4 @@ class Request(NamedTuple):
     skip_bad: bool
     as_published: bool = False
     without: list[str] | None = None
+    quick: bool = False

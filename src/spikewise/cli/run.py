@@ -33,6 +33,7 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     settings: o.Settings = None,
     seeds: o.Seeds = None,
     epochs: o.Epochs = None,
+    quick: o.Quick = False,
     skip_bad: o.SkipBad = False,
     as_published: o.AsPublished = False,
     without: o.Without = None,
@@ -44,7 +45,7 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     quiet: o.Quiet = False,
 ) -> None:
     """Train a spiking network, its conventional twin and a CNN under one protocol, and say which is worth it."""
-    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without)
+    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick)
     _run("compare", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
 
 
@@ -56,6 +57,7 @@ def train(  # noqa: PLR0913  # one parameter for each option
     settings: o.Settings = None,
     seeds: o.Seeds = None,
     epochs: o.Epochs = None,
+    quick: o.Quick = False,
     skip_bad: o.SkipBad = False,
     as_published: o.AsPublished = False,
     without: o.Without = None,
@@ -67,7 +69,7 @@ def train(  # noqa: PLR0913  # one parameter for each option
     quiet: o.Quiet = False,
 ) -> None:
     """Train the spiking network alone, and test it."""
-    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without)
+    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick)
     _run("train", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
 
 
@@ -79,6 +81,7 @@ def config(  # noqa: PLR0913  # one parameter for each option
     settings: o.Settings = None,
     seeds: o.Seeds = None,
     epochs: o.Epochs = None,
+    quick: o.Quick = False,
     skip_bad: o.SkipBad = False,
     as_published: o.AsPublished = False,
     without: o.Without = None,
@@ -93,7 +96,7 @@ def config(  # noqa: PLR0913  # one parameter for each option
         print_json(Experiment.model_json_schema())
         return
     experiment = resolved(
-        Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without)
+        Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick)
     )
     if as_json:
         print_json(experiment.model_dump(mode="json"))
@@ -110,9 +113,10 @@ def resolved(request: Request) -> "Experiment":
     from spikewise.experiments.settings import Change
 
     skip = [Change("data.skip_bad", True, "--skip-bad")] if request.skip_bad else []
-    if request.without:
+    left = sections_without(request.without or ())
+    if request.without and not request.quick:  # a first look has none that could be left out
         said = " ".join(f"--without {name}" for name in request.without)
-        skip.append(Change("sections", list(sections_without(request.without)), said))
+        skip.append(Change("sections", list(left), said))
     return resolve(
         request.data,
         preset=request.preset,
@@ -122,6 +126,7 @@ def resolved(request: Request) -> "Experiment":
         epochs=request.epochs,
         device=request.device,
         as_published=request.as_published,
+        quick=request.quick,
     )
 
 

@@ -158,6 +158,8 @@ class Protocol(Record):
     selection: str = "validation accuracy"
     batch_size: Count | None = None
     augmentation: str | None = None
+    quick: bool = False
+    """Whether this is a first look: few epochs, no sections; the answer of a whole run may be another."""
 
 
 class EpochRecord(Record):

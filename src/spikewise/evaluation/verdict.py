@@ -43,10 +43,12 @@ from spikewise.evaluation.wording import (
     times,
 )
 
-__all__ = ["ACCURACIES", "main_pair", "write_verdict"]
+__all__ = ["ACCURACIES", "FIRST_LOOK", "main_pair", "write_verdict"]
 
 ACCURACIES: Final = "Test accuracy on "
 """How the sentence begins that says what tables say, too."""
+FIRST_LOOK: Final = "A first look: "
+"""How the headline of a run with `quick` begins."""
 SMALL = 200
 """Test images (or subjects) below which the verdict warns: one answer is then worth half a point or more."""
 _LOOKED_AT = {
@@ -99,8 +101,13 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
     headline = _moot(networks, main, yardsticks) + headline
     if caveats or reversals or first:
         headline += ", with reservations"
-    headline += _limit(main) + "."
+    headline = _first_look(protocol) + headline + _limit(main) + "."
     return Verdict(headline=headline, paragraph=" ".join(sentences), sentences=tuple(sentences), outcome=outcome)
+
+
+def _first_look(protocol: Protocol | None) -> str:
+    """What stands before an answer that a whole run may change."""
+    return FIRST_LOOK if protocol is not None and protocol.quick else ""
 
 
 def _moot(networks: Sequence[NetworkResult], main: PairComparison | None, yardsticks: Yardsticks | None) -> str:
@@ -283,6 +290,9 @@ def _caveats(
     if min((len(network.runs) for network in networks), default=2) == 1:
         caveats.append("There is one seed: another could give other figures, and nobody can tell by how much.")
     runs = sum(len(network.runs) for network in networks)
+    if protocol is not None and protocol.quick:
+        looked = f"{count_of(protocol.epochs, 'epoch')}, {count_of(len(protocol.seeds), 'seed')}"
+        caveats.append(f"This is a first look ({looked}): the command without --quick gives the answer.")
     if protocol is not None and protocol.test_opened > runs:
         caveats.append(
             f"The test set was opened {protocol.test_opened} times for {runs} runs: figures may be chosen on it."

@@ -77,6 +77,7 @@ def conclude(
         selection=f"validation {experiment.train.monitor}" if experiment.train.keep == "best" else "last epoch",
         batch_size=experiment.train.batch_size,
         augmentation=", ".join(f"{k} {v:g}" for k, v in changed.items()) or None,
+        quick=experiment.quick,
     )
     collapsed = _without_collapsed(setting, tested)
     results = Results(

@@ -67,6 +67,8 @@ class Experiment(Config):
     engine: EngineName = "auto"
     sections: tuple[SectionName, ...] = SECTION_NAMES
     """What is looked into after the test, beside accuracy and cost."""
+    quick: bool = False
+    """Whether this is a first look: "auto" epochs are few, and the answer says that it is one."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """"auto" takes what trains faster here, by a short trial that is kept; "cuda" is all GPUs, "cuda:1" one of them."""
 
@@ -99,7 +101,7 @@ class Experiment(Config):
             train_images: how many there are.
         """
         sides = self.sides if kind == "compare" else ("snn",)
-        return self.replace(sides=sides, device=device, train=self.train.settled(train_images))
+        return self.replace(sides=sides, device=device, train=self.train.settled(train_images, quick=self.quick))
 
     def folder_name(self, kind: str, data: str) -> str:
         """Name of the run folder of a settled experiment on the image set called `data`; a long name is cut."""
@@ -109,6 +111,8 @@ class Experiment(Config):
     def identity(self) -> str:
         """Eight hexadecimal digits over everything that decides the result."""
         deciding = self.model_dump(mode="json", exclude=set(DESCRIPTIVE))
+        if not self.quick:  # as before there were first looks: their folders keep their names
+            del deciding["quick"]
         if self.split.file is not None:  # what it says decides, not where it lies
             deciding["split"]["file"] = _digest(Path(self.split.file))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]

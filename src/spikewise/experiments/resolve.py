@@ -3,15 +3,23 @@
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.experiments.experiment import Experiment, first_seeds, parse_experiment
 from spikewise.experiments.settings import Change, agreed, changed, laid_over, parse_change, read_table
 
-__all__ = ["load_preset", "preset_names", "resolve"]
+__all__ = ["QUICK", "load_preset", "preset_names", "resolve"]
 
 _FOLDER = "presets"
+QUICK: Final = (
+    Change("quick", True),
+    Change("seeds", [0]),
+    Change("train.epochs", "auto"),
+    Change("train.batch_size", 32),  # few epochs then have about as many updates as all of a whole run
+    Change("sections", []),
+)
+"""What a first look changes in a preset or a file; explicit settings are laid over it."""
 
 
 def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
@@ -25,6 +33,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     device: str | None = None,
     as_published: bool = False,
     layers: Iterable[Iterable[Change]] = (),
+    quick: bool = False,
 ) -> Experiment:
     """The experiment that was asked for: a preset or a file or the default, with what was set laid over it.
 
@@ -33,6 +42,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
         overrides: settings, as text (`key=value`) or changes; what they and the arguments here say must agree.
         as_published: with the defects of the published code, where the preset's `[as_published]` table knows some.
         layers: changes that are laid over the preset or file, one after the other, beneath the overrides.
+        quick: a first look: one seed, few epochs, no sections; what is asked for otherwise stays.
     Raises:
         ConfigError: nothing names the images, both a preset and a file are given, two ways to say one thing disagree,
             or a setting is wrong.
@@ -52,7 +62,8 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
         raise ConfigError(f"'{preset or config}' knows no difference between the published and the intended behaviour.")
     options = _options(data=data, epochs=epochs, device=device, seeds=seeds)
     asked = agreed([*options, *map(_counted, map(_change, overrides))])
-    lower = [list(layer) for layer in layers]
+    quick = quick or any(change.key == "quick" and change.value is True for change in asked)
+    lower = [list(layer) for layer in (*layers, *([QUICK] if quick else []))]
     named = [change for layer in (*lower, asked) for change in layer if change.key == "data.source"]
     table = changed(table, [*named[-1:], *(option for option in options if option.key != "data.source")])
     if table.get("data") in (None, {}) or (isinstance(table["data"], dict) and "source" not in table["data"]):

@@ -86,6 +86,9 @@ def _protocol(results: Results) -> list[Notice]:
             "looking there flatters these figures."
         )
         out.append(Notice("care", "Test images of this set were opened in other runs, too", text))
+    if results.protocol.quick:
+        text = "One seed, few epochs: the command without --quick gives the answer, which may be another."
+        out.append(Notice("care", "A first look", text))
     if len(results.protocol.seeds) < 2:
         text = "A second seed could give other figures; with one seed nobody can tell the difference from luck."
         out.append(Notice("care", "One seed", text))

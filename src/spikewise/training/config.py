@@ -15,6 +15,8 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 _AUTO_EPOCHS = ((3_000, 40), (20_000, 20), (math.inf, 8))
 """Small sets need more passes: up to so many images, so many epochs."""
+_QUICK_EPOCHS = ((3_000, 10), (20_000, 3), (math.inf, 1))
+"""The same for a first look."""
 
 
 class Adam(Config):
@@ -86,7 +88,8 @@ class TrainConfig(Config):
     """Budget, optimizer and rules of one training."""
 
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """"auto" goes by the number of training images: 40 up to 3,000 images, 20 up to 20,000, 8 beyond."""
+    """"auto" goes by the number of training images: 40 up to 3,000 images, 20 up to 20,000, 8 beyond; in a first look
+    (`quick`) 10, 3 and 1."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     learning_rate: Positive = 1e-3
     optimizer: Optimizer = Adam()
@@ -108,11 +111,12 @@ class TrainConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 runs matrix products in bf16 autocast."""
 
-    def settled(self, images: int) -> "TrainConfig":
-        """The same with a number for `epochs`, for `images` training images."""
+    def settled(self, images: int, *, quick: bool = False) -> "TrainConfig":
+        """The same with a number for `epochs`, for `images` training images; fewer for a first look."""
         if self.epochs != "auto":
             return self
-        return self.replace(epochs=next(epochs for limit, epochs in _AUTO_EPOCHS if images <= limit))
+        table = _QUICK_EPOCHS if quick else _AUTO_EPOCHS
+        return self.replace(epochs=next(epochs for limit, epochs in table if images <= limit))
 
     def learning_rate_at(self, epoch: float) -> float:
         """Learning rate after `epoch` epochs (with fraction); `epochs` must be settled."""
