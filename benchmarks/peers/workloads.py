@@ -67,8 +67,7 @@ def load(workload: Workload, batch: int) -> Problem:
     found = load_data(experiment.data)
     order = np.random.default_rng(0).permutation(len(found))[:batch]
     graph = build(
-        experiment.model,
-        experiment.encoder,
+        *experiment.network(found.image_shape),
         experiment.readout,
         image_shape=found.image_shape,
         classes=len(found.classes),

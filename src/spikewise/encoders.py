@@ -16,7 +16,18 @@ from spikewise.config import Config
 from spikewise.randomness import bytes_of_steps, random_bytes
 from spikewise.types import Draw, Signal
 
-__all__ = ["Delta", "Direct", "Encoder", "Latency", "Periodic", "Rate", "charging_time", "intensities", "levels_there"]
+__all__ = [
+    "Delta",
+    "Direct",
+    "Encoder",
+    "Latency",
+    "Periodic",
+    "Rate",
+    "Steps",
+    "charging_time",
+    "intensities",
+    "levels_there",
+]
 
 Images = UInt8[Tensor, "B C H W"]
 Currents = Float[Tensor, "T B C2 H W"]

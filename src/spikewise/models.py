@@ -26,7 +26,7 @@ from spikewise.initial import Init, Uniform
 from spikewise.losses import CountMSE, Loss, StepCrossEntropy
 from spikewise.readouts import LastMembrane, MeanMembrane, Readout, SpikeCount, Trajectory
 
-__all__ = ["MLP", "Cell", "Conv", "Layers", "Model", "build", "readout_gain", "twin"]
+__all__ = ["MLP", "Cell", "Conv", "Layers", "Model", "Share", "Size", "Width", "build", "readout_gain", "twin"]
 
 Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]

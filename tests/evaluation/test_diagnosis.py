@@ -66,7 +66,7 @@ def trained(out: Path, *overrides: str, epochs: int = 3, shuffled: bool = False,
     if shuffled:
         images = dataclasses.replace(images, labels=np.random.default_rng(0).permutation(images.labels))
     parts = split(images, asked.split)
-    experiment = asked.settled(kind, device="cpu", train_images=len(parts.train))
+    experiment = asked.settled(kind, device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
     folder = RunFolder.create(out / "run", experiment, kind, images.fingerprint)
     setting = Setting(experiment, images, parts, folder, torch.device("cpu"))
     sides = sides_of(experiment, images)
@@ -175,7 +175,8 @@ def test_a_stopped_run_is_diagnosed_by_its_folder_and_nothing_is_kept(tmp_path):
 def test_a_run_that_has_not_begun_is_looked_at_as_it_would_start(tmp_path):
     asked = resolve("digits", overrides=[*SMALL, "model.cell.threshold=100"], seeds=1, epochs=2)
     images = load_data(asked.data)
-    settled = asked.settled("train", device="cpu", train_images=len(split(images, asked.split).train))
+    count = len(split(images, asked.split).train)
+    settled = asked.settled("train", device="cpu", train_images=count, image_shape=images.image_shape)
     folder = RunFolder.create(tmp_path / "run", settled, "train", images.fingerprint)
     codes = [one.code for one in api.diagnose(folder.path).findings]
     assert codes == ["threshold_too_high", "unfinished"]

@@ -145,7 +145,7 @@ def test_a_run_goes_on_where_it_was_begun(asked, speeds, tmp_path, monkeypatch):
     experiment, images, parts = asked
     _, tried = speeds
     monkeypatch.setattr(devices, "candidates", lambda: (torch.device("cuda"), torch.device("cpu")))
-    settled = experiment.settled("train", device="cuda", train_images=30)
+    settled = experiment.settled("train", device="cuda", train_images=30, image_shape=images.image_shape)
     (tmp_path / settled.folder_name("train", "noise")).mkdir()
     assert devices.settle(experiment, "train", images, parts, out=tmp_path) == settled
     assert not tried

@@ -39,7 +39,7 @@ def test_overrides_have_toml_types_and_reach_any_depth(override, path, value):
 
 
 def test_a_new_kind_replaces_what_belonged_to_the_old_one_in_whatever_order():
-    assert resolve("digits", overrides=["encoder.steps=5"]).encoder == Rate(steps=5)
+    assert resolve("digits", overrides=["encoder.kind=rate", "encoder.steps=5"]).encoder == Rate(steps=5)
     assert resolve("digits", overrides=["encoder.kind=rate"]).encoder == Rate()
     assert resolve("digits", overrides=["encoder.kind=direct"]).encoder == Direct()
     for overrides in (["encoder.kind=latency", "encoder.tau=5.0"], ["encoder.tau=5.0", "encoder.kind=latency"]):
@@ -125,7 +125,7 @@ def test_each_preset_builds_its_network_and_survives_a_file(name, tmp_path):
     (tmp_path / "e.toml").write_text(tomli_w.dumps(experiment.model_dump(mode="json", exclude_none=True)))
     assert resolve(config=tmp_path / "e.toml") == experiment
     shape = (1, *(experiment.data.size or (28, 28)))
-    graph = build(experiment.model, experiment.encoder, experiment.readout, image_shape=shape, classes=10)
+    graph = build(*experiment.network(shape), experiment.readout, image_shape=shape, classes=10)
     assert graph.parameter_shapes()
 
 

@@ -71,7 +71,8 @@ def _used(experiment: Experiment) -> Experiment:
     table = experiment.model_dump(mode="json", exclude_none=True)
     tomli_w.dumps(table).encode()
     json.dumps(experiment.model_dump(mode="json"), allow_nan=False).encode()
-    build(experiment.model, experiment.encoder, experiment.readout, image_shape=(1, 28, 28), classes=10)
+    shape = (1, 28, 28)
+    build(*experiment.network(shape), experiment.readout, image_shape=shape, classes=10)
     if experiment.data.group_pattern is not None:
         pattern_subjects(_FILES, experiment.data.group_pattern)
     return experiment

@@ -93,8 +93,9 @@ def _other_devices() -> str:
 
 def _graph() -> Graph:
     """A small network of the usual kind."""
+    shape = (1, 4, 4)
     usual = Experiment(data=DataConfig(source="digits"))
-    return build(usual.model, usual.encoder, usual.readout, image_shape=(1, 4, 4), classes=2)
+    return build(*usual.network(shape), usual.readout, image_shape=shape, classes=2)
 
 
 def _networks_there() -> list[Check]:

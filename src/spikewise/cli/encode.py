@@ -47,8 +47,9 @@ def encode(  # noqa: PLR0913  # one parameter for each option
     ]
     asked: list[str | Change] = [change for change in given if change.value is not None]
     experiment = resolve(str(image), overrides=[*asked, *(settings or [])])
+    chosen = experiment.encoder if experiment.encoder.kind != "auto" else experiment.encoder.drawn()
     data = experiment.data
     aspect = data.aspect or "stretch"
-    encoded = encode_image(image, experiment.encoder, size=data.given_size, grey=data.grey, aspect=aspect)
-    save_encoded(encoded, out, title=f"{experiment.encoder.kind}: {image.name}")
+    encoded = encode_image(image, chosen, size=data.given_size, grey=data.grey, aspect=aspect)
+    save_encoded(encoded, out, title=f"{chosen.kind}: {image.name}")
     print(out)

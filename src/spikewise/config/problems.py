@@ -173,9 +173,32 @@ def _said(config_type: type[BaseModel], problem: Problem) -> str:
     key = ".".join(map(str, problem.path)) or config_type.__name__
     if problem.choices is None:
         return problem.text.replace("{key}", key if len(key) <= 200 else f"{key[:120]}...")
+    if kinds := _kinds_that_have(config_type, problem.path):
+        above, (first, *_) = key.rpartition(".")[0], kinds
+        return (
+            f"'{key}' belongs to {above}.kind = {' or '.join(kinds)}; with another kind it says nothing. Set "
+            f"{above}.kind={first} too, or leave it out. Available: {', '.join(sorted(problem.choices))}."
+        )
     close = _meant(config_type, problem.path, problem.choices)
     hint = f" Did you mean {close}?" if close else ""
     return f"Unknown key {quoted(key, 200)}.{hint} Available: {', '.join(sorted(problem.choices))}."
+
+
+def _kinds_that_have(config_type: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The kinds of a table that have a key which the given kind of it has not."""
+    *above, last = path
+    tables: list[type[BaseModel]] = [config_type]
+    found: dict[str, type[BaseModel]] = {}
+    for part in above:
+        fields = [table.model_fields[str(part)] for table in tables if part in table.model_fields]
+        found = {kind: table for field in fields for kind, table in kinds_in(field.annotation).items()}
+        tables = list(found.values()) or [
+            one
+            for field in fields
+            for one in members(field.annotation)
+            if isinstance(one, type) and issubclass(one, BaseModel)
+        ]
+    return [kind for kind, table in found.items() if last in table.model_fields]
 
 
 def _meant(config_type: type[BaseModel], path: tuple[str | int, ...], choices: Sequence[str]) -> str | None:

@@ -61,7 +61,7 @@ def conclude(
     setting: Setting, contestants: list[Contestant], kind: Literal["compare", "train"]
 ) -> tuple[Artifacts, Results]:
     """Test all sides and put everything together."""
-    tested = _beside_twin([_test(setting, contestant) for contestant in contestants], setting.experiment.encoder.steps)
+    tested = _beside_twin([_test(setting, contestant) for contestant in contestants], setting.steps)
     labels, main = tested[0].test[0].labels, main_pair([side.result for side in tested])
     comparisons = compare_all([side.contender for side in tested], labels, _groups(setting), main=main)
     near = setting.audit().near_across if "audit" in setting.experiment.sections else None
@@ -210,13 +210,13 @@ def _cost(setting: Setting, contestant: Contestant, network: Network, test: list
         speed=speed,
         peak_memory_mb=_training_memory(setting, contestant),
     )
-    cost = assess_cost(network, test, measured, steps=setting.experiment.encoder.steps)
+    cost = assess_cost(network, test, measured, steps=setting.steps)
     return cost.model_copy(update={"quantised": _quantised(setting, contestant, test)})
 
 
 def _quantised(setting: Setting, contestant: Contestant, test: list[Predictions]) -> tuple[QuantisedTwin, ...]:
     """What the twin still knows at few bits: the opponent that the integer model prices, measured."""
-    steps, graph = setting.experiment.encoder.steps, contestant.graph
+    steps, graph = setting.steps, contestant.graph
     if contestant.role != "twin" or steps == 1 or any(layer.state_variables for layer in graph.layers):
         return ()
     parts = setting.split.train, setting.split.test

@@ -22,6 +22,7 @@ from spikewise.data.locate import cache_folder
 from spikewise.engine import native
 from spikewise.errors import StorageError
 from spikewise.evaluation.speed import throughput
+from spikewise.experiments.automatic import said
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import cpu_name, resolve_device
 from spikewise.experiments.setting import task_of
@@ -79,12 +80,16 @@ def settle(  # noqa: PLR0913  # what decides where a run is
     Args:
         out: folder of the run folders; what was begun on some device goes on there.
         prefix: what their names begin with; None is the kind.
-        say: told why a device was chosen.
+        say: told what was chosen, and why.
     Raises:
         ConfigError: the named device is not there.
         ShapeError: a network does not fit the images.
     """
-    settled = experiment.settled(kind, device=experiment.device, train_images=len(parts.train))
+    shape = images.image_shape
+    settled = experiment.settled(kind, device=experiment.device, train_images=len(parts.train), image_shape=shape)
+    words = said((experiment.model, experiment.encoder), settled.network(shape), shape)
+    if words is not None and say is not None:
+        say(words)
 
     def is_begun(device: torch.device) -> bool:
         return (out / settled.replace(device=str(device)).folder_name(prefix or kind, images.name)).exists()

@@ -9,10 +9,11 @@ from pydantic import Field, field_validator
 
 from spikewise.config import Config, parse
 from spikewise.data import AugmentConfig, DataConfig, SplitConfig
-from spikewise.encoders import Encoder, Rate
+from spikewise.encoders import Encoder
 from spikewise.engine import EngineName
 from spikewise.errors import ConfigError, quoted
 from spikewise.evaluation.sections import SECTION_NAMES, SectionName
+from spikewise.experiments.automatic import AutomaticEncoder, AutomaticModel, Chosen, Shape, chosen
 from spikewise.losses import CrossEntropy, Loss, RatePenalty
 from spikewise.models import MLP, Conv, Model
 from spikewise.readouts import MeanMembrane, Readout
@@ -29,6 +30,10 @@ DESCRIPTIVE = ("title", "about", "source", "published", "sections")
 
 _LONGEST_NAME = 120
 """Bytes of a set's name in that of a run folder: file systems take 255 in all."""
+
+
+AnyEncoder = Annotated[Annotated[Encoder, Field()] | AutomaticEncoder, Field(discriminator="kind")]
+AnyModel = Annotated[Annotated[Model, Field()] | AutomaticModel, Field(discriminator="kind")]
 
 
 class Experiment(Config):
@@ -48,8 +53,10 @@ class Experiment(Config):
     data: DataConfig
     split: SplitConfig = SplitConfig()
     augment: AugmentConfig = AugmentConfig()
-    encoder: Encoder = Rate()
-    model: Model = MLP()
+    encoder: AnyEncoder = AutomaticEncoder()
+    """"auto" is what suits the images: their intensity as spikes where they are small and grey, else as currents."""
+    model: AnyModel = AutomaticModel()
+    """"auto" is what suits the images: fully connected where they are small and grey, else convolutional."""
     readout: Readout = MeanMembrane()
     loss: Loss = CrossEntropy()
     rate_penalty: RatePenalty | None = None
@@ -92,16 +99,27 @@ class Experiment(Config):
             raise ValueError("a seed is a whole number from 0")
         return value
 
-    def settled(self, kind: RunKind, *, device: str, train_images: int) -> "Experiment":
+    def network(self, image_shape: Shape) -> Chosen:
+        """The spiking network and its input for images of channels, height, width."""
+        return chosen(self.model, self.encoder, image_shape)
+
+    def settled(self, kind: RunKind, *, device: str, train_images: int, image_shape: Shape) -> "Experiment":
         """The same with everything decided that "auto" left open, as it is run.
 
         Args:
             kind: "train" has the spiking network alone.
             device: what the experiment's device means here.
             train_images: how many there are.
+            image_shape: channels, height, width.
         """
-        sides = self.sides if kind == "compare" else ("snn",)
-        return self.replace(sides=sides, device=device, train=self.train.settled(train_images, quick=self.quick))
+        model, encoder = self.network(image_shape)
+        return self.replace(
+            sides=self.sides if kind == "compare" else ("snn",),
+            device=device,
+            train=self.train.settled(train_images, quick=self.quick),
+            model=model,
+            encoder=encoder,
+        )
 
     def folder_name(self, kind: str, data: str) -> str:
         """Name of the run folder of a settled experiment on the image set called `data`; a long name is cut."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from spikewise.config import parse
 from spikewise.errors import ConfigError, RunError
-from spikewise.evaluation import Results
+from spikewise.evaluation import DataFacts, Results
 from spikewise.evaluation.record import Count, Estimate, Many, Record
 from spikewise.experiments.experiment import DESCRIPTIVE, Experiment, RunKind
 from spikewise.experiments.resolve import load_preset, preset_names, resolve
@@ -84,11 +84,11 @@ def reproduction_of(run: Path) -> Reproduction:
         raise ConfigError(f"{run} is no run of a preset; its title is '{experiment.title}'.")
     if experiment.data.source != resolve(preset=experiment.title).data.source:
         raise ConfigError(f"{run} ran the preset '{experiment.title}' on other images: {experiment.data.source}.")
-    kind, images = results.kind, results.data.train.images
+    kind, data = results.kind, results.data
     if kind == "judge":
         raise ConfigError(f"{run} judged networks that were made elsewhere; it is no run of a preset.")
-    changes, published = _changes(experiment, kind, images), False
-    if defects := _changes(experiment, kind, images, as_published=True):
+    changes, published = _changes(experiment, kind, data), False
+    if defects := _changes(experiment, kind, data, as_published=True):
         published = len(defects) < len(changes)
     else:
         published = bool(changes)
@@ -111,7 +111,7 @@ def reproduction_of(run: Path) -> Reproduction:
             for network in results.networks
         ),
         data=results.data.name,
-        train_images=images,
+        train_images=data.train.images,
         test_images=results.data.test.images,
         seeds=len(results.protocol.seeds),
         date=results.created[:10],
@@ -121,13 +121,15 @@ def reproduction_of(run: Path) -> Reproduction:
     )
 
 
-def _changes(experiment: Experiment, kind: RunKind, images: int, *, as_published: bool = False) -> list[str]:
+def _changes(experiment: Experiment, kind: RunKind, data: DataFacts, *, as_published: bool = False) -> list[str]:
     """Overrides that make this experiment of its preset."""
     try:
         preset = resolve(preset=experiment.title, as_published=as_published)
     except ConfigError:  # it knows no defects
-        return _changes(experiment, kind, images)
-    settled = preset.settled(kind, device=experiment.device, train_images=images)
+        return _changes(experiment, kind, data)
+    channels, height, width = data.image_shape
+    shape = (channels, height, width)
+    settled = preset.settled(kind, device=experiment.device, train_images=data.train.images, image_shape=shape)
     found = differences(_decisions(settled), _decisions(experiment))
     return [format_change(key, value) for key, value, _ in found]
 

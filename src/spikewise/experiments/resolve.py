@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.experiments.experiment import Experiment, first_seeds, parse_experiment
+from spikewise.experiments.older import as_recorded, is_recorded
 from spikewise.experiments.settings import Change, agreed, changed, laid_over, parse_change, read_table
 
 __all__ = ["QUICK", "load_preset", "preset_names", "resolve"]
@@ -56,6 +57,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
         table = load_preset(preset)
     elif config is not None:
         table = read_table(config)
+        table = as_recorded(table) if is_recorded(table) else table
     defects = table.pop("as_published", {})
     table.pop("same_as", None)
     if as_published and not defects:

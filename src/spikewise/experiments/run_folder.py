@@ -22,6 +22,7 @@ from spikewise.data import CATALOG, ImageSet, Progress, load_data
 from spikewise.data.names import as_path, shown
 from spikewise.errors import ConfigError, MissingDataError, RunError, quoted
 from spikewise.experiments.experiment import Experiment, parse_experiment
+from spikewise.experiments.older import as_recorded
 from spikewise.files import make_folder, storage_errors, write_json, write_text
 from spikewise.reading import damaged, read_json
 
@@ -109,11 +110,11 @@ class RunFolder:
     def experiment(self) -> Experiment:
         """The resolved experiment; its files are named by where they lay, so that they are found from any folder.
 
-        Twins of older folders were trained without a gain, and stay so.
+        That of an older folder goes on meaning what was done there.
         """
         facts = self.facts()
         try:
-            experiment = parse_experiment({"twin_gain": 1.0, **facts["experiment"]})
+            experiment = parse_experiment(as_recorded(facts["experiment"]))
         except ConfigError as error:
             raise damaged(self.path / "run.json", error) from None
         source, file = (_lies_at(facts, key) for key in ("data.source", "split.file"))

@@ -45,6 +45,11 @@ class Setting:
     data_dir: Path | None = None
     """Where the images were looked for first."""
 
+    @property
+    def steps(self) -> int:
+        """Time steps T of the spiking network."""
+        return self.experiment.network(self.images.image_shape).encoder.steps
+
     def audit(self, progress: Progress | None = None) -> Audit:
         """What would flatter a result on these images; made once, then read back."""
         from spikewise.data.audit import audit, folder_of  # noqa: PLC0415  # its classifiers take long to load

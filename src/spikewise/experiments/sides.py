@@ -32,7 +32,8 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
         ShapeError: a network does not fit the images, or this machine.
     """
     shape, classes = images.image_shape, len(images.classes)
-    spiking = build(experiment.model, experiment.encoder, experiment.readout, image_shape=shape, classes=classes)
+    model, encoder = experiment.network(shape)
+    spiking = build(model, encoder, experiment.readout, image_shape=shape, classes=classes)
     conventional = _without_spikes(experiment.loss)
 
     def contestant(side: Side) -> Contestant:
@@ -45,8 +46,8 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
                 gain = readout_gain(spiking, experiment.loss) if given == "readout" else given
                 return Contestant(side, "twin", twin(spiking, gain=gain), conventional)
             case "cnn":
-                model: Conv | MLP = experiment.cnn or SMALL_CNN
-                graph = build(model, Direct(steps=1), LastMembrane(), image_shape=shape, classes=classes)
+                cnn: Conv | MLP = experiment.cnn or SMALL_CNN
+                graph = build(cnn, Direct(steps=1), LastMembrane(), image_shape=shape, classes=classes)
                 return Contestant(side, "baseline", graph, conventional)
 
     found = [contestant(side) for side in experiment.sides]

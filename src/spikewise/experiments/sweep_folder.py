@@ -25,6 +25,7 @@ from spikewise.errors import ConfigError, RunError, quoted
 from spikewise.evaluation.record import Many, Record
 from spikewise.experiments.devices import candidates, settle
 from spikewise.experiments.experiment import RunKind, parse_experiment
+from spikewise.experiments.older import as_recorded
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sweep import Sweep, parse_sweep
 from spikewise.experiments.sweep_cells import Cell, identity_of
@@ -130,7 +131,7 @@ class SweepFolder(NamedTuple):
             raise RunError(f"{path} has sweep format {quoted(found)}; this is spikewise {__version__}.")
         try:
             told = parse(_Facts, {key: facts.get(key) for key in _Facts.model_fields})
-            cells = [Placed(Cell(row.levels, parse_experiment(row.experiment)), path.parent / row.run)
+            cells = [Placed(Cell(row.levels, parse_experiment(as_recorded(row.experiment))), path.parent / row.run)
                      for row in told.cells]  # fmt: skip
             return cls(path, parse_sweep(told.sweep), tuple(cells))
         except ConfigError as error:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikewise.data import batches
 from spikewise.evaluation.diagnosis import Batch, firing_rates, value_that_gives
+from spikewise.experiments.automatic import AutomaticModel
 from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.settings import changed, number_at, parse_change
@@ -133,7 +134,7 @@ class Trials:
         return loss
 
 
-def setting_of_layer(model: Model, network: Network, layer: str) -> str | None:
+def setting_of_layer(model: Model | AutomaticModel, network: Network, layer: str) -> str | None:
     """Where an experiment sets the neurons of a layer, such as "model.cell"; None where no `--set` reaches them."""
     names = [at.name for at in network.graph.named]
     if not isinstance(model, MLP | Conv) or layer not in names:

@@ -1,0 +1,33 @@
+"""What older versions did where they had no setting yet: their folders and files go on meaning that."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+__all__ = ["as_recorded", "is_recorded"]
+
+_BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0}
+"""Settings that came later, by dotted key, and what was done before there were."""
+_ALWAYS: Final = frozenset(
+    ("title", "about", "data", "split", "augment", "encoder", "model", "readout", "loss", "train", "sides", "seeds")
+)
+"""What stands in every experiment that a run wrote down, and never all together in what a person writes."""
+
+
+def is_recorded(table: Mapping[str, Any]) -> bool:
+    """Whether a table is an experiment that a run or a search wrote down: such a table is complete."""
+    return table.keys() >= _ALWAYS
+
+
+def as_recorded(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A complete experiment as it was meant when it was written: what it lacks was not there to be set."""
+    out = dict(table)
+    for key, value in _BEFORE.items():
+        above, _, last = key.rpartition(".")
+        holder = out.get(above) if above else out
+        if not isinstance(holder, Mapping) or last in holder:
+            continue  # what is no table is named when the experiment is checked
+        if above:
+            out[above] = {**holder, last: value}
+        else:
+            out[last] = value
+    return out
