@@ -124,7 +124,7 @@ def test_each_preset_builds_its_network_and_survives_a_file(name, tmp_path):
     assert experiment.about.endswith((".", "?"))
     (tmp_path / "e.toml").write_text(tomli_w.dumps(experiment.model_dump(mode="json", exclude_none=True)))
     assert resolve(config=tmp_path / "e.toml") == experiment
-    shape = (1, *(experiment.data.size or (28, 28)))
+    shape = (1, *(experiment.data.given_size or (28, 28)))
     graph = build(*experiment.network(shape), experiment.readout, image_shape=shape, classes=10)
     assert graph.parameter_shapes()
 

@@ -14,6 +14,7 @@ from spikewise.engine import EngineName
 from spikewise.errors import ConfigError, quoted
 from spikewise.evaluation.sections import SECTION_NAMES, SectionName
 from spikewise.experiments.automatic import AutomaticEncoder, AutomaticModel, Chosen, Shape, chosen
+from spikewise.experiments.older import as_before
 from spikewise.losses import CrossEntropy, Loss, RatePenalty
 from spikewise.models import MLP, Conv, Model
 from spikewise.readouts import MeanMembrane, Readout
@@ -133,7 +134,7 @@ class Experiment(Config):
             del deciding["quick"]
         if self.split.file is not None:  # what it says decides, not where it lies
             deciding["split"]["file"] = _digest(Path(self.split.file))
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(as_before(deciding), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def first_seeds(count: int) -> list[int]:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["as_recorded", "is_recorded"]
+__all__ = ["as_before", "as_recorded", "is_recorded"]
 
 _BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0}
 """Settings that came later, by dotted key, and what was done before there were."""
+_ABSENT: Final = object()
+_SAME: Final[Mapping[str, tuple[Any, Any]]] = {"data.size": ("auto", None), "data.aspect": (None, _ABSENT)}
+"""Settings that came later or changed, the value with which an experiment is the one of before, and what stood then."""
 _ALWAYS: Final = frozenset(
     ("title", "about", "data", "split", "augment", "encoder", "model", "readout", "loss", "train", "sides", "seeds")
 )
@@ -30,4 +33,20 @@ def as_recorded(table: Mapping[str, Any]) -> dict[str, Any]:
             out[above] = {**holder, last: value}
         else:
             out[last] = value
+    return out
+
+
+def as_before(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A complete experiment in the words of before, where it is one that could be said then.
+
+    So an experiment that older versions knew has the identity that it had for them, and its run goes on.
+    """
+    out = dict(table)
+    for key, (value, before) in _SAME.items():
+        above, _, last = key.rpartition(".")
+        holder = out.get(above) if above else out
+        if isinstance(holder, Mapping) and last in holder and holder[last] == value:
+            then = {name: inner for name, inner in holder.items() if name != last}
+            then |= {} if before is _ABSENT else {last: before}
+            out = {**out, above: then} if above else then
     return out
