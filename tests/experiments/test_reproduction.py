@@ -27,7 +27,7 @@ def test_every_recorded_command_asks_for_what_was_run():
 def test_a_preset_that_takes_its_figures_from_another_trains_the_same_network(name):
     where, side = main_network(name)
     mine, other = resolve(preset=name), resolve(preset=where)
-    images = _like(mine.data.size or (28, 28), 2 if "xray" in name else 10)
+    images = _like(mine.data.given_size or (28, 28), 2 if "xray" in name else 10)
     [own] = sides_of(mine, images)
     theirs = next(one for one in sides_of(other, images) if one.name == side)
     assert own.graph == theirs.graph

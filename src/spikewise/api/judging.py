@@ -107,13 +107,13 @@ def judge(  # noqa: PLR0913  # one argument per thing a person may ask for
     parts = split(found, experiment.split)
     if unknown := [one for one in sections if one not in SECTIONS]:
         raise ConfigError(f"judge has no section {quoted(unknown[0])}. Available: {', '.join(SECTIONS)}.")
-    settled = _settled(experiment, len(parts.train))
+    settled = _settled(experiment, len(parts.train), found.image_shape)
     folder = judge_modules(sides, settled, found, parts, out=Path(out), sections=sections)
     return Run(Results.load(folder.results), folder.path)
 
 
-def _settled(experiment: Experiment, images: int) -> Experiment:
-    return experiment.settled("compare", device="cpu", train_images=images)
+def _settled(experiment: Experiment, images: int, image_shape: tuple[int, int, int]) -> Experiment:
+    return experiment.settled("compare", device="cpu", train_images=images, image_shape=image_shape)
 
 
 def _sides(

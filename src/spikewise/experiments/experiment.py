@@ -130,8 +130,6 @@ class Experiment(Config):
     def identity(self) -> str:
         """Eight hexadecimal digits over everything that decides the result."""
         deciding = self.model_dump(mode="json", exclude=set(DESCRIPTIVE))
-        if not self.quick:  # as before there were first looks: their folders keep their names
-            del deciding["quick"]
         if self.split.file is not None:  # what it says decides, not where it lies
             deciding["split"]["file"] = _digest(Path(self.split.file))
         return hashlib.sha256(json.dumps(as_before(deciding), sort_keys=True).encode()).hexdigest()[:8]

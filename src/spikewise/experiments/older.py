@@ -8,7 +8,11 @@ __all__ = ["as_before", "as_recorded", "is_recorded"]
 _BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0}
 """Settings that came later, by dotted key, and what was done before there were."""
 _ABSENT: Final = object()
-_SAME: Final[Mapping[str, tuple[Any, Any]]] = {"data.size": ("auto", None), "data.aspect": (None, _ABSENT)}
+_SAME: Final[Mapping[str, tuple[Any, Any]]] = {
+    "data.size": ("auto", None),
+    "data.aspect": (None, _ABSENT),
+    "quick": (False, _ABSENT),
+}
 """Settings that came later or changed, the value with which an experiment is the one of before, and what stood then."""
 _ALWAYS: Final = frozenset(
     ("title", "about", "data", "split", "augment", "encoder", "model", "readout", "loss", "train", "sides", "seeds")
