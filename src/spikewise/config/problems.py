@@ -50,6 +50,8 @@ _SYNONYMS = {
 }
 """Words of other libraries for what a setting here is called."""
 _DEEPEST = 4
+_MOST = 20
+"""Mistakes that are put into words; nobody reads more, and a long list of wrong values has as many."""
 
 
 class Problem(NamedTuple):
@@ -66,10 +68,14 @@ class Problem(NamedTuple):
 
 def in_words(config_type: type[BaseModel], error: pydantic.ValidationError, data: Mapping[str, Any]) -> ConfigError:
     """The error that lists every mistake that pydantic found in `data`."""
-    found = [one for detail in error.errors(include_url=False) for one in _problems(config_type, detail, data)]
+    details = error.errors(include_url=False)
+    found = [one for detail in details[:_MOST] for one in _problems(config_type, detail, data)]
     found = _most_telling(list(dict.fromkeys(found)))
     kind = ShapeError if {one.cause for one in found} == {ShapeError} else ConfigError
-    said = kind("\n".join(_said(config_type, one) for one in found))
+    lines = [_said(config_type, one) for one in found]
+    if len(details) > _MOST:
+        lines.append(f"And {len(details) - _MOST:,} mistakes more.")
+    said = kind("\n".join(lines))
     said.problems = tuple(found)
     return said
 
@@ -113,12 +119,8 @@ def _problems(config_type: type[BaseModel], detail: ErrorDetails, data: Mapping[
 
 def _most_telling(found: list[Problem]) -> list[Problem]:
     """Without what other members of a union say of a value: what is wrong deeper inside tells more."""
-    paths = [one.path for one in found]
-    return [
-        one
-        for one in found
-        if not one.path or not any(len(path) > len(one.path) and path[: len(one.path)] == one.path for path in paths)
-    ]
+    deeper = {one.path[:length] for one in found for length in range(1, len(one.path))}
+    return [one for one in found if one.path not in deeper]
 
 
 def _kind_of_other(
