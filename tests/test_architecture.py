@@ -12,7 +12,7 @@ LEVELS = [
     {"errors", "exact", "lazy", "memory", "parsing", "types"},
     {"files", "config", "extension"},
     {"randomness", "reading"},
-    {"surrogates", "encoders", "readouts", "initial"},
+    {"surrogates", "encoders", "readouts", "initial", "ties"},
     {"dynamics", "losses", "data"},
     {"layers"},
     {"graph"},

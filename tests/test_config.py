@@ -57,7 +57,7 @@ def test_every_mistake_is_reported_at_once():
 
 
 def test_of_very_many_mistakes_the_first_twenty_are_told_and_the_others_counted():
-    with pytest.raises(ConfigError, match="And 19,980 mistakes more.$") as error:
+    with pytest.raises(ConfigError, match=r"And 19,980 mistakes more\.$") as error:
         MLP(hidden=("many",) * 20_000)  # each is wrong, and each was compared with all others once
     assert str(error.value).count("'hidden.") == 20
 

@@ -11,6 +11,7 @@ from spikewise.dynamics import ALIF, IF, LIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Latency, Rate
 from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, ShapeError
+from spikewise.evaluation.ties import evidence_of, settled_of
 from spikewise.graph import BatchNorm, Conv2d, Dropout, Flatten, Graph, Linear, Neuron, SpikingActivation
 from spikewise.models import MLP, Conv, build
 from spikewise.network import Network
@@ -93,11 +94,11 @@ def test_streaming_gives_the_evidence_of_the_whole_run(name, images):
     network = make(name)
     with torch.no_grad():
         output = network(images[:1])
-        wanted = network.graph.readout.evidence(output.trajectory)[:, 0]
+        wanted = evidence_of(network.graph.readout, output, torch.arange(1))[:, 0]
         streamed = torch.stack(list(network.stream(images[:1])))
     assert len(streamed) == network.graph.steps
     torch.testing.assert_close(streamed, wanted, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(streamed[-1], output.logits[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(streamed[-1], settled_of(output, torch.arange(1))[0], rtol=1e-4, atol=1e-5)
 
 
 @every
@@ -213,7 +214,7 @@ def test_weights_beyond_memory_are_refused_before_they_are_drawn():
 def test_streaming_is_the_whole_run_and_holds_no_gradients(name, images):
     net = make(name)
     draw = Draw.first(1)
-    evidence = net.graph.readout.evidence(net(images[:1], draw).trajectory)[:, 0]
+    evidence = evidence_of(net.graph.readout, net(images[:1], draw), draw.index)[:, 0]
     streamed = []
     for one in net.stream(images[:1], draw):
         assert torch.is_grad_enabled()  # the caller's code between two steps is his own

@@ -16,7 +16,8 @@ from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.initial import Uniform, fans
 from spikewise.memory import physical_memory
 from spikewise.randomness import generator
-from spikewise.readouts import Trajectory
+from spikewise.readouts import Carry, MeanMembrane, Trajectory
+from spikewise.ties import settled
 from spikewise.types import Draw
 
 __all__ = ["FrozenNetwork", "Network", "Output", "check_size"]
@@ -115,18 +116,23 @@ class Network(nn.Module):
     def stream(self, image: UInt8[Tensor, "1 C H W"], draw: Draw | None = None) -> Iterator[Float[Tensor, "K"]]:
         """Evidence after each step for one image, without gradients; stop taking when it is enough.
 
-        Each step costs the same: the state is passed on, and the readout keeps a running total.
+        Each step costs the same: the state is passed on, and running totals are kept. Ties of the highest evidence are
+        broken (`spikewise.ties`), so that its highest class is the answer that `predict` and the report give.
         """
         draw = Draw.first(len(image)) if draw is None else draw
-        readout = self.graph.readout
+        readout, mean = self.graph.readout, MeanMembrane()
         state: EngineState | None = None
-        total: Tensor | None = None
+        total: Carry | None = None
+        membranes: Carry | None = None
         for number, step in enumerate(self.encode(image, draw).chunk(self.graph.steps), start=1):
             # Not around the loop: the caller's code runs between two steps.
             with torch.no_grad():
                 result = self.run(step, draw, RunOptions(state=state)).result
-                state, total = result.state, readout.add(total, result.trajectory)
-                evidence = readout.read(total.to(result.trajectory.membrane.dtype), number)[0]
+                last, state = result.trajectory, result.state
+                total, membranes = readout.add(total, last), mean.add(membranes, last)
+                evidence = readout.read(total.to(last.membrane.dtype), number)
+                means = mean.read(membranes.to(last.membrane.dtype), number)
+                evidence = settled(evidence, means, draw.index)[0]
             yield evidence
 
     @torch.no_grad()

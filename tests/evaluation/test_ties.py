@@ -9,10 +9,13 @@ from spikewise.dynamics import LIF
 from spikewise.encoders import Direct
 from spikewise.evaluation.anytime_runs import Sample, follow
 from spikewise.evaluation.prediction import predict
-from spikewise.evaluation.ties import TieCount, settled
+from spikewise.evaluation.quantised import Bits, quantised_accuracy
+from spikewise.evaluation.ties import TieCount
 from spikewise.graph import Flatten, Graph, Linear, Neuron
 from spikewise.network import Network
-from spikewise.readouts import SpikeCount
+from spikewise.readouts import MeanMembrane, SpikeCount
+from spikewise.ties import settled
+from spikewise.types import Draw
 
 K = 5
 
@@ -95,3 +98,28 @@ def test_counts_of_batches_add_up():
     for _ in range(3):
         count = count.add(torch.tensor([[1.0, 1.0], [2.0, 0.0]]), torch.tensor([[0.5, 0.1], [0.0, 0.0]]), None)
     assert count.shares().model_dump() == {"tied": 0.5, "silent": 0.0, "undecided": 0.0}
+
+
+def test_a_stream_breaks_ties_as_the_whole_run_does_after_every_step(counting, pixels):
+    images, index = image_set(pixels), np.arange(400)
+    course, _ = follow(counting, Sample(images, index, 0))
+    counts = counting.graph.readout.evidence(counting(torch.from_numpy(pixels)).trajectory).detach().numpy()
+    first_of_equals = 0
+    for at in range(40):
+        draw = Draw(0, 0, torch.tensor([at]))
+        streamed = torch.stack(list(counting.stream(torch.from_numpy(pixels[at : at + 1]), draw)))
+        assert (streamed.argmax(1).numpy() == course.predicted[:, at]).all()
+        assert streamed.softmax(1).amax(1).numpy() == pytest.approx(course.confidence[:, at], rel=1e-5)
+        first_of_equals += int((counts[:, at].argmax(1) != course.predicted[:, at]).sum())
+    assert first_of_equals > 20  # of 160
+
+
+def test_a_silent_twin_is_right_as_often_as_a_fair_draw(pixels):
+    graph = Graph(
+        image_shape=(1, 3, 3), encoder=Direct(steps=1), layers=(Flatten(), Linear(features=K)), readout=MeanMembrane()
+    )
+    silent = Network(graph)
+    silent.load_state_dict({name: torch.zeros_like(value) for name, value in silent.state_dict().items()})
+    first = ImageSet("toy", pixels, np.zeros(400, np.int64), tuple("abcde"), np.full(400, -1, np.int8), "toy")
+    found = quantised_accuracy(silent, first, (np.arange(40), np.arange(400)), Bits(8, 4))
+    assert found == pytest.approx(1 / K, abs=0.08)  # four standard deviations; the first of equals would be 1

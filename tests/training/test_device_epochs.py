@@ -73,6 +73,20 @@ def test_both_ways_train_alike(name, on_device, make_network, make_task, tmp_pat
     assert second.seen[-1][2] == pytest.approx(first.seen[-1][2], rel=1e-4)
 
 
+def test_ties_in_training_are_broken_by_a_fair_draw_either_way(on_device, make_network, make_task, tmp_path):
+    """Of a silent network whose images are all of the first class, which the first of equals would always be."""
+    task = make_task(batch_size=32, epochs=1)  # a second batch would meet weights that prefer the class
+    task.images.labels[:] = 0
+    shares = []
+    for folder in ("plain", "device"):
+        network = make_network()
+        network.load_state_dict({name: torch.zeros_like(value) for name, value in network.state_dict().items()})
+        shares.append(fit(network, task, tmp_path / folder).history[0].train_accuracy)
+        on_device()
+    assert shares[0] == shares[1]
+    assert 0.05 < shares[0] < 0.7
+
+
 def test_a_rate_penalty_and_a_convolution_go_this_way_too(on_device, make_network, make_task, tmp_path):
     import dataclasses
 

@@ -17,7 +17,7 @@ from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation import Results
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
-from spikewise.evaluation.ties import settled_of
+from spikewise.evaluation.ties import evidence_of
 from spikewise.experiments import RunFolder, describe
 from spikewise.experiments.devices import answering_device
 from spikewise.graph import Graph
@@ -41,7 +41,7 @@ class Answers(NamedTuple):
     probabilities: Float[np.ndarray, "N K"]
     """Softmax of the logits."""
     evidence: Float[np.ndarray, "N T K"]
-    """The readout's sum up to each step."""
+    """The readout's sum up to each step; ties are broken (`spikewise.ties`), so its highest class is the answer."""
     spikes: Int[np.ndarray, "N K"] | None
     """Spikes of each output neuron; None where the outputs do not spike."""
     layer_spikes: dict[str, Int[np.ndarray, " N"]]
@@ -152,15 +152,14 @@ class Trained:
         layers = frozenset(self.network.graph.spiking_layers)
         output = self.network(batch.pixels, batch.draw, RunOptions(record=layers))
         trajectory = output.trajectory
-        evidence = self.network.graph.readout.evidence(trajectory).transpose(0, 1)
+        evidence = evidence_of(self.network.graph.readout, output, batch.draw.index)
         spikes = None if trajectory.spikes is None else trajectory.spikes.sum(0).long().cpu().numpy()
         sent = {
             name: trace.spikes.flatten(2).sum((0, 2)).round().long().cpu().numpy()
             for name, trace in output.result.traces.items()
             if trace.spikes is not None
         }
-        logits = settled_of(output, batch.draw.index)
-        return Answers(logits.softmax(1).cpu().numpy(), evidence.cpu().numpy(), spikes, sent)
+        return Answers(evidence[-1].softmax(1).cpu().numpy(), evidence.transpose(0, 1).cpu().numpy(), spikes, sent)
 
 
 def load(run: str | Path, network: str = "snn", seed: int | None = None, *, device: str = "auto") -> Trained:

@@ -14,7 +14,7 @@ from spikewise.engine import EngineState, RunOptions
 from spikewise.evaluation.anytime import Course, Latency, Spent, confidence, softmax, spread_steps
 from spikewise.evaluation.cost import LayerWork, carried_bits, energies, layer_work
 from spikewise.evaluation.prediction import Selection, batches_of
-from spikewise.evaluation.ties import settled
+from spikewise.evaluation.ties import evidence_of
 from spikewise.graph import Graph
 from spikewise.network import Network, Output
 from spikewise.types import Draw
@@ -59,25 +59,15 @@ def follow(network: Network, sample: Sample, *, measure: bool = True) -> tuple[C
     with torch.no_grad():
         for pixels, draw in sample.batches(network):
             output = network(pixels, draw, RunOptions(measure=measure))
-            grown = network.graph.readout.evidence(output.trajectory).float().clone()
-            grown[-1] = output.logits.float()
-            evidence = settled(grown, _means_so_far(output.trajectory.membrane.float()), draw.index).cpu().numpy()
+            evidence = evidence_of(network.graph.readout, output, draw.index).cpu().numpy()
             probabilities = softmax(evidence)
             predicted.append(probabilities.argmax(2))
-            sure.append(confidence(grown.cpu().numpy()))  # of what a stream says: a tie makes nobody surer
+            sure.append(confidence(evidence))
             shown.append(probabilities[np.array(kept) - 1])
             total.add(output.result.input_events, len(pixels))
     by_step = dict(zip(kept, np.concatenate(shown, axis=1), strict=True))
     labels = sample.images.labels[sample.index]
     return Course(labels, np.concatenate(predicted, axis=1), np.concatenate(sure, axis=1), by_step), total.mean()
-
-
-def _means_so_far(membrane: Tensor) -> Tensor:
-    """Mean over the steps up to each; the last one as `predict` takes it, to the bit."""
-    steps = torch.arange(1, len(membrane) + 1, dtype=membrane.dtype, device=membrane.device)
-    means = membrane.cumsum(0) / steps.view(-1, 1, 1)
-    means[-1] = membrane.mean(0)
-    return means
 
 
 class Counter:

@@ -13,11 +13,12 @@ from spikewise.data import ImageSet
 from spikewise.data.residence import pixels_on
 from spikewise.engine import RunOptions
 from spikewise.evaluation.results import Ties
-from spikewise.evaluation.ties import TieCount, settled
+from spikewise.evaluation.ties import TieCount
 from spikewise.exact import exact_arithmetic
 from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.readouts import SpikeCount
+from spikewise.ties import settled
 from spikewise.types import Draw
 
 __all__ = ["Batch", "Predictions", "Selection", "batches_of", "fitting_batch", "predict"]

@@ -26,6 +26,7 @@ from spikewise.evaluation.robustness.weights import quantised
 from spikewise.graph import Activation, Graph
 from spikewise.network import Network
 from spikewise.readouts import Trajectory
+from spikewise.ties import settled
 from spikewise.types import Draw
 
 __all__ = ["Bits", "quantised_accuracy", "widths"]
@@ -125,15 +126,14 @@ def _quantiser(scale: float, at: _Range) -> Quantiser:
 
 
 def _forward(network: Network, images: Tensor, draw: Draw, quantisers: Mapping[str, Quantiser]) -> Tensor:
-    """Logits, with some layers' outputs changed on their way."""
+    """Logits with ties broken, some layers' outputs changed on their way."""
     graph: Graph = network.graph
     with torch.no_grad():
         x = network.encode(images, draw)
         for position, at in enumerate(graph.named):
             x = run_layer(at, network.weights, x, draw, (RunOptions(), position)).output
             x = quantisers.get(at.name, _same)(x)
-        logits: Tensor = graph.readout(Trajectory(None, x))
-    return logits
+        return settled(graph.readout(Trajectory(None, x)).float(), x.float().mean(0), draw.index)
 
 
 def _same(x: Tensor) -> Tensor:

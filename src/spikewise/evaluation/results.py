@@ -189,7 +189,7 @@ class Thresholded(Record):
 
 
 class Ties(Record):
-    """Shares of the test images whose highest logit several classes share; `evaluation/ties.py` has the rule."""
+    """Shares of the test images whose highest logit several classes share; `ties.py` has the rule."""
 
     tied: Share
     """The mean membrane of the outputs decides."""

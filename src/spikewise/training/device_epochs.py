@@ -59,7 +59,8 @@ class DeviceEpochs:
             self._number = torch.zeros(1, dtype=torch.int64, device=device)
             self._epoch = torch.zeros((), dtype=torch.int64, device=device)
             self._changes: Changes | None = None
-            self._journal = Journal(learner.network, len(self._sizes))
+            self._every = max(_FEWEST, -(-len(self._sizes) // _LOOKS))
+            self._journal = Journal(learner.network, len(self._sizes), self._size, self._every)
         self._recorder = Recorder(device, learner.optimizer)
         self._steps = {size: Captured(functools.partial(self._step, size), self._recorder) for size in {*self._sizes}}
         self._looks = self._planned_looks()
@@ -85,12 +86,15 @@ class DeviceEpochs:
             place = 0
             host_order = None if self._pixels.resident else self._order.cpu().numpy()
             for look in self._looks:
+                start = place
                 for number in range(look.first, look.last):
                     size = self._sizes[number]
                     if host_order is not None:
                         self._pixels.load(host_order[place : place + size])
                     self._try(self._steps[size], number)
                     place += size
+                index = self._order[start:place]
+                self._journal.settle(look.first, index, self._labels.index_select(0, index))
                 self._journal.copy(look.first, look.last, look.rows)
                 look.mark()
 
@@ -186,8 +190,7 @@ class DeviceEpochs:
             raise divergence(said, "after", epoch=epoch, batch=batch, bad_weight=entry.bad_after)
 
     def _planned_looks(self) -> list["_Look"]:
-        count = len(self._sizes)
-        every = max(_FEWEST, -(-count // _LOOKS))
+        count, every = len(self._sizes), self._every
         return [
             _Look(first, min(first + every, count), self._journal, self._learner.network.device)
             for first in range(0, count, every)

@@ -103,7 +103,8 @@ class HostEpochs:
 
     def _step(self, index: np.ndarray[Any, Any], number: int, rate: float) -> tuple[float, float, int]:
         learner, epoch, network = self._learner, self._epoch, self._learner.network
-        answer = self._answer(self._batch(index), number)
+        batch = self._batch(index)
+        answer = self._answer(batch, number)
         # One transfer for both: the objective, and what rules can hold against guessing whatever the objective is.
         value, plain = torch.stack([answer.loss.detach().float(), answer.cross_entropy]).tolist()
         if not np.isfinite(value):
@@ -120,7 +121,7 @@ class HostEpochs:
         if not all_finite(network):
             bad = first_bad_weight(network)
             raise divergence(f"the loss was {value:.4g}", "after", epoch=epoch, batch=number, bad_weight=bad)
-        return value, plain, int(answer.hits)
+        return value, plain, int(answer.right(batch).sum())
 
     def _batch(self, index: np.ndarray[Any, Any]) -> Batch:
         task, device = self._task, self._learner.network.device

@@ -8,12 +8,13 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from spikewise.network import Network
+from spikewise.ties import settled
 from spikewise.training.update import Answer
 
 __all__ = ["Entry", "Journal"]
 
-_FIGURES = 4
-"""Columns of a row before those of the weights."""
+_HITS, _FIGURES = 2, 4
+"""Column of the right answers, and columns of a row before those of the weights."""
 
 
 class Entry(NamedTuple):
@@ -29,10 +30,20 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """A table on a network's device with a row for each batch of an epoch."""
+    """A table on a network's device with a row for each batch of an epoch.
 
-    def __init__(self, network: Network, batches: int) -> None:
+    What was said to the images is kept until `settle` tells right from wrong for many batches at once: breaking ties
+    takes thirty small kernels, which would be a good part of a small batch's step.
+
+    Args:
+        size: images of a batch; the last may have fewer.
+        kept: batches whose answers are kept.
+    """
+
+    def __init__(self, network: Network, batches: int, size: int, kept: int) -> None:
         self._network, self._names = network, list(network.weights)
+        self._size, self._kept = size, kept
+        self._said = torch.zeros(2, kept * size, network.graph.classes, device=network.device)
         # float64 holds every float32 and every count exactly, so that one table, and one transfer, is enough.
         self._rows = torch.zeros(batches + 1, _FIGURES + len(self._names), dtype=torch.float64, device=network.device)
 
@@ -43,10 +54,24 @@ class Journal:
     def write(self, number: Int64[Tensor, " 1"], answer: Answer) -> None:
         """Note what came of a batch, after its update; never waits for the device."""
         output_finite = answer.result.trajectory.membrane.detach().isfinite().all()
-        figures = (answer.loss.detach(), answer.cross_entropy, answer.hits, output_finite)
+        loss = answer.loss.detach()
+        figures = (loss, answer.cross_entropy, torch.zeros_like(loss), output_finite)
         seen = torch.stack([figure.double() for figure in figures])
         row = torch.cat([seen, self._finite_weights().double()])
         self._rows.index_copy_(0, number + 1, row[None])
+        images = number % self._kept * self._size + torch.arange(len(answer.logits), device=number.device)
+        self._said.index_copy_(1, images, torch.stack([answer.logits, answer.membrane]))
+
+    def settle(self, first: int, index: Int64[Tensor, " N"], labels: Int64[Tensor, " N"]) -> None:
+        """Count the right answers of the batches since `first`, which is a multiple of `kept`; never waits.
+
+        Args:
+            index: where their images stand in the set.
+        """
+        logits, membrane = self._said[:, : len(index)]
+        right = (settled(logits, membrane, index).argmax(-1) == labels).double()
+        batch = first + 1 + torch.arange(len(index), device=index.device) // self._size
+        self._rows[:, _HITS].index_add_(0, batch, right)
 
     def copy(self, first: int, last: int, out: Float64[Tensor, "b R"] | None = None) -> Float64[Tensor, "b R"]:
         """The rows of batches from `first` up to `last`, and the one before; without waiting if `out` is given."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from spikewise.data import AugmentConfig, ImageSet, Split, class_weights
 from spikewise.engine import EngineResult, RunOptions
 from spikewise.losses import CrossEntropy, Loss, RatePenalty, Target
 from spikewise.network import Network
+from spikewise.ties import settled
 from spikewise.training.config import TrainConfig
 from spikewise.types import Draw
 
@@ -52,9 +53,18 @@ class Answer(NamedTuple):
     """What is minimised; differentiable."""
     cross_entropy: Float[Tensor, ""]
     """Of softmax(logits): neither smoothed nor weighted nor penalised, as the validation loss is."""
-    hits: Int64[Tensor, ""]
-    """How many images it would have classified right."""
+    logits: Float[Tensor, "B K"]
+    """Detached."""
     result: EngineResult
+
+    @property
+    def membrane(self) -> Float[Tensor, "B K"]:
+        """Mean over the steps of the output's membranes, by which ties are broken; detached."""
+        return self.result.trajectory.membrane.detach().float().mean(0)
+
+    def right(self, batch: Batch) -> Bool[Tensor, " B"]:
+        """Which images it classified right, ties broken as wherever a network answers."""
+        return settled(self.logits, self.membrane, batch.draw.index).argmax(-1) == batch.labels
 
 
 class Learner:
@@ -78,7 +88,7 @@ class Learner:
         return self.network if self.average is None else self.average
 
     def answer(self, batch: Batch) -> Answer:
-        """Loss and hits on a batch; differentiable."""
+        """Loss and logits of a batch; differentiable."""
         task, classes = self.task, len(self.task.images.classes)
         penalised = frozenset(() if task.penalty is None else self.network.graph.spiking_layers)
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=task.train.precision == "bfloat16"):
@@ -89,9 +99,9 @@ class Learner:
             if task.penalty is not None and penalised:
                 loss = loss + task.penalty(_spikes_of(output.result))
         self.engine = output.result.engine
-        logits = output.logits.detach()
-        plain = CrossEntropy()(logits.float(), output.trajectory, Target.of(shares, classes))
-        return Answer(loss, plain, (logits.argmax(-1) == batch.labels).sum(), output.result)
+        logits = output.logits.detach().float()
+        plain = CrossEntropy()(logits, output.trajectory, Target.of(shares, classes))
+        return Answer(loss, plain, logits, output.result)
 
     def learn(self, loss: Float[Tensor, ""], rate: float | Float[Tensor, ""]) -> None:
         """One step of the optimizer down the gradient of `loss`, and of the moving average."""

@@ -18,6 +18,7 @@ from spikewise.evaluation.explanations import (
     squares_for,
 )
 from spikewise.evaluation.sections.explanations import Explained, Explanations
+from spikewise.evaluation.ties import evidence_of
 from spikewise.experiments.collect import sample_of_each_class
 from spikewise.experiments.sections.study import Made, Study
 from spikewise.experiments.setting import Setting
@@ -110,8 +111,8 @@ def _sure(subject: Subject, pictures: Pictures, answers: NDArray[np.int64]) -> N
     network = subject.network
     batch = torch.from_numpy(pictures.images).to(network.device)
     with torch.no_grad():
-        output = network(batch, Draw(subject.seed, 0, torch.from_numpy(pictures.index)))
-        grown = network.graph.readout.evidence(output.trajectory).softmax(-1)
+        draw = Draw(subject.seed, 0, torch.from_numpy(pictures.index))
+        grown = evidence_of(network.graph.readout, network(batch, draw), draw.index).softmax(-1)
     return grown[:, np.arange(len(answers)), answers].T.float().cpu().numpy()
 
 
