@@ -14,7 +14,7 @@ from spikewise.report.notices import notices
 
 
 def settled(images: int, **asked: object) -> Experiment:
-    return resolve("digits", **asked).settled("compare", device="cpu", train_images=images)
+    return resolve("digits", **asked).settled("compare", device="cpu", train_images=images, image_shape=(1, 8, 8))
 
 
 @pytest.mark.parametrize("images", [100, 3_000, 3_001, 60_000])
