@@ -35,7 +35,12 @@ def tests(results: Results) -> list[list[str]]:
 
 
 def remarks(results: Results) -> list[str]:
-    """What the pixels were taken for, then the verdict's sentences without those that the tables say already."""
+    """What the pixels were taken for, then what stands below the headline.
+
+    Of results that have no grounds it is the verdict's sentences without those that the tables say already.
+    """
+    if results.verdict.grounds:
+        return [*results.data.cautions, *results.verdict.grounds]
     told = [one for one in results.verdict.sentences if not one.startswith(ACCURACIES)]
     spoken = [pair.sentence for pair in results.comparisons]
     main = next((sentence for sentence in told if sentence in spoken), None)

@@ -162,6 +162,8 @@ def _print_run(done: "Run") -> None:
         print_rows(names, pairs, right=[1, 3])
     print()
     print_text(done.results.verdict.headline, style="bold")
+    if done.results.verdict.remedy:
+        print_text(f"To try: {done.results.verdict.remedy}")
     for sentence in remarks(done.results):
         print_text(sentence, indent=2)
     print()

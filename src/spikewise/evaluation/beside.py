@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from typing import Final
 
+from spikewise.evaluation.opponents import early_exit
 from spikewise.evaluation.results import NetworkResult, PairComparison
 from spikewise.evaluation.sections import Sections
-from spikewise.evaluation.sections.anytime import Anytime
-from spikewise.evaluation.wording import brief, interval, listed, points, times
+from spikewise.evaluation.wording import brief, called, capital, interval, listed, points, times
 
-__all__ = ["early_exit_sentences", "energy_agreement", "robustness_sentences", "speed_sentences"]
+__all__ = [
+    "cost_sentences",
+    "early_exit_sentences",
+    "energy_agreement",
+    "energy_sentences",
+    "robustness_sentences",
+    "speed_sentences",
+]
 
 _FASTER: Final = 1.2
 """Ratio of throughputs worth a sentence."""
@@ -33,10 +40,13 @@ def robustness_sentences(main: PairComparison, sections: Sections | None) -> lis
                 continue
             worse = one.a if one.difference.mean < 0 else one.b
             what = f"{_LOSSES.get(family.family, family.family)} ({points(abs(one.difference.mean))} points"
-            found.setdefault(worse, []).append(f"{what}; {one.a} against {one.b}: {interval(one.difference)})")
+            found.setdefault(worse, []).append(
+                f"{what}; {called(one.a)} against {called(one.b)}: {interval(one.difference)})"
+            )
     others = {main.a: main.b, main.b: main.a}
     return [
-        f"{worse} keeps less of its accuracy above chance than {others[worse]} with {listed(told)}."
+        f"{capital(called(worse))} keeps less of its accuracy above chance than {called(others[worse])} with "
+        f"{listed(told)}."
         for worse, told in found.items()
     ]
 
@@ -47,7 +57,52 @@ def speed_sentences(a: NetworkResult, b: NetworkResult) -> list[str]:
     if ours is None or theirs is None or max(ours, theirs) < _FASTER * min(ours, theirs):
         return []
     words = times(ours, theirs).replace("less", "fewer")
-    return [f"On this machine {a.name} answers {ours:,.0f} images per second and {b.name} {theirs:,.0f}{words}."]
+    told = f"{called(a.name)} answers {ours:,.0f} images per second and {called(b.name)} {theirs:,.0f}{words}"
+    return [f"On this machine {told}."]
+
+
+def cost_sentences(a: NetworkResult, b: NetworkResult) -> list[str]:
+    """Operations of both networks, their energy by every model, and what an epoch of training took."""
+    sentences = [f"{_operations(a)} {_operations(b)}", *energy_sentences(a, b)]
+    spent = a.cost.train_seconds_per_epoch, b.cost.train_seconds_per_epoch
+    if spent[0] is not None and spent[1] is not None:
+        sentences.append(
+            f"An epoch of training took {called(a.name)} {spent[0].mean:.3g} s and {called(b.name)} "
+            f"{spent[1].mean:.3g} s{times(spent[0].mean, spent[1].mean)}."
+        )
+    return sentences
+
+
+def energy_sentences(a: NetworkResult, b: NetworkResult) -> list[str]:
+    """The energy of one image by every model that prices both, and what "zeros skipped" means where that occurs."""
+    ours, theirs = a.cost.energy_nanojoule, b.cost.energy_nanojoule
+    shared = [model for model in ours if model in theirs]
+    if not shared:
+        return []
+    energies = [
+        f"{brief(ours[model])} nJ and {brief(theirs[model])} nJ by '{model}'{times(ours[model], theirs[model])}"
+        for model in shared
+    ]
+    zeros = " Models with 'zeros skipped' are of hardware that does not multiply by zero; the others pay for zeros."
+    return [
+        f"The energy of one image, {called(a.name)} and {called(b.name)}: {'; '.join(energies)}. "
+        "It is computed from operation counts, not measured."
+        + (zeros if any(model.endswith("zeros skipped") for model in shared) else "")
+    ]
+
+
+def _operations(network: NetworkResult) -> str:
+    cost = network.cost
+    macs = f"{cost.macs:,.0f} multiply-accumulates per image"
+    if cost.effective_macs is not None and cost.effective_macs < cost.macs:
+        macs += f", {cost.effective_macs:,.0f} of them with an input that is not zero"
+    name = capital(called(network.name))
+    if cost.synaptic_operations is None:
+        return f"{name} does {macs}."
+    return (
+        f"{name} does {cost.synaptic_operations:,.0f} additions for spikes, {cost.state_updates:,.0f} membrane "
+        f"updates and {macs}."
+    )
 
 
 def energy_agreement(a: NetworkResult, b: NetworkResult) -> list[str]:
@@ -59,21 +114,22 @@ def energy_agreement(a: NetworkResult, b: NetworkResult) -> list[str]:
     }
     sentences = []
     if all(cheaper.values()):
-        sides = [f"{name} is cheaper by {_quoted(models)}" for name, models in cheaper.items()]
+        sides = [f"{called(name)} is cheaper by {_quoted(models)}" for name, models in cheaper.items()]
         sentences.append(f"The energy models do not agree: {listed(sides)}.")
     for network in (a, b):
         never = [m for m, rate in network.cost.break_even_spikes_per_synapse_and_step.items() if rate == 0]
         if never:
-            sentences.append(f"By {_quoted(never)} no rate of spikes would make {network.name} as cheap as its twin.")
+            sentences.append(
+                f"By {_quoted(never)} no rate of spikes would make {called(network.name)} as cheap as its twin."
+            )
     return sentences
 
 
-def early_exit_sentences(a: NetworkResult, b: NetworkResult, anytime: Anytime | None) -> list[str]:
+def early_exit_sentences(a: NetworkResult, b: NetworkResult, sections: Sections | None) -> list[str]:
     """What answering as soon as a network is sure would save, against the other network's energy."""
     sentences = []
     for network, other in ((a, b), (b, a)):
-        found = next((one for one in (anytime.networks if anytime else ()) if one.network == network.name), None)
-        early = next((one for one in (found.early_exit if found else ()) if one.tolerance == anytime.tolerance), None)  # type: ignore[union-attr]  # `found` comes from it
+        early = early_exit(network.name, None if sections is None else sections.anytime)
         if early is None:
             continue
         told = [
@@ -83,9 +139,9 @@ def early_exit_sentences(a: NetworkResult, b: NetworkResult, anytime: Anytime | 
         ]
         if told:
             sentences.append(
-                f"With early exit {network.name} takes {early.steps.mean:.3g} of {network.steps} steps on average, for "
-                f"{points(early.difference.mean)} points of accuracy; its energy against {other.name}'s is then "
-                f"{listed(told)}."
+                f"With early exit {called(network.name)} takes {early.steps.mean:.3g} of {network.steps} steps on "
+                f"average, for {points(early.difference.mean)} points of accuracy; its energy, against that of "
+                f"{called(other.name)}, is then {listed(told)}."
             )
     return sentences
 

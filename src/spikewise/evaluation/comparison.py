@@ -13,7 +13,7 @@ from spikewise.evaluation.estimates import Drawn, compare_metrics, draw_metrics
 from spikewise.evaluation.metrics import check_probabilities, correct
 from spikewise.evaluation.results import PairComparison, SeedComparison
 from spikewise.evaluation.statistics import Groups, Resampling
-from spikewise.evaluation.wording import MINUS, interval, p_value, points
+from spikewise.evaluation.wording import MINUS, called, capital, interval, p_value, points
 
 __all__ = ["Contender", "compare_all", "compare_networks"]
 
@@ -160,12 +160,12 @@ def _answers(contender: Contender, labels: Int[np.ndarray, " N"]) -> Bool[np.nda
 
 
 def _sentence(pair: PairComparison) -> str:
-    a, b, difference = pair.a, pair.b, pair.difference
+    a, b, difference = called(pair.a), called(pair.b), pair.difference
     evidence = f"({a} {MINUS} {b}: {points(difference.mean)}, {interval(difference)}; {_corrected_p(pair)})"
     if pair.significant:
         better, worse = (a, b) if difference.mean > 0 else (b, a)
         size = f"{points(abs(difference.mean))} percentage points"
-        return f"{better} is more accurate than {worse} by {size}, a significant difference {evidence}."
+        return f"{capital(better)} is more accurate than {worse} by {size}, a significant difference {evidence}."
     if pair.significant is None:
         reason = "too little to resample" if difference.sd is not None else "one seed cannot tell networks from luck"
         return f"Whether {a} and {b} differ in accuracy is open: {reason} {evidence}."

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from spikewise.evaluation.collapse import Collapsed, collapsed_runs, has_learned, majority_share
+from spikewise.evaluation.opponents import standing
 from spikewise.evaluation.results import DataFacts, NetworkResult, PairComparison, WithoutCollapsed
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.yardsticks import Yardstick, Yardsticks
-from spikewise.evaluation.wording import MINUS, count_of, interval, listed, points, seeds_named
+from spikewise.evaluation.wording import MINUS, called, capital, count_of, interval, listed, points, seeds_named
 
 __all__ = ["at_chance", "chance_sentences", "collapse_sentences", "serious_findings", "subjects_told", "tie_sentences",
-           "yardstick_loss", "yardstick_sentences"]  # fmt: skip
+           "yardstick_sentences"]  # fmt: skip
 
 _MANY_TIES, _SILENT = 0.005, 0.01
 """Shares of the test images from which ties are worth a sentence, and silent outputs a reservation."""
@@ -40,7 +41,7 @@ def chance_sentences(networks: Sequence[NetworkResult], data: DataFacts) -> list
     usual = counts.index(max(counts))
     share = majority_share(lost[0].runs[0])
     assert share is not None
-    names = listed([network.name for network in lost])
+    names = capital(listed([called(network.name) for network in lost]))
     verb = "is" if len(lost) == 1 else "are"
     return [
         f"{names} {verb} not shown to be better than guessing: always answering '{data.classes[usual]}' is right on "
@@ -75,7 +76,9 @@ def _collapsed(
     network: NetworkResult, own: Sequence[Collapsed], data: DataFacts, without: WithoutCollapsed | None
 ) -> str:
     seeds = seeds_named([str(one.seed) for one in own])
-    text = f"{len(own)} of {count_of(len(network.runs), 'training')} of {network.name} learned nothing ({seeds}): "
+    text = (
+        f"{len(own)} of {count_of(len(network.runs), 'training')} of {called(network.name)} learned nothing ({seeds}): "
+    )
     alike = [one for one in own if one.one_answer]
     if len(alike) == len(own):
         answers = listed(list(dict.fromkeys(f"'{data.classes[one.answer]}'" for one in own)))
@@ -91,8 +94,9 @@ def _collapsed(
 
 def _pair_without(pair: PairComparison) -> str:
     words = {True: "significant", False: "not significant", None: "which one seed cannot judge"}[pair.significant]
+    sides = f"{called(pair.a)} {MINUS} {called(pair.b)}"
     return (
-        f"Without the collapsed trainings {pair.a} {MINUS} {pair.b} is {points(pair.difference.mean)} points "
+        f"Without the collapsed trainings {sides} is {points(pair.difference.mean)} points "
         f"({interval(pair.difference)}), {words}; the figures above hold all trainings."
     )
 
@@ -110,11 +114,13 @@ def tie_sentences(networks: Sequence[NetworkResult]) -> tuple[list[str], list[st
         if tied >= _MANY_TIES:
             rest = f"; in {points(open_)} % they are equal, too, and one of the equals was drawn" if open_ else ""
             told.append(
-                f"For {points(tied)} % of the test images several classes share {network.name}'s highest output: the "
-                f"mean membrane decides{rest}."
+                f"For {points(tied)} % of the test images several classes share the highest output of "
+                f"{called(network.name)}: the mean membrane decides{rest}."
             )
         if quiet >= _SILENT:
-            silent.append(f"No output neuron of {network.name} spikes for {points(quiet)} % of the test images.")
+            silent.append(
+                f"No output neuron of {called(network.name)} spikes for {points(quiet)} % of the test images."
+            )
     return told, silent
 
 
@@ -123,20 +129,11 @@ def serious_findings(sections: Sections | None) -> list[str]:
     if sections is None or sections.diagnosis is None:
         return []
     return [
-        f"{one.network} ({seeds_named([str(seed) for seed in one.seeds])}) has a serious fault: {one.text} {one.advice}"
+        f"{capital(called(one.network))} ({seeds_named([str(seed) for seed in one.seeds])}) has a serious fault: "
+        f"{one.text} {one.advice}"
         for one in sections.diagnosis.findings
         if one.gravity == "serious"
     ]
-
-
-def yardstick_loss(main: PairComparison | None, yardsticks: Yardsticks | None) -> str | None:
-    """The best simple classifier that both networks of the main pair are less accurate than, in words."""
-    best = _best(yardsticks)
-    if main is None or yardsticks is None or best is None:
-        return None
-    highs = {one.network: one.difference.high for one in yardsticks.differences if one.yardstick == best.name}
-    both = [highs.get(name) for name in (main.a, main.b)]
-    return best.name if all(high is not None and high < 0 for high in both) else None
 
 
 def yardstick_sentences(yardsticks: Yardsticks | None) -> list[str]:
@@ -149,17 +146,19 @@ def yardstick_sentences(yardsticks: Yardsticks | None) -> list[str]:
         f" on {yardsticks.train_images:,} of {yardsticks.of_train_images:,} training images"
     )  # fmt: skip
     sentences = [f"Simple classifiers on the same split, chosen on validation{part}: {'; '.join(told)}."]
-    against = [one for one in yardsticks.differences if one.yardstick == best.name]
-    worse = [one.network for one in against if one.difference.high is not None and one.difference.high < 0]
-    open_ = [
-        one.network
-        for one in against
-        if one.network not in worse and (one.difference.low is None or one.difference.low <= 0)
-    ]
+    against = {
+        called(one.network): standing(one, yardsticks) for one in yardsticks.differences if one.yardstick == best.name
+    }
+    worse = [name for name, found in against.items() if found == "worse"]
+    open_ = [name for name, found in against.items() if found in ("open", "unknown")]
     if worse:
-        sentences.append(f"{listed(worse)} {'is' if len(worse) == 1 else 'are'} less accurate than {_called(best)}.")
+        sentences.append(
+            f"{capital(listed(worse))} {'is' if len(worse) == 1 else 'are'} less accurate than {_called(best)}."
+        )
     if open_:
-        sentences.append(f"{listed(open_)} {'is' if len(open_) == 1 else 'are'} not shown to beat {_called(best)}.")
+        sentences.append(
+            f"{capital(listed(open_))} {'is' if len(open_) == 1 else 'are'} not shown to beat {_called(best)}."
+        )
     return sentences
 
 

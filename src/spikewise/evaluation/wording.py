@@ -1,8 +1,12 @@
 """Numbers and p values inside sentences for people: a real minus sign, points for differences of shares."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from spikewise.evaluation.record import Estimate
 
-__all__ = ["MINUS", "brief", "count_of", "interval", "listed", "p_value", "points", "seeds_named", "signed", "times"]
+__all__ = ["MINUS", "brief", "called", "capital", "count_of", "fraction", "fractions", "gap", "interval", "listed",
+           "p_value", "points", "seeds_named", "shares", "signed", "times"]  # fmt: skip
 
 MINUS = "\u2212"
 
@@ -59,3 +63,69 @@ def times(ours: float, theirs: float) -> str:
         return ""
     ratio = max(ours, theirs) / min(ours, theirs)
     return f", {ratio:.3g} times {'less' if ours < theirs else 'more'}" if ratio >= 1.05 else ", about the same"
+
+
+_CALLED: Final = {
+    "snn": "the spiking network",
+    "twin": "the same network without spikes",
+    "cnn": "the small CNN",
+    "ann": "the network without spikes",
+    "baseline": "the baseline",
+    "guessing": "one constant answer",
+    "logistic regression": "logistic regression on the pixels",
+    "nearest neighbours": "nearest neighbours on the pixels",
+    "SVM (RBF)": "an SVM with RBF kernel on the pixels",
+}
+_FRACTIONS: Final = {
+    0.75: "three quarters of",
+    0.5: "half",
+    1 / 3: "a third of",
+    0.25: "a quarter of",
+    0.2: "a fifth of",
+    0.1: "a tenth of",
+}
+_NEARLY: Final = 0.04
+"""Relative distance at which a ratio is called by its fraction."""
+
+
+def called(name: str) -> str:
+    """What prose calls a network or a simple classifier; tables have the name."""
+    return _CALLED.get(name, f"'{name}'")
+
+
+def capital(text: str) -> str:
+    """With a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def fraction(ratio: float, what: str) -> str:
+    """A positive ratio of costs before what it is of: half the energy; 1.8 times its energy."""
+    for value, words in _FRACTIONS.items():
+        if abs(ratio / value - 1) <= _NEARLY:
+            return f"{words} {what}"
+    return f"{_ratio(ratio)} times {what}"
+
+
+def fractions(ratios: Sequence[float], what: str) -> str:
+    """Several ratios of one kind as one, or as the range that they span: 1.2 to 1.8 times its energy."""
+    low, high = _ratio(min(ratios)), _ratio(max(ratios))
+    return fraction(min(ratios), what) if low == high else f"{low} to {high} times {what}"
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 99.5 else f"{ratio:.2g}"
+
+
+def gap(difference: float) -> str:
+    """The size of a difference of shares in points: one digit, two where it is below one point."""
+    return f"{100 * abs(difference):.{_digits(difference)}f} points"
+
+
+def shares(a: float, b: float) -> str:
+    """Two shares beside each other, as fine as their difference: 91.2 against 65.6 %."""
+    digits = _digits(a - b)
+    return f"{100 * a:.{digits}f} against {100 * b:.{digits}f} %"
+
+
+def _digits(difference: float) -> int:
+    return 1 if abs(difference) >= 0.01 else 2

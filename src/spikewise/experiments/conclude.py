@@ -26,11 +26,12 @@ from spikewise.evaluation import (
 from spikewise.evaluation.assess import CostMeasures, assess_cost, break_even, quantised_twin
 from spikewise.evaluation.collapse import collapsed_runs
 from spikewise.evaluation.cost import carried_bits
+from spikewise.evaluation.opponents import main_pair
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.quantised import quantised_accuracy, widths
 from spikewise.evaluation.results import CollapsedRun, QuantisedTwin, WithoutCollapsed
 from spikewise.evaluation.speed import Speed, measure_speed, peak_memory_mb
-from spikewise.evaluation.verdict import main_pair
+from spikewise.evaluation.untrained import place_of
 from spikewise.experiments.collect import collect
 from spikewise.experiments.facts import data_facts, environment
 from spikewise.experiments.setting import Setting
@@ -89,7 +90,16 @@ def conclude(
         networks=networks,
         comparisons=comparisons,
         without_collapsed=collapsed,
-        verdict=write_verdict(networks, comparisons, facts, protocol, examined=(), collapsed=collapsed),
+        verdict=write_verdict(
+            networks,
+            comparisons,
+            facts,
+            protocol,
+            examined=(),
+            planned=experiment.sections,
+            collapsed=collapsed,
+            place=place_of(kind, setting.folder.path),
+        ),
         seconds=0.0,
     )
     return _artifacts(setting, tested), results

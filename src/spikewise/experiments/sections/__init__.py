@@ -11,6 +11,7 @@ from typing import assert_never
 
 from spikewise.evaluation import Results, write_verdict
 from spikewise.evaluation.sections import SectionName, Sections
+from spikewise.evaluation.untrained import place_of
 from spikewise.experiments.sections.study import Made, Study
 from spikewise.files import make_folder, write_npz
 
@@ -27,19 +28,21 @@ def look_into(study: Study, names: Iterable[SectionName], *, again: bool = False
     for name in names:
         results = Results.load(folder.results)
         if getattr(results.sections, name) is None or again:
-            _with(results, _made(study, name, results.sections)).save(folder.results)
+            _with(study, results, _made(study, name, results.sections)).save(folder.results)
             (folder.path / "report.html").unlink(missing_ok=True)
 
 
-def _with(results: Results, sections: Sections) -> Results:
+def _with(study: Study, results: Results, sections: Sections) -> Results:
     """The results with these sections, and a verdict that knows of them."""
     verdict = write_verdict(
         results.networks,
         results.comparisons,
         results.data,
         results.protocol,
+        planned=study.setting.experiment.sections,
         sections=sections,
         collapsed=results.without_collapsed,
+        place=place_of(results.kind, study.setting.folder.path),
     )
     return results.model_copy(update={"sections": sections, "verdict": verdict})
 

@@ -1,6 +1,5 @@
 """The report's section on diagnosis."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from spikewise import viz
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, LayerHealth, NetworkDiagnosis
+from spikewise.evaluation.untrained import Place, rerun
 from spikewise.report.numbers import NONE, brief
 from spikewise.report.pictures import Panel
 from spikewise.report.sections.view import View
@@ -63,11 +63,7 @@ def again(findings: Sequence[Finding], kind: str, folder: Path) -> str:
     Args:
         folder: of the run, as seen from where the command is given.
     """
-    settings = next((one.settings for one in findings if one.settings and one.gravity != "note"), ())
-    if not settings:
-        return ""
-    file = shlex.quote(str(folder / "experiment.toml"))
-    return " ".join([f"spikewise {kind} --config {file}", *(f"--set {shlex.quote(one)}" for one in settings)])
+    return rerun(findings, Place(kind, folder))
 
 
 def _layers(network: NetworkDiagnosis) -> list[list[LayerHealth]]:

@@ -1,0 +1,132 @@
+"""Sides that did not train properly: they are not beaten, they are broken; and the setting that mends them."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from spikewise.evaluation.collapse import collapsed_runs
+from spikewise.evaluation.reservations import at_chance
+from spikewise.evaluation.results import DataFacts, NetworkResult
+from spikewise.evaluation.sections import Sections
+from spikewise.evaluation.sections.diagnosis import Finding
+from spikewise.evaluation.wording import called, count_of, listed, seeds_named, shares
+
+__all__ = ["Fault", "Place", "advice_for", "faults_of", "faults_told", "place_of", "remedy_for", "rerun"]
+
+_SEEN: Final = {"4 x 4 pixels": "16 grey areas (4 x 4 pixels)", "mean and contrast": "brightness and contrast"}
+"""Clues of the audit that a network sees, too, in words."""
+_EASY: Final = 0.9
+"""Skill of a clue (0 is guessing, 1 is perfect) from which a network must be surely worse to be called no better."""
+
+
+class Place(NamedTuple):
+    """Where a run is, for commands to copy: its kind, and its folder as seen from where the command is given."""
+
+    kind: str
+    folder: Path
+
+
+def place_of(kind: str, folder: Path) -> Place:
+    """As the run was started; of an absolute path its name alone, which results that are passed on may show."""
+    return Place(kind, Path(folder.name) if folder.is_absolute() else folder)
+
+
+class Fault(NamedTuple):
+    """One reason to think that a network did not train properly."""
+
+    network: str
+    singular: str
+    """What is said of it after its name."""
+    plural: str
+    """The same of several networks."""
+
+
+def faults_of(networks: Sequence[NetworkResult], data: DataFacts, sections: Sections | None) -> dict[str, Fault]:
+    """For each network that did not train properly the first reason: chance, collapse, a fault, a simple clue."""
+    found: dict[str, Fault] = {}
+    for network in networks:
+        fault = _chance(network) or _collapse(network) or _serious(network, sections) or _clue(network, data, sections)
+        if fault is not None:
+            found[network.name] = fault
+    return found
+
+
+def faults_told(faults: Sequence[Fault]) -> str:
+    """The networks with what is wrong, those with the same fault together."""
+    told = []
+    for words in dict.fromkeys(fault.singular for fault in faults):
+        same = [fault for fault in faults if fault.singular == words]
+        told.append(f"{listed([called(one.network) for one in same])} {words if len(same) == 1 else same[0].plural}")
+    return "; ".join(told)
+
+
+def remedy_for(names: Sequence[str], sections: Sections | None, place: Place | None) -> str | None:
+    """The command that may mend the first of these networks that one is known for.
+
+    Before the diagnosis it is the command that looks for the cause.
+    """
+    if place is None or not names:
+        return None
+    if sections is None or sections.diagnosis is None:
+        return f"spikewise diagnose {shlex.quote(str(place.folder))}"
+    advice = advice_for(names, sections)
+    return None if advice is None else rerun([advice], place)
+
+
+def advice_for(names: Sequence[str], sections: Sections | None) -> Finding | None:
+    """The gravest finding about these networks that comes with a setting; what is only worth knowing is left out."""
+    findings = () if sections is None or sections.diagnosis is None else sections.diagnosis.findings
+    usable = [one for one in findings if one.network in names and one.settings and one.gravity != "note"]
+    return min(usable, key=lambda one: one.gravity != "serious", default=None)
+
+
+def rerun(findings: Sequence[Finding], place: Place) -> str:
+    """The command that runs once more with what the first usable finding advises; empty where none has a setting."""
+    settings = next((one.settings for one in findings if one.settings and one.gravity != "note"), ())
+    if not settings:
+        return ""
+    file = shlex.quote(str(place.folder / "experiment.toml"))
+    return " ".join([f"spikewise {place.kind} --config {file}", *(f"--set {shlex.quote(one)}" for one in settings)])
+
+
+def _chance(network: NetworkResult) -> Fault | None:
+    if not at_chance(network):
+        return None
+    words = "not shown to be better than guessing"
+    return Fault(network.name, f"is {words}", f"are {words}")
+
+
+def _collapse(network: NetworkResult) -> Fault | None:
+    own = collapsed_runs([network])
+    if not own:
+        return None
+    where = seeds_named([str(one.seed) for one in own])
+    words = f"learned nothing in {len(own)} of {count_of(len(network.runs), 'training')} ({where})"
+    return Fault(network.name, words, words)
+
+
+def _serious(network: NetworkResult, sections: Sections | None) -> Fault | None:
+    findings = () if sections is None or sections.diagnosis is None else sections.diagnosis.findings
+    found = next((one for one in findings if one.network == network.name and one.gravity == "serious"), None)
+    if found is None:
+        return None
+    where = "" if found.layer is None else f" in {found.layer}"
+    words = f"did not train properly ({found.code.replace('_', ' ')}{where})"
+    return Fault(network.name, words, words)
+
+
+def _clue(network: NetworkResult, data: DataFacts, sections: Sections | None) -> Fault | None:
+    """No better at telling classes apart than a small classifier that sees next to nothing of an image."""
+    balanced = network.metrics.get("balanced_accuracy")
+    probes = [] if sections is None or sections.audit is None else list(sections.audit.probes)
+    seen = [one for one in probes if one.target == "label" and one.clue in _SEEN]
+    best = max(
+        (one for one in seen if round(1 / one.chance) == len(data.classes)), key=lambda one: one.score, default=None
+    )
+    if balanced is None or best is None or balanced.mean > best.score:
+        return None
+    if best.skill >= _EASY and (best.low is None or balanced.mean > best.low):
+        return None
+    words = f"no better than what {_SEEN[best.clue]} alone tell ({shares(balanced.mean, best.score)} mean recall)"
+    return Fault(network.name, f"is {words}", f"are {words}")
