@@ -29,7 +29,7 @@ from spikewise.models import Model, build
 from spikewise.network import Network
 from spikewise.readouts import Readout
 from spikewise.training import Task, TrainConfig, fit
-from spikewise.training.memory import check_update
+from spikewise.training.memory import Loaded, check_update
 
 __all__ = ["SpikingClassifier"]
 
@@ -155,7 +155,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         graph = build(
             chosen.model, chosen.encoder, chosen.readout, image_shape=images.shape[1:], classes=len(self.classes_)
         )
-        check_update("network", graph, chosen.train, len(split.train), device)
+        check_update("network", graph, chosen.train, Loaded(len(split.train), images.nbytes), device)
         kept = {} if split.validation is not split.train else {"keep": "last", "patience": None}
         task = Task(
             _image_set(images, labels, self.classes_),

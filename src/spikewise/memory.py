@@ -1,13 +1,49 @@
-"""How much memory this machine has."""
+"""How much memory this process may have."""
 
+import contextlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["physical_memory"]
+__all__ = ["memory_limit"]
+
+_GROUPS = Path("/sys/fs/cgroup")
 
 
-def physical_memory() -> int:
-    """Bytes of memory; 16 GiB where the system does not say."""
+def memory_limit() -> int:
+    """Bytes: the machine's memory, or less where a container or `ulimit -v` allows less.
+
+    16 GiB where the system does not say.
+    """
+    return min(_machine(), *_limits())
+
+
+def _machine() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on Windows
         return 16 * 2**30
+
+
+def _limits() -> Iterator[int]:
+    """Of the process, and of the control groups that hold it (both versions; no limit is a huge number, or a word)."""
+    yield 2**62
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415  # not on Windows
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if soft != resource.RLIM_INFINITY:
+            yield soft
+    for file in (_GROUPS / "memory.max", _GROUPS / "memory" / "memory.limit_in_bytes", *_own_groups()):
+        with contextlib.suppress(OSError, ValueError):
+            yield int(file.read_text())
+
+
+def _own_groups() -> Iterator[Path]:
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, place = line.split(":", 2)
+            if not controllers:
+                yield _GROUPS / place.lstrip("/") / "memory.max"
+            elif "memory" in controllers.split(","):
+                yield _GROUPS / "memory" / place.lstrip("/") / "memory.limit_in_bytes"

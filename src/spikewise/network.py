@@ -14,7 +14,7 @@ from spikewise.engine.parameters import clamp_stored
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.initial import Uniform, fans
-from spikewise.memory import physical_memory
+from spikewise.memory import memory_limit
 from spikewise.randomness import generator
 from spikewise.readouts import Carry, MeanMembrane, Trajectory
 from spikewise.ties import settled
@@ -192,10 +192,10 @@ def check_size(graph: Graph) -> None:
         ShapeError: they are larger than this machine's memory.
     """
     size = sum(4 * math.prod(shape) for at in graph.named for shape in at.parameters().values())
-    available = physical_memory()
+    available = memory_limit()
     if size > available:
         raise ShapeError(
-            f"The network's weights take {size / 2**30:,.1f} GiB, and this machine has {available / 2**30:,.1f} GiB of "
+            f"The network's weights take {size / 2**30:,.1f} GiB, and there are {available / 2**30:,.1f} GiB of "
             "memory. Make model.hidden, model.width or data.size smaller."
         )
 

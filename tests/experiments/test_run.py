@@ -153,7 +153,7 @@ def test_a_network_too_large_for_the_machine_leaves_no_folder(tmp_path):
 def test_a_training_that_cannot_fit_is_refused_before_its_folder_is_made_and_a_finished_run_is_read(
     finished, small, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("spikewise.training.memory.physical_memory", lambda: 1000)
+    monkeypatch.setattr("spikewise.training.memory.memory_limit", lambda: 1000)
     with pytest.raises(ShapeError, match=r"An update of 'snn' takes at least .*data\.size"):
         run_experiment(small, out=tmp_path / "others")
     assert not (tmp_path / "others").exists()

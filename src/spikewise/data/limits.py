@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from spikewise.errors import DataError
-from spikewise.memory import physical_memory
+from spikewise.memory import memory_limit
 
 __all__ = ["ByteSource", "check_memory"]
 
@@ -25,15 +25,15 @@ class ByteSource(Protocol):
 
 
 def check_memory(size: int, path: Path) -> None:
-    """Refuse a file whose header promises more bytes than this machine's memory.
+    """Refuse a file whose header promises more bytes than there is memory.
 
     Raises:
         DataError: it does.
     """
-    available = physical_memory()
+    available = memory_limit()
     if size > available:
         promised = f"{size / _GIB:,.1f} GiB" if size < _ABSURD else "over a billion GiB"
         raise DataError(
-            f"{path} promises {promised} of data, and this machine has {available / _GIB:,.1f} GiB of "
+            f"{path} promises {promised} of data, and there are {available / _GIB:,.1f} GiB of "
             "memory. Either its header is damaged, or the set needs a larger machine (folders are read piecewise)."
         )

@@ -22,7 +22,7 @@ from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.files import write_json
 from spikewise.report import write_report
 from spikewise.training import FitResult, Listener, Silent
-from spikewise.training.memory import check_update
+from spikewise.training.memory import Loaded, check_update
 from spikewise.training.together import Training, fit_all
 
 __all__ = ["Finished", "run_experiment"]
@@ -67,7 +67,7 @@ def run_experiment(
     path = out / experiment.folder_name(kind, images.name)
     if not (path / "results.json").exists():
         for one in contestants:
-            check_update(one.name, one.graph, experiment.train, len(parts.train), device)
+            check_update(one.name, one.graph, experiment.train, Loaded.of(images, len(parts.train)), device)
     folder = RunFolder.create(path, experiment, kind, images.fingerprint)
     with folder.lock():
         setting = Setting(experiment, images, parts, folder, device, data_dir)

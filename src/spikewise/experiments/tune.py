@@ -31,7 +31,7 @@ from spikewise.experiments.sides import SMALL_CNN, sides_of
 from spikewise.files import make_folder, write_json, write_text
 from spikewise.reading import read_record
 from spikewise.training import Listener, Silent, fit
-from spikewise.training.memory import check_update
+from spikewise.training.memory import Loaded, check_update
 
 __all__ = ["Trial", "Tuned", "TunedSide", "drawn_settings", "tune"]
 
@@ -172,7 +172,8 @@ class _Search:
         experiment = _with(self.experiment, side, settings)
         setting = Setting(experiment, self.images, self.parts, self.folder, resolve_device(experiment.device))
         contestant, seed = sides_of(experiment, self.images)[0], experiment.seeds[0]
-        check_update(side, contestant.graph, experiment.train, len(self.parts.train), setting.device)
+        loaded = Loaded.of(self.images, len(self.parts.train))
+        check_update(side, contestant.graph, experiment.train, loaded, setting.device)
         network = setting.network(contestant, seed)
         task = task_of(experiment, self.images, self.parts, contestant, seed)
         task = dataclasses.replace(task, name=f"{side}, trial {number}")

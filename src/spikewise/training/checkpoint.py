@@ -107,12 +107,13 @@ def damage_told(path: Path) -> Iterator[None]:
 
 def _write(path: Path, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    size = sum(value.nbytes for value in whole.values())
     try:
+        bytearray(size)  # asked for here first: Rust would print its stack before it says that there is no room
         content = to_bytes(whole, metadata={"notes": json.dumps(notes)})
     except BaseException as error:
         if not _is_short_of_memory(error):
             raise
-        size = sum(value.nbytes for value in whole.values())
         raise StorageError(
             f"There is no memory left to write {path} ({size / 2**20:,.0f} MiB). Choose a smaller network, such as "
             "model.width=0.5, or a machine with more memory; finished epochs are kept."

@@ -1,17 +1,20 @@
 """A batch that the memory of a device does not hold: said in words, with one that it does."""
 
 import math
+from typing import NamedTuple
 
+import numpy as np
 import torch
 
+from spikewise.data import ImageSet
 from spikewise.errors import ShapeError, TrainingError
 from spikewise.graph import Activation, Graph, SpikingActivation
-from spikewise.memory import physical_memory
+from spikewise.memory import memory_limit
 from spikewise.training.config import Adam, AdamW, TrainConfig
 from spikewise.training.update import Batch, Learner
 from spikewise.types import Draw
 
-__all__ = ["MemoryTooSmallError", "check_update", "out_of_memory"]
+__all__ = ["Loaded", "MemoryTooSmallError", "check_update", "out_of_memory"]
 
 _GIB = 2**30
 
@@ -20,35 +23,56 @@ class MemoryTooSmallError(TrainingError):
     """A device's memory does not hold an update."""
 
 
-def check_update(name: str, graph: Graph, train: TrainConfig, images: int, device: torch.device) -> None:
-    """Refuse a network of which an update cannot fit into this machine's memory, whatever else is in there.
+class Loaded(NamedTuple):
+    """The images of a training, as far as they take memory."""
 
-    Less is counted than is needed: learned weights with gradients and moments, and the states that backward goes
-    through; no weighted sums, spikes, pixels or copies.
+    train: int
+    """Images of the training part; a batch has no more."""
+    size: int
+    """Bytes that the whole set takes; 0 of one that is read from a file piece by piece."""
+
+    @classmethod
+    def of(cls, images: ImageSet, train: int) -> "Loaded":
+        """Those of a set."""
+        return cls(train, 0 if _is_mapped(images.images) else images.images.nbytes)
+
+
+def check_update(name: str, graph: Graph, train: TrainConfig, images: Loaded, device: torch.device) -> None:
+    """Refuse a network of which an update cannot fit into memory beside the images.
+
+    Less is counted than is needed: the images, learned weights with gradients and moments, and the states that
+    backward goes through; no weighted sums, spikes or copies.
 
     Args:
         name: of the network, for the message.
-        images: of the training part; a batch has no more.
         device: where it trains; of a GPU nothing is foretold, `out_of_memory` tries what fits.
     Raises:
         ShapeError: it cannot; the message names a batch that might.
     """
     if device.type != "cpu":
         return
-    batch, available = min(train.batch_size, images), physical_memory()
+    batch, available = min(train.batch_size, images.train), memory_limit()
     weights, each = _weights(graph, train), _states(graph, train)
-    needed = weights + batch * each
+    needed = weights + batch * each + images.size
     if needed <= available:
         return
-    fitting = (available - weights) // each if each else 0
+    fitting = (available - weights - images.size) // each if each else 0
     shape = " x ".join(f"{size:,}" for size in graph.image_shape)
     remedy = f"--set train.batch_size={fitting} or less, " if fitting > 0 else ""
     raise ShapeError(
         f"An update of '{name}' takes at least {needed / _GIB:,.1f} GiB: {weights / _GIB:,.1f} for weights, gradients "
         f"and moments, {batch * each / _GIB:,.1f} for the states of a batch of {batch:,} images of {shape} over "
-        f"{graph.steps:,} time steps. This machine has {available / _GIB:,.1f} GiB of memory. Use {remedy}"
+        f"{graph.steps:,} time steps, {images.size / _GIB:,.1f} for the image set. There are "
+        f"{available / _GIB:,.1f} GiB of memory. Use {remedy}"
         "smaller images (data.size), a smaller network (model.width, model.hidden) or fewer steps (encoder.steps)."
     )
+
+
+def _is_mapped(images: object) -> bool:
+    """Whether an array is a view of a file, which the system reads as it needs it."""
+    while isinstance(images, np.ndarray) and not isinstance(images, np.memmap):
+        images = images.base
+    return isinstance(images, np.memmap)
 
 
 def _weights(graph: Graph, train: TrainConfig) -> int:
