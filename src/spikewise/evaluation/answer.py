@@ -275,4 +275,5 @@ def _by_model(other: Opponent, what: str) -> str:
 
 def _of_it(price: Price) -> str:
     """After an energy was named: a third of it; 1.8 times."""
-    return fractions(list(price.ratios.values()), "it").replace(" times it", " times")
+    told = fractions(list(price.ratios.values()), "it")
+    return told.replace(" times it", " times").replace("half it", "half of it")

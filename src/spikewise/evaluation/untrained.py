@@ -12,7 +12,7 @@ from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.diagnosis import Finding
 from spikewise.evaluation.wording import called, count_of, listed, seeds_named, shares
 
-__all__ = ["Fault", "Place", "advice_for", "faults_of", "faults_told", "place_of", "remedy_for", "rerun"]
+__all__ = ["Fault", "Place", "advice_for", "faults_of", "faults_told", "place_of", "remedy_for", "rerun", "search_for"]
 
 _SEEN: Final = {"4 x 4 pixels": "16 grey areas (4 x 4 pixels)", "mean and contrast": "brightness and contrast"}
 """Clues of the audit that a network sees, too, in words."""
@@ -62,16 +62,16 @@ def faults_told(faults: Sequence[Fault]) -> str:
 
 
 def remedy_for(names: Sequence[str], sections: Sections | None, place: Place | None) -> str | None:
-    """The command that may mend the first of these networks that one is known for.
-
-    Before the diagnosis it is the command that looks for the cause.
-    """
-    if place is None or not names:
+    """The command that runs once more with the gravest finding's settings; None where the diagnosis knows of none."""
+    if place is None:
         return None
-    if sections is None or sections.diagnosis is None:
-        return f"spikewise diagnose {shlex.quote(str(place.folder))}"
     advice = advice_for(names, sections)
     return None if advice is None else rerun([advice], place)
+
+
+def search_for(place: Place) -> str:
+    """The command that looks for what is wrong."""
+    return f"spikewise diagnose {shlex.quote(str(place.folder))}"
 
 
 def advice_for(names: Sequence[str], sections: Sections | None) -> Finding | None:

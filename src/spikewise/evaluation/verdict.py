@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from spikewise.evaluation.answer import judge
+from spikewise.evaluation.answer import Judgement, judge
 from spikewise.evaluation.beside import (
     cost_sentences,
     early_exit_sentences,
@@ -39,7 +39,7 @@ from spikewise.evaluation.results import (
     WithoutCollapsed,
 )
 from spikewise.evaluation.sections import SECTION_NAMES, Sections
-from spikewise.evaluation.untrained import Place, remedy_for
+from spikewise.evaluation.untrained import Place, remedy_for, search_for
 from spikewise.evaluation.wording import called, count_of, interval, listed, p_value, points, seeds_named, signed
 
 __all__ = ["ACCURACIES", "FIRST_LOOK", "main_pair", "write_verdict"]
@@ -104,8 +104,18 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
         outcome=_outcome(networks, main),
         answer=found.answer,
         grounds=tuple(dict.fromkeys(below)),
-        remedy=remedy_for(wanting(found, networks), sections, place),
+        remedy=_remedy(found, networks, sections, place),
     )
+
+
+def _remedy(
+    found: Judgement, networks: Sequence[NetworkResult], sections: Sections | None, place: Place | None
+) -> str | None:
+    """The command that may mend what is wrong; where something is, and nobody has looked, the one that looks."""
+    unseen = sections is None or sections.diagnosis is None
+    if place is not None and found.faults and unseen:
+        return search_for(place)
+    return remedy_for(wanting(found, networks), sections, place)
 
 
 def _first_look(protocol: Protocol | None) -> str:
