@@ -19,7 +19,7 @@ def test_figures_are_drawn_for_every_network_and_show_no_private_image(publishab
     figures = tmp_path / "figures"
     drawn = {path.stem for path in figures.glob("*.svg")}
     assert {f"confusion-{network.name}" for network in results.networks} <= drawn
-    assert {"curve-validation_accuracy", "rates", "costs", "membrane-0", "evidence-0"} <= drawn
+    assert {"answer", "curve-validation_accuracy", "rates", "costs", "membrane-0", "evidence-0"} <= drawn
     for path in figures.glob("*.svg"):
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
     assert (figures / "samples.png").exists() == publishable

@@ -12,7 +12,7 @@ from spikewise.report.paired import details, runs_alone, thresholds
 
 
 def text_of(html):
-    section = html[html.index('<section id="tests">') : html.index('<section id="learning">')]
+    section = html[html.index('<section id="tests"') : html.index('<section id="comparison"')]
     return " ".join(re.sub(r"<[^>]+>", " ", section).split())
 
 

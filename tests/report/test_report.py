@@ -10,11 +10,17 @@ from fake import ROLES, artifacts, made, results
 
 from spikewise.errors import RunError
 from spikewise.evaluation import Straddling
+from spikewise.evaluation.units import energy_unit, latency
+from spikewise.evaluation.verdict import ACCURACIES
 from spikewise.report import Linked, render, render_many, write_report
+from spikewise.report.glossary import GLOSSARY
+from spikewise.report.numbers import duration, points
 from spikewise.report.samples import samples
+from spikewise.report.tables import metric_table
+from spikewise.report.terms import explained
 
-SECTIONS = ["verdict", "comparison", "tests", "learning", "confusion", "disagreements", "images", "encoding"]
-SECTIONS += ["rates", "neurons", "cost", "data", "glossary"]
+SECTIONS = ["verdict", "grounds", "tests", "comparison", "cost", "learning", "confusion", "disagreements", "images"]
+SECTIONS += ["encoding", "rates", "neurons", "data", "paper", "glossary"]
 VOID = {"meta", "img", "source", "input", "br", "link", "hr"}
 EVIL = "</title><script>alert(1)</script> \"'&$x_1$ \u0001\n漢字 ö --> <!--"
 
@@ -53,6 +59,12 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
+def first_screen(html):
+    """The page up to what is folded."""
+    body = html[html.index('<section id="verdict"') : html.index('<section id="grounds"')]
+    return Page(f"<main>{body}</main>")
+
+
 @pytest.fixture(scope="module")
 def whole():
     return render(made(), artifacts(), command="spikewise compare digits")
@@ -73,10 +85,93 @@ def small():
 def test_every_section_stands_in_order_and_is_in_the_contents(whole):
     page = Page(whole)
     assert [a["id"] for a in page.all("section")] == SECTIONS
-    links = [a["href"] for a in page.all("a") if a["href"].startswith("#")]
-    assert [f"#{name}" for name in SECTIONS] == links[1:]
+    links = [a["href"] for a in Page(whole[whole.index("<nav") : whole.index("</nav>") + 6]).all("a")]
+    assert [f"#{name}" for name in SECTIONS] == links
+    assert {a["href"][1:] for a in page.all("a") if a["href"].startswith("#")} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
     assert "spikewise compare digits" in page.text
+
+
+def test_the_first_screen_has_the_answer_one_picture_one_table_and_what_to_do(whole):
+    page, run = first_screen(whole), made()
+    assert Page(whole[: whole.index("<style>")] + "</head></html>").text == run.verdict.headline  # the title
+    assert run.verdict.headline in page.text
+    assert [len(page.all(tag)) for tag in ("h1", "svg", "table", "details")] == [1, 1, 1, 0]
+    for words in ("Spiking network snn", "Same network without spikes twin", "Small CNN cnn"):
+        assert words in page.text
+    for network in run.networks:
+        accuracy = network.metrics["accuracy"]
+        assert f"{100 * accuracy.mean:.2f} %" in page.text
+        assert f"{100 * accuracy.low:.2f} to {100 * accuracy.high:.2f}" in page.text
+        assert latency(network.cost.latency_ms) in page.text
+        spent = sum(one.train_seconds for one in network.runs) / len(network.runs)
+        assert duration(spent) in page.text
+    unit = energy_unit([network.cost.energy_nanojoule["arithmetic"] for network in run.networks])
+    assert all(unit.text(network.cost.energy_nanojoule["arithmetic"]) in page.text for network in run.networks)
+    best = max(run.networks, key=lambda network: network.metrics["accuracy"].mean).name
+    assert f"spikewise predict RUN IMAGE... --network {best}" in page.text
+    assert "#paper" in [a["href"] for a in page.all("a")]
+
+
+def test_everything_else_is_folded_under_what_was_found(whole):
+    for name in SECTIONS[1:]:
+        part = whole[whole.index(f'<section id="{name}"') :]
+        opening = re.match(
+            r'<section id="\w+" class="part">\s*<details>\s*<summary><h2>[^<]+</h2>(.*?)</summary>', part, re.S
+        )
+        assert opening, name
+        assert re.fullmatch(r'<p class="finding">[^<]+</p>', opening[1]), (name, opening[1])
+    text = Page(whole).text
+    pair = made().comparisons[0]
+    assert f"The spiking network against the same network without spikes: {points(pair.difference.mean)} points" in text
+    assert "No leak" in text or "no leak between the parts was found" in text
+
+
+def test_all_that_is_folded_is_printed(whole):
+    paper = whole[whole.index("@media print") :]
+    assert "details::details-content { content-visibility: visible" in paper
+    assert 'addEventListener("beforeprint"' in whole
+
+
+def test_terms_lead_to_their_meaning(whole):
+    page = Page(whole)
+    terms = [a for a in page.all("a") if a.get("class") == "term"]
+    assert len(terms) > 10
+    meanings = [attrs["id"] for attrs in page.all("dd") if "id" in attrs]
+    assert len(meanings) == len(GLOSSARY)
+    for link in terms:
+        assert link["href"] == f"#{link['aria-describedby']}"
+        assert link["aria-describedby"] in meanings
+
+
+def test_a_term_is_explained_once_and_only_as_a_word():
+    text = str(explained("Accuracy <b> of seeds; accuracy. Seedless ECE, Mac and MACs"))
+    assert re.findall(r">([^<]+)</a>", text) == ["Accuracy", "seeds", "ECE", "MACs"]
+    assert "&lt;b&gt;" in text
+
+
+def test_figures_that_say_what_accuracy_says_are_left_out_with_a_word(whole):
+    run = made()
+    same = [network.metrics["balanced_accuracy"].mean - network.metrics["accuracy"].mean for network in run.networks]
+    assert max(map(abs, same)) < 1e-9  # classes of one size
+    table = metric_table(run)
+    assert "Balanced accuracy" not in [row.label for row in table.rows]
+    assert "balanced accuracy" in table.alike
+    assert table.alike in Page(whole).text
+
+
+def test_a_figure_that_says_something_else_stays():
+    run = made()
+    first = run.networks[0]
+    lower = first.metrics["balanced_accuracy"].model_copy(update={"mean": first.metrics["accuracy"].mean - 0.02})
+    changed = first.model_copy(update={"metrics": {**first.metrics, "balanced_accuracy": lower}})
+    table = metric_table(run.model_copy(update={"networks": (changed, *run.networks[1:])}))
+    assert "Balanced accuracy" in [row.label for row in table.rows]
+    strips = {row.label: row.cells[0].strip for row in table.rows}
+    difference = strips["Accuracy"].mean - strips["Balanced accuracy"].mean
+    scale = strips["Accuracy"].high - strips["Accuracy"].low
+    accuracy = first.metrics["accuracy"]
+    assert difference / scale == pytest.approx(0.02 / (accuracy.high - accuracy.low), rel=1e-2)  # one scale
 
 
 def test_nothing_is_loaded_from_anywhere(whole):
@@ -86,7 +181,7 @@ def test_nothing_is_loaded_from_anywhere(whole):
     for tag, attrs in page.tags:
         for name in ("src", "srcset", "href", "poster", "data", "xlink:href"):
             value = attrs.get(name, "#")
-            assert value.startswith(("#", "data:image/")), (tag, name, value)
+            assert value.startswith(("#", "data:image/", "data:text/plain;")), (tag, name, value)
     outside = re.sub(r"data:image/\w+;base64,[^\"]*", "", whole)
     assert re.findall(r"url\((?!#)", outside) == []
     assert "@import" not in outside
@@ -105,7 +200,7 @@ def test_a_reader_who_cannot_see_is_told(whole):
 
 
 def test_figures_are_those_of_the_results(whole):
-    run, text = made(), Page(whole).text
+    run, text = made(), Page(re.sub(r'<a class="term"[^>]*>([^<]*)</a>', r"\1", whole)).text
     for network in run.networks:
         accuracy = network.metrics["accuracy"]
         assert f"{100 * accuracy.mean:.2f} %" in text
@@ -118,7 +213,7 @@ def test_figures_are_those_of_the_results(whole):
         assert f"{low} to {high}" in text
     assert run.verdict.headline in text
     for sentence in run.verdict.sentences:
-        assert sentence in text
+        assert sentence in text or sentence.startswith(ACCURACIES)  # whose figures stand in the table
 
 
 def test_moving_pictures_have_a_still_one_for_those_who_want_it(whole):
@@ -139,7 +234,7 @@ def test_names_are_text_never_markup():
     page = Page(html)
     assert len(page.all("script")) == 1
     assert [a for _, a in page.tags if any(name.startswith("on") for name in a)] == []
-    assert [a for a in page.all("a") if not a["href"].startswith("#")] == []
+    assert [a for a in page.all("a") if not a["href"].startswith(("#", "data:text/plain;"))] == []
     assert "<script>alert(1)</script>" in page.text
     assert "漢字" in page.text
 
@@ -214,9 +309,20 @@ RULE = {"subjects_rule": "the number after 'person' in file names"}
         ),
     ],
 )
-def test_reservations_stand_before_the_first_table(small, kind, words):
+def test_reservations_stand_before_the_first_figures_that_they_are_about(small, kind, words):
     html = small(**kind)
-    assert words in Page(html[: html.index('<section id="comparison"')] + "</main></div></body></html>").text
+    assert words in Page(html[: html.index('<section id="tests"')] + "</main></div></body></html>").text
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ({"data": {"straddling": Straddling(duplicates=3)}}, "3 groups of identical images lie in more than one part"),
+        ({"seeds": (0,)}, "With reservations : one seed"),
+    ],
+)
+def test_what_makes_figures_doubtful_stands_on_the_first_screen(small, kind, words):
+    assert words in first_screen(small(**kind)).text
 
 
 def test_a_clean_run_has_no_notice(small):

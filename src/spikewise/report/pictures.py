@@ -26,11 +26,18 @@ class Panel(NamedTuple):
     key: str
     figure: Figure
     caption: str
+    beside: tuple[tuple[str, str], ...] = ()
+    """Names and colours of what is drawn, where the page says it beside many figures and not in each."""
 
     @property
     def svg(self) -> Markup:
         """The figure as part of the page."""
         return Markup(viz.inline_svg(self.figure, key=self.key, title=self.caption))  # built by ElementTree
+
+    @property
+    def standalone(self) -> Figure:
+        """The figure as a file of its own shows it: with its legend."""
+        return viz.with_legend(self.figure, self.beside) if self.beside else self.figure
 
 
 def data_address(content: bytes, kind: str) -> str:

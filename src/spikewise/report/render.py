@@ -17,12 +17,15 @@ from markupsafe import Markup, escape
 from spikewise.errors import RunError, SpikewiseError
 from spikewise.evaluation import Results, units
 from spikewise.files import write_text
-from spikewise.report import numbers, paired, pictures, samples, tables
+from spikewise.report import front, numbers, paired, samples, tables
 from spikewise.report.artifacts import Artifacts
 from spikewise.report.figures import write_figures
+from spikewise.report.findings import findings, grounds, grounds_finding
 from spikewise.report.glossary import GLOSSARY
 from spikewise.report.notices import notices
-from spikewise.report.sections import views
+from spikewise.report.paper_part import paper_part
+from spikewise.report.shown import Shown, drawn
+from spikewise.report.terms import explained, key_of
 from spikewise.viz import DARK, LIGHT, css_variables
 
 __all__ = ["Linked", "render", "render_many", "write_report"]
@@ -47,9 +50,13 @@ def render(
         command: What to type to get the same run.
         folder: The run folder, for the arrays of its sections.
     """
-    shown = views(results, folder)
     if artifacts is not None and not results.data.publishable:
         artifacts = artifacts.without_images()
+    return _page(results, artifacts, drawn(results, artifacts, folder), command, folder)
+
+
+def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: str | None, folder: Path | None) -> str:
+    told = notices(results)
     traces = artifacts.traces if artifacts else None
     pairs = artifacts.disagreements if artifacts else None
     classes = results.data.classes
@@ -58,24 +65,33 @@ def render(
         r=results,
         artifacts=artifacts,
         command=command,
-        notices=notices(results),
-        metrics=tables.metric_rows(results),
+        urgent=[notice for notice in told if notice.level == "bad"],
+        careful=[notice for notice in told if notice.level == "care"],
+        table=front.front_table(results),
+        picture=shown.picture,
+        steps=front.next_steps(results, command, "RUN" if folder is None else folder.resolve().name),
+        findings=findings(results, artifacts),
+        grounds=grounds(results, told),
+        grounds_finding=grounds_finding(results),
+        paper=paper_part(results, folder),
+        run_name="RUN" if folder is None else folder.resolve().name,
+        metrics=tables.metric_table(results),
         costs=tables.cost_rows(results),
         forest=tables.forest(results.comparisons),
         paired=paired.details(results.comparisons, results.data.positive),
         alone=paired.runs_alone(results),
         thresholds=paired.thresholds(results),
-        curves=pictures.curves(results),
-        confusions=pictures.confusions(results),
-        rates=pictures.rates(results),
-        cost_panel=pictures.costs(results),
+        curves=shown.curves,
+        confusions=shown.confusions,
+        rates=shown.rates,
+        cost_panel=shown.costs,
         grid=samples.grid_rows(artifacts, classes) if artifacts else [],
         traces=traces,
-        samples=samples.samples(traces, classes) if traces else [],
+        samples=shown.samples,
         pairs=pairs,
         disputes=samples.disputes(pairs, classes) if pairs else [],
-        views=shown,
-        section_titles=[(one.key, one.title) for one in shown],
+        views=shown.views,
+        section_titles=[(one.key, one.title) for one in shown.views],
         glossary=GLOSSARY,
         engines=tables.engines,
     )
@@ -123,9 +139,9 @@ def _write(folder: Path, results: Results, artifacts: Artifacts | None, command:
         command = f"spikewise {results.kind} --config {shlex.quote(f'{folder.resolve().name}/experiment.toml')}"
     if artifacts is not None and not results.data.publishable:
         artifacts = artifacts.without_images()
-    write_figures(folder / "figures", results, artifacts, folder)
-    page = render(results, artifacts, command=command, folder=folder)
-    write_text(folder / "report.html", page)
+    shown = drawn(results, artifacts, folder)
+    write_figures(folder / "figures", shown, results, artifacts)
+    write_text(folder / "report.html", _page(results, artifacts, shown, command, folder))
     return folder / "report.html"
 
 
@@ -145,7 +161,7 @@ def _environment() -> Environment:
     for name in ("brief", "count", "duration", "interval", "metric_value", "p_value", "percent", "points"):
         made.filters[name] = getattr(numbers, name)
     made.filters |= {"energy": units.energy, "latency": units.latency, "bytes_of": units.bytes_of}
-    made.filters["with_code"] = _with_code
+    made.filters |= {"with_code": _with_code, "explained": explained, "key_of": key_of}
     made.filters["address"] = lambda link: quote(link, safe="/")  # a colon would allow other schemes
     return made
 

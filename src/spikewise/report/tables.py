@@ -19,7 +19,7 @@ from spikewise.report.numbers import (
     points,
 )
 
-__all__ = ["Cell", "Forest", "Row", "Strip", "cost_rows", "engines", "forest", "metric_rows"]
+__all__ = ["Cell", "Forest", "MetricTable", "Row", "Strip", "cost_rows", "engines", "forest", "metric_table"]
 
 
 class Strip(NamedTuple):
@@ -46,6 +46,16 @@ class Row(NamedTuple):
     cells: tuple[Cell, ...]
 
 
+class MetricTable(NamedTuple):
+    """All figures of accuracy and confidence."""
+
+    rows: tuple[Row, ...]
+    scale: str
+    """Ends of the scale on which the intervals of all shares are drawn; empty where there is none."""
+    alike: str
+    """Which figures are left out because they say what accuracy says."""
+
+
 class ForestRow(NamedTuple):
     """One comparison: the difference, and where it lies."""
 
@@ -63,11 +73,21 @@ class Forest(NamedTuple):
     """The right end of the scale, in points; the left end is its negative."""
 
 
-def metric_rows(results: Results) -> list[Row]:
-    """A row for each metric that a network has: known ones in the usual order, then the others."""
+def metric_table(results: Results) -> MetricTable:
+    """A row for each metric that a network has: known ones in the usual order, then the others.
+
+    Figures that repeat the accuracy of every network, as the balanced one does where classes are of one size, are named
+    below the table instead. All shares of right answers are drawn on one scale.
+    """
     found = dict.fromkeys(name for network in results.networks for name in network.metrics)
     order = [name for name in METRICS if name in found] + [name for name in found if name not in METRICS]
-    return [_metric_row(name, results) for name in order]
+    alike = [name for name in order if name != "accuracy" and _repeats_accuracy(name, results)]
+    shown = [name for name in order if name not in alike]
+    ends = [end for name in shown if name in _SHARES for end in _all_ends(name, results)]
+    low, high = _with_margin(ends) if ends else (0.0, 1.0)
+    rows = [_metric_row(name, results, (low, high) if name in _SHARES else None) for name in shown]
+    scale = f"{percent(max(low, 0.0), 0).removesuffix(' %')} to {percent(min(high, 1.0), 0)}" if ends else ""
+    return MetricTable(tuple(rows), scale, _alike(alike, results))
 
 
 def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[Row]:
@@ -195,12 +215,41 @@ def _cost_row(label: str, hint: str, get: _Getter, networks: Sequence[NetworkRes
     return Row(label, hint, tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in found))
 
 
-def _metric_row(name: str, results: Results) -> Row:
-    estimates = [network.metrics.get(name) for network in results.networks]
-    ends = [x for estimate in estimates if estimate for x in _ends(estimate)]
+_SHARES: Final = frozenset(name for name, metric in METRICS.items() if metric.percent and name != "ece")
+"""Shares of right answers, which can be compared with each other."""
+_REPEATS: Final = 0.001
+"""Difference below which a figure says what accuracy says: a tenth of a point."""
+
+
+def _repeats_accuracy(name: str, results: Results) -> bool:
+    """Whether a share of right answers is, for every network, its accuracy."""
+    pairs = [(one.metrics.get(name), one.metrics.get("accuracy")) for one in results.networks]
+    return name in _SHARES and all(a and b and abs(a.mean - b.mean) < _REPEATS for a, b in pairs)
+
+
+def _alike(names: Sequence[str], results: Results) -> str:
+    if not names:
+        return ""
+    told = ", ".join(metric_label(name, results.data.positive).lower().replace("f1", "F1") for name in names)
+    which = "It says" if len(names) == 1 else "They say"
+    return f"Left out: {told}. {which} what accuracy says, to a tenth of a point, for every network."
+
+
+def _all_ends(name: str, results: Results) -> list[float]:
+    return [x for network in results.networks if name in network.metrics for x in _ends(network.metrics[name])]
+
+
+def _with_margin(ends: Sequence[float]) -> tuple[float, float]:
     low, high = min(ends), max(ends)
     margin = 0.08 * (high - low) or 0.01
-    cells = [_estimate_cell(name, estimate, low - margin, high + margin) for estimate in estimates]
+    return low - margin, high + margin
+
+
+def _metric_row(name: str, results: Results, scale: tuple[float, float] | None) -> Row:
+    """On the given scale, or on one of its own."""
+    estimates = [network.metrics.get(name) for network in results.networks]
+    low, high = _with_margin(_all_ends(name, results)) if scale is None else scale
+    cells = [_estimate_cell(name, estimate, low, high) for estimate in estimates]
     known = METRICS.get(name)
     return Row(metric_label(name, results.data.positive), known.hint if known else "", tuple(cells))
 

@@ -10,9 +10,10 @@ from spikewise.viz.animation import (
     gif_bytes,
     still,
 )
+from spikewise.viz.answer import PricedNetwork, accuracy_against_energy
 from spikewise.viz.anytime import CostCourse, StepCourse, accuracy_over_cost, accuracy_over_steps
 from spikewise.viz.calibration import reliability_diagram
-from spikewise.viz.canvas import label, save_figure
+from spikewise.viz.canvas import figure_bytes, label, save_figure, with_legend
 from spikewise.viz.curves import confusion_matrix, cost_bars, learning_curves
 from spikewise.viz.diagnosis import gradients_over_time
 from spikewise.viz.explanations import (
@@ -33,9 +34,11 @@ __all__ = [
     "LIGHT",
     "CostCourse",
     "OutputTrace",
+    "PricedNetwork",
     "StepCourse",
     "Theme",
     "accumulated",
+    "accuracy_against_energy",
     "accuracy_over_cost",
     "accuracy_over_steps",
     "attribution_picture",
@@ -52,6 +55,7 @@ __all__ = [
     "encoded_animation",
     "encoded_frames",
     "evidence_over_time",
+    "figure_bytes",
     "gif_bytes",
     "gradients_over_time",
     "inline_svg",
@@ -68,4 +72,5 @@ __all__ = [
     "save_figure",
     "spike_rates",
     "still",
+    "with_legend",
 ]

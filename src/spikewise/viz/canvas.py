@@ -1,26 +1,33 @@
 """Empty figures and axes in the house style, and figures turned into files. No global state of matplotlib is kept."""
 
 import io
+import pickle
 import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from spikewise.files import write_bytes
 from spikewise.viz.theme import LIGHT, Theme
 
-__all__ = ["TEXT", "Margins", "axes", "label", "new_figure", "quiet_fonts", "save_figure", "style"]
+__all__ = ["TEXT", "Margins", "axes", "figure_bytes", "label", "new_figure", "quiet_fonts", "save_figure", "style",
+           "with_legend"]  # fmt: skip
 
 TEXT = 8.5
 """Font size in points, for figures about 4.6 inches wide."""
 WIDTH = 4.6
+_MILLIMETRES, _LINE = 25.4, 0.17
+"""Of an inch; inches of a line of a legend."""
 
 
 class Margins(NamedTuple):
@@ -85,7 +92,92 @@ def quiet_fonts() -> Iterator[None]:
 
 def save_figure(figure: Figure, path: Path, *, dots_per_inch: int = 200) -> None:
     """Write a figure whole or not at all; the suffix says how (.png, .svg, .pdf)."""
-    content = io.BytesIO()
-    with quiet_fonts():
-        figure.savefig(content, format=path.suffix.lstrip(".").lower() or "png", dpi=dots_per_inch)
-    write_bytes(path, content.getvalue())
+    write_bytes(path, figure_bytes(figure, path.suffix.lstrip(".").lower() or "png", dots_per_inch=dots_per_inch))
+
+
+def figure_bytes(figure: Figure, suffix: str, *, width_mm: float | None = None, dots_per_inch: int = 200) -> bytes:
+    """The content of a file of a figure, the same each time; what was drawn once is not drawn again.
+
+    Args:
+        suffix: svg, pdf or png.
+        width_mm: Its width in millimetres, letters and lines in proportion; None is the size it was drawn for.
+    """
+    drawn = _DRAWN.setdefault(figure, {})
+    asked = (suffix, width_mm, dots_per_inch)
+    if asked not in drawn:
+        with _scaled(figure, width_mm), quiet_fonts():
+            content = io.BytesIO()
+            dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix)
+            figure.savefig(content, format=suffix, dpi=dots_per_inch, metadata=dates)
+            drawn[asked] = content.getvalue()
+    return drawn[asked]
+
+
+_DRAWN: "WeakKeyDictionary[Figure, dict[tuple[str, float | None, int], bytes]]" = WeakKeyDictionary()
+
+
+def with_legend(figure: Figure, entries: Sequence[tuple[str, str]]) -> Figure:
+    """A copy of a figure with room below for a legend of names and colours."""
+    copied: Figure = pickle.loads(pickle.dumps(figure))  # our own figure: matplotlib copies them in no other way
+    FigureCanvasAgg(copied)
+    width, height = copied.get_size_inches()
+    room = _LINE * len(entries)
+    for ax in copied.axes:
+        box = ax.get_position()
+        ax.set_position((box.x0, (box.y0 * height + room) / (height + room), box.width,
+                         box.height * height / (height + room)))  # fmt: skip
+    copied.set_size_inches(width, height + room)
+    handles = [Line2D([], [], color=colour, linewidth=1.6, label=label(name)) for name, colour in entries]
+    legend = copied.legend(handles=handles, loc="lower left", frameon=False, fontsize=TEXT - 1, borderpad=0.2)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return copied
+
+
+@contextmanager
+def _scaled(figure: Figure, width_mm: float | None) -> Iterator[None]:
+    """While it lasts, the figure is that wide, and everything in it in proportion."""
+    if width_mm is None:
+        yield
+        return
+    width, height = figure.get_size_inches()
+    factor = width_mm / _MILLIMETRES / width
+    sizes, ticks = _sizes(figure), _tick_sizes(figure)
+    figure.set_size_inches(width * factor, height * factor)
+    _set_sizes(sizes, ticks, factor)
+    try:
+        yield
+    finally:
+        figure.set_size_inches(width, height)
+        _set_sizes(sizes, ticks, 1.0)
+
+
+_Sizes = list[tuple[Any, str, Any]]  # an artist of matplotlib, what is set, its size in points
+_TickSizes = list[tuple[Any, str, float, float]]  # an axis, which marks, sizes of their labels and the gaps before them
+
+
+def _sizes(figure: Figure) -> _Sizes:
+    found = []
+    for artist in figure.findobj():
+        for name in ("fontsize", "markersize", "markeredgewidth", "linewidth"):
+            read = getattr(artist, f"get_{name}", None)
+            if read is not None and hasattr(artist, f"set_{name}"):
+                found.append((artist, name, read()))
+    return found
+
+
+def _tick_sizes(figure: Figure) -> _TickSizes:
+    out = []
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        for which in ("major", "minor"):
+            now = axis.get_tick_params(which=which)
+            out.append((axis, which, float(now.get("labelsize", TEXT)), float(now.get("pad", 3.5))))
+    return out
+
+
+def _set_sizes(sizes: _Sizes, ticks: _TickSizes, factor: float) -> None:
+    """Marks first: they reset the labels that are there, some of which have a size of their own."""
+    for axis, which, size, pad in ticks:
+        axis.set_tick_params(which=which, labelsize=size * factor, pad=pad * factor)
+    for artist, name, size in sizes:
+        getattr(artist, f"set_{name}")([one * factor for one in size] if np.ndim(size) else size * factor)

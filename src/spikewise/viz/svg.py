@@ -1,12 +1,11 @@
 """A figure as SVG inside a page: colours follow the page's theme, text its font, and nothing is loaded."""
 
-import io
 import re
 from xml.etree import ElementTree as ET
 
 from matplotlib.figure import Figure
 
-from spikewise.viz.canvas import quiet_fonts
+from spikewise.viz.canvas import figure_bytes
 from spikewise.viz.theme import LIGHT, css_variables
 
 __all__ = ["inline_svg"]
@@ -26,10 +25,8 @@ def inline_svg(figure: Figure, *, key: str, title: str) -> str:
         key: Distinguishes the ids of this figure from those of others on the page.
         title: What a reader who cannot see it is told.
     """
-    file = io.BytesIO()
-    with quiet_fonts():
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    root = ET.fromstring(file.getvalue())
+    root = ET.fromstring(figure_bytes(figure, "svg"))
+    _drop_background(root)
     used = {found for element in root.iter() for found in _referenced(element)}
     for parent in list(root.iter()):
         for child in list(parent):
@@ -44,6 +41,15 @@ def inline_svg(figure: Figure, *, key: str, title: str) -> str:
         root.attrib.pop(unwanted, None)
     root.attrib |= {"role": "img", "aria-label": title, "class": "figure"}
     return ET.tostring(root, encoding="unicode")
+
+
+def _drop_background(root: ET.Element) -> None:
+    """The page has its own: what a file of its own needs is left out."""
+    for figure in root.iter():
+        for child in list(figure):
+            if child.get("id") == "patch_1" and (figure.get("id") or "").startswith("figure"):
+                figure.remove(child)
+                return
 
 
 def _plain(name: str) -> str:

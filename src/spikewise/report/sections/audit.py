@@ -13,4 +13,6 @@ def view(results: Results, folder: Path | None) -> View | None:
     """Findings by gravity; None where nobody looked."""
     del folder  # this section has no arrays
     found = results.sections.audit
-    return None if found is None else View("audit", "Audit of the images", audit_content(found), (), found.seconds)
+    if found is None:
+        return None
+    return View("audit", "Audit of the images", audit_content(found), (), found.seconds, found.headline)

@@ -8,6 +8,7 @@ from spikewise import viz
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, LayerHealth, NetworkDiagnosis
 from spikewise.evaluation.untrained import Place, rerun
+from spikewise.report.names import called
 from spikewise.report.numbers import NONE, brief
 from spikewise.report.pictures import Panel
 from spikewise.report.sections.view import View
@@ -49,7 +50,17 @@ def view(results: Results, folder: Path | None) -> View | None:
         again(section.findings, results.kind, Path() if folder is None else Path(folder.resolve().name)),
     )
     panels = [*_gradients(section), *_rates(results)]
-    return View("diagnosis", "Diagnosis", content, panels, results.sections.seconds.get("diagnosis"))
+    seconds = results.sections.seconds.get("diagnosis")
+    return View("diagnosis", "Diagnosis", content, panels, seconds, _finding(results, section))
+
+
+def _finding(results: Results, section: Diagnosis) -> str:
+    if not section.findings:
+        return "Nothing is wrong: neurons are alive, gradients get through, and the learning rate fits."
+    first, more = section.findings[0], len(section.findings) - 1
+    where = f"{called(results, first.network)}{f', {first.layer}' if first.layer else ''}"
+    rest = f", and {more} more" if more else ""
+    return f"{where[:1].upper()}{where[1:]}: {first.code.replace('_', ' ')} ({first.gravity}){rest}."
 
 
 def rows(section: Diagnosis) -> list[Row]:

@@ -20,6 +20,7 @@ from spikewise.evaluation.sections.robustness import (
     Robustness,
 )
 from spikewise.evaluation.stored import read_arrays
+from spikewise.report.names import called
 from spikewise.report.numbers import NONE, p_value, points
 from spikewise.report.pictures import Panel, colours, image_address
 from spikewise.report.sections.view import View
@@ -102,7 +103,29 @@ def view(results: Results, folder: Path | None) -> View | None:
         guessing=any(curve.score is None for one in section.disturbances for curve in one.curves),
     )
     panels = [panel for group in groups for panel in group.panels]
-    return View("robustness", "Robustness", content, panels, results.sections.seconds.get("robustness"))
+    seconds = results.sections.seconds.get("robustness")
+    return View("robustness", "Robustness", content, panels, seconds, _finding(results, section))
+
+
+def _finding(results: Results, section: Robustness) -> str:
+    """What is left under the first family, and which differences are sure in the others."""
+    if not section.families:
+        return ""
+    first = section.families[0]
+    kept = [
+        f"{called(results, one.network)} {100 * one.score.mean:.0f} %" for one in first.scores if one.score is not None
+    ]
+    text = f"{_TITLES[first.family]} leave of the accuracy above chance: {', '.join(kept)}." if kept else ""
+    sure = [
+        f"{called(results, one.a if one.difference.mean < 0 else one.b)} loses more to {_TITLES[family.family].lower()}"
+        for family in section.families
+        for one in family.differences[:1]
+        if one.difference.low is not None
+        and one.difference.high is not None
+        and not one.difference.low <= 0 <= one.difference.high
+    ]
+    told = "; ".join(sure)
+    return f"{text} {told[:1].upper()}{told[1:]}." if told else text
 
 
 def titles(section: Robustness) -> list[str]:
@@ -188,7 +211,8 @@ def _panel(one: Disturbance, family: FamilyScores, colour: Mapping[str, str]) ->
         chance=family.chance,
         colours=colour,
     )
-    return Panel(f"robustness-{one.name}", drawn, f"{_words(one.name)}: accuracy in % by {one.parameter}")
+    caption = f"{_words(one.name)}: accuracy in % by {one.parameter}"
+    return Panel(f"robustness-{one.name}", drawn, caption, tuple((name, colour[name]) for name in networks))
 
 
 def _points(curve: AccuracyCurve) -> list[tuple[float, float | None, float | None]]:

@@ -19,3 +19,5 @@ class View(NamedTuple):
     """Its figures, which are also written as files."""
     seconds: float | None = None
     """How long it took to make."""
+    finding: str = ""
+    """What was found, in one line: the section is folded under it."""

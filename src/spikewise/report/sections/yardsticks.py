@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.sections.yardsticks import Yardsticks
+from spikewise.report.names import called
 from spikewise.report.numbers import NONE, interval, percent, points
 from spikewise.report.sections.view import View
 
@@ -50,7 +51,25 @@ def view(results: Results, folder: Path | None) -> View | None:
         for one in section.models
     )
     seconds = results.sections.seconds.get("yardsticks")
-    return View("yardsticks", "Yardsticks", Content(networks, rows, section), (), seconds)
+    return View("yardsticks", "Yardsticks", Content(networks, rows, section), (), seconds, _finding(results, section))
+
+
+def _finding(results: Results, section: Yardsticks) -> str:
+    best = max(section.models, key=lambda one: one.accuracy.mean, default=None)
+    if best is None:
+        return ""
+    ahead = [
+        called(results, one.network)
+        for one in section.differences
+        if one.yardstick == best.name and one.difference.low is not None and one.difference.low > 0
+    ]
+    what = "one constant answer" if best.name == "guessing" else best.name
+    beat = (
+        f"{' and '.join(ahead)} {'is' if len(ahead) == 1 else 'are'} shown to beat it"
+        if ahead
+        else "no network is shown to beat it"
+    )
+    return f"The best of these, {what}, reaches {percent(best.accuracy.mean)}; {beat}."
 
 
 def _ends(difference: Estimate) -> str:

@@ -1,0 +1,229 @@
+"""The figures of one or several runs as a table for a paper: LaTeX, CSV or Markdown, one row a network."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from spikewise.errors import unknown_choice
+from spikewise.evaluation import Estimate, NetworkResult, PairComparison, Results
+from spikewise.evaluation.units import energy_unit, latency_unit
+from spikewise.report.front import energy_model, skipping_energy
+from spikewise.report.numbers import NONE, interval, p_value, percent, points
+
+__all__ = ["FORMATS", "PaperRow", "bibtex", "paper_rows", "paper_table"]
+
+
+class PaperRow(NamedTuple):
+    """One network of one run."""
+
+    results: Results
+    network: NetworkResult
+    accuracy: Estimate | None
+    difference: Estimate | None
+    """Accuracy minus the spiking network's, on the same images; None for itself and where nobody compared."""
+    p: float | None
+    """Corrected, with the interval what `significant` goes by."""
+    significant: bool | None
+    """None: it was not compared, or one seed cannot tell."""
+    energy: float | None
+    """Nanojoules an image, by `model`."""
+    skipping: float | None
+    """The same where multiplications by zero are skipped."""
+    model: str
+    train_seconds: float | None
+    """Of one seed."""
+
+
+def paper_rows(runs: Sequence[Results]) -> list[PaperRow]:
+    """Every network of every run, in their order."""
+    return [_row(results, network) for results in runs for network in results.networks]
+
+
+def paper_table(runs: Sequence[Results], format: str = "md") -> str:
+    """A table of runs: mean accuracy, interval, difference to the spiking network with its mark, and costs.
+
+    Args:
+        format: "latex" (needs the package booktabs), "csv" (plain numbers, all digits) or "md".
+    Raises:
+        ConfigError: no such format.
+    """
+    if format not in FORMATS:
+        raise unknown_choice("format", format, list(FORMATS))
+    return FORMATS[format](paper_rows(runs))
+
+
+def bibtex(results: Results) -> str:
+    """How to cite the program that made a run."""
+    return (
+        "@software{spikewise,\n"
+        "  author  = {{The Spikewise developers}},\n"
+        "  title   = {Spikewise: is a spiking neural network worth it on these images?},\n"
+        f"  version = {{{results.spikewise_version}}},\n"
+        f"  year    = {{{results.created[:4]}}},\n"
+        "  license = {MIT}\n"
+        "}\n"
+    )
+
+
+def _row(results: Results, network: NetworkResult) -> PaperRow:
+    model = energy_model(results) or ""
+    pair, sign = _against_spiking(results, network)
+    spent = [run.train_seconds for run in network.runs]
+    return PaperRow(
+        results,
+        network,
+        network.metrics.get("accuracy"),
+        None if pair is None else _turned(pair.difference, sign),
+        None if pair is None else (pair.p if pair.p_adjusted is None else pair.p_adjusted),
+        None if pair is None else pair.significant,
+        network.cost.energy_nanojoule.get(model),
+        skipping_energy(network, model),
+        model,
+        sum(spent) / len(spent) if spent else None,
+    )
+
+
+def _against_spiking(results: Results, network: NetworkResult) -> tuple[PairComparison | None, int]:
+    spiking = next((one.name for one in results.networks if one.role == "spiking"), None)
+    for pair in results.comparisons:
+        if spiking is not None and {pair.a, pair.b} == {spiking, network.name}:
+            return pair, 1 if pair.a == network.name else -1
+    return None, 1
+
+
+def _turned(difference: Estimate, sign: int) -> Estimate:
+    """a - b as b - a."""
+    if sign > 0 or difference.low is None or difference.high is None:
+        return difference.model_copy(update={"mean": sign * difference.mean})
+    return difference.model_copy(update={"mean": -difference.mean, "low": -difference.high, "high": -difference.low})
+
+
+_HEADER: Final = ("Images", "Network", "Seeds", "Accuracy, %", "Interval", "Difference", "p", "Energy", "Latency",
+                  "Training, s")  # fmt: skip
+
+
+def _cells(rows: Sequence[PaperRow]) -> list[tuple[str, ...]]:
+    """All rows as text under `_HEADER`, energies and times in one unit."""
+    joules = energy_unit([price for row in rows for price in (row.energy, row.skipping)])
+    seconds = latency_unit([row.network.cost.latency_ms for row in rows])
+    out: list[tuple[str, ...]] = []
+    for row in rows:
+        mark = "*" if row.significant else ""
+        zeros = "" if row.skipping is None else f" ({joules.text(row.skipping)})"
+        out.append(
+            (
+                row.results.data.name,
+                row.network.name,
+                f"{len(row.network.runs)}",
+                percent(row.accuracy.mean if row.accuracy else None).removesuffix(" %"),
+                (interval("accuracy", row.accuracy) if row.accuracy else "") or NONE,
+                points(row.difference.mean) + mark if row.difference else NONE,
+                p_value(row.p) if row.difference else NONE,
+                joules.text(row.energy) + zeros,
+                seconds.text(row.network.cost.latency_ms),
+                NONE if row.train_seconds is None else f"{row.train_seconds:.3g}",
+            )
+        )
+    return out
+
+
+def _note(rows: Sequence[PaperRow]) -> str:
+    levels = sorted({100 * row.accuracy.level for row in rows if row.accuracy})
+    models = list(dict.fromkeys(row.model for row in rows if row.energy is not None))
+    told = [f"Accuracy on the test images, mean over seeds, with {' and '.join(f'{x:g}' for x in levels)} % intervals."]
+    told.append("Difference: to the spiking network of the same run, in percentage points; * significant.")
+    if models:
+        told.append(
+            f"Energy of one image, computed by {', '.join(models)} (in brackets: multiplications by zero skipped)."
+        )
+    return " ".join(told)
+
+
+def _markdown(rows: Sequence[PaperRow]) -> str:
+    lines = [f"| {' | '.join(_HEADER)} |", "|---|---|" + "---:|" * (len(_HEADER) - 2)]
+    lines += [f"| {' | '.join(_bars(cell) for cell in cells)} |" for cells in _cells(rows)]
+    return "\n".join(lines) + f"\n\n{_note(rows)}\n"
+
+
+def _bars(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")
+
+
+_LATEX: Final = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\u2212": "$-$", "\u00b5": r"$\mu$", "–": "--",
+    "<": r"$<$", ">": r"$>$", "*": r"$^{*}$",
+}  # fmt: skip
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def _latex(rows: Sequence[PaperRow]) -> str:
+    lines = [
+        "% \\usepackage{booktabs}",
+        "\\begin{tabular}{ll" + "r" * (len(_HEADER) - 2) + "}",
+        "\\toprule",
+        " & ".join(_escaped(one) for one in _HEADER) + r" \\",
+    ]
+    before: Results | None = None
+    for row, cells in zip(rows, _cells(rows), strict=True):
+        if row.results is not before:
+            lines.append("\\midrule")
+        first = _escaped(cells[0]) if row.results is not before else ""
+        lines.append(" & ".join([first, *map(_escaped, cells[1:])]) + r" \\")
+        before = row.results
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"% {' '.join(_note(rows).split())}"]) + "\n"
+
+
+def _csv(rows: Sequence[PaperRow]) -> str:
+    file = io.StringIO()
+    table = [_numbers(row) for row in rows]
+    writer = csv.DictWriter(file, list(table[0]) if table else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return file.getvalue()
+
+
+def _numbers(row: PaperRow) -> dict[str, object]:
+    accuracy, difference, cost = row.accuracy, row.difference, row.network.cost
+    return {
+        "images": row.results.data.name,
+        "network": row.network.name,
+        "role": row.network.role,
+        "seeds": len(row.network.runs),
+        "test_images": row.results.data.test.images,
+        "accuracy_percent": _percent(accuracy, "mean"),
+        "accuracy_low": _percent(accuracy, "low"),
+        "accuracy_high": _percent(accuracy, "high"),
+        "level": "" if accuracy is None else accuracy.level,
+        "difference_points": _percent(difference, "mean"),
+        "difference_low": _percent(difference, "low"),
+        "difference_high": _percent(difference, "high"),
+        "p": _plain(row.p),
+        "significant": "" if row.significant is None else str(row.significant).lower(),
+        "energy_nj": _plain(row.energy),
+        "energy_nj_zeros_skipped": _plain(row.skipping),
+        "energy_model": row.model,
+        "latency_ms": _plain(cost.latency_ms),
+        "train_seconds": _plain(row.train_seconds),
+        "parameters": row.network.parameters,
+        "time_steps": row.network.steps,
+        "created": row.results.created,
+        "spikewise": row.results.spikewise_version,
+    }
+
+
+def _percent(estimate: Estimate | None, end: str) -> str:
+    value = None if estimate is None else getattr(estimate, end)
+    return _plain(None if value is None else 100 * value)
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+FORMATS: Final[dict[str, Callable[[Sequence[PaperRow]], str]]] = {"latex": _latex, "csv": _csv, "md": _markdown}
+"""What writes each format."""
