@@ -1,7 +1,7 @@
 """The one line under which each part of the page is folded: what was found there, not what it is about."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from spikewise.evaluation import NetworkResult, Results
 from spikewise.evaluation.units import energy
@@ -32,13 +32,42 @@ def findings(results: Results, artifacts: Artifacts | None) -> Mapping[str, str]
     }
 
 
-def grounds(results: Results, notices: Sequence[Notice]) -> list[str]:
-    """What the answer rests on, without what stands elsewhere: in notices, and in the parts on tests and figures."""
-    verdict, elsewhere = results.verdict, {notice.text for notice in notices}
-    if verdict.grounds:
-        return [sentence for sentence in verdict.grounds if sentence not in elsewhere]
-    elsewhere |= {pair.sentence for pair in results.comparisons}
-    return [one for one in verdict.sentences if one not in elsewhere and not one.startswith(ACCURACIES)]
+class Grounds(NamedTuple):
+    """What the answer rests on, and what else was found, without what stands elsewhere on the page."""
+
+    first: list[str]
+    further: list[str]
+
+
+def grounds(results: Results, notices: Sequence[Notice]) -> Grounds:
+    """The verdict's sentences; notices, and the parts on tests and accuracy, have theirs."""
+    verdict, titles = results.verdict, {notice.title for notice in notices}
+    elsewhere = {notice.text for notice in notices} | {pair.sentence for pair in results.comparisons}
+
+    def own(sentences: Sequence[str]) -> list[str]:
+        return [
+            one
+            for one in sentences
+            if one not in elsewhere
+            and not one.startswith(ACCURACIES)
+            and not any(one.startswith(start) and title in titles for start, title in _NOTICED.items())
+        ]
+
+    if not verdict.grounds:
+        return Grounds(own(verdict.sentences), [])
+    first = own(verdict.grounds)
+    return Grounds(first, [one for one in own(verdict.sentences) if one not in first])
+
+
+_NOTICED: Final = {
+    "There is one seed": "One seed",
+    "The test set was opened": "The test set was opened more than once a run",
+    "Test images of this set were opened": "Test images of this set were opened in other runs, too",
+    "The split does not keep subjects apart": "Subjects were not kept apart",
+    "The split leaks": "The split leaks",
+    "The split may leak": "The split may leak",
+}
+"""How sentences begin that a notice of that title says, too."""
 
 
 def grounds_finding(results: Results) -> str:
