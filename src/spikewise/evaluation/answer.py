@@ -86,9 +86,9 @@ def judge(
         decided = _decide(subject, sound, tuned)
         if len(sound) == len(everybody):
             return Judgement(*decided, tuple(sound), faults)
-        if decided[0] == "no":  # a stronger opponent could only make it plainer
+        if decided[0] in ("no", "as_good_but_dearer"):  # a stronger opponent could only make it plainer
             broken = [faults[one.name] for one in everybody if one.name in faults]
-            return Judgement("no", f"{decided[1]}; {faults_told(broken)}", decided[2], tuple(sound), faults)
+            return Judgement(decided[0], f"{decided[1]}; {faults_told(broken)}", decided[2], tuple(sound), faults)
     headline = f"No answer: {faults_told(list(faults.values()))}"
     return Judgement("not_trained", headline, None, tuple(sound), faults)
 
@@ -183,8 +183,8 @@ def _better(subject: _Subject, networks: Sequence[Opponent], tuned: bool) -> tup
     dearer = [one for one in networks if one.dearer]
     undecided = [one for one in networks if not one.cheaper]
     rate = "" if tuned else ", whose learning rate was not tuned for it,"
-    ahead = f"{gap(best.difference.mean)} more accurate than {best.words}{rate} "
-    ahead += f"({shares(subject.accuracy, best.accuracy)})"
+    ahead = f"{gap(best.difference.mean)} more accurate than {best.words}"
+    ahead += f" ({shares(subject.accuracy, best.accuracy)}){rate}"
     if not undecided:
         return "yes", f"Yes. The spiking network is {ahead} and needs {_energy(subject, best)}", best
     other = _best(dearer or undecided)
