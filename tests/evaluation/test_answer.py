@@ -213,6 +213,19 @@ def test_an_interval_that_leaves_much_open_tells_nothing():
     )
 
 
+def test_an_opponent_that_tells_nothing_does_not_hide_one_that_is_as_good_for_less():
+    sides = network("snn", 0.90, 180.0), network("twin", 0.90), network("cnn", 0.95, 100.0)
+    pairs = [pair(sides[0], sides[1], 0.02), pair(sides[0], sides[2], 0.4)]
+    found = judge(sides, pairs, data())
+    assert found.answer == "as_good_but_dearer"
+    assert found.against.name == "twin"
+    cheap = network("snn", 0.90, 25.0)
+    pairs = [pair(cheap, sides[1], 0.02), pair(cheap, sides[2], 0.4)]
+    assert judge((cheap, *sides[1:]), pairs, data()).headline.startswith(
+        "Cannot tell: the difference in accuracy from the small CNN may lie anywhere between −45.0 and +35.0 points."
+    )
+
+
 def test_one_seed_cannot_tell_but_says_who_is_ahead():
     verdict = run(network("snn", 0.9, 50.0, seeds=1), network("twin", 0.95, seeds=1), significant=None)
     assert (verdict.answer, verdict.outcome) == ("cannot_tell", "cannot_tell")
@@ -261,6 +274,9 @@ def test_early_exit_can_change_what_the_answer_says_of_cost():
 def test_a_worse_network_that_is_cheaper_with_early_exit_alone_says_so():
     sides = network("snn", 0.85, 180.0), network("twin", 0.9, 100.0)
     assert run(*sides).answer == "no"
+    level = run(*sides, sections=Sections(anytime=early(100.0)))
+    assert level.answer == "no"
+    assert level.headline.endswith(" energy; with early exit the spiking network needs about the same energy.")
     verdict = run(*sides, sections=Sections(anytime=early(50.0)))
     assert verdict.answer == "cheaper_but_worse"
     assert verdict.headline.endswith("for 1.8 times its energy at 25 steps, half of it with early exit.")
@@ -292,7 +308,7 @@ def test_models_that_agree_give_one_figure_or_their_range():
 def test_no_shared_model_means_no_claim_about_cost():
     verdict = run(network("snn", 0.9, {"Loihi": 1.0}), network("twin", 0.9))
     assert verdict.answer == "depends"
-    assert "no model compares" in verdict.headline
+    assert "no model prices for both" in verdict.headline
     assert run(network("snn", 0.8, {"Loihi": 1.0}), network("twin", 0.9)).headline.endswith("(90.0 against 80.0 %).")
 
 

@@ -114,7 +114,7 @@ def _worse(
     best = _best(worse)
     behind = f"{gap(best.difference.mean)} more accurate ({shares(best.accuracy, subject.accuracy)})"
     if not (best.cheaper or best.cheaper_early):
-        return "no", f"No. {capital(best.words)} is {behind}{_its_price(best)}", best
+        return "no", f"No. {capital(best.words)} is {behind}{_its_price(best)}{_if_early(best)}", best
     beaten = [one for one in worse if not (one.cheaper or one.cheaper_early)]
     dearer = [one for one in level if one.dearer]
     if beaten:
@@ -151,15 +151,14 @@ def _as_good(subject: _Subject, level: Sequence[Opponent]) -> tuple[Answer, str,
     if not networks:
         best = _best(level)
         return "depends", (
-            f"It depends: more accurate than every network without spikes, but not shown to be more accurate than "
-            f"{best.words} ({shares(subject.accuracy, best.accuracy)})"
+            f"It depends: the spiking network is more accurate than every network without spikes, but not shown to be "
+            f"more accurate than {best.words} ({shares(subject.accuracy, best.accuracy)})"
         ), best  # fmt: skip
-    dearer = [one for one in networks if one.dearer]
+    dearer = [one for one in networks if one.dearer and one.widest <= OPEN]
     undecided = [one for one in networks if not one.cheaper]
     against = _best(dearer or undecided or networks)
-    judged = [against] if dearer or undecided else networks
-    vague = [one for one in judged if one.widest > OPEN]
-    if vague:
+    vague = [one for one in networks if one.widest > OPEN]
+    if vague and not dearer:
         against = max(vague, key=lambda one: one.widest)
         return "cannot_tell", (
             f"Cannot tell: the difference in accuracy from {against.words} may lie anywhere {_ends(against)}. "
@@ -210,11 +209,12 @@ def _ends(one: Opponent) -> str:
     low, high = one.difference.low, one.difference.high
     if low is None or high is None:
         return "without an interval"
-    return f"between {_plus(low)} and {_plus(high)} points"
+    digits = 1 if one.widest >= 0.01 else 2
+    return f"between {_plus(low, digits)} and {_plus(high, digits)} points"
 
 
-def _plus(share: float) -> str:
-    text = signed(100 * share, 1)
+def _plus(share: float, digits: int) -> str:
+    text = signed(100 * share, digits)
     return text if share <= 0 or float(text) == 0 else f"+{text}"
 
 
@@ -229,6 +229,13 @@ def _its_price(best: Opponent) -> str:
             return f"; the spiking network needs {_whole(best, 'its energy')}"
         case _:
             return ""
+
+
+def _if_early(best: Opponent) -> str:
+    """What early exit makes of the energy, where that is not what a more accurate opponent's price says."""
+    if best.early is None or best.early.relation in (best.whole.relation, "unknown"):
+        return ""
+    return f"; with early exit the spiking network needs {_told(best.early, 'its energy')}"
 
 
 def _costs(other: Opponent) -> str:
@@ -252,25 +259,26 @@ def _energy(subject: _Subject, other: Opponent, of: str = "") -> str:
 
 
 def _whole(other: Opponent, what: str) -> str:
-    price = other.whole
+    return _by_model(other.whole, what) if other.whole.relation == "disagree" else _told(other.whole, what)
+
+
+def _told(price: Price, what: str) -> str:
     match price.relation:
         case "unknown":
-            return f"energy that no model compares with {what}"
+            return "an energy that no model prices for both"
         case "alike":
-            return what.replace("its energy", "about the same energy")
-        case "disagree":
-            return _by_model(other, what)
+            return "about the same energy" if what == "its energy" else f"about {what}"
         case _:
             return fractions(list(price.ratios.values()), what)
 
 
-def _by_model(other: Opponent, what: str) -> str:
+def _by_model(price: Price, what: str) -> str:
     """Where the models disagree: by what becomes of zeros, if that explains it; else the range."""
-    computed, skipped = (other.whole.where_zeros_are(one) for one in ("computed", "skipped"))
+    computed, skipped = (price.where_zeros_are(one) for one in ("computed", "skipped"))
     if computed.relation == "cheaper" and skipped.relation in ("dearer", "alike", "disagree"):
         paid = fractions(list(computed.ratios.values()), what)
         return f"{paid} if that pays for zeros, {_of_it(skipped)} if it skips them"
-    return f"{fractions(list(other.whole.ratios.values()), what)}, by model"
+    return f"{fractions(list(price.ratios.values()), what)}, by model"
 
 
 def _of_it(price: Price) -> str:
