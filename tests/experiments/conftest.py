@@ -144,7 +144,7 @@ def small(columns_file) -> Experiment:
         encoder={"kind": "direct", "steps": 3},
         model={"kind": "mlp", "hidden": [8]},
         cnn={"kind": "mlp", "hidden": [8], "cell": {"kind": "activation"}, "output": "none"},
-        train={"epochs": 2, "batch_size": 16},
+        train={"epochs": 2, "batch_size": 16, "learning_rate": 1e-3},
         seeds=(0, 1),
         sections=("audit", "calibration"),
         device="cpu",

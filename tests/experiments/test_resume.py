@@ -87,10 +87,10 @@ def _facts(folder: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.name == "weights.safetensors":
-            facts[name] = {key: value.tobytes() for key, value in load_file(path).items()}
-        elif path.name in {"fit.json", "results.json"}:
+        if path.parent.name == "tuning" or path.name in {"fit.json", "results.json"}:
             facts[name] = _without_times(json.loads(path.read_text()))
+        elif path.name == "weights.safetensors":
+            facts[name] = {key: value.tobytes() for key, value in load_file(path).items()}
         elif path.suffix == ".npz":
             with np.load(path) as arrays:
                 facts[name] = {key: arrays[key].tobytes() for key in arrays.files}

@@ -231,3 +231,27 @@ def test_two_gpus_train_alike(make):
     several = [one._replace(device=devices[one.task.seed % 2]) for one in make("several")]
     first = make("first", devices[0])
     must_be_alike(several, first, results(several), alone(first))
+
+
+def test_one_that_diverges_ends_alone_where_somebody_is_told(make):
+    first, sound, third = make("together")
+
+    def broken(device):
+        network = sound.network(device)
+        with torch.no_grad():
+            next(network.parameters()).fill_(float("nan"))
+        return network
+
+    second = sound._replace(network=broken)
+    over, failed = [], []
+    fit_all(
+        [first, second, third],
+        lambda training, result: over.append((training.task.seed, len(result.history))),
+        failed=lambda training, error: failed.append((training.task.seed, str(error))),
+        at_once=3,
+    )
+    assert over == [(0, 4), (2, 4)]
+    ((seed, words),) = failed
+    assert (seed, "diverged" in words) == (1, True)
+    with pytest.raises(TrainingError, match="diverged"):
+        fit_all([second], lambda *_: None)

@@ -157,6 +157,7 @@ def _test(setting: Setting, contestant: Contestant) -> _Tested:
         speed_engine=speed.engine,
         parameters=network.count_parameters(),
         steps=contestant.graph.steps,
+        tuning=setting.tuning(contestant),
         runs=tuple(runs),
         metrics=estimate_metrics(labels, probabilities, _groups(setting), drawn=drawn),
         cost=_cost(setting, contestant, network, test, speed),

@@ -70,6 +70,9 @@ class Experiment(Config):
     with 1, as before that was done, one learning rate does not suit both."""
     sides: Annotated[tuple[Side, ...], Field(min_length=1)] = ("snn", "twin", "cnn")
     """Which networks a comparison trains."""
+    tuned: Literal["auto"] | tuple[Side, ...] = "auto"
+    """Sides whose learning rate is looked for before training, with one budget for all; "auto": all sides where
+    `train.learning_rate` is "auto", else none. Sides that are not have `train.learning_rate`."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
     """One training per seed and side; a seed fixes weights, order, augmentation and encoding."""
     engine: EngineName = "auto"
@@ -86,10 +89,10 @@ class Experiment(Config):
             data = {**data, "seeds": first_seeds(count)}
         super().__init__(**data)
 
-    @field_validator("sides", "seeds", "sections")
+    @field_validator("sides", "tuned", "seeds", "sections")
     @classmethod
-    def _each_once(cls, value: tuple[object, ...]) -> tuple[object, ...]:
-        if len(set(value)) < len(value):
+    def _each_once(cls, value: tuple[object, ...] | str) -> tuple[object, ...] | str:
+        if not isinstance(value, str) and len(set(value)) < len(value):
             raise ValueError("names one twice; each is made once")
         return value
 
@@ -113,9 +116,14 @@ class Experiment(Config):
             train_images: how many there are.
             image_shape: channels, height, width.
         """
+        sides: tuple[Side, ...] = self.sides if kind == "compare" else ("snn",)
+        asked = self.tuned
+        if asked == "auto":
+            asked = sides if self.train.learning_rate == "auto" else ()
         model, encoder = self.network(image_shape)
         return self.replace(
-            sides=self.sides if kind == "compare" else ("snn",),
+            sides=sides,
+            tuned=tuple(side for side in sides if side in asked),
             device=device,
             train=self.train.settled(train_images, quick=self.quick),
             model=model,

@@ -5,13 +5,14 @@ from typing import Any, Final
 
 __all__ = ["as_before", "as_recorded", "is_recorded"]
 
-_BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0}
+_BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0, "tuned": ()}
 """Settings that came later, by dotted key, and what was done before there were."""
 _ABSENT: Final = object()
 _SAME: Final[Mapping[str, tuple[Any, Any]]] = {
     "data.size": ("auto", None),
     "data.aspect": (None, _ABSENT),
     "quick": (False, _ABSENT),
+    "tuned": ([], _ABSENT),
 }
 """Settings that came later or changed, the value with which an experiment is the one of before, and what stood then."""
 _ALWAYS: Final = frozenset(

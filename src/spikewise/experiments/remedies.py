@@ -160,7 +160,7 @@ def _surrogate(symptom: Symptom, trials: Trials) -> _Remedy:
 
 def _learning_rate(symptom: Symptom, trials: Trials) -> _Remedy:
     code: FindingCode = symptom.code  # type: ignore[assignment]  # one of the two that lead here
-    now = trials.experiment.train.learning_rate
+    now = trials.learning_rate
     steps = trials.learning_rates()
     best = min(steps, key=lambda step: step.loss, default=None)
     if best is None:
@@ -176,14 +176,14 @@ def _learning_rate(symptom: Symptom, trials: Trials) -> _Remedy:
 
 def _not_finite(symptom: Symptom, trials: Trials) -> _Remedy:
     del symptom
-    value = trials.experiment.train.learning_rate / 10
+    value = trials.learning_rate / 10
     advice = "Lower the learning rate and limit the gradient."
     return _Remedy("not_finite", advice, (f"train.learning_rate={value:g}", "train.gradient_clip=1.0"))
 
 
 def _changed(symptom: Symptom, trials: Trials) -> _Remedy:
     code: FindingCode = symptom.code  # type: ignore[assignment]  # one of the two that lead here
-    value = trials.experiment.train.learning_rate / 10
+    value = trials.learning_rate / 10
     if trials.experiment.rate_penalty is not None and code == "died_in_training":
         strength = trials.experiment.rate_penalty.strength / 10
         return _Remedy(
@@ -233,7 +233,7 @@ def _epochs(symptom: Symptom, trials: Trials) -> _Remedy:
 
 def _unfinished(symptom: Symptom, trials: Trials) -> _Remedy:
     del symptom
-    now, steps = trials.experiment.train.learning_rate, trials.learning_rates()
+    now, steps = trials.learning_rate, trials.learning_rates()
     best = min(steps, key=lambda step: step.loss, default=None)
     if best is None or any(step.learning_rate == now for step in steps):
         return _Remedy("unfinished", "Give the command of the run again: it goes on where it stopped.")

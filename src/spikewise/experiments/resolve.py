@@ -13,12 +13,14 @@ from spikewise.experiments.settings import Change, agreed, changed, laid_over, p
 __all__ = ["QUICK", "load_preset", "preset_names", "resolve"]
 
 _FOLDER = "presets"
+_RATE = "train.learning_rate"
 QUICK: Final = (
     Change("quick", True),
     Change("seeds", [0]),
     Change("train.epochs", "auto"),
     Change("train.batch_size", 32),  # few epochs then have about as many updates as all of a whole run
     Change("sections", []),
+    Change("tuned", []),
 )
 """What a first look changes in a preset or a file; explicit settings are laid over it."""
 
@@ -59,6 +61,8 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
         table = read_table(config)
         table = as_recorded(table) if is_recorded(table) else table
     defects = table.pop("as_published", {})
+    if table.get("tuned"):  # published systems were not: as they were published, none of their sides is
+        defects = {**defects, "tuned": []}
     table.pop("same_as", None)
     if as_published and not defects:
         raise ConfigError(f"'{preset or config}' knows no difference between the published and the intended behaviour.")
@@ -73,8 +77,14 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     # Overrides are laid over the complete table, so that model.hidden=[64] needs no model.kind beside it.
     complete = laid_over(parse_experiment(table).model_dump(mode="json"), defects if as_published else {})
     for layer in (*lower, asked):
-        complete = changed(complete, layer)
+        complete = changed(_tuning_as_asked(complete, layer), layer)
     return parse_experiment(complete)
+
+
+def _tuning_as_asked(table: dict[str, Any], layer: Iterable[Change]) -> dict[str, Any]:
+    """A learning rate that is asked for is that of all sides, also where a preset has some of them tuned."""
+    rates = [change.value for change in layer if change.key == _RATE]
+    return {**table, "tuned": "auto"} if rates else table
 
 
 def preset_names() -> tuple[str, ...]:

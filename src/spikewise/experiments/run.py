@@ -15,9 +15,10 @@ from spikewise.experiments.devices import settle, spread_over
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.prospects import prospects, size_hint
+from spikewise.experiments.rates import find_rates
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sections import Study, look_into
-from spikewise.experiments.setting import Setting, task_of
+from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.files import write_json
 from spikewise.report import write_report
@@ -82,6 +83,7 @@ def run_experiment(
                 listener.said(f"Audit: {setting.audit(decoding).headline}.")
             for text in prospects(setting, contestants):
                 listener.said(text)
+            find_rates(setting, contestants, listener, decoding)
             train_all(setting, contestants, listener)
             artifacts, results = conclude(setting, contestants, kind)
             results = results.model_copy(update={"seconds": time.perf_counter() - started})
@@ -103,7 +105,7 @@ def train_all(setting: Setting, contestants: list[Contestant], listener: Listene
     for number, (contestant, seed) in enumerate(itertools.product(contestants, experiment.seeds)):
         folder = setting.folder.training(contestant.name, seed)
         if not (folder / "fit.json").exists():
-            task = task_of(experiment, setting.images, setting.split, contestant, seed)
+            task = setting.task(contestant, seed)
             network = functools.partial(setting.network, contestant, seed)
             trainings.append(Training(task, folder, devices[number % len(devices)], network))
 

@@ -1,6 +1,6 @@
 """`Setting`: what stays the same while an experiment runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -8,10 +8,12 @@ import torch
 from spikewise.data import ImageSet, Progress, Split
 from spikewise.data.audit.records import Audit
 from spikewise.engine import Ask, RunOptions, choose
+from spikewise.evaluation.tuning import Tuning
 from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sides import Contestant
 from spikewise.network import Network
+from spikewise.reading import read_record
 from spikewise.training import FitResult, Task
 from spikewise.training.checkpoint import load_into
 from spikewise.training.loop import WEIGHTS
@@ -56,6 +58,37 @@ class Setting:
 
         root = folder_of(self.experiment.data, self.data_dir)
         return audit(self.images, self.split, root=root, progress=progress)
+
+    def is_tuned(self, contestant: Contestant) -> bool:
+        """Whether the learning rate of one side is looked for."""
+        experiment = self.experiment
+        asked = experiment.tuned
+        if asked == "auto":
+            return experiment.train.learning_rate == "auto"
+        return contestant.side in asked
+
+    def tuning_file(self, contestant: Contestant) -> Path:
+        """Where stands what was found for a side."""
+        return self.folder.path / "tuning" / f"{contestant.name}.json"
+
+    def tuning(self, contestant: Contestant) -> Tuning:
+        """The learning rate of one side, and how it was found.
+
+        Raises:
+            RunError: it has not been found yet, or its file is damaged.
+        """
+        if not self.is_tuned(contestant):
+            return Tuning(tuned=False, learning_rate=self.experiment.train.rate)
+        return read_record(self.tuning_file(contestant), Tuning)
+
+    def task(self, contestant: Contestant, seed: int) -> Task:
+        """What one training has to learn, with the learning rate of its side.
+
+        Raises:
+            RunError: as `tuning`.
+        """
+        task = task_of(self.experiment, self.images, self.split, contestant, seed)
+        return replace(task, train=task.train.replace(learning_rate=self.tuning(contestant).learning_rate))
 
     def network(self, contestant: Contestant, seed: int, device: torch.device | None = None) -> Network:
         """A fresh network of one side, on the experiment's device or another."""

@@ -19,6 +19,7 @@ SMALL_CNN = Conv(cell=Activation(), hidden=(128,), output="none")
 class Contestant(NamedTuple):
     """One network of a comparison."""
 
+    side: Side
     name: str
     role: Literal["spiking", "twin", "baseline"]
     graph: Graph
@@ -40,15 +41,15 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
         match side:
             case "snn":
                 role: Literal["spiking", "baseline"] = "spiking" if spiking.spiking_layers else "baseline"
-                return Contestant(side if role == "spiking" else "ann", role, spiking, experiment.loss)
+                return Contestant(side, side if role == "spiking" else "ann", role, spiking, experiment.loss)
             case "twin":
                 given = experiment.twin_gain
                 gain = readout_gain(spiking, experiment.loss) if given == "readout" else given
-                return Contestant(side, "twin", twin(spiking, gain=gain), conventional)
+                return Contestant(side, side, "twin", twin(spiking, gain=gain), conventional)
             case "cnn":
                 cnn: Conv | MLP = experiment.cnn or SMALL_CNN
                 graph = build(cnn, Direct(steps=1), LastMembrane(), image_shape=shape, classes=classes)
-                return Contestant(side, "baseline", graph, conventional)
+                return Contestant(side, side, "baseline", graph, conventional)
 
     found = [contestant(side) for side in experiment.sides]
     for one in found:

@@ -50,6 +50,11 @@ class Trials:
         """As it was run."""
         return self.setting.experiment
 
+    @property
+    def learning_rate(self) -> float:
+        """Of the side."""
+        return self.setting.tuning(self.contestant).learning_rate
+
     def current(self, key: str) -> float | None:
         """The value of a dotted setting, None where it is not there or no number."""
         return number_at(self._table, key)
@@ -93,8 +98,7 @@ class Trials:
         Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, sec. 3.3 (the range test,
         here with one rate at a time).
         """
-        train = self.experiment.train
-        near = [float(f"{train.learning_rate * 10.0**k:.3g}") for k in _DECADES]
+        near = [float(f"{self.learning_rate * 10.0**k:.3g}") for k in _DECADES]
         rates = sorted({*near, *_USUAL_RATES})
         found = [Step(rate, self._loss_after(rate)) for rate in rates if rate <= _LARGEST_RATE]
         return [step for step in found if np.isfinite(step.loss)]

@@ -104,6 +104,9 @@ def tune(
     if not len(parts.validation):
         raise ConfigError(f"{images.name} has no validation images to tune on. Set split.validation, such as 0.15.")
     listener = listener or Silent()
+    # Learning rates are drawn with everything else: nothing is tuned inside of a trial.
+    train = experiment.train.replace(learning_rate=experiment.train.rate)
+    experiment = experiment.replace(train=train, tuned=())
     experiment = settle(experiment, "compare", images, parts, out=out, prefix="tune", say=listener.said)
     path = out / experiment.folder_name("tune", images.name)
     folder = RunFolder.create(path, experiment, "tune", images.fingerprint)

@@ -26,6 +26,7 @@ from spikewise.report.notices import notices
 from spikewise.report.paper_part import paper_part
 from spikewise.report.shown import Shown, drawn
 from spikewise.report.terms import explained, key_of
+from spikewise.report.tuning import tuning_table
 from spikewise.viz import DARK, LIGHT, css_variables
 
 __all__ = ["Linked", "render", "render_many", "write_report"]
@@ -93,6 +94,7 @@ def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: 
         views=shown.views,
         section_titles=[(one.key, one.title) for one in shown.views],
         glossary=GLOSSARY,
+        tuning=tuning_table(results),
         engines=tables.engines,
     )
 

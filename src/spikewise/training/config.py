@@ -13,6 +13,8 @@ __all__ = ["SGD", "Adam", "AdamW", "Constant", "Cosine", "Optimizer", "Schedule"
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+_UNTUNED = 1e-3
+"""Learning rate where none is given and none is looked for."""
 _AUTO_EPOCHS = ((3_000, 40), (20_000, 20), (math.inf, 8))
 """Small sets need more passes: up to so many images, so many epochs."""
 _QUICK_EPOCHS = ((3_000, 10), (20_000, 3), (math.inf, 1))
@@ -55,6 +57,11 @@ class Constant(Config):
         del epoch, epochs
         return 1.0
 
+    def compressed(self, share: float) -> "Constant":
+        """The same."""
+        del share
+        return self
+
 
 class StepDecay(Config):
     """The learning rate is multiplied by `factor_per_step` every so many epochs."""
@@ -69,6 +76,10 @@ class StepDecay(Config):
         del epochs
         return self.factor_per_step ** int(epoch // self.every)
 
+    def compressed(self, share: float) -> "StepDecay":
+        """The same decays in a share of the epochs, as far as whole epochs allow."""
+        return self.replace(every=max(1, round(self.every * share)))
+
 
 class Cosine(Config):
     """Half a cosine from 1 to `floor`.  Source: Loshchilov and Hutter, "SGDR", ICLR 2017, eq. 5."""
@@ -79,6 +90,11 @@ class Cosine(Config):
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch` (epochs done, with fraction)."""
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1.0)))
+
+    def compressed(self, share: float) -> "Cosine":
+        """The same: it knows no length."""
+        del share
+        return self
 
 
 Schedule = Annotated[Constant | StepDecay | Cosine, Field(discriminator="kind")]
@@ -91,7 +107,9 @@ class TrainConfig(Config):
     """"auto" goes by the number of training images: 40 up to 3,000 images, 20 up to 20,000, 8 beyond; in a first look
     (`quick`) 10, 3 and 1."""
     batch_size: Annotated[int, Field(ge=1)] = 128
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive | Literal["auto"] = "auto"
+    """At the top of the schedule. "auto": each side's own, by short trainings that validation images judge, the same
+    number of them for every side (`tuned`); 0.001 where nothing is tuned."""
     optimizer: Optimizer = Adam()
     schedule: Schedule = Cosine()
     warmup_epochs: NotNegative = 0.0
@@ -118,11 +136,16 @@ class TrainConfig(Config):
         table = _QUICK_EPOCHS if quick else _AUTO_EPOCHS
         return self.replace(epochs=next(epochs for limit, epochs in table if images <= limit))
 
+    @property
+    def rate(self) -> float:
+        """The learning rate as it is used."""
+        return _UNTUNED if self.learning_rate == "auto" else self.learning_rate
+
     def learning_rate_at(self, epoch: float) -> float:
         """Learning rate after `epoch` epochs (with fraction); `epochs` must be settled."""
         assert self.epochs != "auto"
         warm = min(1.0, epoch / self.warmup_epochs) if self.warmup_epochs else 1.0
-        return self.learning_rate * warm * self.schedule.factor(epoch, self.epochs)
+        return self.rate * warm * self.schedule.factor(epoch, self.epochs)
 
     def build_optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """The optimizer over `parameters`."""
@@ -130,13 +153,13 @@ class TrainConfig(Config):
         match self.optimizer:
             # Fused: one pass over the memory of weights and moments instead of a dozen, five to ten times as fast.
             case Adam():
-                return torch.optim.Adam(parameters, self.learning_rate, weight_decay=decay, fused=True)
+                return torch.optim.Adam(parameters, self.rate, weight_decay=decay, fused=True)
             case AdamW():
-                return torch.optim.AdamW(parameters, self.learning_rate, weight_decay=decay, fused=True)
+                return torch.optim.AdamW(parameters, self.rate, weight_decay=decay, fused=True)
             case SGD(momentum=momentum, nesterov=nesterov):
                 return torch.optim.SGD(
                     parameters,
-                    self.learning_rate,
+                    self.rate,
                     momentum=momentum,
                     weight_decay=decay,
                     nesterov=nesterov,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from spikewise.data.residence import free_memory
+from spikewise.errors import TrainingError
 from spikewise.evaluation import EpochRecord
 from spikewise.exact import exact_arithmetic
 from spikewise.files import make_folder
@@ -46,19 +47,28 @@ def fit_all(
     finished: Callable[[Training, FitResult], None],
     listener: Listener | None = None,
     *,
+    failed: Callable[[Training, TrainingError], None] | None = None,
     at_once: int | None = None,
 ) -> None:
     """Train networks as `fit` would, each with the same bits; those of one task share a GPU as far as it has room.
 
     Args:
         finished: told when one is done.
+        failed: told when the loss of one is not a number any more, and the others go on; None: that ends them all.
         at_once: how many share a device at most; None is 4 on a GPU, 1 on a processor.
     Raises:
         TrainingError: the loss of one is not a number any more, or the memory is too small for it alone.
         StorageError: the disk is full; the last checkpoints stay whole.
     """
     with exact_arithmetic():
-        _Rotation(trainings, finished, listener or Silent(), at_once).run()
+        _Rotation(trainings, _Ends(finished, failed), listener or Silent(), at_once).run()
+
+
+class _Ends(NamedTuple):
+    """Who is told how a training ended."""
+
+    finished: Callable[[Training, FitResult], None]
+    failed: Callable[[Training, TrainingError], None] | None
 
 
 @dataclass
@@ -82,12 +92,12 @@ class _Rotation:
     def __init__(
         self,
         trainings: Sequence[Training],
-        finished: Callable[[Training, FitResult], None],
+        ends: _Ends,
         listener: Listener,
         at_once: int | None,
     ) -> None:
         self._waiting, self._running = deque(trainings), deque[_Running]()
-        self._finished, self._floor = finished, _Floor(listener)
+        self._ends, self._floor = ends, _Floor(listener)
         self._most = {one.device: at_once or (_ON_A_GPU if one.device.type == "cuda" else 1) for one in trainings}
         self._needs: dict[tuple[torch.device, str], int] = {}
         """Bytes that a training of a device and name took, measured when it was alone."""
@@ -121,6 +131,11 @@ class _Rotation:
                     raise
                 if training.device.type == "cuda":
                     torch.cuda.synchronize()  # what it has launched may still be at work on its memory
+            except TrainingError as error:
+                if self._ends.failed is None:
+                    raise
+                self._ends.failed(training, error)
+                return
             else:
                 return
             # Outside of the handler, whose traceback holds on to the training and all that it had.
@@ -155,7 +170,7 @@ class _Rotation:
     def _go_on(self, one: _Running) -> None:
         if one.session.is_over():
             one.voice.finished()
-            self._finished(one.training, one.session.result)
+            self._ends.finished(one.training, one.session.result)
         else:
             one.session.begin_epoch()
             self._running.append(one)

@@ -1,0 +1,266 @@
+"""The learning rate of each side, found before training by as many short trainings for each.
+
+An opponent with a rate that suits somebody else is a weak one. Each side tries four rates about half a decade apart,
+each in a short training (`training/short.py`) with the first seed; the one with the lowest cross-entropy on validation
+images is taken. Where it stands at an end of the four, one more is tried beyond, for every side alike. The test part is
+not looked at. Everything stands in `tuning/` of the run folder: what is finished is never done again.
+"""
+
+import functools
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from spikewise.data import Progress
+from spikewise.errors import TrainingError
+from spikewise.evaluation import EpochRecord
+from spikewise.evaluation.tuning import RateTrial, Tuning
+from spikewise.experiments.devices import spread_over
+from spikewise.experiments.setting import Setting, task_of
+from spikewise.experiments.sides import Contestant
+from spikewise.files import make_folder, write_json
+from spikewise.reading import read_record
+from spikewise.report.numbers import duration
+from spikewise.training import FitResult, Listener, Silent
+from spikewise.training.config import SGD, TrainConfig
+from spikewise.training.short import Short, short_task
+from spikewise.training.together import Training, fit_all
+
+__all__ = ["candidates", "find_rates"]
+
+_RATES: Final = (3e-4, 1e-3, 3e-3, 1e-2)
+_BEYOND: Final = (1e-4, 3e-2)
+_SGD_TIMES: Final = 10.0
+"""Steps of gradient descent are as long as the gradient, which is short; Adam's have the length of the rate."""
+_TRIAL = "trial.json"
+
+
+def candidates(train: TrainConfig) -> tuple[float, ...]:
+    """The rates that every side tries."""
+    return tuple(_scaled(train, rate) for rate in _RATES)
+
+
+def _scaled(train: TrainConfig, rate: float) -> float:
+    return float(f"{rate * (_SGD_TIMES if isinstance(train.optimizer, SGD) else 1):.3g}")
+
+
+def find_rates(
+    setting: Setting, contestants: Sequence[Contestant], listener: Listener | None = None, tell: Progress | None = None
+) -> None:
+    """Find the rates of all sides that are to be tuned, and keep them in the run folder.
+
+    Args:
+        listener: told what came of it, in one line.
+        tell: told how far it is.
+    Raises:
+        TrainingError: the memory is too small for an update.
+        StorageError: the disk is full; what is finished is kept.
+    """
+    searches = [_Search(setting, one) for one in contestants if setting.is_tuned(one)]
+    open_ones = [one for one in searches if not one.file.exists()]
+    if not open_ones:
+        return
+    listener = listener or Silent()
+    if not len(setting.split.validation):
+        for one in open_ones:
+            one.give_up("there are no validation images to choose on")
+        listener.said(f"Learning rates were not tuned: {open_ones[0].settled().why}.")
+        return
+    _train(open_ones, [[*candidates(setting.experiment.train)] for _ in open_ones], listener, tell)
+    _train(open_ones, [one.beyond() for one in open_ones], listener, tell)
+    for one in open_ones:
+        one.settle()
+    listener.said(_in_words(searches))
+
+
+def _train(searches: list["_Search"], rates: list[list[float]], listener: Listener, tell: Progress | None) -> None:
+    """Train what has not been tried yet; all sides together, so that a GPU is shared."""
+    trainings = [training for search, some in zip(searches, rates, strict=True) for training in search.trainings(some)]
+    of = {training.folder: search for search in searches for training in trainings if search.has(training)}
+    if trainings:
+        fit_all(
+            trainings,
+            lambda training, result: of[training.folder].note(training, result),
+            _Ears(listener, tell, trainings),
+            failed=lambda training, error: of[training.folder].note_failure(training, error),
+        )
+
+
+class _Search:
+    """The trials of one side."""
+
+    def __init__(self, setting: Setting, contestant: Contestant) -> None:
+        self.setting, self.contestant = setting, contestant
+        self.file = setting.tuning_file(contestant)
+        self.folder = self.file.with_suffix("")
+        self._devices = spread_over(setting.device)
+
+    @functools.cached_property
+    def short(self) -> Short:
+        """What is trained, but for the rate."""
+        setting = self.setting
+        experiment = setting.experiment
+        return short_task(task_of(experiment, setting.images, setting.split, self.contestant, experiment.seeds[0]))
+
+    def place(self, rate: float) -> Path:
+        """Folder of a trial."""
+        return self.folder / f"rate-{rate:g}"
+
+    def has(self, training: Training) -> bool:
+        """Whether it is one of this side."""
+        return training.folder.parent == self.folder
+
+    def trainings(self, rates: Sequence[float]) -> list[Training]:
+        """What is left to be trained for some rates."""
+        seed, short = self.setting.experiment.seeds[0], self.short.task
+        network = functools.partial(self.setting.network, self.contestant, seed)
+        return [
+            Training(
+                replace(short, train=short.train.replace(learning_rate=rate)),
+                self.place(rate),
+                self._devices[number % len(self._devices)],
+                network,
+            )
+            for number, rate in enumerate(rates)
+            if not (self.place(rate) / _TRIAL).exists()
+        ]
+
+    def note(self, training: Training, result: FitResult) -> None:
+        """Keep what came of a trial: its figures after the epoch that was best for them."""
+        best = min(result.history, key=lambda epoch: _loss(epoch.validation_loss))
+        self._keep(training, best, result.seconds)
+
+    def note_failure(self, training: Training, error: TrainingError) -> None:
+        """Keep why a trial has no figures."""
+        self._keep(training, None, 0.0, str(error))
+
+    def _keep(self, training: Training, best: EpochRecord | None, seconds: float, failure: str = "") -> None:
+        trial = RateTrial(
+            learning_rate=training.task.train.rate,
+            cross_entropy=None if best is None else best.validation_loss,
+            accuracy=None if best is None else best.validation_accuracy,
+            seconds=seconds,
+            failure=failure,
+        )
+        write_json(make_folder(training.folder) / _TRIAL, trial.model_dump(mode="json"))
+        for file in training.folder.iterdir():  # weights and moments are large, and nobody wants them any more
+            if file.name != _TRIAL:
+                file.unlink(missing_ok=True)
+
+    def tried(self) -> list[RateTrial]:
+        """The trials so far, by rate."""
+        found = [read_record(file, RateTrial) for file in self.folder.glob(f"*/{_TRIAL}")]
+        return sorted(found, key=lambda trial: trial.learning_rate)
+
+    def best(self) -> RateTrial | None:
+        """The one with the lowest cross-entropy, of equals the one with the lower rate; None where all diverged."""
+        return min(
+            (trial for trial in self.tried() if trial.cross_entropy is not None),
+            key=lambda trial: (_loss(trial.cross_entropy), trial.learning_rate),
+            default=None,
+        )
+
+    def beyond(self) -> list[float]:
+        """One rate more, where the best one stands at an end of those that every side tries."""
+        train = self.setting.experiment.train
+        rates, best = candidates(train), self.best()
+        below, above = (_scaled(train, rate) for rate in _BEYOND)
+        if best is None or best.learning_rate in (rates[0], below):
+            return [below]
+        return [above] if best.learning_rate in (rates[-1], above) else []
+
+    def settle(self) -> None:
+        """Write down the rate that was found."""
+        best = self.best()
+        if best is None:
+            self.give_up("every trial diverged")
+            return
+        self._write(best.learning_rate, tuned=True)
+
+    def give_up(self, why: str) -> None:
+        """Write down that the usual rate is taken."""
+        self._write(TrainConfig().rate, tuned=False, why=why)
+
+    def _write(self, rate: float, *, tuned: bool, why: str = "") -> None:
+        tried = self.tried()
+        found = Tuning(
+            tuned=tuned,
+            learning_rate=rate,
+            trials=tuple(tried),
+            updates=self.short.updates,
+            images=len(self.short.task.split.validation),
+            seconds=sum(trial.seconds for trial in tried),
+            why=why,
+        )
+        make_folder(self.file.parent)
+        write_json(self.file, found.model_dump(mode="json"))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def settled(self) -> Tuning:
+        """What was found."""
+        return self.setting.tuning(self.contestant)
+
+
+class _Ears:
+    """Listens to trials, and tells how many of their epochs are done."""
+
+    def __init__(self, listener: Listener, tell: Progress | None, trainings: Sequence[Training]) -> None:
+        self._listener, self._tell, self._done = listener, tell, 0
+        self._total = sum(_epochs(training) for training in trainings)
+
+    def said(self, text: str) -> None:
+        """Passed on."""
+        self._listener.said(text)
+
+    def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
+        """An earlier process may have done some."""
+        del network, seed, epochs
+        self._count(done)
+
+    def turned(self, network: str, seed: int, *, devices: int) -> None:
+        """Nothing: they all count alike."""
+
+    def batch(self, *, images: int, total: int, loss: float) -> None:
+        """Nothing: an epoch is short."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """One more."""
+        del record
+        self._count(1)
+
+    def finished(self) -> None:
+        """Nothing: the last epoch has said it."""
+
+    def _count(self, more: int) -> None:
+        self._done += more
+        if self._tell is not None:
+            self._tell("trying learning rates", self._done, self._total)
+
+
+def _epochs(training: Training) -> int:
+    epochs = training.task.train.epochs
+    assert epochs != "auto"  # short trainings are settled
+    return epochs
+
+
+def _loss(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def _in_words(searches: Sequence[_Search]) -> str:
+    found = [(search.contestant.name, search.settled()) for search in searches]
+    most = max(len(tuning.trials) for _, tuning in found)
+    least = min(len(tuning.trials) for _, tuning in found)
+    count = f"{most}" if most == least else f"{least} or {most} (one more where the best stood at an end)"
+    rates = ", ".join(f"{name} {_said(tuning)}" for name, tuning in found)
+    first = found[0][1]
+    return (
+        f"Learning rates, by {count} trainings of {first.updates} updates for each side, judged on {first.images:,} "
+        f"validation images: {rates}; {duration(sum(tuning.seconds for _, tuning in found))}."
+    )
+
+
+def _said(tuning: Tuning) -> str:
+    return f"{tuning.learning_rate:g}" + ("" if tuning.tuned else f" ({tuning.why})")

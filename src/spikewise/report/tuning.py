@@ -1,0 +1,67 @@
+"""The report's table of learning rates: what each network tried before training, and what it was trained with."""
+
+from typing import NamedTuple
+
+from spikewise.evaluation import Results
+from spikewise.evaluation.tuning import RateTrial
+from spikewise.report.numbers import NONE
+
+__all__ = ["Cell", "Row", "Table", "tuning_table"]
+
+
+class Cell(NamedTuple):
+    """One rate of one network."""
+
+    text: str
+    """Cross-entropy on validation images."""
+    why: str
+    """Why there is none, where the trial diverged."""
+    chosen: bool
+
+
+class Row(NamedTuple):
+    """One network."""
+
+    network: str
+    rate: str
+    """What it was trained with."""
+    how: str
+    cells: tuple[Cell, ...]
+    """One for each of the table's rates."""
+    seconds: float
+
+
+class Table(NamedTuple):
+    """All of them."""
+
+    rates: tuple[str, ...]
+    rows: tuple[Row, ...]
+    updates: int
+    images: int
+    seconds: float
+
+
+def tuning_table(results: Results) -> Table | None:
+    """What was tried; None where no network's rate was looked for, and in runs that noted nothing."""
+    noted = [(network.name, network.tuning) for network in results.networks if network.tuning is not None]
+    tried = [tuning for _, tuning in noted if tuning.trials]
+    if not tried:
+        return None
+    rates = sorted({trial.learning_rate for tuning in tried for trial in tuning.trials})
+    rows = []
+    for name, tuning in noted:
+        found = {trial.learning_rate: trial for trial in tuning.trials}
+        how = "tuned" if tuning.tuned else tuning.why or "given"
+        cells = tuple(_cell(found.get(rate), tuning.tuned and rate == tuning.learning_rate) for rate in rates)
+        rows.append(Row(name, f"{tuning.learning_rate:g}", how, cells, tuning.seconds))
+    first = tried[0]
+    seconds = sum(tuning.seconds for tuning in tried)
+    return Table(tuple(f"{rate:g}" for rate in rates), tuple(rows), first.updates, first.images, seconds)
+
+
+def _cell(trial: RateTrial | None, chosen: bool) -> Cell:
+    if trial is None:
+        return Cell(NONE, "not tried", chosen)
+    if trial.cross_entropy is None:
+        return Cell("diverged", trial.failure, chosen)
+    return Cell(f"{trial.cross_entropy:.3g}", "", chosen)
