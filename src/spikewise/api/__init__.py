@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.explanation import ImageExplanation, explain, explanations
     from spikewise.api.judging import TrainingImages, judge, training_images
+    from spikewise.api.paper import figures, table
     from spikewise.api.robust import robustness
     from spikewise.api.runs import Run, compare, execute, train
     from spikewise.api.searching import Swept, sweep, tune
@@ -50,6 +51,7 @@ __all__ = [
     "execute",
     "explain",
     "explanations",
+    "figures",
     "judge",
     "load",
     "load_data",
@@ -61,6 +63,7 @@ __all__ = [
     "section",
     "summary",
     "sweep",
+    "table",
     "tests",
     "trace",
     "train",
@@ -93,6 +96,8 @@ __getattr__ = lazy_exports(
         "execute": "spikewise.api.runs",
         "explain": "spikewise.api.explanation",
         "explanations": "spikewise.api.explanation",
+        "figures": "spikewise.api.paper",
+        "table": "spikewise.api.paper",
         "TrainingImages": "spikewise.api.judging",
         "judge": "spikewise.api.judging",
         "training_images": "spikewise.api.judging",

@@ -18,6 +18,7 @@ from spikewise.cli import (
     encode,
     explain,
     info,
+    paper,
     robustness,
     run,
     sections,
@@ -72,6 +73,7 @@ sweep.register(app)
 tune.register(app)
 use.register(app)
 versus.register(app)
+paper.register(app)
 cost.register(app)
 sections.register(app)
 robustness.register(app)

@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 from spikewise.evaluation import NetworkResult, Results
 from spikewise.evaluation.units import energy
 from spikewise.evaluation.verdict import ACCURACIES
+from spikewise.evaluation.wording import called, capital
 from spikewise.report.artifacts import Artifacts
 from spikewise.report.front import energy_model
-from spikewise.report.names import called
 from spikewise.report.notices import Notice
 from spikewise.report.numbers import METRICS, brief, count, percent, points
 
@@ -86,8 +86,8 @@ def _tests(results: Results) -> str:
     low, high = pair.difference.low, pair.difference.high
     ends = "no interval" if low is None or high is None else f"{points(low)} to {points(high)}"
     words = {True: "significant", False: "not significant", None: "which one seed cannot judge"}[pair.significant]
-    a, b = called(results, pair.a), called(results, pair.b)
-    return _capital(f"{a} against {b}: {points(pair.difference.mean)} points ({ends}), {words}.")
+    a, b = called(pair.a), called(pair.b)
+    return capital(f"{a} against {b}: {points(pair.difference.mean)} points ({ends}), {words}.")
 
 
 def _comparison(results: Results) -> str:
@@ -103,8 +103,8 @@ def _comparison(results: Results) -> str:
     ahead = {name: number for name, number in leads.items() if number}
     if not ahead:
         return f"{len(names)} figures of accuracy and confidence."
-    told = [f"{called(results, name)} in {number}" for name, number in sorted(ahead.items(), key=lambda one: -one[1])]
-    return _capital(f"of {len(names)} figures, by their means, {'; '.join(_with_lead(told))}.")
+    told = [f"{called(name)} in {number}" for name, number in sorted(ahead.items(), key=lambda one: -one[1])]
+    return capital(f"of {len(names)} figures, by their means, {'; '.join(_with_lead(told))}.")
 
 
 def _with_lead(told: list[str]) -> list[str]:
@@ -117,12 +117,12 @@ def _cost(results: Results) -> str:
     priced = [one for one in results.networks if model in one.cost.energy_nanojoule] if model is not None else []
     if not priced:
         return ""
-    told = [f"{called(results, one.name)} {energy(one.cost.energy_nanojoule[str(model)])}" for one in priced]
-    return _capital(f"{', '.join(told)} an image, computed by {model}.")
+    told = [f"{called(one.name)} {energy(one.cost.energy_nanojoule[str(model)])}" for one in priced]
+    return capital(f"{', '.join(told)} an image, computed by {model}.")
 
 
 def _learning(results: Results) -> str:
-    told = [f"{called(results, one.name)} after epoch {_epochs(one)}" for one in results.networks if one.runs]
+    told = [f"{called(one.name)} after epoch {_epochs(one)}" for one in results.networks if one.runs]
     return f"Best on the validation images: {', '.join(told)}." if told else ""
 
 
@@ -143,10 +143,10 @@ def _confusion(results: Results) -> str:
             if row != column and number > worst:
                 worst, truth, answer, of = number, row, column, sum(sum(table[row]) for table in tables)
     if not worst:
-        return f"{_capital(called(results, network.name))} makes no mistake." if tables else ""
+        return f"{capital(called(network.name))} makes no mistake." if tables else ""
     classes = results.data.classes
     return (
-        f"{_capital(called(results, network.name))} most often takes {classes[truth]} for {classes[answer]}: "
+        f"{capital(called(network.name))} most often takes {classes[truth]} for {classes[answer]}: "
         f"{count(worst)} of {count(of)} answers."
     )
 
@@ -156,8 +156,8 @@ def _disagreements(results: Results, artifacts: Artifacts | None) -> str:
     if pairs is None:
         return ""
     return (
-        f"Only {called(results, pairs.a)} is right about {count(pairs.only_a)} test images, only "
-        f"{called(results, pairs.b)} about {count(pairs.only_b)} (seed {pairs.seed})."
+        f"Only {called(pairs.a)} is right about {count(pairs.only_a)} test images, only "
+        f"{called(pairs.b)} about {count(pairs.only_b)} (seed {pairs.seed})."
     )
 
 
@@ -183,7 +183,3 @@ def _data(results: Results) -> str:
     if leaks.duplicates is None:
         said = "nobody looked for leaks between the parts"
     return f"{parts} images of {len(data.classes)} classes; {said}."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

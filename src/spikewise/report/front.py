@@ -128,7 +128,7 @@ def next_steps(results: Results, command: str | None, run: str) -> list[NextStep
     found = [*_mending(results), *_telling(results, command)]
     best = max((one for one in results.networks if "accuracy" in one.metrics), default=None, key=_accuracy)
     run = shlex.quote(run)
-    if best is not None:
+    if best is not None and results.kind != "judge":  # whose networks are not the run's to load
         ask = f"spikewise predict {run} IMAGE... --network {shlex.quote(best.name)}"
         found.append(NextStep(f"Classify images with the most accurate network, the {_in_prose(best)}", ask))
     if results.sections.robustness is None and results.kind == "compare":

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from spikewise.evaluation import NetworkResult, Results
 from spikewise.evaluation.cost import ENERGY_MODELS
+from spikewise.evaluation.wording import called
 from spikewise.report.front import energy_model
-from spikewise.report.names import called
 from spikewise.report.numbers import brief, count
 
 __all__ = ["methods"]
@@ -54,7 +54,7 @@ def _networks(results: Results, table: Table) -> str:
 
 
 def _network(network: NetworkResult, results: Results) -> str:
-    name = called(results, network.name)
+    name = called(network.name)
     steps = f", {network.steps} time steps" if network.steps > 1 else ""
     twin = ", the same graph with ReLU in place of spiking neurons" if network.role == "twin" else ""
     size = f"{count(network.parameters)} parameters{steps}"
@@ -107,7 +107,7 @@ def _learning_rates(results: Results, given: object) -> str:
     rates = {one.name: one.tuning for one in results.networks if one.tuning is not None}
     if not rates:
         return f" at a learning rate of {given:g}" if isinstance(given, int | float) else ""
-    told = ", ".join(f"{one.learning_rate:g} for {called(results, name)}" for name, one in rates.items())
+    told = ", ".join(f"{one.learning_rate:g} for {called(name)}" for name, one in rates.items())
     trials = max((len(one.trials) for one in rates.values()), default=0)
     how = f", chosen on validation images from {trials} short trials a network" if trials else ""
     return f" at learning rates of {told}{how}"

@@ -168,13 +168,11 @@ def _latex(rows: Sequence[PaperRow]) -> str:
         "\\toprule",
         " & ".join(_escaped(one) for one in _HEADER) + r" \\",
     ]
-    before: Results | None = None
     for row, cells in zip(rows, _cells(rows), strict=True):
-        if row.results is not before:
-            lines.append("\\midrule")
-        first = _escaped(cells[0]) if row.results is not before else ""
+        begins = row.network is row.results.networks[0]
+        lines += ["\\midrule"] if begins else []
+        first = _escaped(cells[0]) if begins else ""
         lines.append(" & ".join([first, *map(_escaped, cells[1:])]) + r" \\")
-        before = row.results
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", f"% {' '.join(_note(rows).split())}"]) + "\n"
 
 

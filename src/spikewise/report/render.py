@@ -29,7 +29,7 @@ from spikewise.report.terms import explained, key_of
 from spikewise.report.tuning import tuning_table
 from spikewise.viz import DARK, LIGHT, css_variables
 
-__all__ = ["Linked", "render", "render_many", "write_report"]
+__all__ = ["Linked", "draw_figures", "render", "render_many", "write_report"]
 
 
 class Linked(NamedTuple):
@@ -115,10 +115,42 @@ def write_report(folder: Path, *, command: str | None = None) -> Path:
     Raises:
         RunError: the results are missing, or one of the files is damaged.
     """
-    results = Results.load(folder / "results.json")
-    stored = folder / "artifacts.npz"
     with _contradictions_told(folder):
-        return _write(folder, results, Artifacts.load(stored) if stored.exists() else None, command)
+        results, artifacts = _read(folder)
+        shown = drawn(results, artifacts, folder)
+        write_figures(folder / "figures", shown, results, artifacts)
+        return _write_page(folder, results, artifacts, shown, command)
+
+
+def draw_figures(
+    folder: Path, formats: Sequence[str], *, width_mm: float | None = None, out: Path | None = None
+) -> list[Path]:
+    """Draw every figure of a run folder's report as files; return their paths.
+
+    Args:
+        formats: of "svg", "pdf", "png".
+        width_mm: of every figure in millimetres; None is as drawn.
+        out: where; None is `figures/` of the run folder, and then `report.html` is renewed to link to them.
+    Raises:
+        RunError: the results are missing, or one of the files is damaged.
+    """
+    with _contradictions_told(folder):
+        results, artifacts = _read(folder)
+        shown = drawn(results, artifacts, folder)
+        where = folder / "figures" if out is None else out
+        written = write_figures(where, shown, results, artifacts, formats=formats, width_mm=width_mm)
+        if out is None:
+            _write_page(folder, results, artifacts, shown, None)
+    return written
+
+
+def _read(folder: Path) -> tuple[Results, Artifacts | None]:
+    """Results, and artifacts without images where these must not be shown."""
+    results, stored = Results.load(folder / "results.json"), folder / "artifacts.npz"
+    artifacts = Artifacts.load(stored) if stored.exists() else None
+    if artifacts is not None and not results.data.publishable:
+        artifacts = artifacts.without_images()
+    return results, artifacts
 
 
 @contextlib.contextmanager
@@ -136,13 +168,9 @@ def _contradictions_told(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(folder: Path, results: Results, artifacts: Artifacts | None, command: str | None) -> Path:
+def _write_page(folder: Path, results: Results, artifacts: Artifacts | None, shown: Shown, command: str | None) -> Path:
     if command is None and results.kind != "judge" and (folder / "experiment.toml").exists():
         command = f"spikewise {results.kind} --config {shlex.quote(f'{folder.resolve().name}/experiment.toml')}"
-    if artifacts is not None and not results.data.publishable:
-        artifacts = artifacts.without_images()
-    shown = drawn(results, artifacts, folder)
-    write_figures(folder / "figures", shown, results, artifacts)
     write_text(folder / "report.html", _page(results, artifacts, shown, command, folder))
     return folder / "report.html"
 

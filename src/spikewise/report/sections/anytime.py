@@ -10,7 +10,7 @@ from spikewise import viz
 from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.sections.anytime import Anytime, AnytimeStep, EarlyExit, NetworkAnytime, Option
 from spikewise.evaluation.units import Unit, energy_unit, latency, latency_unit
-from spikewise.report.names import called
+from spikewise.evaluation.wording import called
 from spikewise.report.numbers import brief, count, interval, percent, points
 from spikewise.report.pictures import Panel, colours
 from spikewise.report.sections.view import View
@@ -65,19 +65,19 @@ def view(results: Results, folder: Path | None) -> View | None:
     content = Content(blocks(section), STEP_HEADER, EXIT_HEADER, section.energy_model)
     panels = _panels(section, colour) if section.networks else []
     seconds = results.sections.seconds.get("anytime")
-    return View("anytime", "Anytime", content, panels, seconds, _finding(results, section))
+    return View("anytime", "Anytime", content, panels, seconds, _finding(section))
 
 
-def _finding(results: Results, section: Anytime) -> str:
+def _finding(section: Anytime) -> str:
     told = []
     for network in section.networks:
         early = next((one for one in network.early_exit if one.tolerance == section.tolerance), None)
         last = network.curve[-1].step
         if early is None or all(threshold is None for threshold in early.thresholds):
-            told.append(f"{called(results, network.network)} needs all of its {last} steps")
+            told.append(f"{called(network.network)} needs all of its {last} steps")
         else:
             told.append(
-                f"{called(results, network.network)} may stop after {brief(early.steps.mean)} of {last} steps on "
+                f"{called(network.network)} may stop after {brief(early.steps.mean)} of {last} steps on "
                 f"average, for {points(early.difference.mean)} points of accuracy"
             )
     text = "; ".join(told)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from spikewise import viz
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections.calibration import Calibration, CalibrationFigures, NetworkCalibration
-from spikewise.report.names import called
+from spikewise.evaluation.wording import called
 from spikewise.report.numbers import brief
 from spikewise.report.pictures import Panel, colours
 from spikewise.report.sections.view import View
@@ -37,7 +37,7 @@ def view(results: Results, folder: Path | None) -> View | None:
         _diagram(section, "reliability", "as trained", colour, scaled=False),
         _diagram(section, "reliability-scaled", "after temperature scaling", colour, scaled=True),
     ]
-    told = ", ".join(f"{called(results, one.network)} {_error(one)}" for one in section.networks)
+    told = ", ".join(f"{called(one.network)} {_error(one)}" for one in section.networks)
     finding = f"How far confidence and accuracy lie apart, as trained and after scaling: {told}." if told else ""
     seconds = results.sections.seconds.get("calibration")
     return View("calibration", "Calibration", rows(section), panels, seconds, finding)

@@ -8,7 +8,7 @@ from spikewise import viz
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, LayerHealth, NetworkDiagnosis
 from spikewise.evaluation.untrained import Place, rerun
-from spikewise.report.names import called
+from spikewise.evaluation.wording import called
 from spikewise.report.numbers import NONE, brief
 from spikewise.report.pictures import Panel
 from spikewise.report.sections.view import View
@@ -51,14 +51,14 @@ def view(results: Results, folder: Path | None) -> View | None:
     )
     panels = [*_gradients(section), *_rates(results)]
     seconds = results.sections.seconds.get("diagnosis")
-    return View("diagnosis", "Diagnosis", content, panels, seconds, _finding(results, section))
+    return View("diagnosis", "Diagnosis", content, panels, seconds, _finding(section))
 
 
-def _finding(results: Results, section: Diagnosis) -> str:
+def _finding(section: Diagnosis) -> str:
     if not section.findings:
         return "Nothing is wrong: neurons are alive, gradients get through, and the learning rate fits."
     first, more = section.findings[0], len(section.findings) - 1
-    where = f"{called(results, first.network)}{f', {first.layer}' if first.layer else ''}"
+    where = f"{called(first.network)}{f', {first.layer}' if first.layer else ''}"
     rest = f", and {more} more" if more else ""
     return f"{where[:1].upper()}{where[1:]}: {first.code.replace('_', ' ')} ({first.gravity}){rest}."
 

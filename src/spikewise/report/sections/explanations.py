@@ -9,7 +9,7 @@ from spikewise import viz
 from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.sections.explanations import Explanations, NetworkExplanations
 from spikewise.evaluation.stored import read_arrays
-from spikewise.report.names import called
+from spikewise.evaluation.wording import called
 from spikewise.report.numbers import points
 from spikewise.report.pictures import Panel, data_address, image_address
 from spikewise.report.sections.view import View
@@ -78,17 +78,17 @@ def view(results: Results, folder: Path | None) -> View | None:
     panels = [_deletion(one) for one in section.networks]
     panels += [*_courses(section, arrays, classes), *_class_rates(arrays, classes)]
     seconds = results.sections.seconds.get("explanations")
-    return View("explanations", "Explanations", content, panels, seconds, _finding(results, section))
+    return View("explanations", "Explanations", content, panels, seconds, _finding(section))
 
 
-def _finding(results: Results, section: Explanations) -> str:
+def _finding(section: Explanations) -> str:
     told = []
     for network in section.networks:
         better = [
             METHODS[one.method] for one in network.deletion if _sure(one.gain) and _sure(one.gain_over_brightness)
         ]
         what = " and ".join(better) if better else "no map"
-        told.append(f"{what} for {called(results, network.network)}")
+        told.append(f"{what} for {called(network.network)}")
     return f"Maps that find what matters better than chance and than brightness: {'; '.join(told)}." if told else ""
 
 

@@ -20,7 +20,7 @@ from spikewise.evaluation.sections.robustness import (
     Robustness,
 )
 from spikewise.evaluation.stored import read_arrays
-from spikewise.report.names import called
+from spikewise.evaluation.wording import called
 from spikewise.report.numbers import NONE, p_value, points
 from spikewise.report.pictures import Panel, colours, image_address
 from spikewise.report.sections.view import View
@@ -104,20 +104,18 @@ def view(results: Results, folder: Path | None) -> View | None:
     )
     panels = [panel for group in groups for panel in group.panels]
     seconds = results.sections.seconds.get("robustness")
-    return View("robustness", "Robustness", content, panels, seconds, _finding(results, section))
+    return View("robustness", "Robustness", content, panels, seconds, _finding(section))
 
 
-def _finding(results: Results, section: Robustness) -> str:
+def _finding(section: Robustness) -> str:
     """What is left under the first family, and which differences are sure in the others."""
     if not section.families:
         return ""
     first = section.families[0]
-    kept = [
-        f"{called(results, one.network)} {100 * one.score.mean:.0f} %" for one in first.scores if one.score is not None
-    ]
+    kept = [f"{called(one.network)} {100 * one.score.mean:.0f} %" for one in first.scores if one.score is not None]
     text = f"{_TITLES[first.family]} leave of the accuracy above chance: {', '.join(kept)}." if kept else ""
     sure = [
-        f"{called(results, one.a if one.difference.mean < 0 else one.b)} loses more to {_TITLES[family.family].lower()}"
+        f"{called(one.a if one.difference.mean < 0 else one.b)} loses more to {_TITLES[family.family].lower()}"
         for family in section.families
         for one in family.differences[:1]
         if one.difference.low is not None

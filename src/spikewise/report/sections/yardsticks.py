@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.sections.yardsticks import Yardsticks
-from spikewise.report.names import called
+from spikewise.evaluation.wording import called
 from spikewise.report.numbers import NONE, interval, percent, points
 from spikewise.report.sections.view import View
 
@@ -51,15 +51,15 @@ def view(results: Results, folder: Path | None) -> View | None:
         for one in section.models
     )
     seconds = results.sections.seconds.get("yardsticks")
-    return View("yardsticks", "Yardsticks", Content(networks, rows, section), (), seconds, _finding(results, section))
+    return View("yardsticks", "Yardsticks", Content(networks, rows, section), (), seconds, _finding(section))
 
 
-def _finding(results: Results, section: Yardsticks) -> str:
+def _finding(section: Yardsticks) -> str:
     best = max(section.models, key=lambda one: one.accuracy.mean, default=None)
     if best is None:
         return ""
     ahead = [
-        called(results, one.network)
+        called(one.network)
         for one in section.differences
         if one.yardstick == best.name and one.difference.low is not None and one.difference.low > 0
     ]
