@@ -6,7 +6,16 @@ from simulated import area, images, scores
 
 from spikewise.errors import ShapeError
 from spikewise.evaluation.metrics import area_under_curve
-from spikewise.evaluation.statistics import Resampling, auc_difference, auc_interval, delong, delong_test
+from spikewise.evaluation.statistics import (
+    Resampling,
+    auc_difference,
+    auc_interval,
+    bootstrap_metric,
+    delong,
+    delong_test,
+    mean_auc_interval,
+    one_against_rest,
+)
 
 QUICK = Resampling(samples=400)
 
@@ -147,3 +156,53 @@ def test_bad_input_is_refused_in_words(rng):
         delong(np.ones(5, dtype=bool), rng.random((1, 5)))
     with pytest.raises(ShapeError, match=r"\(5,\) and \(1, 4\)"):
         delong(np.ones(5, dtype=bool), rng.random((1, 4)))
+
+
+def answers(rng, count, classes, seeds=1, edge=1.2):
+    """Softmax of noisy scores, of which the label's is higher by `edge`; part of the noise is the images' own."""
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, count - classes)])
+    scores = rng.normal(size=(count, classes)) + 0.6 * rng.normal(size=(seeds, count, classes))
+    scores += edge * np.eye(classes)[labels]
+    return labels, np.exp(scores) / np.exp(scores).sum(2, keepdims=True)
+
+
+def test_of_two_classes_the_mean_area_has_delongs_covariance(rng):
+    labels, said = answers(rng, 41, 2, seeds=3)
+    found, delongs = one_against_rest(labels, said), delong(labels == 1, said[:, :, 1])
+    np.testing.assert_allclose(found.areas, delongs.areas, rtol=1e-12)
+    np.testing.assert_allclose(found.covariance, delongs.covariance, rtol=1e-10)
+    one, other = mean_auc_interval(labels, said), auc_interval(labels == 1, said[:, :, 1])
+    assert one.high - one.low == pytest.approx(other.high - other.low, rel=0.1)  # other random numbers
+
+
+def test_of_more_classes_the_standard_error_is_the_spread_of_the_mean_area_over_test_sets(rng):
+    """300 test sets: the standard deviation of a standard deviation is 4 %."""
+    areas, errors = [], []
+    for _ in range(300):
+        labels, said = answers(rng, 120, 4)
+        found = one_against_rest(labels, said)
+        assert found.areas[0] == pytest.approx(area_under_curve(labels, said[0]), abs=1e-12)
+        areas.append(found.areas[0])
+        errors.append(found.covariance[0, 0])
+    assert np.mean(errors) ** 0.5 == pytest.approx(np.std(areas), rel=0.13)
+
+
+def test_the_interval_of_the_mean_area_is_about_as_wide_as_that_of_a_bootstrap(rng):
+    labels, said = answers(rng, 150, 3, seeds=3)
+    groups = np.arange(150) // 3
+    for of in (None, groups):
+        quick = mean_auc_interval(labels, said, of, resampling=QUICK)
+        slow = bootstrap_metric(area_under_curve, labels, said, of, bounds=(0, 1), resampling=Resampling(samples=200))
+        assert quick.mean == pytest.approx(slow.mean, abs=1e-12)
+        assert quick.high - quick.low == pytest.approx(slow.high - slow.low, rel=0.2)
+
+
+def test_intervals_of_the_mean_area_cover_the_truth(rng):
+    truth = np.mean([area_under_curve(labels, said[0]) for labels, said in (answers(rng, 20_000, 3) for _ in range(3))])
+    found = [mean_auc_interval(*answers(rng, 80, 3), resampling=QUICK) for _ in range(300)]
+    assert 0.9 < np.mean([one.low <= truth <= one.high for one in found]) < 0.99
+
+
+def test_a_mean_area_over_a_class_that_is_absent_is_refused():
+    with pytest.raises(ShapeError, match="none of class 2"):
+        one_against_rest(np.array([0, 1, 0, 1]), np.full((1, 4, 3), 1 / 3))

@@ -22,7 +22,7 @@ from spikewise.evaluation.statistics import (
     Groups,
     auc_interval,
     bootstrap_seeds_and_images,
-    seeds_only,
+    mean_auc_interval,
     wilson_estimate,
 )
 
@@ -298,14 +298,16 @@ def _accuracy(right: Bool[np.ndarray, "S N"], groups: Groups) -> Estimate:
 
 
 def _auc(seeds: Sequence[Followed], t: int, groups: Groups) -> Estimate | None:
-    """With two classes over seeds and images, as `estimate_metrics` gives it; with more over the seeds alone."""
+    """Over seeds and images; with two classes as `estimate_metrics` gives it."""
     if not all(t in one.test.probabilities for one in seeds):
         return None
     labels, scores = seeds[0].test.labels, np.stack([one.test.probabilities[t] for one in seeds])
     areas = [area_under_curve(labels, one) for one in scores]
     if not np.isfinite(areas).all():
         return None
-    return auc_interval(labels == 1, scores[:, :, 1], groups) if scores.shape[2] == 2 else seeds_only(areas)
+    if scores.shape[2] == 2:
+        return auc_interval(labels == 1, scores[:, :, 1], groups)
+    return mean_auc_interval(labels, scores, groups)
 
 
 def _mean_of(spent: Sequence[Spent]) -> Spent:

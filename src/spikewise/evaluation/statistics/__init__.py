@@ -15,7 +15,15 @@ resamples; the interval is never narrower than that of the images alone. docs/st
 With one seed there is no seed part, and `Estimate.method` says so.
 """
 
-from spikewise.evaluation.statistics.auc import Areas, auc_difference, auc_interval, delong, delong_test
+from spikewise.evaluation.statistics.auc import (
+    Areas,
+    auc_difference,
+    auc_interval,
+    delong,
+    delong_test,
+    mean_auc_interval,
+    one_against_rest,
+)
 from spikewise.evaluation.statistics.bootstrap import (
     bootstrap_metric,
     bootstrap_seeds_and_images,
@@ -58,6 +66,8 @@ __all__ = [
     "image_weights",
     "mcnemar_exact",
     "mean_and_sd",
+    "mean_auc_interval",
+    "one_against_rest",
     "paired_bootstrap",
     "paired_difference",
     "planned",

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy  # its parts load when they are first used
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, count_units, unit_of
 from spikewise.evaluation.statistics.uncertainty import Difference, Side, combine
 
-__all__ = ["Areas", "auc_difference", "auc_interval", "delong", "delong_test"]
+__all__ = ["Areas", "auc_difference", "auc_interval", "delong", "delong_test", "mean_auc_interval", "one_against_rest"]
 
 
 class Areas(NamedTuple):
@@ -44,14 +45,10 @@ def delong(positive: Bool[np.ndarray, " N"], scores: Float[np.ndarray, "R N"], g
     m, n = int(positive.sum()), int((~positive).sum())
     if not m or not n:
         raise ShapeError(f"An area needs both classes; got {m} positive and {n} negative images.")
-    scores = np.asarray(scores, dtype=np.float64)
-    rank = scipy.stats.rankdata(scores, axis=1)
-    of_positive = (rank[:, positive] - scipy.stats.rankdata(scores[:, positive], axis=1)) / n
-    of_negative = 1 - (rank[:, ~positive] - scipy.stats.rankdata(scores[:, ~positive], axis=1)) / m
-    areas = of_positive.mean(1)
+    areas, of_positive, of_negative = _components(positive, scores)
     unit = unit_of(groups, positive.size)
-    above = _by_cluster(of_positive - areas[:, None], unit[positive], int(unit.max()) + 1)
-    below = _by_cluster(of_negative - areas[:, None], unit[~positive], int(unit.max()) + 1)
+    above = _by_cluster(of_positive, unit[positive], int(unit.max()) + 1)
+    below = _by_cluster(of_negative, unit[~positive], int(unit.max()) + 1)
     whole = _corrected(len(np.unique(unit)))
     across = above @ below.T * whole / (m * n)
     covariance = (
@@ -60,6 +57,35 @@ def delong(positive: Bool[np.ndarray, " N"], scores: Float[np.ndarray, "R N"], g
         + (across + across.T if groups is not None else 0.0)
     )
     return Areas(areas, covariance)
+
+
+def one_against_rest(
+    labels: Int[np.ndarray, " N"], probabilities: Float[np.ndarray, "S N K"], groups: Groups = None
+) -> Areas:
+    """Means over the classes of the area of each class against the rest, and their covariance over test images.
+
+    An image has a part in the areas of all classes; their sum is its influence on the mean, and the influences covary
+    as the means do. With two classes, and no subjects, this is DeLong's covariance.
+    Source: LeDell, Petersen and van der Laan, Electronic Journal of Statistics 9, 2015, pages 1583-1607 (the influence
+    of one image on an area); Hand and Till, Machine Learning 45, 2001, section 2 (the mean).
+
+    Raises:
+        ShapeError: a class is absent.
+    """
+    runs, images, classes = probabilities.shape
+    unit = unit_of(groups, images)
+    areas, influence = np.zeros(runs), np.zeros((runs, images))
+    for k in range(classes):
+        positive = labels == k
+        if positive.all() or not positive.any():
+            raise ShapeError(f"A mean over classes needs images of each; got none of class {k}, or none of others.")
+        area, *parts = _components(positive, probabilities[:, :, k])
+        areas += area / classes
+        for those, part in zip((positive, ~positive), parts, strict=True):
+            correction = _corrected(len(np.unique(unit[those]))) ** 0.5
+            influence[:, those] += correction * part / (those.sum() * classes)
+    sums = _by_cluster(influence, unit, int(unit.max()) + 1)
+    return Areas(areas, sums @ sums.T)
 
 
 def delong_test(
@@ -96,16 +122,30 @@ def auc_interval(
     There it stays inside 0..1 and covers better near 1. No interval where a run orders all images perfectly.
     Source: Pepe, "The statistical evaluation of medical tests for classification and prediction", 2003, chapter 5.
     """
-    resampling = resampling or Resampling()
-    found = delong(positive, scores, groups)
-    mean, sd = float(found.areas.mean()), float(found.areas.std(ddof=1)) if len(scores) > 1 else None
+    return _interval(delong(positive, scores, groups), count_units(groups, positive.size), resampling or Resampling())
+
+
+def mean_auc_interval(
+    labels: Int[np.ndarray, " N"],
+    probabilities: Float[np.ndarray, "S N K"],
+    groups: Groups = None,
+    *,
+    resampling: Resampling | None = None,
+) -> Estimate:
+    """The same of the mean of each class against the rest, of more than two classes."""
+    found = one_against_rest(labels, probabilities, groups)
+    return _interval(found, count_units(groups, labels.size), resampling or Resampling())
+
+
+def _interval(found: Areas, units: int, resampling: Resampling) -> Estimate:
+    mean, sd = float(found.areas.mean()), float(found.areas.std(ddof=1)) if found.areas.size > 1 else None
     if found.areas.max() >= 1 or found.areas.min() <= 0:
         reason = "no interval: a run puts every image of one class before every image of the other"
         return Estimate(mean=mean, sd=sd, level=resampling.level, method=reason)
     slope = 1 / (found.areas * (1 - found.areas))
     logits = Areas(scipy.special.logit(found.areas), found.covariance * np.outer(slope, slope))
     sides = [Side(logits.areas, _draws(logits, resampling))]
-    made = combine(sides, count_units(groups, positive.size), (-np.inf, np.inf), resampling).estimate
+    made = combine(sides, units, (-np.inf, np.inf), resampling).estimate
     if made.low is None or made.high is None:
         return made.replace(mean=mean, sd=sd)
     low, high = (float(scipy.special.expit(end)) for end in (made.low, made.high))
@@ -130,7 +170,17 @@ def auc_difference(
     return made._replace(estimate=made.estimate.replace(method=made.estimate.method.replace("bootstrap", "DeLong")))
 
 
-def _by_cluster(components: Floats, unit: Floats, units: int) -> Floats:
+def _components(positive: Bool[np.ndarray, " N"], scores: Float[np.ndarray, "R N"]) -> tuple[Floats, Floats, Floats]:
+    """Areas [R], and the components of the positive [R, m] and of the negative images [R, n], less the areas."""
+    scores = np.asarray(scores, dtype=np.float64)
+    rank = scipy.stats.rankdata(scores, axis=1)
+    of_positive = (rank[:, positive] - scipy.stats.rankdata(scores[:, positive], axis=1)) / (~positive).sum()
+    of_negative = 1 - (rank[:, ~positive] - scipy.stats.rankdata(scores[:, ~positive], axis=1)) / positive.sum()
+    areas = of_positive.mean(1)
+    return areas, of_positive - areas[:, None], of_negative - areas[:, None]
+
+
+def _by_cluster(components: Floats, unit: NDArray[np.int64], units: int) -> Floats:
     return np.stack([np.bincount(unit, weights=run, minlength=units) for run in components])
 
 
