@@ -7,7 +7,10 @@ from typing import get_args
 import pytest
 import torch
 
-from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate, charging_time
+from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate, _currents_there, charging_time
+from spikewise.errors import ConfigError, ShapeError
+from spikewise.graph import Flatten, Graph, Linear
+from spikewise.readouts import LastMembrane
 from spikewise.types import Draw
 
 KINDS = get_args(get_args(Encoder)[0])
@@ -115,6 +118,31 @@ def test_direct_is_the_intensity_itself_at_every_step():
     image = LEVELS.view(1, 1, 16, 16)
     currents = Direct(steps=3)(image, Draw.first(1))
     assert torch.equal(currents, (image.float() / 255).expand(3, 1, 1, 16, 16))
+
+
+def test_a_standardised_current_is_so_many_deviations_from_the_mean_of_its_channel():
+    image = LEVELS.view(1, 1, 16, 16).expand(1, 3, 16, 16)
+    mean, deviation = (0.1, 0.5, 0.9), (0.25, 0.1, 0.5)
+    encoder = Direct(steps=3, mean=mean, deviation=deviation)
+    currents = encoder(image, Draw.first(1))
+    assert currents.shape == (3, 1, 3, 16, 16)
+    for channel in range(3):
+        wanted = (image[:, channel].double() / 255 - mean[channel]) / deviation[channel]
+        torch.testing.assert_close(currents[1, :, channel].double(), wanted, rtol=1e-6, atol=1e-6)
+    levels = LEVELS.view(256).long()
+    table = _currents_there(mean, deviation, torch.device("cpu"))  # what a GPU looks up
+    assert torch.equal(currents[0, 0].flatten(1), table[:, levels])
+
+
+def test_one_mean_serves_all_channels_and_another_number_is_refused():
+    images = LEVELS.view(1, 1, 16, 16).expand(2, 3, 16, 16)
+    one, three = Direct(mean=(0.4,), deviation=(0.2,)), Direct(mean=(0.4,) * 3, deviation=(0.2,) * 3)
+    assert torch.equal(one(images, Draw.first(2)), three(images, Draw.first(2)))
+    with pytest.raises(ConfigError, match=r"mean has 2 entries and encoder\.deviation 1"):
+        Direct(mean=(0.1, 0.2), deviation=(0.3,))
+    layers = (Flatten(), Linear(features=2))
+    with pytest.raises(ShapeError, match="of 3 channels, and the images have 1"):
+        Graph(image_shape=(1, 4, 4), encoder=three, layers=layers, readout=LastMembrane())
 
 
 def test_delta_marks_the_edges_of_a_moving_square_by_the_side_that_moves():

@@ -150,3 +150,12 @@ def test_outputs_and_classes_must_agree():
 def test_images_too_small_for_the_model_name_the_layer():
     with pytest.raises(ShapeError, match="Layer max_pool2"):
         graph(Conv(), image_shape=(1, 3, 3), readout=SpikeCount())
+
+
+def test_the_twin_reads_the_same_standardised_current():
+    model = MODELS[next(iter(MODELS))]
+    standardised = Direct(steps=6, mean=(0.5,), deviation=(0.2,))
+    spiking = build(model, standardised, MeanMembrane(), image_shape=(2, 8, 8), classes=5)
+    assert twin(spiking).encoder == standardised.replace(steps=1)
+    rates = build(model, Rate(), MeanMembrane(), image_shape=(2, 8, 8), classes=5)
+    assert twin(rates).encoder == Direct(steps=1)

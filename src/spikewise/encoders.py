@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from spikewise.config import Config
+from spikewise.errors import ConfigError, ShapeError
 from spikewise.randomness import bytes_of_steps, random_bytes
 from spikewise.types import Draw, Signal
 
@@ -42,14 +43,18 @@ class _Encoder(Config):
     emits: ClassVar[Signal]
     """What it sends."""
     differentiable: ClassVar[bool]
-    """Whether the mean of what it sends is the intensity at every step, so that gradients pass to the image: exactly
-    where it sends currents, by expectation where it sends spikes."""
+    """Whether the mean of what it sends is the intensity, or linear in it, at every step, so that gradients pass to the
+    image: exactly where it sends currents, by expectation where it sends spikes."""
     steps: Steps
     """Number of time steps T."""
 
     @abstractmethod
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Spikes or currents [T, B, C, H, W]."""
+
+    def per_intensity(self, gradient: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """A gradient with respect to what is sent, steps together, as one with respect to the intensities."""
+        return gradient
 
     def channels(self, image_channels: int) -> int:
         """Channels that leave the encoder."""
@@ -169,17 +174,77 @@ class Periodic(_Charging):
 
 
 class Direct(_Encoder):
-    """The intensity (0..1) as a constant current at every step; one step is a conventional network's input."""
+    """The intensity as a constant current at every step; one step is a conventional network's input.
+
+    current = intensity                        (0..1) without `mean` and `deviation`
+    current = (intensity - mean) / deviation   of the pixel's channel, in float32, with them
+    """
 
     kind: Literal["direct"] = "direct"
     emits: ClassVar[Signal] = Signal("values", constant=True, pixels=True)
     differentiable: ClassVar[bool] = True
     steps: Steps = 10
+    mean: tuple[float, ...] = ()
+    """Intensity (0..1) of each channel that becomes a current of 0; one for all channels, or none."""
+    deviation: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Intensity of each channel that makes a current of 1 more; as many as there are means."""
+
+    def model_post_init(self, context: object) -> None:
+        """Check that means and deviations belong together."""
+        del context
+        if len(self.mean) != len(self.deviation):
+            raise ConfigError(
+                f"encoder.mean has {len(self.mean)} entries and encoder.deviation {len(self.deviation)}; give one of "
+                "each for each channel of the images."
+            )
 
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Currents [T, B, C, H, W], the same at every step; `draw` is not used."""
         del draw
         return self.expected(images)
+
+    def channels(self, image_channels: int) -> int:
+        """Those of the image.
+
+        Raises:
+            ShapeError: means are of another number of channels.
+        """
+        if len(self.mean) not in (0, 1, image_channels):
+            raise ShapeError(
+                f"encoder.mean and encoder.deviation are of {len(self.mean)} channels, and the images have "
+                f"{image_channels}"
+            )
+        return image_channels
+
+    def expected(self, images: Images) -> Currents:
+        """The currents."""
+        return self.currents(images).expand(self.steps, *images.shape)
+
+    def currents(self, images: Images) -> Float[Tensor, "B C H W"]:
+        """Those of one step, of the same bits on every device."""
+        if not self.mean:
+            return intensities(images)
+        if images.device.type == "cpu":
+            mean, deviation = (torch.tensor(values).view(-1, 1, 1) for values in (self.mean, self.deviation))
+            return (intensities(images) - mean) / deviation
+        table = _currents_there(self.mean, self.deviation, images.device)
+        rows = torch.arange(len(table), device=images.device).view(-1, 1, 1)
+        return table[rows, images.long()]
+
+    def per_intensity(self, gradient: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """A gradient with respect to the currents as one with respect to the intensities."""
+        if not self.mean:
+            return gradient
+        return gradient / torch.tensor(self.deviation, dtype=gradient.dtype, device=gradient.device).view(-1, 1, 1)
+
+
+@functools.lru_cache(maxsize=32)
+def _currents_there(
+    mean: tuple[float, ...], deviation: tuple[float, ...], device: torch.device
+) -> Float[Tensor, "C 256"]:
+    """Currents of the 256 levels of each channel, made on the CPU: a GPU's quotients are rounded otherwise."""
+    levels = torch.arange(_LEVELS).float() / (_LEVELS - 1)
+    return ((levels - torch.tensor(mean)[:, None]) / torch.tensor(deviation)[:, None]).to(device)
 
 
 class Delta(_Encoder):

@@ -90,7 +90,10 @@ class Graph(Config):
     def named(self) -> tuple[NamedLayer, ...]:
         """Every layer with its name ("conv2d1", "lif1", ...), its shapes and signals."""
         channels, height, width = self.image_shape
-        shape: Shape = (self.encoder.channels(channels), height, width)
+        try:
+            shape: Shape = (self.encoder.channels(channels), height, width)
+        except ShapeError as error:
+            raise ShapeError(f"The encoder, with images of {words(self.image_shape)}: {error}.") from None
         arriving = self.encoder.emits
         count: Counter[str] = Counter()
         out = []

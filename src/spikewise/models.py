@@ -166,6 +166,8 @@ def build(
 def twin(graph: Graph, *, gain: float | None = None) -> Graph:
     """The conventional network with the same layers: ReLU for spikes, one pass over the image itself.
 
+    Its input is the spiking network's current where that is one, standardised or not, and else the intensity.
+
     Spiking neurons become ReLU (without recurrent weights), spiking activations the function they carry, output
     neurons fall away, and the readout is the last layer's output times the gain of the readout it replaces.
 
@@ -177,10 +179,15 @@ def twin(graph: Graph, *, gain: float | None = None) -> Graph:
         layers.pop()
     return Graph(
         image_shape=graph.image_shape,
-        encoder=Direct(steps=1),
+        encoder=_one_look(graph.encoder),
         layers=tuple(layer.conventional() for layer in layers),
         readout=LastMembrane(scale=readout_gain(graph) if gain is None else gain),
     )
+
+
+def _one_look(encoder: Encoder) -> Direct:
+    """The image as a conventional network sees it; a current stays the current that it is."""
+    return encoder.replace(steps=1) if isinstance(encoder, Direct) else Direct(steps=1)
 
 
 def readout_gain(graph: Graph, loss: Loss | None = None) -> float:

@@ -57,6 +57,15 @@ def test_the_attribution_of_a_linear_network_is_weight_times_input_exactly():
     np.testing.assert_allclose(found.maps.sum((1, 2)), found.change, atol=1e-5)  # without the bias
 
 
+def test_the_baseline_of_a_standardised_current_is_a_black_image():
+    standardised = network(Linear(features=CLASSES), encoder=Direct(steps=1, mean=(0.4,), deviation=(0.2,)))
+    some, answers = pictures(), np.array([0, 1, 2, 0, 1])
+    found = integrated_gradients(Subject(standardised, 0), *some[:2], answers, steps=3)
+    weight = standardised.linear1.weight.detach().numpy()[answers].reshape(5, 6, 6)
+    np.testing.assert_allclose(found.maps, weight / 0.2 * some.images[:, 0] / 255, atol=1e-5)
+    np.testing.assert_allclose(found.maps.sum((1, 2)), found.change, atol=1e-4)
+
+
 def test_the_attribution_to_time_steps_follows_the_leak():
     # mean over T of v[t], v leaky: the input of step t is still felt with beta^k for k = 0 .. T - t
     beta, steps = 0.8, 5

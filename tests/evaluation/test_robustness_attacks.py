@@ -55,6 +55,18 @@ def test_fgsm_on_a_linear_network_is_the_closed_form(eps):
     assert torch.equal(fgsm(target, eps), worst_of_linear(target, eps))
 
 
+def test_the_gradient_is_that_of_the_pixels_whatever_current_they_become():
+    raw, standardised = (
+        linear(pictures(), Direct(steps=1, **how)) for how in ({}, {"mean": (0.4,), "deviation": (0.2,)})
+    )
+    weight, bias = (standardised.network.weights[f"linear1.{name}"] for name in ("weight", "bias"))
+    with torch.no_grad():  # the same function of the pixels
+        bias.copy_(raw.network.linear1.bias + 0.4 * raw.network.linear1.weight.sum(1))
+        weight.copy_(0.2 * raw.network.linear1.weight)
+    torch.testing.assert_close(standardised.gradient(raw.images, 0), raw.gradient(raw.images, 0), rtol=1e-3, atol=1e-6)
+    assert torch.equal(fgsm(standardised, 8), fgsm(raw, 8))
+
+
 def test_pgd_on_a_linear_network_reaches_the_same_corner():
     target = linear(pictures(), Direct(steps=1))
     assert torch.equal(pgd(target, 8), worst_of_linear(target, 8))

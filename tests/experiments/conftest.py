@@ -143,6 +143,7 @@ def small(columns_file) -> Experiment:
         data={"source": str(columns_file)},
         encoder={"kind": "direct", "steps": 3},
         model={"kind": "mlp", "hidden": [8]},
+        standardise=False,
         cnn={"kind": "mlp", "hidden": [8], "cell": {"kind": "activation"}, "output": "none"},
         train={"epochs": 2, "batch_size": 16, "learning_rate": 1e-3},
         seeds=(0, 1),

@@ -53,7 +53,11 @@ def asked():
     images = ImageSet("noise", rng.integers(0, 256, (40, 1, 6, 6), dtype=np.uint8), labels, ("a", "b"),
                       np.full(40, -1, np.int8), "noise")  # fmt: skip
     experiment = Experiment(
-        data={"source": "noise"}, model=MLP(hidden=(4,)), encoder=Direct(steps=2), train={"batch_size": 8}
+        data={"source": "noise"},
+        model=MLP(hidden=(4,)),
+        encoder=Direct(steps=2),
+        standardise=False,
+        train={"batch_size": 8},
     )
     return experiment, images, Split(np.arange(30), np.arange(30, 40), np.arange(0))
 

@@ -27,6 +27,7 @@ from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import cpu_name, resolve_device
 from spikewise.experiments.setting import task_of
 from spikewise.experiments.sides import sides_of
+from spikewise.experiments.standard import standard_of
 from spikewise.files import make_folder, write_json
 from spikewise.network import Network
 from spikewise.training.trial import training_speed, trial_of
@@ -86,7 +87,13 @@ def settle(  # noqa: PLR0913  # what decides where a run is
         ShapeError: a network does not fit the images.
     """
     shape = images.image_shape
-    settled = experiment.settled(kind, device=experiment.device, train_images=len(parts.train), image_shape=shape)
+    settled = experiment.settled(
+        kind,
+        device=experiment.device,
+        train_images=len(parts.train),
+        image_shape=shape,
+        standard=standard_of(images.images, parts.train) if experiment.standardise is True else None,
+    )
     words = said((experiment.model, experiment.encoder), settled.network(shape), shape)
     if words is not None and say is not None:
         say(words)

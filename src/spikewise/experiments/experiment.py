@@ -15,6 +15,7 @@ from spikewise.errors import ConfigError, quoted
 from spikewise.evaluation.sections import SECTION_NAMES, SectionName
 from spikewise.experiments.automatic import AutomaticEncoder, AutomaticModel, Chosen, Shape, chosen
 from spikewise.experiments.older import as_before
+from spikewise.experiments.standard import Standard
 from spikewise.losses import CrossEntropy, Loss, RatePenalty
 from spikewise.models import MLP, Conv, Model
 from spikewise.readouts import MeanMembrane, Readout
@@ -58,6 +59,9 @@ class Experiment(Config):
     """"auto" is what suits the images: their intensity as spikes where they are small and grey, else as currents."""
     model: AnyModel = AutomaticModel()
     """"auto" is what suits the images: fully connected where they are small and grey, else convolutional."""
+    standardise: bool | Standard = True
+    """Centre and scale each channel by mean and deviation of the training images where currents enter: in the CNN, and
+    in spiking networks and twins behind the encoder `direct`. What was found is recorded here and in the networks."""
     readout: Readout = MeanMembrane()
     loss: Loss = CrossEntropy()
     rate_penalty: RatePenalty | None = None
@@ -107,7 +111,15 @@ class Experiment(Config):
         """The spiking network and its input for images of channels, height, width."""
         return chosen(self.model, self.encoder, image_shape)
 
-    def settled(self, kind: RunKind, *, device: str, train_images: int, image_shape: Shape) -> "Experiment":
+    @property
+    def standard(self) -> Standard | None:
+        """Mean and deviation of each channel; None where currents are the intensities."""
+        assert self.standardise is not True, "only a settled experiment knows the training images"
+        return self.standardise or None
+
+    def settled(
+        self, kind: RunKind, *, device: str, train_images: int, image_shape: Shape, standard: Standard | None = None
+    ) -> "Experiment":
         """The same with everything decided that "auto" left open, as it is run.
 
         Args:
@@ -115,6 +127,7 @@ class Experiment(Config):
             device: what the experiment's device means here.
             train_images: how many there are.
             image_shape: channels, height, width.
+            standard: of the training images.
         """
         sides: tuple[Side, ...] = self.sides if kind == "compare" else ("snn",)
         asked = self.tuned
@@ -128,6 +141,7 @@ class Experiment(Config):
             train=self.train.settled(train_images, quick=self.quick),
             model=model,
             encoder=encoder,
+            standardise=(standard or False) if self.standardise is True else self.standardise,
         )
 
     def folder_name(self, kind: str, data: str) -> str:

@@ -5,12 +5,15 @@ from typing import Any, Final
 
 __all__ = ["as_before", "as_recorded", "is_recorded"]
 
-_BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0, "tuned": ()}
+_BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0, "standardise": False, "tuned": ()}
 """Settings that came later, by dotted key, and what was done before there were."""
 _ABSENT: Final = object()
 _SAME: Final[Mapping[str, tuple[Any, Any]]] = {
     "data.size": ("auto", None),
     "data.aspect": (None, _ABSENT),
+    "standardise": (False, _ABSENT),
+    "encoder.mean": ([], _ABSENT),
+    "encoder.deviation": ([], _ABSENT),
     "quick": (False, _ABSENT),
     "tuned": ([], _ABSENT),
 }

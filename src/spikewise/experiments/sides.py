@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from spikewise.data import ImageSet
 from spikewise.encoders import Direct
 from spikewise.experiments.experiment import Experiment, Side
+from spikewise.experiments.standard import standardised
 from spikewise.graph import Activation, Graph
 from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
 from spikewise.models import MLP, Conv, build, readout_gain, twin
@@ -34,7 +35,8 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
     """
     shape, classes = images.image_shape, len(images.classes)
     model, encoder = experiment.network(shape)
-    spiking = build(model, encoder, experiment.readout, image_shape=shape, classes=classes)
+    standard = experiment.standard
+    spiking = build(model, standardised(encoder, standard), experiment.readout, image_shape=shape, classes=classes)
     conventional = _without_spikes(experiment.loss)
 
     def contestant(side: Side) -> Contestant:
@@ -48,7 +50,9 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
                 return Contestant(side, side, "twin", twin(spiking, gain=gain), conventional)
             case "cnn":
                 cnn: Conv | MLP = experiment.cnn or SMALL_CNN
-                graph = build(cnn, Direct(steps=1), LastMembrane(), image_shape=shape, classes=classes)
+                graph = build(
+                    cnn, standardised(Direct(steps=1), standard), LastMembrane(), image_shape=shape, classes=classes
+                )
                 return Contestant(side, side, "baseline", graph, conventional)
 
     found = [contestant(side) for side in experiment.sides]

@@ -55,6 +55,8 @@ def test_a_recurrent_network_of_any_neuron(neuron, self_connections):
         Periodic(steps=20),
         Direct(steps=6),
         Direct(steps=1),
+        Direct(steps=6, mean=(0.4,), deviation=(0.3,)),
+        Direct(steps=1, mean=(0.4,), deviation=(0.3,)),
         Delta(steps=9),
         Delta(steps=24, amplitude=6, threshold=0.4),
         Delta(steps=1),
@@ -154,7 +156,9 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("encoder", [Rate(steps=7), Direct(steps=5)], ids=str)
+@pytest.mark.parametrize(
+    "encoder", [Rate(steps=7), Direct(steps=5), Direct(steps=5, mean=(0.2, 0.7), deviation=(0.3, 0.1))], ids=str
+)
 def test_layers_in_any_order(name, encoder):
     net = network(*LAYERS[name], Flatten(), Linear(features=3), encoder=encoder, scale=3.0, image_shape=(2, 9, 11))
     check(net, images(3, (2, 9, 11)))

@@ -49,6 +49,7 @@ def test_recurrent_layers_of_any_size(steps, batch, width, operands):
 
 ENCODERS = [
     Rate(steps=11), Rate(steps=1), Latency(steps=20), Periodic(steps=20), Direct(steps=6), Direct(steps=1),
+    Direct(steps=6, mean=(0.4,), deviation=(0.3,)), Direct(steps=1, mean=(0.4,), deviation=(0.3,)),
     Delta(steps=9), Delta(steps=24, amplitude=6, threshold=0.4), Delta(steps=1),
 ]  # fmt: skip
 
@@ -61,6 +62,14 @@ def test_every_encoder(encoder, channels):
         encoder=encoder, scale=3.0,
     )  # fmt: skip
     check(net, images(3, (channels, 7, 9)))
+
+
+def test_each_channel_is_standardised_by_its_own_mean_and_deviation():
+    net = network(
+        Flatten(), Linear(features=9), Neuron(dynamics=LIF()), Linear(features=3), image_shape=(3, 7, 9),
+        encoder=Direct(steps=4, mean=(0.2, 0.7, 0.5), deviation=(0.3, 0.1, 0.2)), scale=2.0,
+    )  # fmt: skip
+    check(net, images(3, (3, 7, 9)))
 
 
 SIZES = [(1, 1, 1), (3, 31, 33), (25, 1, 65), (2, 33, 130)]

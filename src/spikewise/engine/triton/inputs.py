@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate, intensities, levels_there
+from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate, levels_there
 from spikewise.engine.triton.job import Job, Signal
 from spikewise.engine.triton.kernels import encode
 
@@ -16,7 +16,7 @@ def encoded(encoder: Encoder, images: Tensor, job: Job) -> Signal:
     """The signal of uint8 images [B, C, H, W]."""
     images = images.contiguous()
     if isinstance(encoder, Direct):
-        return Signal(intensities(images).unsqueeze(0), encoder.steps, exact=False)
+        return Signal(encoder.currents(images).unsqueeze(0), encoder.steps, exact=False)
     batch, channels, *area = images.shape
     shape = (encoder.steps, batch, encoder.channels(channels), *area)
     out = torch.empty(shape, dtype=job.operands.dtype, device=images.device)

@@ -1,10 +1,11 @@
 """Integrated gradients: how much each input adds to the logit of an answer, from nothing to the whole image.
 
-        attribution_i = (x_i - 0) * mean over a in (0, 1) of  d logit(a x) / d x_i
+        attribution_i = (x_i - b_i) * mean over a in (0, 1) of  d logit(b + a (x - b)) / d x_i
 
 A spiking network's inputs are its encoded image. For the rate code they are the expected rates, fed as currents: the
 pixels' intensities at every step, without chance; for a constant current they are that current; for other codes the
-spikes themselves. The gradient passes spikes through the surrogate. The baseline is no input: a black image.
+spikes themselves. The gradient passes spikes through the surrogate. The baseline b is a black image: no input at all,
+or, where the current is standardised, the one that black is.
 Source: Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017, equation 1 and section 5.
 """
 
@@ -70,16 +71,16 @@ def integrated_gradients(
 
 
 def _along_the_path(subject: Subject, images: Tensor, draw: Draw, answers: Tensor, steps: int) -> Attribution:
-    whole = _inputs(subject, images, draw)
+    whole, black = _inputs(subject, images, draw), _black(subject, images)
     count = whole.shape[1]
     shares = (torch.arange(steps, dtype=whole.dtype, device=whole.device) + 0.5) / steps
     # Points of the path at once: all of them, unless those of a single image fill the memory.
     together = max(1, fitting_batch(subject.network.graph, whole.device, copies=_ROOM_FOR_GRADIENTS) // count)
-    sums = [_gradients(subject, whole, some, draw, answers) for some in torch.split(shares, together)]
+    sums = [_gradients(subject, (black, whole), some, draw, answers) for some in torch.split(shares, together)]
     mean = torch.stack(sums).sum(0) / steps
-    attribution = (mean * whole).sum(2)
+    attribution = (mean * (whole - black)).sum(2)
     with torch.no_grad():
-        ends = [_logits(subject, x, draw).gather(1, answers[:, None])[:, 0] for x in (whole, torch.zeros_like(whole))]
+        ends = [_logits(subject, x, draw).gather(1, answers[:, None])[:, 0] for x in (whole, black.expand_as(whole))]
     return Attribution(
         attribution.sum(0).cpu().double().numpy(),
         attribution.sum((2, 3)).T.cpu().double().numpy(),
@@ -88,12 +89,13 @@ def _along_the_path(subject: Subject, images: Tensor, draw: Draw, answers: Tenso
 
 
 def _gradients(
-    subject: Subject, whole: Tensor, shares: Tensor, draw: Draw, answers: Tensor
+    subject: Subject, ends: tuple[Tensor, Tensor], shares: Tensor, draw: Draw, answers: Tensor
 ) -> Float[Tensor, "T B C H W"]:
-    """Gradient of the answers' logits, summed over some points of the path."""
+    """Gradient of the answers' logits, summed over some points of the path between two inputs."""
+    black, whole = ends
     time, count = whole.shape[:2]
     # [T, points, B, ...]: every point as one more image of the batch
-    points = whole[:, None] * shares.view(1, -1, *[1] * (whole.ndim - 1))
+    points = black[:, None] + (whole - black)[:, None] * shares.view(1, -1, *[1] * (whole.ndim - 1))
     path = points.flatten(1, 2).detach().requires_grad_()
     with torch.enable_grad():
         logits = _logits(subject, path, draw._replace(index=draw.index.repeat(len(shares))))
@@ -106,6 +108,15 @@ def _inputs(subject: Subject, images: Tensor, draw: Draw) -> Float[Tensor, "T B 
     if graph.encoder.differentiable:
         return graph.encoder.expected(images)
     return subject.network.encode(images, draw)
+
+
+def _black(subject: Subject, images: Tensor) -> Float[Tensor, "T one C H W"]:
+    """What a network gets of a black image, [T, 1, C, H, W]."""
+    graph = subject.network.graph
+    one = torch.zeros_like(images[:1])
+    if graph.encoder.differentiable:
+        return graph.encoder.expected(one)
+    return torch.zeros_like(subject.network.encode(one, Draw.first(1)))
 
 
 def _logits(subject: Subject, inputs: Tensor, draw: Draw) -> Tensor:

@@ -86,7 +86,8 @@ class Victim(NamedTuple):
             draw = self._draw(part, epoch)
             inputs = self.network.encode(pixels[part], draw).detach().clone().requires_grad_()
             loss = _losses(self.network.run(inputs, draw).logits, self.labels[part]).sum()
-            parts.append(torch.autograd.grad(loss, inputs)[0].sum(0))
+            gradient = torch.autograd.grad(loss, inputs)[0].sum(0)
+            parts.append(self.network.graph.encoder.per_intensity(gradient))
         return torch.cat(parts)
 
     def _draw(self, part: slice, epoch: int) -> Draw:
