@@ -7,13 +7,23 @@ from typing import get_args
 import pytest
 import torch
 
-from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate, _currents_there, charging_time
+from spikewise.encoders import (
+    Delta,
+    Direct,
+    Encoder,
+    Latency,
+    Periodic,
+    Rate,
+    RegisteredEncoder,
+    _currents_there,
+    charging_time,
+)
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.graph import Flatten, Graph, Linear
 from spikewise.readouts import LastMembrane
 from spikewise.types import Draw
 
-KINDS = get_args(get_args(Encoder)[0])
+KINDS = [kind for kind in get_args(get_args(Encoder)[0]) if kind is not RegisteredEncoder]
 LEVELS = torch.arange(256, dtype=torch.uint8)
 
 

@@ -4,15 +4,17 @@ The same key (`Draw`) gives the same spikes on any engine, batch composition, th
 """
 
 import functools
+import json
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int64, UInt8
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 from torch import Tensor
 
-from spikewise.config import Config
+from spikewise.config import Config, parse
+from spikewise.config.registered import find
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.randomness import bytes_of_steps, random_bytes
 from spikewise.types import Draw, Signal
@@ -21,9 +23,11 @@ __all__ = [
     "Delta",
     "Direct",
     "Encoder",
+    "ImageEncoder",
     "Latency",
     "Periodic",
     "Rate",
+    "RegisteredEncoder",
     "Steps",
     "charging_time",
     "intensities",
@@ -38,7 +42,9 @@ _BYTES_AT_ONCE = 1 << 23
 """Random bytes drawn together on a GPU, whose time goes by the number of operations; each takes 16 bytes meanwhile."""
 
 
-class _Encoder(Config):
+class ImageEncoder(Config):
+    """Base of the encoders."""
+
     kind: str
     emits: ClassVar[Signal]
     """What it sends."""
@@ -56,6 +62,11 @@ class _Encoder(Config):
         """A gradient with respect to what is sent, steps together, as one with respect to the intensities."""
         return gradient
 
+    @property
+    def label(self) -> str:
+        """What it is called in reports."""
+        return self.kind
+
     def channels(self, image_channels: int) -> int:
         """Channels that leave the encoder."""
         return image_channels
@@ -66,7 +77,7 @@ class _Encoder(Config):
         return intensities(images).expand(self.steps, *images.shape)
 
 
-class Rate(_Encoder):
+class Rate(ImageEncoder):
     """Each pixel spikes at each step with the probability of its intensity (Bernoulli).
 
     A random byte below  p + [p >= 128]  is a spike, so black never fires, white always does and the probability is
@@ -122,7 +133,7 @@ def charging_time(x: Float[Tensor, "*F"], steps: int, tau: float, threshold: flo
     return torch.where(x < threshold, steps, k)
 
 
-class _Charging(_Encoder):
+class _Charging(ImageEncoder):
     steps: Steps = 100
     tau: Annotated[float, Field(gt=0)] = 20.0
     """Membrane time constant in steps."""
@@ -173,7 +184,7 @@ class Periodic(_Charging):
         return ((clock > 0) & (clock % period == 0)).float()
 
 
-class Direct(_Encoder):
+class Direct(ImageEncoder):
     """The intensity as a constant current at every step; one step is a conventional network's input.
 
     current = intensity                        (0..1) without `mean` and `deviation`
@@ -247,7 +258,7 @@ def _currents_there(
     return ((levels - torch.tensor(mean)[:, None]) / torch.tensor(deviation)[:, None]).to(device)
 
 
-class Delta(_Encoder):
+class Delta(ImageEncoder):
     """Change events of a sensor that starts dark and moves over the image along a triangle, as an event camera does.
 
     Channel c holds the brightenings, channel C + c the darkenings, by more than `threshold` since the last step.
@@ -299,4 +310,68 @@ def _clock(steps: int, images: Tensor) -> Tensor:
     return torch.arange(steps, device=images.device).view(-1, *[1] * images.ndim)
 
 
-Encoder = Annotated[Rate | Latency | Periodic | Direct | Delta, Field(discriminator="kind")]
+class RegisteredEncoder(ImageEncoder):
+    """An encoder from outside the package: its kind and its settings. It does what its class says.
+
+    Raises:
+        ConfigError: no such encoder is registered in this process, or its settings are wrong.
+    """
+
+    kind: Literal["registered"] = "registered"
+    family: ClassVar[type[Config]] = ImageEncoder
+    name: str
+    """The kind of the registered class."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    steps: Steps = 1
+    """Those of the registered class, which decides where the settings name them."""
+    _own: ImageEncoder = PrivateAttr()
+
+    def model_post_init(self, context: object) -> None:
+        """Make the encoder, and take over what others ask of it."""
+        del context
+        kind = find(self.name)
+        if kind is None or not issubclass(kind, ImageEncoder):
+            raise ConfigError(
+                f"No encoder '{self.name}' is registered. Import the module that registers it (spikewise.register) "
+                "first, or name that module in the environment variable SPIKEWISE_PLUGINS."
+            )
+        steps = {"steps": self.steps} if "steps" in self.model_fields_set and "steps" not in self.settings else {}
+        self._own = parse(kind, {**self.settings, **steps})
+        object.__setattr__(self, "steps", self._own.steps)  # frozen for users
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.steps, json.dumps(self.settings, sort_keys=True)))
+
+    @property
+    def label(self) -> str:
+        """Its own kind."""
+        return self.name
+
+    @property
+    def emits(self) -> Signal:  # type: ignore[override]  # each registered class has its own
+        """What it sends."""
+        return self._own.emits
+
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]  # as above
+        """Whether gradients pass to the image."""
+        return self._own.differentiable
+
+    def channels(self, image_channels: int) -> int:
+        """Those of the registered class."""
+        return self._own.channels(image_channels)
+
+    def expected(self, images: Images) -> Currents:
+        """That of the registered class."""
+        return self._own.expected(images)
+
+    def per_intensity(self, gradient: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """That of the registered class."""
+        return self._own.per_intensity(gradient)
+
+    def __call__(self, images: Images, draw: Draw) -> Currents:
+        """Spikes or currents [T, B, C, H, W]."""
+        return self._own(images, draw)
+
+
+Encoder = Annotated[Rate | Latency | Periodic | Direct | Delta | RegisteredEncoder, Field(discriminator="kind")]

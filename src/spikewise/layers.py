@@ -357,7 +357,7 @@ class Neuron(_Layer):
     @property
     def name(self) -> str:
         """That of the neuron model."""
-        return self.dynamics.kind
+        return self.dynamics.label
 
     @property
     def spikes(self) -> bool:
@@ -372,7 +372,7 @@ class Neuron(_Layer):
     @property
     def summary(self) -> str:
         """The neuron model."""
-        return f"recurrent {self.dynamics.kind}" if self.recurrent else self.dynamics.kind
+        return f"recurrent {self.dynamics.label}" if self.recurrent else self.dynamics.label
 
     def conventional(self) -> "Layer":
         """ReLU for neurons that spike (without recurrent weights)."""

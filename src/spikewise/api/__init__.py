@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spikewise.api.explanation import ImageExplanation, explain, explanations
     from spikewise.api.judging import TrainingImages, judge, training_images
     from spikewise.api.paper import figures, table
+    from spikewise.api.registering import register
     from spikewise.api.robust import robustness
     from spikewise.api.runs import Run, compare, execute, train
     from spikewise.api.searching import Swept, sweep, tune
@@ -56,6 +57,7 @@ __all__ = [
     "load",
     "load_data",
     "may_show",
+    "register",
     "remarks",
     "robustness",
     "save_encoded",
@@ -104,6 +106,7 @@ __getattr__ = lazy_exports(
         "load": "spikewise.api.trained",
         "load_data": "spikewise.data",
         "may_show": "spikewise.api.tracing",
+        "register": "spikewise.api.registering",
         "remarks": "spikewise.api.wording",
         "robustness": "spikewise.api.robust",
         "save_encoded": "spikewise.api.encoding",

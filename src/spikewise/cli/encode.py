@@ -51,5 +51,5 @@ def encode(  # noqa: PLR0913  # one parameter for each option
     data = experiment.data
     aspect = data.aspect or "stretch"
     encoded = encode_image(image, chosen, size=data.given_size, grey=data.grey, aspect=aspect)
-    save_encoded(encoded, out, title=f"{chosen.kind}: {image.name}")
+    save_encoded(encoded, out, title=f"{chosen.label}: {image.name}")
     print(out)

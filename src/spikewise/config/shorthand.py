@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import BaseModel
 
+from spikewise.config.registered import REGISTERED, stand_in
+
 __all__ = ["kinds_in", "members", "written_out"]
 
 _LIST = re.compile(r"\(?\s*([\w.+-]+(?:\s*,\s*[\w.+-]+)*)\s*,?\s*\)?|\(\s*\)")
@@ -30,6 +32,8 @@ def written_out(config_type: type[BaseModel], key: str, value: Any) -> Any:
     form = _form(config_type, key)
     if form is None:
         return value
+    if REGISTERED in form.kinds:
+        value = stand_in(value, kinds_in(config_type.model_fields[key].annotation))
     if isinstance(value, str):
         return _word(form, str(value))
     if form.item_kinds is None:

@@ -8,6 +8,7 @@ from spikewise.dynamics.alif import ALIF, ALIFState, alif_step
 from spikewise.dynamics.integrator import IntegratorState, LeakyIntegrator, integrator_step
 from spikewise.dynamics.izhikevich import Izhikevich, IzhikevichState, izhikevich_step
 from spikewise.dynamics.lif import IF, LIF, LIFState, lif_step
+from spikewise.dynamics.registered import RegisteredNeuron
 from spikewise.dynamics.state import NeuronConfig, Parameters, Reset, SpikingNeuron
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "NeuronConfig",
     "NeuronState",
     "Parameters",
+    "RegisteredNeuron",
     "Reset",
     "SpikingNeuron",
     "alif_step",
@@ -32,7 +34,7 @@ __all__ = [
     "lif_step",
 ]
 
-Dynamics = Annotated[IF | LIF | ALIF | Izhikevich | LeakyIntegrator, Field(discriminator="kind")]
+Dynamics = Annotated[IF | LIF | ALIF | Izhikevich | LeakyIntegrator | RegisteredNeuron, Field(discriminator="kind")]
 """Every neuron model; the union is the list of choices."""
 
 NeuronState = LIFState | ALIFState | IzhikevichState | IntegratorState

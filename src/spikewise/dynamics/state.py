@@ -55,10 +55,14 @@ class NeuronConfig(Config):
     ) -> tuple[Tensor | None, Tensor, Any]:  # as above
         """Spikes (None where the neuron has none), membrane that was compared with the threshold, next state."""
 
-    @classmethod
-    def variables(cls) -> tuple[str, ...]:
+    @property
+    def label(self) -> str:
+        """What it is called in names of layers and in reports."""
+        return self.kind
+
+    def variables(self) -> tuple[str, ...]:
         """What it keeps from step to step, its last spike aside."""
-        fields: tuple[str, ...] = getattr(cls.State, "_fields")  # noqa: B009  # of a named tuple, which mypy cannot say
+        fields: tuple[str, ...] = getattr(self.State, "_fields")  # noqa: B009  # of a named tuple, which mypy cannot say
         return tuple(name for name in fields if name != "z")
 
     def learned(self) -> frozenset[str]:

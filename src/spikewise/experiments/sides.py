@@ -65,7 +65,7 @@ def describe(graph: Graph) -> str:
     """A network in one line, such as "rate T=25 | linear 512 | lif | linear 10 | lif | spike_count"."""
     scale = graph.readout.scale if isinstance(graph.readout, LastMembrane) else 1.0
     read = graph.readout.kind if scale == 1 else f"{graph.readout.kind} x {scale:.3g}"
-    return " | ".join([f"{graph.encoder.kind} T={graph.steps}", *(layer.summary for layer in graph.layers), read])
+    return " | ".join([f"{graph.encoder.label} T={graph.steps}", *(layer.summary for layer in graph.layers), read])
 
 
 def _without_spikes(loss: Loss) -> Loss:

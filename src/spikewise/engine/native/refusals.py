@@ -27,7 +27,7 @@ def refusal(ask: Ask) -> str | None:
         computed = ask.dtype if ask.precision == "float32" else ask.precision
         return f"the native engine computes in float32, not {computed}"
     if ask.encodes and type(ask.graph.encoder) not in _ENCODERS:  # a subclass may encode otherwise
-        return f"the encoder {ask.graph.encoder.kind} has no native version"
+        return f"the encoder {ask.graph.encoder.label} has no native version"
     return recalled(_obstacle, ask.graph) or _of_this_run(ask)
 
 
@@ -102,6 +102,6 @@ def _layer_obstacle(at: NamedLayer) -> str | None:
         case Neuron(dynamics=LeakyIntegrator()):
             return None
         case Neuron(dynamics=dynamics):
-            return f"{dynamics.kind} neurons"
+            return f"{dynamics.label} neurons"
         case _:
             return f"a {at.layer.kind} layer"

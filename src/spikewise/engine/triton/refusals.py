@@ -23,7 +23,7 @@ def refusal(ask: Ask) -> str | None:
     if ask.dtype != torch.float32:
         return f"the Triton engine computes in float32 or bfloat16 precision, not on {ask.dtype}"
     if ask.encodes and not isinstance(ask.graph.encoder, _ENCODERS):
-        return f"the encoder {ask.graph.encoder.kind} has no version in Triton"
+        return f"the encoder {ask.graph.encoder.label} has no version in Triton"
     for at in ask.graph.named:
         if isinstance(at.layer, Neuron) and _resets_late(at.layer):
             return f"layer {at.name}: reset_gradient through a delayed reset to zero"

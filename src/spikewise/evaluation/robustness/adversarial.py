@@ -79,7 +79,7 @@ class Victim(NamedTuple):
         """Gradient of each image's loss with respect to its pixels; 1 is white."""
         if not passes_gradients(self.network.graph):
             raise ConfigError(
-                f"The encoder '{self.network.graph.encoder.kind}' passes no useful gradient to the image; use `search`."
+                f"The encoder '{self.network.graph.encoder.label}' passes no useful gradient to images; use `search`."
             )
         parts = []
         for part in self._parts(copies=_KEPT_BY_BACKWARD):

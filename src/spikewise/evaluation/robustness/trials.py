@@ -168,7 +168,7 @@ def under_attack(entrants: Sequence[Entrant], images: Images, *, transfer_from: 
         right = {one.name: np.stack([_on_pixels(one, images, pixels) for pixels in borrowed]) for one in others}
         trials.append(_attack(f"pgd_from_{transfer_from}", right, counted=False))
     left_out = [
-        f"{one.name}: the encoder '{one.graph.encoder.kind}' passes no useful gradient to the image, so it is attacked "
+        f"{one.name}: the encoder '{one.graph.encoder.label}' passes no useful gradient to images, so it is attacked "
         "by a search that needs none, and the search counts for all networks."
         for one in first
         if one.name not in usable
