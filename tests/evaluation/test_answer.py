@@ -1,5 +1,6 @@
 """Whether a spiking network is worth it, on simulated results: never stronger than intervals, p and prices."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -199,6 +200,48 @@ def test_every_order_of_accuracy_and_energy_has_its_answer(snn, twin, cnn, energ
     assert words in verdict.headline
     swapped = run(*reversed(sides))
     assert (swapped.answer, swapped.headline) == (verdict.answer, verdict.headline)
+
+
+ACCURACY = {"better": 0.85, "level": 0.9, "worse": 0.95}
+PRICES = {
+    "cheaper": {DENSE: 400.0, SKIPPED: 200.0},
+    "dearer": {DENSE: 50.0, SKIPPED: 25.0},
+    "mixed": {DENSE: 200.0, SKIPPED: 50.0},
+}
+"""Of an opponent, where the spiking network needs 100 by either model."""
+
+
+def by_the_table(stands: dict[str, tuple[str, str]]) -> str:
+    """The answer as docs/statistics.md has it, from accuracy and price against each opponent."""
+    worse, level = ([price for how, price in stands.values() if how == which] for which in ("worse", "level"))
+    if worse:
+        trade = all(price == "cheaper" for price in worse) and "dearer" not in level
+        return "cheaper_but_worse" if trade else "no"
+    prices, words = level or [price for _, price in stands.values()], ("as_good_and_cheaper", "as_good_but_dearer")
+    if not level:
+        words = "yes", "better_but_dearer"
+    return words[0] if set(prices) == {"cheaper"} else words[1] if "dearer" in prices else "depends"
+
+
+@pytest.mark.parametrize("twin", list(itertools.product(ACCURACY, PRICES)), ids="-".join)
+@pytest.mark.parametrize("cnn", list(itertools.product(ACCURACY, PRICES)), ids="-".join)
+def test_all_orders_of_three_networks_follow_the_table(twin, cnn):
+    snn = network("snn", 0.9, {DENSE: 100.0, SKIPPED: 100.0})
+    stands = {"twin": twin, "cnn": cnn}
+    others = [network(name, ACCURACY[how], PRICES[price]) for name, (how, price) in stands.items()]
+    found = judge([snn, *others], [pair(snn, other) for other in others], data(), tuned=True)
+    assert found.answer == by_the_table(stands), found.headline
+    assert found.against.name in stands
+    assert (found.answer == "no") == found.headline.startswith("No. ")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "answer"), [(0.95, "no"), (0.9, "as_good_but_dearer"), (0.85, "better_but_dearer")]
+)
+def test_without_a_twin_the_cnn_is_the_opponent(accuracy, answer):
+    verdict = run(network("snn", 0.9, 200.0), network("cnn", accuracy))
+    assert verdict.answer == answer
+    assert "he small CNN" in verdict.headline
 
 
 def test_an_interval_that_leaves_much_open_tells_nothing():

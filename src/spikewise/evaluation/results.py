@@ -415,7 +415,7 @@ class Verdict(Record):
     grounds: Many[str] = ()
     """What the headline rests on: intervals and p, what could have shown, reservations, what is still to come."""
     remedy: str | None = None
-    """A command to copy where a side did not train properly."""
+    """A command to copy where a side did not train properly, or is behind and might do better."""
 
 
 class Results(Record):
