@@ -186,3 +186,25 @@ def test_delta_stays_on_its_path_and_a_motion_wider_than_the_image_leaves_it_dar
         assert len(encoder.path()) == encoder.steps
         assert all(0 <= y <= encoder.amplitude and 0 <= x <= 2 * encoder.amplitude for y, x in encoder.path())
     assert Delta(amplitude=64)(pixels(255, side=8), Draw.first(1))[10].sum() == 0
+
+
+def test_the_mean_of_a_rate_code_is_counted_from_the_very_spikes_that_it_sends():
+    images, draw = noise(4), Draw(5, 3, torch.tensor([9, 2, 77, 4]))
+    for steps in (1, 7, 25, 300):
+        encoder = Rate(steps=steps)
+        counts = encoder(images, draw).double().sum(0)
+        expected = torch.floor(counts * 255 / steps + 0.5)
+        seen = encoder.mean(images, draw)
+        assert seen.dtype == torch.uint8
+        assert (seen.double() - expected).abs().max() <= (0 if steps % 2 else 1)  # halves are rounded to even
+
+
+def test_a_pixel_seen_through_spikes_is_binomial():
+    """Mean p and variance p (1 - p) / T; false alarms once in a million."""
+    count, steps = 40_000, 25
+    for value in (0, 20, 100, 200, 255):
+        p = (value + (value >= 128)) / 256
+        seen = Rate(steps=steps).mean(pixels(value, count), Draw.first(count)).double() / 255
+        sd = math.sqrt(p * (1 - p) / steps)
+        assert abs(seen.mean() - p) <= 5 * sd / math.sqrt(count) + 1e-9
+        assert abs(seen.std() - sd) <= 0.03 * sd + 1e-9

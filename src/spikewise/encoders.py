@@ -6,10 +6,11 @@ The same key (`Draw`) gives the same spikes on any engine, batch composition, th
 import functools
 import json
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from pydantic import Field, PrivateAttr
 from torch import Tensor
 
@@ -92,18 +93,35 @@ class Rate(ImageEncoder):
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Spikes [T, B, C, H, W] as 0.0 or 1.0."""
         pixels = images.flatten(1)
+        out = torch.empty(self.steps, *pixels.shape, device=images.device)
+        for steps, spikes in self._spikes(pixels, draw):
+            out[steps.start : steps.stop] = spikes
+        return out.view(self.steps, *images.shape)
+
+    def mean(self, images: Images, draw: Draw) -> Images:
+        """The images as the spikes show them: of each pixel the share of steps with a spike, as a byte.
+
+        So much noise a rate code brings: a pixel p becomes Binomial(T, p) / T, counted from the spikes of the same key.
+        """
+        pixels = images.flatten(1)
+        counts = torch.zeros(pixels.shape, device=images.device)
+        for _, spikes in self._spikes(pixels, draw):
+            counts += spikes.sum(0)
+        seen: Images = counts.mul_(_LEVELS - 1).div_(self.steps).round_().to(torch.uint8).view_as(images)
+        return seen
+
+    def _spikes(self, pixels: UInt8[Tensor, "B P"], draw: Draw) -> Iterator[tuple[range, Bool[Tensor, "t B P"]]]:
+        """The spikes of some steps at a time."""
         # uint8 cannot hold 256, so "r < p + 1" is "r <= p" for the bright half
         bright = pixels >= 128
-        out = torch.empty(self.steps, *pixels.shape, device=images.device)
-        at_once = 1 if images.device.type == "cpu" else max(1, _BYTES_AT_ONCE // max(pixels.numel(), 1))
+        at_once = 1 if pixels.device.type == "cpu" else max(1, _BYTES_AT_ONCE // max(pixels.numel(), 1))
         for start in range(0, self.steps, at_once):
             steps = range(start, min(start + at_once, self.steps))
             if len(steps) == 1:
                 r = random_bytes(draw, start, pixels.shape[1])[None]
             else:
                 r = bytes_of_steps(draw, steps, pixels.shape[1])
-            out[start : steps.stop] = (r < pixels) | (bright & (r == pixels))
-        return out.view(self.steps, *images.shape)
+            yield steps, (r < pixels) | (bright & (r == pixels))
 
 
 def intensities(images: Images) -> Float[Tensor, "B C H W"]:

@@ -297,3 +297,11 @@ def test_the_help_of_without_names_every_section():
 
     text = Without.__metadata__[0].help
     assert all(name in text for name in SECTION_NAMES)
+
+
+def test_a_control_is_asked_for_beside_the_sides(call):
+    code, out, _ = call("config", "digits", "--with", "noise", "--json")
+    assert (code, json.loads(out)["sides"]) == (0, ["snn", "twin", "cnn", "twin-noise"])
+    code, _, err = call("config", "digits", "--with", "nosie")
+    assert code == 2
+    assert "Did you mean 'noise'?" in err

@@ -33,14 +33,15 @@ def columns() -> ImageSet:
 
 @pytest.fixture
 def make_task(columns):
-    """A task whose settings are those of TrainConfig, `augment` and `loss` apart."""
+    """A task whose settings are those of TrainConfig, `augment`, `loss` and `noise` apart."""
 
-    def make(images: ImageSet = columns, *, seed: int = 0, loss=None, augment=None, **train) -> Task:
+    def make(images: ImageSet = columns, *, seed: int = 0, loss=None, augment=None, noise=None, **train) -> Task:
         cut = len(images) // 3
         everything = np.arange(len(images))
         split = Split(everything[:-cut], everything[-cut:], everything[:0])
         settings = {"epochs": 3, "batch_size": 8, **train}
-        return Task(images, split, loss or CrossEntropy(), TrainConfig(**settings), augment or AugmentConfig(), seed)
+        rules = TrainConfig(**settings), augment or AugmentConfig()
+        return Task(images, split, loss or CrossEntropy(), *rules, seed, noise=noise)
 
     return make
 

@@ -49,6 +49,7 @@ CASES = {
     "weighted, bfloat16": {"class_weights": True, "precision": "bfloat16"},
     "one batch": {"batch_size": 1000},
     "single images": {"batch_size": 1},
+    "noise of spikes": {"noise": Rate(steps=5), "augment": AugmentConfig(shift=1)},
 }
 
 

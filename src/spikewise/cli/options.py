@@ -24,6 +24,7 @@ __all__ = [
     "Settings",
     "SkipBad",
     "Threads",
+    "With",
     "Without",
 ]
 
@@ -116,6 +117,17 @@ Without = Annotated[
         rich_help_panel=_WHAT,
     ),
 ]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="CONTROL",
+        help="Train a control beside the other networks. noise: the twin, trained with the noise that the spikes of a "
+        "rate code bring.",
+        show_default=False,
+        rich_help_panel=_WHAT,
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -168,3 +180,4 @@ class Request(NamedTuple):
     as_published: bool = False
     without: list[str] | None = None
     quick: bool = False
+    controls: list[str] | None = None

@@ -37,6 +37,7 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     skip_bad: o.SkipBad = False,
     as_published: o.AsPublished = False,
     without: o.Without = None,
+    with_: o.With = None,
     data_dir: o.DataDir = None,
     device: o.Device = None,
     threads: o.Threads = None,
@@ -45,7 +46,9 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     quiet: o.Quiet = False,
 ) -> None:
     """Train a spiking network, its conventional twin and a CNN under one protocol, and say which is worth it."""
-    request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick)
+    request = Request(
+        data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick, with_
+    )
     _run("compare", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
 
 
@@ -85,6 +88,7 @@ def config(  # noqa: PLR0913  # one parameter for each option
     skip_bad: o.SkipBad = False,
     as_published: o.AsPublished = False,
     without: o.Without = None,
+    with_: o.With = None,
     device: o.Device = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of all settings instead.")] = False,
     as_json: o.Json = False,
@@ -96,7 +100,7 @@ def config(  # noqa: PLR0913  # one parameter for each option
         print_json(Experiment.model_json_schema())
         return
     experiment = resolved(
-        Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick)
+        Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick, with_)
     )
     if as_json:
         print_json(experiment.model_dump(mode="json"))
@@ -110,6 +114,7 @@ def resolved(request: Request) -> "Experiment":
     """The experiment that was asked for."""
     from spikewise.evaluation.sections import sections_without
     from spikewise.experiments import resolve
+    from spikewise.experiments.controls import with_controls
     from spikewise.experiments.settings import Change
 
     skip = [Change("data.skip_bad", True, "--skip-bad")] if request.skip_bad else []
@@ -117,7 +122,7 @@ def resolved(request: Request) -> "Experiment":
     if request.without and not request.quick:  # a first look has none that could be left out
         said = " ".join(f"--without {name}" for name in request.without)
         skip.append(Change("sections", list(left), said))
-    return resolve(
+    found = resolve(
         request.data,
         preset=request.preset,
         config=request.config,
@@ -128,6 +133,7 @@ def resolved(request: Request) -> "Experiment":
         as_published=request.as_published,
         quick=request.quick,
     )
+    return with_controls(found, request.controls or ())
 
 
 def _run(  # noqa: PLR0913  # passed on from the command

@@ -21,6 +21,7 @@ from spikewise.evaluation.grounds import (
     to_come,
     wanting,
 )
+from spikewise.evaluation.noise import noise_sentences
 from spikewise.evaluation.opponents import main_pair
 from spikewise.evaluation.reservations import (
     chance_sentences,
@@ -93,8 +94,9 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
         sentences += [main.sentence, *reversals, *_other_figures(main), *_seed_flips(main)]
         sentences += [pair.sentence for pair in comparisons if pair is not main]
         sentences += _beside_accuracy(networks, main, sections)
-    sentences += [*doubtful, *care, *not_examined(examined, planned)]
-    below = [*moot, *evidence(found, main, networks, sections), *reversals, *doubtful, *care]
+    noise = noise_sentences(networks, comparisons)
+    sentences += [*noise, *doubtful, *care, *not_examined(examined, planned)]
+    below = [*moot, *evidence(found, main, networks, sections), *noise, *reversals, *doubtful, *care]
     below += [*advice_sentences(found, networks, sections), *to_come(planned, examined)]
     below += changes(found, lambda seen: judge(networks, comparisons, data, seen, tuned=tuned), sections)
     return Verdict(

@@ -68,6 +68,7 @@ def times(ours: float, theirs: float) -> str:
 _CALLED: Final = {
     "snn": "the spiking network",
     "twin": "the same network without spikes",
+    "twin-noise": "the same network without spikes, trained with their noise",
     "cnn": "the small CNN",
     "ann": "the network without spikes",
     "baseline": "the baseline",

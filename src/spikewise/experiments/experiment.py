@@ -23,7 +23,8 @@ from spikewise.training.config import TrainConfig
 
 __all__ = ["Experiment", "RunKind", "Side", "parse_experiment"]
 
-Side = Literal["snn", "twin", "cnn"]
+Side = Literal["snn", "twin", "cnn", "twin-noise"]
+"""`twin-noise` is a control: the twin, trained with the noise that the spikes of a rate code bring."""
 RunKind = Literal["compare", "train"]
 """All sides of an experiment, or the spiking network alone."""
 MOST_SEEDS = 1000
@@ -73,7 +74,7 @@ class Experiment(Config):
     """Factor of the twin's logits. "readout" is the gain that output neurons and readout give the spiking network's;
     with 1, as before that was done, one learning rate does not suit both."""
     sides: Annotated[tuple[Side, ...], Field(min_length=1)] = ("snn", "twin", "cnn")
-    """Which networks a comparison trains."""
+    """Which networks a comparison trains; "twin-noise" is the twin trained with the noise that a rate code brings."""
     tuned: Literal["auto"] | tuple[Side, ...] = "auto"
     """Sides whose learning rate is looked for before training, with one budget for all; "auto": all sides where
     `train.learning_rate` is "auto", else none. Sides that are not have `train.learning_rate`."""

@@ -32,6 +32,7 @@ def task_of(experiment: Experiment, images: ImageSet, parts: Split, contestant: 
         seed,
         contestant.name,
         experiment.rate_penalty if contestant.graph.spiking_layers else None,
+        contestant.noise,
     )
 
 

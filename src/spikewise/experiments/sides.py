@@ -3,7 +3,8 @@
 from typing import Literal, NamedTuple
 
 from spikewise.data import ImageSet
-from spikewise.encoders import Direct
+from spikewise.encoders import Direct, Encoder, Rate
+from spikewise.errors import ConfigError
 from spikewise.experiments.experiment import Experiment, Side
 from spikewise.experiments.standard import standardised
 from spikewise.graph import Activation, Graph
@@ -25,12 +26,15 @@ class Contestant(NamedTuple):
     role: Literal["spiking", "twin", "baseline"]
     graph: Graph
     loss: Loss
+    noise: Rate | None = None
+    """Code whose noise it is trained with."""
 
 
 def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
     """The networks of an experiment for one image set.
 
     Raises:
+        ConfigError: the noise of spikes is asked for, and the encoder brings none.
         ShapeError: a network does not fit the images, or this machine.
     """
     shape, classes = images.image_shape, len(images.classes)
@@ -39,15 +43,19 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
     spiking = build(model, standardised(encoder, standard), experiment.readout, image_shape=shape, classes=classes)
     conventional = _without_spikes(experiment.loss)
 
+    def without_spikes() -> Graph:
+        given = experiment.twin_gain
+        return twin(spiking, gain=readout_gain(spiking, experiment.loss) if given == "readout" else given)
+
     def contestant(side: Side) -> Contestant:
         match side:
             case "snn":
                 role: Literal["spiking", "baseline"] = "spiking" if spiking.spiking_layers else "baseline"
                 return Contestant(side, side if role == "spiking" else "ann", role, spiking, experiment.loss)
             case "twin":
-                given = experiment.twin_gain
-                gain = readout_gain(spiking, experiment.loss) if given == "readout" else given
-                return Contestant(side, side, "twin", twin(spiking, gain=gain), conventional)
+                return Contestant(side, side, "twin", without_spikes(), conventional)
+            case "twin-noise":
+                return Contestant(side, side, "baseline", without_spikes(), conventional, _noise_of(encoder))
             case "cnn":
                 cnn: Conv | MLP = experiment.cnn or SMALL_CNN
                 graph = build(
@@ -59,6 +67,15 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
     for one in found:
         check_size(one.graph)
     return found
+
+
+def _noise_of(encoder: Encoder) -> Rate:
+    if isinstance(encoder, Rate):
+        return encoder
+    raise ConfigError(
+        f"'twin-noise' trains the twin with the noise of a rate code, and the encoder is '{encoder.kind}', which "
+        "brings none. Leave it out (without --with noise), or take encoder.kind=rate."
+    )
 
 
 def describe(graph: Graph) -> str:

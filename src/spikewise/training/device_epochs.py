@@ -171,7 +171,8 @@ class DeviceEpochs:
         assert self._changes is not None
         images, labels = self._pixels.take(index), self._labels.index_select(0, index)
         changed = make_changes(images, labels, self._changes.at(rows), task.augment, len(task.images.classes))
-        return Batch(changed.images, labels, changed.targets, Draw(task.seed, self._epoch, index))
+        draw = Draw(task.seed, self._epoch, index)
+        return Batch(task.seen(changed.images, draw), labels, changed.targets, draw)
 
     def _check(self, entry: Entry, batch: int) -> None:
         """Say what a processor's loop would have said when it happened."""

@@ -129,7 +129,7 @@ class HostEpochs:
         images = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(device)
         labels = torch.from_numpy(task.images.labels[index]).to(device)
         changed = augment(images, labels, draw, task.augment, classes=len(task.images.classes))
-        return Batch(changed.images, labels, changed.targets, draw)
+        return Batch(task.seen(changed.images, draw), labels, changed.targets, draw)
 
     def _answer(self, batch: Batch, number: int) -> Answer:
         try:

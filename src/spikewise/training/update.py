@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from spikewise.data import AugmentConfig, ImageSet, Split, class_weights
+from spikewise.encoders import Rate
 from spikewise.engine import EngineResult, RunOptions
 from spikewise.losses import CrossEntropy, Loss, RatePenalty, Target
 from spikewise.network import Network
@@ -34,6 +35,12 @@ class Task:
     seed: int
     name: str = "network"
     penalty: RatePenalty | None = None
+    noise: Rate | None = None
+    """Code whose spikes are counted in place of the pixels while it trains, new ones in each epoch; tests see none."""
+
+    def seen(self, images: UInt8[Tensor, "B C H W"], draw: Draw) -> UInt8[Tensor, "B C H W"]:
+        """A batch, changed already, as the network gets it."""
+        return images if self.noise is None else self.noise.mean(images, draw)
 
 
 class Batch(NamedTuple):

@@ -1,0 +1,87 @@
+"""Is it the noise? The twin that is trained with what a rate code does to its images, and tested on clean ones."""
+
+import numpy as np
+import pytest
+import torch
+
+from spikewise.data import load_data, split
+from spikewise.encoders import Rate
+from spikewise.errors import ConfigError
+from spikewise.evaluation.noise import noise_sentences
+from spikewise.experiments import resolve, run_experiment
+from spikewise.experiments.controls import with_controls
+from spikewise.experiments.setting import task_of
+from spikewise.experiments.sides import sides_of
+from spikewise.network import Network
+from spikewise.training.epochs import HostEpochs
+from spikewise.training.update import Learner
+from spikewise.types import Draw
+
+
+@pytest.fixture
+def coded(small):
+    """The comparison that takes a second, on a rate code."""
+    return small.replace(encoder={"kind": "rate", "steps": 4}, seeds=(0,), sections=())
+
+
+def test_it_is_the_twin_and_sees_in_training_what_the_spikes_show(coded):
+    images = load_data(coded.data)
+    parts = split(images, coded.split)
+    found = {one.side: one for one in sides_of(with_controls(coded, ["noise"]), images)}
+    noisy, twin = found["twin-noise"], found["twin"]
+    assert noisy.graph == twin.graph
+    assert (noisy.name, noisy.role, noisy.noise, twin.noise) == ("twin-noise", "baseline", Rate(steps=4), None)
+    task = task_of(
+        coded.settled("compare", device="cpu", train_images=48, image_shape=(1, 8, 8)), images, parts, noisy, 0
+    )
+    passes = HostEpochs(Learner(Network(noisy.graph, seed=0), task))
+    passes.launch(2)
+    index = parts.train[:5]
+    batch = passes._batch(index)
+    draw = Draw(0, 2, torch.from_numpy(index))
+    shown = Rate(steps=4)(torch.from_numpy(np.ascontiguousarray(images.images[index])), draw).mean(0)
+    assert (batch.images.float() / 255 - shown).abs().max() < 1 / 500
+
+
+def test_it_is_trained_tested_and_compared_like_the_others(coded, tmp_path):
+    done = run_experiment(with_controls(coded, ["noise"]), out=tmp_path)
+    by_name = {network.name: network for network in done.results.networks}
+    assert list(by_name) == ["snn", "twin", "cnn", "twin-noise"]
+    pairs = {frozenset((pair.a, pair.b)) for pair in done.results.comparisons}
+    assert {frozenset(("snn", "twin-noise")), frozenset(("twin", "twin-noise"))} <= pairs
+    assert done.results.comparisons[0].main or any(pair.main and {pair.a, pair.b} == {"snn", "twin"}
+                                                   for pair in done.results.comparisons)  # fmt: skip
+    first, *_ = noise_sentences(done.results.networks, done.results.comparisons)
+    share = 100 * by_name["twin-noise"].metrics["accuracy"].mean
+    assert first.startswith(
+        f"With the noise that the spikes bring, the same network without spikes reaches {share:.2f} %"
+    )
+    again = run_experiment(with_controls(coded, ["noise"]).replace(sides=("twin", "twin-noise")), out=tmp_path)
+    clean, noisy = (one.runs[0].history[0].train_loss for one in again.results.networks)
+    assert clean != noisy
+
+
+def test_codes_that_bring_no_noise_are_refused(small):
+    with pytest.raises(ConfigError, match=r"the encoder is 'direct', which brings none\. Leave it out"):
+        sides_of(with_controls(small, ["noise"]), load_data(small.data))
+
+
+def test_it_is_asked_for_by_name_and_tuned_with_the_rest(small):
+    with pytest.raises(ConfigError, match=r"control 'nose'\. Did you mean 'noise'"):
+        with_controls(small, ["nose"])
+    asked = with_controls(with_controls(resolve("digits"), ["noise"]), ["noise"])
+    assert asked.sides == ("snn", "twin", "cnn", "twin-noise")
+    settled = asked.settled("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8))
+    assert settled.tuned == asked.sides
+    preset = with_controls(resolve(preset="fashion-snn"), ["noise"])
+    assert preset.tuned == ("twin", "cnn", "twin-noise")
+    assert with_controls(resolve(preset="fashion-snn", as_published=True), ["noise"]).tuned == ()
+    assert resolve("digits", overrides=['sides=["snn", "twin-noise"]']).sides == ("snn", "twin-noise")
+
+
+def test_the_verdict_says_what_the_control_says(coded, tmp_path):
+    results = run_experiment(with_controls(coded, ["noise"]), out=tmp_path).results
+    told = noise_sentences(results.networks, results.comparisons)
+    assert len(told) == 2
+    assert set(told) <= set(results.verdict.sentences)
+    assert set(told) <= set(results.verdict.grounds)
