@@ -157,3 +157,31 @@ def test_other_work_has_its_own_line():
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3725, "1:02:05"), (-1, "0:00")])
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_the_time_left_covers_what_follows_the_last_training():
+    stream, clock = io.StringIO(), Clock()
+    lines = LineProgress(stream, Plan(("snn",), (0, 1), tests=True, after=0.25), clock=clock)
+    for seed in (0, 1):
+        lines.started("snn", seed, epochs=4, done=0)
+        for epoch in range(1, 5):
+            lines.epoch(record(epoch, 100.0))
+        lines.finished()
+    minutes, seconds = map(int, re.search(r"about (\d+):(\d+) left", last_line(stream)).groups())
+    assert 60 * minutes + seconds > 0.25 * 800  # what may follow eight epochs of 100 seconds, beside the test
+
+
+def test_a_stage_says_how_long_it_has_taken_and_how_long_it_will():
+    clock = Clock()
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    shown = RichProgress(console, Plan(("snn",), (0,)), clock=clock)
+    shown.stage("robustness", 30.0, after=60.0)
+    clock.now = 12.0
+    with console.capture() as captured:
+        console.print(shown.render())
+    assert "0:12 of about 0:30; about 1:18 left in all" in captured.get()
+    stream = io.StringIO()
+    lines = LineProgress(stream, clock=clock)
+    clock.now = 75.0
+    lines.stage("robustness", 30.0)
+    assert last_line(stream) == "robustness: 1:03 passed, takes about 0:30"

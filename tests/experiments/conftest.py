@@ -122,6 +122,12 @@ def columns_writer():
     return write_columns
 
 
+@pytest.fixture(scope="session")
+def set_writer():
+    """As `columns_writer`, for fixtures that outlive a test."""
+    return write_columns
+
+
 def write_columns(path: Path, *, test_noise: int = 0) -> Path:
     rng = np.random.default_rng(3)
     parts = {}

@@ -9,6 +9,7 @@ from spikewise.cli.options import Request
 from spikewise.cli.run import resolved
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
+from spikewise.evaluation.sections import SECTION_NAMES
 from spikewise.experiments import Experiment, resolve
 from spikewise.report.notices import notices
 
@@ -23,6 +24,7 @@ def test_a_first_look_has_one_seed_no_sections_and_a_few_of_the_usual_epochs(ima
     assert (look.seeds, look.sections, look.quick) == ((0,), (), True)
     assert 1 <= look.train.epochs <= whole.train.epochs / 4
     assert look.sides == whole.sides
+    assert (look.tuned, whole.tuned) == ((), whole.sides)
     assert look.train.batch_size < whole.train.batch_size  # few passes, but not few updates
     assert not whole.quick
 
@@ -72,7 +74,7 @@ def test_the_answer_says_that_it_is_a_first_look(columns_file, tmp_path):
     assert "first look" in results.verdict.paragraph.partition("Test accuracy")[2]
     assert "A first look" in [notice.title for notice in notices(results)]
     assert run.report.exists()
-    assert all(value is None for name, value in results.sections if name != "seconds")
+    assert all(getattr(results.sections, name) is None for name in SECTION_NAMES)
     content = json.loads((run.folder / "results.json").read_text())
     del content["protocol"]["quick"]  # as before
     (run.folder / "results.json").write_text(json.dumps(content))

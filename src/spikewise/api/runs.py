@@ -10,6 +10,7 @@ from spikewise.api.trained import Trained, load
 from spikewise.api.wording import summary
 from spikewise.evaluation import Results
 from spikewise.experiments import Experiment, resolve, run_experiment
+from spikewise.experiments.sections.budget import SHARE
 from spikewise.experiments.settings import Change, changes_of
 from spikewise.training.progress import Plan, display
 
@@ -74,6 +75,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     seeds: int | Sequence[int] | None = None,
     epochs: int | None = None,
     quick: bool = False,
+    thorough: bool = False,
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
@@ -89,6 +91,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
         images: Images [N, H, W], [N, H, W, C] or [N, C, H, W], or a list of pictures or files; with `labels` [N].
         seeds: How many, or which.
         quick: A first look: one seed, few epochs, no sections; what is asked for beside it stays.
+        thorough: Sections are made whole, however long they take; else they take a quarter of the training's time.
         progress: Show it on standard error: live on a terminal, else a line for each epoch.
         settings: Any other setting, nested (`train={"batch_size": 64}`) or dotted (`**{"train.batch_size": 64}`).
     Raises:
@@ -96,7 +99,8 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     """
     source = as_source(data, images, labels, Path(out))
     experiment = resolved(source, preset, config, seeds, epochs, settings, quick=quick)
-    return execute(experiment, out=Path(out), progress=progress, data_dir=None if data_dir is None else Path(data_dir))
+    where = None if data_dir is None else Path(data_dir)
+    return execute(experiment, out=Path(out), progress=progress, data_dir=where, thorough=thorough)
 
 
 def train(  # noqa: PLR0913  # as `compare`
@@ -110,6 +114,7 @@ def train(  # noqa: PLR0913  # as `compare`
     seeds: int | Sequence[int] | None = None,
     epochs: int | None = None,
     quick: bool = False,
+    thorough: bool = False,
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
@@ -119,7 +124,7 @@ def train(  # noqa: PLR0913  # as `compare`
     source = as_source(data, images, labels, Path(out))
     experiment = resolved(source, preset, config, seeds, epochs, settings, quick=quick)
     where = None if data_dir is None else Path(data_dir)
-    return execute(experiment, kind="train", out=Path(out), progress=progress, data_dir=where)
+    return execute(experiment, kind="train", out=Path(out), progress=progress, data_dir=where, thorough=thorough)
 
 
 def execute(
@@ -129,15 +134,24 @@ def execute(
     out: Path = Path("runs"),
     progress: bool = False,
     data_dir: Path | None = None,
+    thorough: bool = False,
 ) -> Run:
     """Run a resolved experiment; arguments as for `compare`."""
     if not progress:
-        done = run_experiment(experiment, out=out, kind=kind, data_dir=data_dir)
+        done = run_experiment(experiment, out=out, kind=kind, data_dir=data_dir, thorough=thorough)
         return Run(done.results, done.folder)
     sides = experiment.sides if kind == "compare" else ("snn",)
-    plan = Plan(sides, experiment.seeds)
+    plan = Plan(sides, experiment.seeds, tests=True, after=SHARE if experiment.sections else 0.0)
     with display(plan, f"{kind} on {experiment.data.source}") as shown:
-        done = run_experiment(experiment, out=out, kind=kind, data_dir=data_dir, listener=shown, decoding=shown.work)
+        done = run_experiment(
+            experiment,
+            out=out,
+            kind=kind,
+            data_dir=data_dir,
+            listener=shown,
+            decoding=shown.work,
+            thorough=thorough,
+        )
     return Run(done.results, done.folder)
 
 

@@ -48,9 +48,10 @@ class _Commands(TyperGroup):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
             resumes = ctx.invoked_subcommand in _RESUMABLE
-            say("\nInterrupted. The same command goes on where this one stopped." if resumes else "\nInterrupted.")
+            usual = "Interrupted. The same command goes on where this one stopped." if resumes else "Interrupted."
+            say(f"\n{str(stopped) or usual}")
             raise typer.Exit(130) from None
         except BrokenPipeError:  # the reader has gone, as `head` does; the interpreter must not flush once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

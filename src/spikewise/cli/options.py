@@ -23,6 +23,7 @@ __all__ = [
     "Seeds",
     "Settings",
     "SkipBad",
+    "Thorough",
     "Threads",
     "With",
     "Without",
@@ -88,6 +89,15 @@ Quick = Annotated[
     typer.Option(
         "--quick",
         help="A first look: one seed, few epochs, no sections. What is asked for beside it stays.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Thorough = Annotated[
+    bool,
+    typer.Option(
+        "--thorough",
+        help="Make every section whole, however long it takes; without it, sections take at most a quarter of the "
+        "training's time.",
         rich_help_panel=_WHAT,
     ),
 ]

@@ -34,6 +34,7 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     seeds: o.Seeds = None,
     epochs: o.Epochs = None,
     quick: o.Quick = False,
+    thorough: o.Thorough = False,
     skip_bad: o.SkipBad = False,
     as_published: o.AsPublished = False,
     without: o.Without = None,
@@ -49,7 +50,9 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     request = Request(
         data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick, with_
     )
-    _run("compare", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
+    _run(
+        "compare", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet, thorough=thorough
+    )
 
 
 def train(  # noqa: PLR0913  # one parameter for each option
@@ -61,6 +64,7 @@ def train(  # noqa: PLR0913  # one parameter for each option
     seeds: o.Seeds = None,
     epochs: o.Epochs = None,
     quick: o.Quick = False,
+    thorough: o.Thorough = False,
     skip_bad: o.SkipBad = False,
     as_published: o.AsPublished = False,
     without: o.Without = None,
@@ -73,7 +77,7 @@ def train(  # noqa: PLR0913  # one parameter for each option
 ) -> None:
     """Train the spiking network alone, and test it."""
     request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick)
-    _run("train", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet)
+    _run("train", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet, thorough=thorough)
 
 
 def config(  # noqa: PLR0913  # one parameter for each option
@@ -145,12 +149,13 @@ def _run(  # noqa: PLR0913  # passed on from the command
     out: Path,
     as_json: bool,
     quiet: bool,
+    thorough: bool,
 ) -> None:
     from spikewise.api import execute
     from spikewise.cli.machine import use_threads
 
     use_threads(threads)
-    done = execute(resolved(request), kind=kind, out=out, progress=not quiet, data_dir=data_dir)
+    done = execute(resolved(request), kind=kind, out=out, progress=not quiet, data_dir=data_dir, thorough=thorough)
     if as_json:
         print_json(done.results.model_dump(mode="json"))
     else:

@@ -233,6 +233,9 @@ class _Ears:
     def finished(self) -> None:
         """Nothing: the last epoch has said it."""
 
+    def stage(self, what: str, seconds: float | None = None, *, after: float = 0.0) -> None:
+        """Nothing: a training has none."""
+
     def _count(self, more: int) -> None:
         self._done += more
         if self._tell is not None:

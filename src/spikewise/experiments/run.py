@@ -10,6 +10,7 @@ import torch
 
 from spikewise.data import Progress, load_data, split
 from spikewise.evaluation import Results
+from spikewise.evaluation.sections import Sections
 from spikewise.experiments.conclude import conclude
 from spikewise.experiments.devices import settle, spread_over
 from spikewise.experiments.experiment import Experiment, RunKind
@@ -17,11 +18,11 @@ from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.prospects import prospects, size_hint
 from spikewise.experiments.rates import find_rates
 from spikewise.experiments.run_folder import RunFolder
-from spikewise.experiments.sections import Study, look_into
+from spikewise.experiments.sections.automatic import Sequel
+from spikewise.experiments.sections.study import Study
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.files import write_json
-from spikewise.report import write_report
 from spikewise.training import FitResult, Listener, Silent
 from spikewise.training.memory import Loaded, check_update
 from spikewise.training.together import Training, fit_all
@@ -37,7 +38,7 @@ class Finished:
     folder: Path
 
 
-def run_experiment(
+def run_experiment(  # noqa: PLR0913  # what a run may be told
     experiment: Experiment,
     *,
     out: Path = Path("runs"),
@@ -45,6 +46,7 @@ def run_experiment(
     data_dir: Path | None = None,
     listener: Listener | None = None,
     decoding: Progress | None = None,
+    thorough: bool = False,
 ) -> Finished:
     """Train, test and report; a killed run is resumed by the same call, a finished one is read back.
 
@@ -53,8 +55,10 @@ def run_experiment(
         kind: "compare", or "train" for the spiking network alone.
         data_dir: where known sets are looked for first.
         decoding: told how far the decoding of an image folder is.
+        thorough: sections are made whole, however long they take.
     Raises:
         SpikewiseError: with one clear message; finished trainings stay on disk.
+        KeyboardInterrupt: Ctrl-C; where the answer is there already it says where, and what is missing.
     """
     started = time.perf_counter()
     if experiment.device != "auto":
@@ -73,26 +77,46 @@ def run_experiment(
     with folder.lock():
         setting = Setting(experiment, images, parts, folder, device, data_dir)
         if not folder.results.exists():
-            for one in contestants:  # a named engine that cannot train one says so before anything is trained
-                setting.training_engine(one)
-            for caution in (*images.cautions, *images.from_names):
-                listener.said(caution)
-            for text in size_hint(setting):
-                listener.said(text)
-            if "audit" in experiment.sections:  # before hours are spent on a set that cannot give an answer
-                listener.said(f"Audit: {setting.audit(decoding).headline}.")
-            for text in prospects(setting, contestants):
-                listener.said(text)
+            audited = prepare(setting, contestants, listener, decoding)
             find_rates(setting, contestants, listener, decoding)
             train_all(setting, contestants, listener)
+            listener.stage("Testing and comparing")
             artifacts, results = conclude(setting, contestants, kind)
-            results = results.model_copy(update={"seconds": time.perf_counter() - started})
+            times = {"seconds": time.perf_counter() - started, "sections": Sections(seconds=audited)}
             artifacts.save(path / "artifacts.npz")
-            results.save(folder.results)
-        look_into(Study(setting, contestants), experiment.sections)
-        if not (path / "report.html").exists():
-            write_report(path)
+            results.model_copy(update=times).save(folder.results)
+            listener.stage("Writing the report")
+        sequel = Sequel(Study(setting, contestants), listener, thorough=thorough)
+        if sequel.page.renew():  # the answer is there: what follows is looked into beside it
+            listener.said(Results.load(folder.results).verdict.headline)
+            listener.said(f"Report: {path / 'report.html'}")
+        sequel.make(experiment.sections)
     return Finished(Results.load(folder.results), path)
+
+
+def prepare(
+    setting: Setting, contestants: list[Contestant], listener: Listener, decoding: Progress | None
+) -> dict[str, float]:
+    """What comes before the first training: what can go wrong is said before hours are spent.
+
+    Returns:
+        Seconds that each section took which was made.
+    """
+    images = setting.images
+    for one in contestants:  # a named engine that cannot train one says so
+        setting.training_engine(one)
+    for caution in (*images.cautions, *images.from_names):
+        listener.said(caution)
+    for text in size_hint(setting):
+        listener.said(text)
+    seconds = {}
+    if "audit" in setting.experiment.sections:
+        started = time.perf_counter()
+        listener.said(f"Audit: {setting.audit(decoding).headline}.")
+        seconds["audit"] = time.perf_counter() - started
+    for text in prospects(setting, contestants):
+        listener.said(text)
+    return seconds
 
 
 def train_all(setting: Setting, contestants: list[Contestant], listener: Listener) -> None:

@@ -86,6 +86,13 @@ def _protocol(results: Results) -> list[Notice]:
             "looking there flatters these figures."
         )
         out.append(Notice("care", "Test images of this set were opened in other runs, too", text))
+    told = [f"{name}: {words}" for part in (results.sections.less, results.sections.skipped)
+            for name, words in part.items()]  # fmt: skip
+    if told:
+        text = (
+            f"Sections take at most a quarter of the training's time; --thorough makes them whole. {'. '.join(told)}."
+        )
+        out.append(Notice("care", "Sections that are shorter, or missing", text))
     if results.protocol.quick:
         text = "One seed, few epochs: the command without --quick gives the answer, which may be another."
         out.append(Notice("care", "A first look", text))

@@ -28,6 +28,13 @@ class Listener(Protocol):
     def finished(self) -> None:
         """The training is over."""
 
+    def stage(self, what: str, seconds: float | None = None, *, after: float = 0.0) -> None:
+        """Something other than training begins, after which the run is not over before `after` further seconds.
+
+        Args:
+            seconds: how long it is expected to take; None where nobody knows.
+        """
+
 
 class Silent:
     """Watches and says nothing."""
@@ -48,4 +55,7 @@ class Silent:
         """Nothing."""
 
     def finished(self) -> None:
+        """Nothing."""
+
+    def stage(self, what: str, seconds: float | None = None, *, after: float = 0.0) -> None:
         """Nothing."""

@@ -2,9 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,22 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from spikewise.evaluation.results import EpochRecord
+from spikewise.training.course import Clock, Course, Plan, duration
 from spikewise.training.events import Listener
 
 __all__ = ["LineProgress", "Plan", "ProgressDisplay", "RichProgress", "display", "duration"]
-
-Clock = Callable[[], float]
-_ALMOST = 0.999
-"""Of an epoch: whole it is when it was validated."""
-_RECENT = 3
-"""Epochs from which a side's pace is taken: the first is slower than the rest."""
-
-
-class Plan(NamedTuple):
-    """Every training of a run, in order: all seeds of the first side, then of the next."""
-
-    sides: tuple[str, ...]
-    seeds: tuple[int, ...]
 
 
 class ProgressDisplay(Listener, Protocol):
@@ -44,103 +31,12 @@ class ProgressDisplay(Listener, Protocol):
         """Something other than training goes on, such as the decoding of files; `total` is 0 where it is unknown."""
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a clock shows them."""
-    minutes, rest = divmod(max(round(seconds), 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-class _Course:
-    """Where a run stands, and how long the rest will take; epochs of an earlier process count as done, not as fast.
-
-    Trainings begin in the plan's order. Several may run at a time; one of them is spoken of.
-    """
-
-    def __init__(self, plan: Plan | None, clock: Clock) -> None:
-        self.plan, self.clock = plan, clock
-        self.begun = self.epoch_begun = clock()
-        self.side, self.seed, self.epochs, self.devices = "", 0, 0, 1
-        self.at: dict[tuple[str, int], float] = {}
-        """Epochs that are done, with fraction, of each training that has begun."""
-        self.over: set[tuple[str, int]] = set()
-        self.spent: dict[str, list[float]] = {}
-
-    def start(self, side: str, seed: int, epochs: int, done: int) -> None:
-        self.side, self.seed, self.epochs = side, seed, epochs
-        self.at[side, seed] = done
-        self.over.discard((side, seed))
-        self.epoch_begun = self.clock()
-
-    def turn(self, side: str, seed: int, devices: int) -> None:
-        self.side, self.seed, self.devices = side, seed, devices
-
-    def batch(self, images: int, total: int) -> float:
-        """Images per second in this epoch."""
-        self.at[self.side, self.seed] = int(self.at[self.side, self.seed]) + min(images / total, _ALMOST)
-        return images / max(self.clock() - self.epoch_begun, 1e-9)
-
-    def epoch(self, record: EpochRecord) -> None:
-        self.spent.setdefault(self.side, []).append(record.seconds)
-        self.at[self.side, self.seed] = record.epoch
-        self.epoch_begun = self.clock()
-
-    def finish(self) -> None:
-        """Of the training that is spoken of; patience may have ended it early."""
-        self.over.add((self.side, self.seed))
-        self.at[self.side, self.seed] = self.epochs
-
-    def running(self, side: str) -> list[float]:
-        """Epochs done by each of a side's trainings that are not over."""
-        return [done for one, done in self.at.items() if one[0] == side and one not in self.over]
-
-    def finished(self, side: str) -> int:
-        """How many of a side's trainings are over, in this process or in an earlier one."""
-        if self.plan is None or side not in self.plan.sides:
-            return sum(one[0] == side for one in self.over)
-        ahead = set(self._ahead)
-        return sum((side, seed) in self.over or ((side, seed) not in self.at and (side, seed) not in ahead)
-                   for seed in self.plan.seeds)  # fmt: skip
-
-    @property
-    def _ahead(self) -> list[tuple[str, int]]:
-        """Trainings that have not begun; those that were passed over were done earlier."""
-        if self.plan is None:
-            return []
-        order = [(side, seed) for side in self.plan.sides for seed in self.plan.seeds]
-        last = max((order.index(one) for one in self.at if one in order), default=-1)
-        return order[last + 1 :]
-
-    @property
-    def total(self) -> int:
-        return len(self.plan.sides) * len(self.plan.seeds) * self.epochs if self.plan else self.epochs
-
-    @property
-    def epochs_done(self) -> float:
-        if self.plan is None:
-            return self.at.get((self.side, self.seed), 0)
-        return self.total - sum(self.epochs - done for done in self.at.values()) - len(self._ahead) * self.epochs
-
-    def left(self) -> str:
-        """Time left in words; "at most" while a side has not shown its speed, for the slowest, spiking, comes first."""
-        if not self.spent:
-            return ""
-        paces = {side: sum(times[-_RECENT:]) / len(times[-_RECENT:]) for side, times in self.spent.items()}
-        slowest = max(paces.values())
-        begun = self.at.items() if self.plan else [((self.side, self.seed), self.epochs_done)]
-        rest = [(side, self.epochs - done) for (side, _), done in begun if done < self.epochs]
-        rest += [(side, self.epochs) for side, _ in self._ahead]
-        seconds = sum(epochs * paces.get(side, slowest) for side, epochs in rest) / self.devices
-        unseen = any(side not in paces for side, _ in rest)
-        return f"{'at most' if unseen else 'about'} {duration(seconds)} left"
-
-
 class LineProgress:
     """One line for each epoch, without control characters: for logs, pipes and batch systems."""
 
     def __init__(self, stream: TextIO, plan: Plan | None = None, *, clock: Clock = time.perf_counter) -> None:
         self.stream = stream
-        self._course = _Course(plan, clock)
+        self._course = Course(plan, clock)
         self._working = ""
 
     def __enter__(self) -> "LineProgress":
@@ -179,6 +75,12 @@ class LineProgress:
         """No line: the last epoch's has said it."""
         self._course.finish()
 
+    def stage(self, what: str, seconds: float | None = None, *, after: float = 0.0) -> None:
+        """One line when it begins."""
+        del after
+        passed = f"{duration(self._course.clock() - self._course.begun)} passed"
+        self._say(f"{what}: {passed}" + ("" if seconds is None else f", takes about {duration(seconds)}"))
+
     def work(self, what: str, done: int, total: int) -> None:
         """One line when it begins."""
         del done
@@ -207,10 +109,11 @@ class RichProgress:
         self, console: Console, plan: Plan | None = None, *, title: str = "", clock: Clock = time.perf_counter
     ) -> None:
         self.title = title
-        self._course = _Course(plan, clock)
+        self._course = Course(plan, clock)
         self._rows = {side: _Row() for side in plan.sides} if plan else {}
         self._seeds = len(plan.seeds) if plan else 1
         self._work: tuple[str, int, int] | None = None
+        self._stage = ""
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> "RichProgress":
@@ -227,7 +130,7 @@ class RichProgress:
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
         """The row of this side is the active one."""
         self._course.start(network, seed, epochs, done)
-        self._work = None
+        self._work, self._stage = None, ""
         self._rows.setdefault(network, _Row()).begun = True
 
     def turned(self, network: str, seed: int, *, devices: int) -> None:
@@ -248,6 +151,11 @@ class RichProgress:
     def finished(self) -> None:
         """After the last training comes the test."""
         self._course.finish()
+
+    def stage(self, what: str, seconds: float | None = None, *, after: float = 0.0) -> None:
+        """A bar in place of the table's last line, with the time that has passed and the time expected."""
+        self._course.stage(seconds, after)
+        self._work, self._stage = None, what
 
     def work(self, what: str, done: int, total: int) -> None:
         """A bar in place of the table's last line."""
@@ -291,6 +199,10 @@ class RichProgress:
         if self._work is not None:
             what, done, total = self._work
             return _bar_line(what, done, total, f"{done:,} of {total:,}" if total else f"{done:,}")
+        if self._stage:
+            expected = course.stage_seconds or 0.0
+            passed = min(course.clock() - course.stage_begun, expected)
+            return _bar_line(self._stage, passed, expected, course.stage_words())
         if not course.side:
             return Text("Starting ...", style="dim")
         if all(self._is_over(side) for side in self._rows):

@@ -216,6 +216,9 @@ class _Voice:
         """Passed on."""
         self._turn().epoch(record)
 
+    def stage(self, what: str, seconds: float | None = None, *, after: float = 0.0) -> None:
+        """Nothing: a training has none."""
+
     def finished(self) -> None:
         """Passed on."""
         self._turn().finished()

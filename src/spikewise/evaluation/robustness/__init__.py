@@ -12,6 +12,7 @@ from spikewise.evaluation.robustness.examine import (
     merged,
     parse_families,
     selected,
+    usual_count,
 )
 from spikewise.evaluation.robustness.score import relative_score
 from spikewise.evaluation.robustness.spikes import chances, delete_spikes, insert_spikes, jitter_spikes
@@ -51,4 +52,5 @@ __all__ = [
     "selected",
     "silenced",
     "summarise",
+    "usual_count",
 ]

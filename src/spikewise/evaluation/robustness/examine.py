@@ -21,8 +21,19 @@ from spikewise.evaluation.robustness.trials import (
     with_spike_noise,
 )
 from spikewise.evaluation.sections.robustness import FAMILIES, Disturbance, Family, FamilyScores, Robustness
+from spikewise.graph import Graph
 
-__all__ = ["MOST_IMAGES", "SHOWN_STRENGTH", "Examined", "Scope", "examine", "merged", "parse_families", "selected"]
+__all__ = [
+    "MOST_IMAGES",
+    "SHOWN_STRENGTH",
+    "Examined",
+    "Scope",
+    "examine",
+    "merged",
+    "parse_families",
+    "selected",
+    "usual_count",
+]
 
 MOST_IMAGES: Final = 1000
 """Used, unless more are asked for."""
@@ -122,8 +133,13 @@ def _tried(entrants: Sequence[Entrant], images: Images, family: Family) -> Trial
 def _count(entrants: Sequence[Entrant], images: Images, scope: Scope, family: Family) -> int:
     if scope.images is not None:
         return min(scope.images, len(images.labels))
+    return usual_count([one.graph for one in entrants], len(images.labels), family)
+
+
+def usual_count(graphs: Sequence[Graph], images: int, family: Family) -> int:
+    """How many of `images` a family is examined on, unless more or fewer are asked for."""
     purpose, most = ("attacks", _MOST_ATTACKED) if family == "attacks" else ("corruptions", MOST_IMAGES)
-    return affordable([one.graph for one in entrants], min(most, len(images.labels)), purpose)
+    return affordable(graphs, min(most, images), purpose)
 
 
 def _examples(family: Family, made: Trials, images: Images) -> dict[str, UInt8[np.ndarray, "C H W"]]:

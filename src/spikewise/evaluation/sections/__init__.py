@@ -25,7 +25,7 @@ SECTION_NAMES: Final[tuple[SectionName, ...]] = get_args(SectionName)
 
 
 class Sections(Record):
-    """One field for each section; null where it was switched off."""
+    """One field for each section; null where it was switched off, or left out."""
 
     audit: Audit | None = None
     yardsticks: Yardsticks | None = None
@@ -36,6 +36,10 @@ class Sections(Record):
     diagnosis: Diagnosis | None = None
     seconds: Figures = Field(default_factory=dict)
     """How long each section took."""
+    less: dict[str, str] = Field(default_factory=dict)
+    """Of sections that did less than usual because time was short: what they used."""
+    skipped: dict[str, str] = Field(default_factory=dict)
+    """Of sections that were left out though nobody asked for that: why."""
 
 
 def sections_without(names: Iterable[str]) -> tuple[SectionName, ...]:

@@ -5,7 +5,7 @@ it has pictures, arrays for `sections/NAME.npz` of the run folder.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import assert_never
 
@@ -15,7 +15,7 @@ from spikewise.evaluation.untrained import place_of
 from spikewise.experiments.sections.study import Made, Study
 from spikewise.files import make_folder, write_npz
 
-__all__ = ["Made", "Study", "arrays_file", "look_into"]
+__all__ = ["Made", "Study", "arrays_file", "keep_section", "look_into", "note_skipped"]
 
 
 def look_into(study: Study, names: Iterable[SectionName], *, again: bool = False) -> None:
@@ -24,12 +24,30 @@ def look_into(study: Study, names: Iterable[SectionName], *, again: bool = False
     Args:
         again: make also those that are there.
     """
-    folder = study.setting.folder
     for name in names:
-        results = Results.load(folder.results)
-        if getattr(results.sections, name) is None or again:
-            _with(study, results, _made(study, name, results.sections)).save(folder.results)
-            (folder.path / "report.html").unlink(missing_ok=True)
+        if getattr(Results.load(study.setting.folder.results).sections, name) is None or again:
+            keep_section(study, name)
+
+
+def keep_section(study: Study, name: SectionName, *, besides: str = "") -> bool:
+    """Make one section and keep it; False where the time that the study has was too short for any of it.
+
+    Args:
+        besides: what is less than usual in it whatever it says itself.
+    """
+    path = study.setting.folder.results
+    sections = _made(study, name, Results.load(path).sections, besides)
+    if sections is not None:
+        _with(study, Results.load(path), sections).save(path)
+    return sections is not None
+
+
+def note_skipped(study: Study, name: SectionName, why: str) -> None:
+    """Record why a section was left out."""
+    path = study.setting.folder.results
+    results = Results.load(path)
+    sections = results.sections.model_copy(update={"skipped": {**results.sections.skipped, name: why}})
+    _with(study, results, sections).save(path)
 
 
 def _with(study: Study, results: Results, sections: Sections) -> Results:
@@ -39,7 +57,7 @@ def _with(study: Study, results: Results, sections: Sections) -> Results:
         results.comparisons,
         results.data,
         results.protocol,
-        planned=study.setting.experiment.sections,
+        planned=[name for name in study.setting.experiment.sections if name not in sections.skipped],
         sections=sections,
         collapsed=results.without_collapsed,
         place=place_of(results.kind, study.setting.folder.path),
@@ -47,16 +65,27 @@ def _with(study: Study, results: Results, sections: Sections) -> Results:
     return results.model_copy(update={"sections": sections, "verdict": verdict})
 
 
-def _made(study: Study, name: SectionName, there: Sections) -> Sections:
+def _made(study: Study, name: SectionName, there: Sections, besides: str) -> Sections | None:
     started = time.perf_counter()
     made = _make(name, study)
+    if made.record is None:
+        return None
     path = arrays_file(study.setting.folder.path, name)
     path.unlink(missing_ok=True)
     if made.arrays:
         make_folder(path.parent)
         write_npz(path, **made.arrays)
-    seconds = {**there.seconds, name: time.perf_counter() - started}
-    return there.model_copy(update={name: made.record, "seconds": seconds})
+    took, words = time.perf_counter() - started, "; ".join(one for one in (made.less, besides) if one)
+    seconds = {**there.seconds, name: took + (there.seconds.get(name, 0.0) if name == "audit" else 0.0)}
+    less = _without(there.less, name)
+    if words:
+        less[name] = words
+    update = {name: made.record, "seconds": seconds, "less": less, "skipped": _without(there.skipped, name)}
+    return there.model_copy(update=update)
+
+
+def _without(words: Mapping[str, str], name: str) -> dict[str, str]:
+    return {key: text for key, text in words.items() if key != name}
 
 
 def arrays_file(run: Path, name: str) -> Path:

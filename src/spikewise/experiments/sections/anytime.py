@@ -27,12 +27,13 @@ def make(study: Study) -> Made:
     models = [model.name for model in ENERGY_MODELS if model.name.startswith(ENERGY_MODELS[0].name)]
     results = Results.load(study.setting.folder.results)
     found = options(networks, results.networks, models)
-    return Made(Anytime(networks=networks, options=found, tolerance=TOLERANCE, energy_model=models[0]))
+    record = Anytime(networks=networks, options=found, tolerance=TOLERANCE, energy_model=models[0])
+    return Made(record, less=study.fewer_seeds)
 
 
 def _network(study: Study, contestant: Contestant) -> NetworkAnytime:
     setting = study.setting
-    seeds = setting.experiment.seeds
+    seeds = study.seeds
     first = Sample(setting.images, setting.split.test, seeds[0])
     latency = measure_latency(setting.trained(contestant, seeds[0]), first)
     return over_time(contestant.name, [_followed(study, contestant, seed) for seed in seeds], latency, _groups(study))

@@ -11,11 +11,11 @@ __all__ = ["make"]
 def make(study: Study) -> Made:
     """How far the confidence of every network can be trusted, before and after temperature scaling."""
     networks = tuple(_network(study, contestant) for contestant in study.contestants)
-    return Made(Calibration(networks=networks, bins=BINS))
+    return Made(Calibration(networks=networks, bins=BINS), less=study.fewer_seeds)
 
 
 def _network(study: Study, contestant: Contestant) -> NetworkCalibration:
-    seeds, everyone = study.setting.experiment.seeds, study.setting.images.groups
+    seeds, everyone = study.seeds, study.setting.images.groups
     validation = [study.validation(contestant, seed) for seed in seeds]
     test = [study.test(contestant, seed) for seed in seeds]
     return calibrate(

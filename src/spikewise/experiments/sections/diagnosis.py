@@ -43,7 +43,7 @@ _ORDER: Final = ("serious", "warning", "note")
 
 def make(study: Study) -> Made:
     """What is wrong inside the networks of a run, and what to change."""
-    return Made(diagnose(study))
+    return Made(diagnose(study), less=study.fewer_seeds)
 
 
 def diagnose(study: Study) -> Diagnosis:
@@ -58,7 +58,7 @@ def diagnose(study: Study) -> Diagnosis:
     context = _Context(setting, float(shares.max()), _entropy(shares), linear)
     networks, findings, most = [], [], 0
     for contestant in study.contestants:
-        network, found, size = _network(context, contestant)
+        network, found, size = _network(context, contestant, study.seeds)
         networks.append(network)
         findings += found
         most = max(most, size)
@@ -90,11 +90,12 @@ class _Context:
         return Batch(images.to(device), labels.to(device), Draw(seed, 0, torch.from_numpy(index).to(device)))
 
 
-def _network(context: _Context, contestant: Contestant) -> tuple[NetworkDiagnosis, list[Finding], int]:
-    setting = context.setting
+def _network(
+    context: _Context, contestant: Contestant, chosen: tuple[int, ...]
+) -> tuple[NetworkDiagnosis, list[Finding], int]:
     seeds: list[SeedDiagnosis] = []
     noticed: dict[tuple[str, str | None], list[tuple[int, Symptom]]] = {}
-    for seed in setting.experiment.seeds:
+    for seed in chosen:
         facts = _facts(context, contestant, seed)
         seeds.append(facts.seed)
         for symptom in find_symptoms(facts):

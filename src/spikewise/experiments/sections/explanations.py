@@ -44,9 +44,12 @@ def make(study: Study) -> Made:
     contestants = [one for one in study.contestants if one.role != "baseline"] or list(study.contestants)
     seed = setting.experiment.seeds[0]
     subjects = {one.name: Subject(setting.trained(one, seed), seed) for one in contestants}
-    checked = _evenly(setting, setting.split.validation, _CHECKED)
+    count = study.few(_CHECKED)
+    checked = _evenly(setting, setting.split.validation, count)
     networks = tuple(
-        check_network(one.name, subjects[one.name], _random(setting, one, seed), checked, compared=_COMPARED)
+        check_network(
+            one.name, subjects[one.name], _random(setting, one, seed), checked, compared=min(_COMPARED, count)
+        )
         for one in contestants
     )
     shown, arrays = _shown(setting, subjects)
@@ -60,7 +63,8 @@ def make(study: Study) -> Made:
         path_steps=PATH_STEPS,
         input=input_kind(contestants[0].graph),
     )
-    return Made(record, {**arrays, **_rates(setting, subjects)})
+    fewer = f"{len(checked.images)} images in the checks" if count < _CHECKED else ""
+    return Made(record, {**arrays, **_rates(setting, subjects)}, fewer)
 
 
 def _random(setting: Setting, contestant: Contestant, seed: int) -> Subject:

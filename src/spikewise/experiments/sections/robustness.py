@@ -1,26 +1,67 @@
 """The section on robustness."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from spikewise.data.counter import permutation
 from spikewise.evaluation import Results
-from spikewise.evaluation.robustness import MOST_IMAGES, Entrant, Examined, Images, Scope, examine, merged
-from spikewise.evaluation.sections.robustness import Robustness
-from spikewise.experiments.sections.study import Made, Study
+from spikewise.evaluation.robustness import (
+    MOST_IMAGES,
+    Entrant,
+    Examined,
+    Images,
+    Scope,
+    examine,
+    merged,
+    usual_count,
+)
+from spikewise.evaluation.sections.robustness import FAMILIES, Family, Robustness
+from spikewise.experiments.sections.expected import family_seconds, paces_of
+from spikewise.experiments.sections.study import FEWEST, Made, Study
 from spikewise.files import make_folder, write_npz
 from spikewise.report.sections.robustness import stored_examples
 
-__all__ = ["make", "remake"]
+__all__ = ["make", "remake", "usual_images"]
 
 _CHOICE = 207  # purpose of random numbers
 
 
 def make(study: Study) -> Made:
-    """What is left of every network's accuracy when images, spikes, weights or neurons are disturbed."""
-    return _made(study, Scope())
+    """What is left of every network's accuracy when images, spikes, weights or neurons are disturbed.
+
+    Where time is short, one family after the other is made with as many images as the time allows; what comes too late
+    is left out.
+    """
+    return _made(study, Scope()) if study.left is None else _within(study, study.left)
+
+
+def _within(study: Study, left: Callable[[], float]) -> Made:
+    paces = paces_of(study, Results.load(study.setting.folder.results))
+    waiting = {family: family_seconds(study, paces, family) for family in FAMILIES}
+    record, arrays, less, slower = None, dict[str, np.ndarray](), list[str](), 1.0
+    for family in FAMILIES:
+        usual, expected = usual_images(study, family), max(waiting[family], 1e-9)
+        allowed = left() / (slower * max(sum(waiting.values()), 1e-9))  # of all families that wait, alike
+        count = min(usual, int(allowed * usual))
+        del waiting[family]
+        if count < min(FEWEST, usual):
+            less.append(f"no {family}")
+            continue
+        started = time.perf_counter()
+        found = _made(study, Scope(images=count, families=(family,)))
+        slower = max((time.perf_counter() - started) / (expected * count / usual), 1e-3)
+        assert isinstance(found.record, Robustness)
+        record, arrays = merged(record, found.record), arrays | dict(found.arrays)
+        less += [f"{family} on {count:,} of {usual:,} images"] if count < usual else []
+    return Made(record, arrays, ", ".join(less))
+
+
+def usual_images(study: Study, family: Family) -> int:
+    """Test images on which a family is made where there is time enough."""
+    return usual_count([one.graph for one in study.contestants], len(study.setting.split.test), family)
 
 
 def remake(study: Study, scope: Scope, arrays: Path) -> None:

@@ -1,7 +1,8 @@
 """`Study`: the trained networks of a run with their images, as a section looks at them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,21 @@ from spikewise.evaluation.stored import read_answers
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import Contestant
 
-__all__ = ["Made", "Study"]
+__all__ = ["FEWEST", "Made", "Study"]
+
+FEWEST: Final = 32
+"""Images: with fewer a figure says little."""
 
 
 class Made(NamedTuple):
     """What a section found."""
 
-    record: Config
+    record: Config | None
+    """None where there was no time for any of it."""
     arrays: Mapping[str, NDArray[Any]] = {}
     """Kept beside the results for the report; nothing that shows an image of a set that must not be shown."""
+    less: str = ""
+    """What it did less than usual because time was short, such as "1 of 3 seeds"; empty: nothing."""
 
 
 class Study(NamedTuple):
@@ -33,6 +40,26 @@ class Study(NamedTuple):
 
     setting: Setting
     contestants: Sequence[Contestant]
+    share: float = 1.0
+    """Of the usual work of a section, where time is short."""
+    left: Callable[[], float] | None = None
+    """Seconds that the section may still take; None: as long as it takes."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that are looked at: where time is short, the first of them."""
+        every = self.setting.experiment.seeds
+        return every[: max(1, math.floor(self.share * len(every)))]
+
+    @property
+    def fewer_seeds(self) -> str:
+        """The same in words; empty where it is all of them."""
+        every = len(self.setting.experiment.seeds)
+        return f"{len(self.seeds)} of {every} seeds" if len(self.seeds) < every else ""
+
+    def few(self, usual: int) -> int:
+        """How many images are looked at where so many are usual."""
+        return min(usual, max(FEWEST, round(self.share * usual)))
 
     def validation(self, contestant: Contestant, seed: int) -> Predictions:
         """What one network says about the validation images."""

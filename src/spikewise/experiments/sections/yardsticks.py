@@ -23,21 +23,27 @@ def make(study: Study) -> Made:
     for contestant in study.contestants:
         said = [study.test(contestant, seed) for seed in study.setting.experiment.seeds]
         right[contestant.name] = np.stack([correct(one.labels, one.probabilities) for one in said])
-    return Made(yardsticks_of(study.setting.images, study.setting.split, right))
+    usual = min(len(study.setting.split.train), MOST_IMAGES)
+    most = study.few(usual)
+    record = yardsticks_of(study.setting.images, study.setting.split, right, most=most)
+    return Made(record, less=f"{record.train_images:,} training images" if most < usual else "")
 
 
-def yardsticks_of(images: ImageSet, parts: Split, right: Mapping[str, Bool[np.ndarray, "S N"]]) -> Yardsticks:
+def yardsticks_of(
+    images: ImageSet, parts: Split, right: Mapping[str, Bool[np.ndarray, "S N"]], *, most: int = MOST_IMAGES
+) -> Yardsticks:
     """The same for whatever answered.
 
     Args:
         right: by network, whether each seed's answer to each test image is right.
+        most: training images that the classifiers learn from.
     """
     groups = None if images.groups is None else images.groups[parts.test]
     train, validation, test = (
         Part(images.images[index], images.labels[index]) for index in (parts.train, parts.validation, parts.test)
     )
-    found = answer_all(train, validation, test, images.classes)
-    every = max(1, -(-len(parts.train) // MOST_IMAGES))
+    every = max(1, -(-len(parts.train) // most))
+    found = answer_all(Part(train.images[::every], train.labels[::every]), validation, test, images.classes)
     differences = [
         YardstickDifference(
             network=name, yardstick=one.name, difference=paired_difference(answers, one.right[None], groups).estimate
