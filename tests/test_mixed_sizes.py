@@ -73,7 +73,8 @@ def test_large_images_of_one_size_are_said_to_be_dear(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(module, "train_all", stop)
     for size in ("auto", "none"):
-        experiment = module.Experiment(data={"source": str(tmp_path / "set"), "size": size}, sections=(), device="cpu")
+        data = {"source": str(tmp_path / "set"), "size": size}
+        experiment = module.Experiment(data=data, train={"learning_rate": 1e-3}, sections=(), device="cpu")
         with pytest.raises(Enough):
             module.run_experiment(experiment, out=tmp_path / size, listener=Ears())
     hint = (

@@ -46,7 +46,7 @@ from spikewise.surrogates import ATan, Boxcar, FastSigmoid, StraightThrough, Tri
 from spikewise.training import Silent
 from spikewise.types import Draw
 
-SMALL = ["split.limit=600", "model.hidden=[64]", "encoder.steps=10", "train.batch_size=32"]
+SMALL = ["split.limit=600", "model.hidden=[64]", "encoder.steps=10", "train.batch_size=32", "train.learning_rate=0.001"]
 
 
 class Trained(NamedTuple):

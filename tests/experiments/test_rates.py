@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from spikewise.evaluation import Results
 from spikewise.evaluation.tuning import RateTrial
 from spikewise.experiments import Experiment, RunFolder, rates, resolve, run_experiment
 from spikewise.experiments.rates import candidates, find_rates
+from spikewise.experiments.remedies import _rate
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.sides import sides_of
 from spikewise.report.tuning import tuning_table
@@ -262,6 +264,24 @@ def test_folders_of_runs_without_tuning_mean_what_they_meant(small, tmp_path):
     for one in sides_of(experiment, images):
         assert (setting.tuning(one).tuned, setting.task(one, 0).train.learning_rate) == (False, 1e-3)
     assert {network.tuning for network in Results.load(done.folder / "results.json").networks} == {None}
+
+
+def test_an_advised_rate_is_one_side_s_own_and_leaves_the_others_theirs(setting):
+    snn, twin, cnn = sides_of(setting.experiment, setting.images)
+    for one, others in ((snn, ("twin", "cnn")), (twin, ("snn", "cnn")), (cnn, ("snn", "twin"))):
+        advised = _rate(SimpleNamespace(experiment=setting.experiment, contestant=one), 0.03)
+        path = setting.folder.path / "experiment.toml"
+        again = resolve(config=path, overrides=advised)
+        assert (again.train.learning_rate, again.tuned) == (0.03, others)
+    alone = setting.experiment.replace(tuned=("snn",))
+    assert _rate(SimpleNamespace(experiment=alone, contestant=snn), 0.03) == ("train.learning_rate=0.03",)
+
+
+def test_before_it_was_looked_for_a_run_can_be_diagnosed_and_nothing_is_trained(setting):
+    one = sides_of(setting.experiment, setting.images)[0]
+    assert (setting.tuning(one).learning_rate, setting.tuning(one).why) == (1e-3, "not looked for yet")
+    with pytest.raises(RunError, match=r"tuning/snn\.json is missing"):
+        setting.task(one, 0)
 
 
 def test_damage_is_told(setting):

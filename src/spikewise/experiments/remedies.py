@@ -1,5 +1,6 @@
 """Remedies: for each symptom its cause, found by trials where it is open, and the setting that mends it."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -171,14 +172,21 @@ def _learning_rate(symptom: Symptom, trials: Trials) -> _Remedy:
     evidence = {f"loss_with_{step.learning_rate:g}": step.loss for step in steps}
     if right_way:
         advice += f" In a trial of 12 updates it brought the loss to {best.loss:.3g}, the lowest of {len(steps)} rates."
-    return _Remedy(code, advice, (f"train.learning_rate={value:g}",), evidence)
+    return _Remedy(code, advice, _rate(trials, value), evidence)
+
+
+def _rate(trials: Trials, value: float) -> tuple[str, ...]:
+    """The settings that give a side another learning rate, and leave the others theirs where it was looked for."""
+    others = [side for side in trials.experiment.tuned if side != trials.contestant.side]
+    given = f"train.learning_rate={value:g}"
+    return (given, f"tuned={json.dumps(others)}") if others else (given,)
 
 
 def _not_finite(symptom: Symptom, trials: Trials) -> _Remedy:
     del symptom
     value = trials.learning_rate / 10
     advice = "Lower the learning rate and limit the gradient."
-    return _Remedy("not_finite", advice, (f"train.learning_rate={value:g}", "train.gradient_clip=1.0"))
+    return _Remedy("not_finite", advice, (*_rate(trials, value), "train.gradient_clip=1.0"))
 
 
 def _changed(symptom: Symptom, trials: Trials) -> _Remedy:
@@ -191,7 +199,7 @@ def _changed(symptom: Symptom, trials: Trials) -> _Remedy:
         )
     advice = "Training drove the layer there: lower the learning rate"
     advice += ", or add a penalty that keeps rates in a range." if trials.contestant.role == "spiking" else "."
-    return _Remedy(code, advice, (f"train.learning_rate={value:g}",))
+    return _Remedy(code, advice, _rate(trials, value))
 
 
 def _no_information(symptom: Symptom, trials: Trials) -> _Remedy:
@@ -241,7 +249,7 @@ def _unfinished(symptom: Symptom, trials: Trials) -> _Remedy:
         f"In a trial the loss was no number any more within 12 updates with the learning rate {now:g}. "
         f"Set it to {best.learning_rate:g}, which brought the loss to {best.loss:.3g}."
     )
-    return _Remedy("unfinished", advice, (f"train.learning_rate={best.learning_rate:g}",))
+    return _Remedy("unfinished", advice, _rate(trials, best.learning_rate))
 
 
 def _vanishing_time(symptom: Symptom, trials: Trials) -> _Remedy:

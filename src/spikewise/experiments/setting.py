@@ -13,7 +13,7 @@ from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sides import Contestant
 from spikewise.network import Network
-from spikewise.reading import read_record
+from spikewise.reading import check_regular, read_record
 from spikewise.training import FitResult, Task
 from spikewise.training.checkpoint import load_into
 from spikewise.training.loop import WEIGHTS
@@ -73,21 +73,27 @@ class Setting:
         return self.folder.path / "tuning" / f"{contestant.name}.json"
 
     def tuning(self, contestant: Contestant) -> Tuning:
-        """The learning rate of one side, and how it was found.
+        """The learning rate of one side, and how it was found; the usual one where it has not been looked for yet.
 
         Raises:
-            RunError: it has not been found yet, or its file is damaged.
+            RunError: its file is damaged.
         """
+        usual = self.experiment.train.rate
         if not self.is_tuned(contestant):
-            return Tuning(tuned=False, learning_rate=self.experiment.train.rate)
-        return read_record(self.tuning_file(contestant), Tuning)
+            return Tuning(tuned=False, learning_rate=usual)
+        file = self.tuning_file(contestant)
+        if not file.exists():
+            return Tuning(tuned=False, learning_rate=usual, why="not looked for yet")
+        return read_record(file, Tuning)
 
     def task(self, contestant: Contestant, seed: int) -> Task:
         """What one training has to learn, with the learning rate of its side.
 
         Raises:
-            RunError: as `tuning`.
+            RunError: it has not been found yet, or its file is damaged.
         """
+        if self.is_tuned(contestant):
+            check_regular(self.tuning_file(contestant))
         task = task_of(self.experiment, self.images, self.split, contestant, seed)
         return replace(task, train=task.train.replace(learning_rate=self.tuning(contestant).learning_rate))
 
