@@ -269,6 +269,19 @@ def test_an_opponent_that_tells_nothing_does_not_hide_one_that_is_as_good_for_le
     )
 
 
+def test_an_interval_may_be_wide_on_the_side_that_changes_nothing():
+    def held(energy, low, high):
+        sides = network("snn", 0.90, energy), network("twin", 0.90)
+        one = pair(*sides)
+        wide = one.difference.model_copy(update={"low": low, "high": high})
+        return judge(sides, [one.model_copy(update={"difference": wide, "significant": False})], data()).answer
+
+    assert held(25.0, -0.02, 0.09) == "as_good_and_cheaper"
+    assert held(25.0, -0.09, 0.02) == "cannot_tell"
+    assert held(400.0, -0.09, 0.02) == "as_good_but_dearer"
+    assert held(400.0, -0.02, 0.09) == "cannot_tell"
+
+
 def test_one_seed_cannot_tell_but_says_who_is_ahead():
     verdict = run(network("snn", 0.9, 50.0, seeds=1), network("twin", 0.95, seeds=1), significant=None)
     assert (verdict.answer, verdict.outcome) == ("cannot_tell", "cannot_tell")
@@ -477,6 +490,14 @@ def test_what_makes_figures_wrong_is_a_reservation_in_the_headline():
         assert verdict.answer == "as_good_and_cheaper"
 
 
+def test_what_is_no_answer_has_no_reservations():
+    leaks = data(straddling=Straddling(duplicates=3))
+    verdict = run(network("snn", 0.9, seeds=1), network("twin", 0.9, seeds=1), significant=None, data=leaks)
+    assert verdict.answer == "cannot_tell"
+    assert "reservations" not in verdict.headline
+    assert any("The split leaks" in one for one in verdict.grounds)
+
+
 def test_before_the_sections_the_grounds_say_what_may_still_change_the_answer():
     sides = network("snn", 0.9, 25.0), network("twin", 0.9)
     verdict = run(*sides, examined=(), planned=("yardsticks", "anytime", "diagnosis"))
@@ -561,10 +582,11 @@ def test_the_headline_never_claims_what_the_figures_do_not_support(  # noqa: PLR
         assert judged is not None
         level = [one for one in pairs if not one.significant]
         assert level
-        assert found.against.widest <= OPEN
         if found.answer == "as_good_and_cheaper":
+            assert all(-one.difference.low <= OPEN for one in level)
             assert all(ratios[one.b] and max(ratios[one.b]) < 1 for one in level)
         else:
+            assert found.against.difference.high <= OPEN
             assert any(ratios[one.b] and min(ratios[one.b]) > 1 for one in level)
     if "As accurate as" in text:
         assert found.against.widest <= ALIKE

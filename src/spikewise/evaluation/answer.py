@@ -20,7 +20,7 @@ __all__ = ["ALIKE", "ANSWER_WORDS", "OPEN", "Judgement", "judge"]
 ALIKE: Final = 0.02
 """Margin of accuracy: "as accurate" is said where the interval of the difference stays within it."""
 OPEN: Final = 0.05
-"""Where the interval reaches beyond this, nothing is called as good as something else: nobody can tell."""
+"""Where the interval leaves more than this open that would overturn the answer, nobody can tell."""
 ANSWER_WORDS: Final[dict[Answer, str]] = {
     "yes": "yes",
     "better_but_dearer": "better but dearer",
@@ -154,10 +154,10 @@ def _as_good(subject: _Subject, level: Sequence[Opponent]) -> tuple[Answer, str,
             f"It depends: the spiking network is more accurate than every network without spikes, but not shown to be "
             f"more accurate than {best.words} ({shares(subject.accuracy, best.accuracy)})"
         ), best  # fmt: skip
-    dearer = [one for one in networks if one.dearer and one.widest <= OPEN]
+    dearer = [one for one in networks if one.dearer and one.ahead <= OPEN]
     undecided = [one for one in networks if not one.cheaper]
     against = _best(dearer or undecided or networks)
-    vague = [one for one in networks if one.widest > OPEN]
+    vague = [one for one in networks if one.behind > OPEN or (one.dearer and one.ahead > OPEN)]
     if vague and not dearer:
         against = max(vague, key=lambda one: one.widest)
         return "cannot_tell", (
@@ -255,7 +255,8 @@ def _energy(subject: _Subject, other: Opponent, of: str = "") -> str:
     steps = f" at {subject.network.steps} steps"
     lost = -subject.exit.difference.mean
     price = f", which gives away {gap(lost)}" if lost >= _GIVES_AWAY else ""
-    return f"{told}{steps}, {_of_it(early)} with early exit{price}"
+    models = ", by model," if early.relation == "disagree" else ""
+    return f"{told}{steps}, {_of_it(early)}{models} with early exit{price}"
 
 
 def _whole(other: Opponent, what: str) -> str:

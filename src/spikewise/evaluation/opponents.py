@@ -79,10 +79,19 @@ class Opponent(NamedTuple):
         return self.whole.relation == "dearer" and (self.early is None or self.early.relation == "dearer")
 
     @property
+    def behind(self) -> float:
+        """How much less accurate the spiking network may be by the interval; infinite without one."""
+        return float("inf") if self.difference.low is None else -self.difference.low
+
+    @property
+    def ahead(self) -> float:
+        """How much more accurate it may be."""
+        return float("inf") if self.difference.high is None else self.difference.high
+
+    @property
     def widest(self) -> float:
         """The largest difference, either way, that the interval leaves open; infinite without an interval."""
-        low, high = self.difference.low, self.difference.high
-        return float("inf") if low is None or high is None else max(abs(low), abs(high))
+        return max(abs(self.behind), abs(self.ahead))
 
 
 def spiking_network(networks: Sequence[NetworkResult]) -> NetworkResult | None:

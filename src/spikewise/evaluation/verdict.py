@@ -99,8 +99,9 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
     below = [*moot, *evidence(found, main, networks, sections), *noise, *reversals, *doubtful, *care]
     below += [*advice_sentences(found, networks, sections), *to_come(planned, examined)]
     below += changes(found, lambda seen: judge(networks, comparisons, data, seen, tuned=tuned), sections)
+    reserved = found.answer not in ("not_trained", "cannot_tell") and (doubtful or reversals)
     return Verdict(
-        headline=_first_look(protocol) + found.headline + (", with reservations." if doubtful or reversals else "."),
+        headline=_first_look(protocol, found.headline) + (", with reservations." if reserved else "."),
         paragraph=" ".join(sentences),
         sentences=tuple(sentences),
         outcome=_outcome(networks, main),
@@ -120,9 +121,11 @@ def _remedy(
     return remedy_for(wanting(found, networks), sections, place)
 
 
-def _first_look(protocol: Protocol | None) -> str:
-    """What stands before an answer that a whole run may change."""
-    return FIRST_LOOK if protocol is not None and protocol.quick else ""
+def _first_look(protocol: Protocol | None, headline: str) -> str:
+    """The headline, after a word of warning where a whole run may change the answer."""
+    if protocol is None or not protocol.quick:
+        return headline
+    return f"{FIRST_LOOK}{headline[:1].lower()}{headline[1:]}"
 
 
 def _beside_accuracy(networks: Sequence[NetworkResult], main: PairComparison, sections: Sections | None) -> list[str]:
