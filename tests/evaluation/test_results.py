@@ -147,6 +147,57 @@ def test_a_missing_file_is_a_run_error(tmp_path):
         Results.load(tmp_path / "results.json")
 
 
+FIGURE = {"mean": 0.1, "method": "none"}
+CURVE = {"network": "snn", "accuracy": [0.9], "low": [None], "high": [None], "score": None}
+DISTURBANCE = {"name": "noise", "family": "corruptions", "parameter": "sigma", "counted": True}
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        (
+            {
+                "yardsticks": {
+                    "models": [],
+                    "differences": [{"network": "ann", "yardstick": "guessing", "difference": FIGURE}],
+                    "train_images": 1,
+                    "of_train_images": 1,
+                    "features": 1,
+                }
+            },
+            "yardsticks names 'ann'; the networks are ",
+        ),
+        (
+            {
+                "robustness": {
+                    "families": [],
+                    "disturbances": [{**DISTURBANCE, "strengths": [1.0, 2.0], "curves": [CURVE]}],
+                }
+            },
+            "a curve of 'noise' has other points than its 2 strengths",
+        ),
+        (
+            {
+                "explanations": {
+                    "networks": [],
+                    "shown": [{"index": 0, "label": 0, "answers": [1], "probabilities": [0.5]}],
+                    "images": 1,
+                    "patch": 1,
+                    "stride": 1,
+                    "path_steps": 1,
+                    "input": "currents",
+                }
+            },
+            "1 answers of 0 networks",
+        ),
+    ],
+    ids=["network", "strengths", "answers"],
+)
+def test_sections_that_speak_of_another_run_are_refused(sections, message):
+    with pytest.raises(ConfigError, match=message):
+        Results(**{**content(), "sections": sections})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

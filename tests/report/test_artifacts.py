@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from fake import artifacts, blobs, traces
+from fake import ROLES, artifacts, blobs, results, traces
 
 from spikewise.errors import RunError, ShapeError
 from spikewise.report import Artifacts
+from spikewise.report.agreement import check_artifacts
 
 
 def flat(value, name=""):
@@ -67,3 +68,25 @@ def test_arrays_that_do_not_fit_together_are_refused():
         dataclasses.replace(made, labels=np.arange(2))
     with pytest.raises(ShapeError):
         dataclasses.replace(made, layers={"lif1": np.zeros((3, 7, 5), np.uint8)})
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"classes": ("cat", "dog", "cow")}, "classes beyond the 2"),
+        ({"size": 9}, "images .1, 9, 9.; those of the run are .1, 8, 8."),
+        ({"steps": 6}, "traces of 6 steps"),
+    ],
+)
+def test_artifacts_of_another_run_are_told_as_such(other, words, tmp_path):
+    told = results(classes=("cat", "dog"), epochs=2, steps=5, data={"image_shape": (1, 8, 8)}, networks=ROLES[:2])
+    path = tmp_path / "artifacts.npz"
+    check_artifacts(path, artifacts(**{"classes": ("cat", "dog"), "size": 8, "steps": 5}), told)
+    with pytest.raises(RunError, match=f"{path} is damaged .*({words})"):
+        check_artifacts(path, artifacts(**{"classes": ("cat", "dog"), "size": 8, "steps": 5, **other}), told)
+
+
+def test_artifacts_of_a_network_that_the_run_lacks_are_told_as_such(tmp_path):
+    told = results(classes=("cat", "dog"), epochs=2, steps=5, data={"image_shape": (1, 8, 8)}, networks=ROLES[:1])
+    with pytest.raises(RunError, match="answers of 'twin', which is no network of the run"):
+        check_artifacts(tmp_path / "artifacts.npz", artifacts(("cat", "dog"), size=8, steps=5), told)

@@ -124,7 +124,8 @@ def test_a_citation_names_the_version_that_ran(known):
 
 @pytest.fixture
 def folder(tmp_path):
-    results(classes=("cat", "dog"), epochs=2, seeds=(0, 1)).save(tmp_path / "results.json")
+    shape = {"image_shape": (1, 8, 8)}
+    results(classes=("cat", "dog"), epochs=2, seeds=(0, 1), steps=5, data=shape).save(tmp_path / "results.json")
     artifacts(("cat", "dog"), size=8, steps=5).save(tmp_path / "artifacts.npz")
     (tmp_path / "run.json").write_text('{"format": 1, "kind": "compare", "identity": "x", "fingerprint": "y", '
                                        '"experiment": {"encoder": {"kind": "rate", "steps": 5}}}')  # fmt: skip

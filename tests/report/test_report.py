@@ -330,7 +330,7 @@ def test_a_clean_run_has_no_notice(small):
 
 
 def test_a_run_folder_gets_its_report(tmp_path):
-    made(classes=("cat", "dog"), epochs=2).save(tmp_path / "results.json")
+    results(classes=("cat", "dog"), epochs=2, steps=5, data={"image_shape": (1, 8, 8)}).save(tmp_path / "results.json")
     artifacts(("cat", "dog"), size=8, steps=5).save(tmp_path / "artifacts.npz")
     (tmp_path / "experiment.toml").write_text("")
     path = write_report(tmp_path)

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from spikewise.config import parse
 from spikewise.data.white import Kind
 from spikewise.errors import ConfigError, RunError, unknown_choice
+from spikewise.evaluation.agreement import contradictions
 from spikewise.evaluation.record import Count, Estimate, Figures, Many, Number, Record, Share
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.tuning import Tuning
@@ -439,12 +440,9 @@ class Results(Record):
     seconds: float
 
     @model_validator(mode="after")
-    def _names_are_known(self) -> "Results":
-        names = [network.name for network in self.networks]
-        if len(set(names)) != len(names):
-            raise ValueError(f"two networks share a name: {', '.join(names)}")
-        for name in {name for pair in self.comparisons for name in (pair.a, pair.b)} - set(names):
-            raise ValueError(f"a comparison names '{name}'; the networks are {', '.join(names)}")
+    def _parts_agree(self) -> "Results":
+        if (found := next(contradictions(self), None)) is not None:
+            raise ValueError(found)
         return self
 
     def network(self, name: str) -> NetworkResult:

@@ -1,23 +1,22 @@
 """The report: one HTML file that needs nothing else, made from a run's results and artifacts."""
 
 import base64
-import contextlib
 import hashlib
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, UndefinedError
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from spikewise.errors import RunError, SpikewiseError
 from spikewise.evaluation import Results, units
 from spikewise.files import write_text
 from spikewise.report import front, numbers, paired, samples, tables
+from spikewise.report.agreement import check_artifacts
 from spikewise.report.artifacts import Artifacts
 from spikewise.report.figures import write_figures
 from spikewise.report.findings import findings, grounds, grounds_finding
@@ -115,11 +114,10 @@ def write_report(folder: Path, *, command: str | None = None) -> Path:
     Raises:
         RunError: the results are missing, or one of the files is damaged.
     """
-    with _contradictions_told(folder):
-        results, artifacts = _read(folder)
-        shown = drawn(results, artifacts, folder)
-        write_figures(folder / "figures", shown, results, artifacts)
-        return _write_page(folder, results, artifacts, shown, command)
+    results, artifacts = _read(folder)
+    shown = drawn(results, artifacts, folder)
+    write_figures(folder / "figures", shown, results, artifacts)
+    return _write_page(folder, results, artifacts, shown, command)
 
 
 def draw_figures(
@@ -134,13 +132,12 @@ def draw_figures(
     Raises:
         RunError: the results are missing, or one of the files is damaged.
     """
-    with _contradictions_told(folder):
-        results, artifacts = _read(folder)
-        shown = drawn(results, artifacts, folder)
-        where = folder / "figures" if out is None else out
-        written = write_figures(where, shown, results, artifacts, formats=formats, width_mm=width_mm)
-        if out is None:
-            _write_page(folder, results, artifacts, shown, None)
+    results, artifacts = _read(folder)
+    shown = drawn(results, artifacts, folder)
+    where = folder / "figures" if out is None else out
+    written = write_figures(where, shown, results, artifacts, formats=formats, width_mm=width_mm)
+    if out is None:
+        _write_page(folder, results, artifacts, shown, None)
     return written
 
 
@@ -148,24 +145,11 @@ def _read(folder: Path) -> tuple[Results, Artifacts | None]:
     """Results, and artifacts without images where these must not be shown."""
     results, stored = Results.load(folder / "results.json"), folder / "artifacts.npz"
     artifacts = Artifacts.load(stored) if stored.exists() else None
+    if artifacts is not None:
+        check_artifacts(stored, artifacts, results)
     if artifacts is not None and not results.data.publishable:
         artifacts = artifacts.without_images()
     return results, artifacts
-
-
-@contextlib.contextmanager
-def _contradictions_told(folder: Path) -> Iterator[None]:
-    """Each file was checked by itself; where one speaks of a class or a network that another does not have, say so."""
-    try:
-        yield
-    except (LookupError, ValueError, TypeError, ArithmeticError, AssertionError, UndefinedError) as error:
-        if isinstance(error, SpikewiseError):
-            raise
-        said = "" if isinstance(error, TypeError) else f": {str(error)[:200]}"  # which names a library's classes
-        raise RunError(
-            f"The files of {folder} contradict each other ({type(error).__name__}{said}): no report can "
-            "be made of them. Give the run's command again with another --out."
-        ) from error
 
 
 def _write_page(folder: Path, results: Results, artifacts: Artifacts | None, shown: Shown, command: str | None) -> Path:

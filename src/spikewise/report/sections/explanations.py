@@ -10,6 +10,7 @@ from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.sections.explanations import Explanations, NetworkExplanations
 from spikewise.evaluation.stored import read_arrays
 from spikewise.evaluation.wording import called
+from spikewise.report.agreement import check_explanations
 from spikewise.report.numbers import points
 from spikewise.report.pictures import Panel, data_address, image_address
 from spikewise.report.sections.view import View
@@ -70,7 +71,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     section = results.sections.explanations
     if section is None:
         return None
-    arrays = _arrays(folder)
+    arrays = _arrays(results, folder)
     classes = results.data.classes
     publishable = results.data.publishable
     examples = _examples(section, arrays, classes) if publishable else []
@@ -128,11 +129,13 @@ def _ends(estimate: Estimate) -> str:
     return "" if estimate.low is None else f"{points(estimate.low, 1)} to {points(estimate.high, 1)}"
 
 
-def _arrays(folder: Path | None) -> dict[str, NDArray[Any]]:
+def _arrays(results: Results, folder: Path | None) -> dict[str, NDArray[Any]]:
     path = None if folder is None else folder / "sections" / "explanations.npz"
     if path is None or not path.exists():
         return {}
-    return read_arrays(path, _REMEDY)
+    arrays = read_arrays(path, _REMEDY)
+    check_explanations(path, arrays, results)
+    return arrays
 
 
 def _examples(section: Explanations, arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> list[Example]:
