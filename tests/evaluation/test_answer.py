@@ -510,6 +510,14 @@ def test_before_the_sections_the_grounds_say_what_may_still_change_the_answer():
     assert not any("sections changed that" in one for one in later.grounds)
 
 
+def test_a_section_that_was_left_out_is_named_with_the_reason():
+    why = "it takes about 2 min, and 10 s are left for sections; `spikewise anytime RUN` makes it"
+    verdict = run(network("snn", 0.9), network("twin", 0.9), sections=Sections(skipped={"anytime": why}))
+    assert verdict.grounds[-1] == (
+        f"Left out, and the answer might change with it: early exit, which may lower the energy ({why})."
+    )
+
+
 def test_subjects_are_told_as_the_unit():
     verdict = run(network("snn", 0.9), network("twin", 0.9), data=data(subjects=12))
     assert any("does not keep subjects apart" in one for one in verdict.grounds)

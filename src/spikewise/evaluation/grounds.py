@@ -11,7 +11,16 @@ from spikewise.evaluation.sections import SECTION_NAMES, Sections
 from spikewise.evaluation.untrained import advice_for
 from spikewise.evaluation.wording import called, capital, interval, listed, points
 
-__all__ = ["advice_sentences", "changes", "evidence", "not_examined", "opponents_tuned", "to_come", "wanting"]
+__all__ = [
+    "advice_sentences",
+    "changes",
+    "evidence",
+    "left_out",
+    "not_examined",
+    "opponents_tuned",
+    "to_come",
+    "wanting",
+]
 
 _LOOKED_AT: Final = {
     "anytime": "how accuracy grows with the time steps",
@@ -95,6 +104,13 @@ def to_come(planned: Collection[str], examined: Collection[str] | None) -> list[
     """What is still to be made that the answer may change with."""
     left = [words for name, words in _MAY_CHANGE.items() if name in planned and name not in (examined or ())]
     return [f"Still to come, and the answer may change with it: {listed(left)}."] if left else []
+
+
+def left_out(sections: Sections | None) -> list[str]:
+    """Sections that were not made, and that the answer might have changed with."""
+    skipped = {} if sections is None else sections.skipped
+    told = [f"{words} ({skipped[name]})" for name, words in _MAY_CHANGE.items() if name in skipped]
+    return [f"Left out, and the answer might change with it: {'; '.join(told)}."] if told else []
 
 
 def changes(found: Judgement, judged: Callable[[Sections | None], Judgement], sections: Sections | None) -> list[str]:

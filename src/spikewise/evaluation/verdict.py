@@ -16,6 +16,7 @@ from spikewise.evaluation.grounds import (
     advice_sentences,
     changes,
     evidence,
+    left_out,
     not_examined,
     opponents_tuned,
     to_come,
@@ -97,7 +98,7 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
     noise = noise_sentences(networks, comparisons)
     sentences += [*noise, *doubtful, *care, *not_examined(examined, planned)]
     below = [*moot, *evidence(found, main, networks, sections), *noise, *reversals, *doubtful, *care]
-    below += [*advice_sentences(found, networks, sections), *to_come(planned, examined)]
+    below += [*advice_sentences(found, networks, sections), *to_come(planned, examined), *left_out(sections)]
     below += changes(found, lambda seen: judge(networks, comparisons, data, seen, tuned=tuned), sections)
     reserved = found.answer not in ("not_trained", "cannot_tell") and (doubtful or reversals)
     return Verdict(
