@@ -46,7 +46,14 @@ from spikewise.surrogates import ATan, Boxcar, FastSigmoid, StraightThrough, Tri
 from spikewise.training import Silent
 from spikewise.types import Draw
 
-SMALL = ["split.limit=600", "model.hidden=[64]", "encoder.steps=10", "train.batch_size=32", "train.learning_rate=0.001"]
+SMALL = [
+    "split.limit=600",
+    "model.hidden=[64]",
+    "encoder.steps=10",
+    "train.batch_size=32",
+    "train.initial=drawn",
+    "train.learning_rate=0.001",
+]
 
 
 class Trained(NamedTuple):
@@ -78,7 +85,7 @@ def starts_at(asked: Experiment, settings: tuple[str, ...], layer: str) -> float
     """Spike rate of a layer of an untrained network with these settings, on all validation images."""
     changed = changed_by(asked, settings)
     images = load_data(changed.data)
-    side = sides_of(changed, images)[0]
+    side = sides_of(changed.replace(standardise=False), images)[0]
     said = predict(Network(side.graph), images, split(images, changed.split).validation, seed=0)
     return said.rates[layer].mean().item()
 

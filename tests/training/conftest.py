@@ -39,7 +39,7 @@ def make_task(columns):
         cut = len(images) // 3
         everything = np.arange(len(images))
         split = Split(everything[:-cut], everything[-cut:], everything[:0])
-        settings = {"epochs": 3, "batch_size": 8, **train}
+        settings = {"epochs": 3, "batch_size": 8, "initial": "drawn", **train}
         rules = TrainConfig(**settings), augment or AugmentConfig()
         return Task(images, split, loss or CrossEntropy(), *rules, seed, noise=noise)
 

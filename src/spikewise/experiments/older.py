@@ -5,13 +5,14 @@ from typing import Any, Final
 
 __all__ = ["as_before", "as_recorded", "is_recorded"]
 
-_BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0, "standardise": False, "tuned": ()}
+_BEFORE: Final[Mapping[str, Any]] = {"twin_gain": 1.0, "standardise": False, "train.initial": "drawn", "tuned": ()}
 """Settings that came later, by dotted key, and what was done before there were."""
 _ABSENT: Final = object()
 _SAME: Final[Mapping[str, tuple[Any, Any]]] = {
     "data.size": ("auto", None),
     "data.aspect": (None, _ABSENT),
     "standardise": (False, _ABSENT),
+    "train.initial": ("drawn", _ABSENT),
     "encoder.mean": ([], _ABSENT),
     "encoder.deviation": ([], _ABSENT),
     "quick": (False, _ABSENT),

@@ -15,6 +15,7 @@ from spikewise.experiments.sides import Contestant
 from spikewise.network import Network
 from spikewise.reading import check_regular, read_record
 from spikewise.training import FitResult, Task
+from spikewise.training.balance import start
 from spikewise.training.checkpoint import load_into
 from spikewise.training.loop import WEIGHTS
 
@@ -101,6 +102,12 @@ class Setting:
         """A fresh network of one side, on the experiment's device or another."""
         network = Network(contestant.graph, seed=seed, engine_name=self.experiment.engine)
         return network.to(self.device if device is None else device)
+
+    def started(self, contestant: Contestant, seed: int) -> Network:
+        """A network of one side as its training begins."""
+        network = self.network(contestant, seed)
+        start(network, task_of(self.experiment, self.images, self.split, contestant, seed))
+        return network
 
     def training_engine(self, contestant: Contestant) -> str:
         """Name of the engine that trains one side.

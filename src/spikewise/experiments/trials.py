@@ -11,12 +11,13 @@ from spikewise.data import batches
 from spikewise.evaluation.diagnosis import Batch, firing_rates, value_that_gives
 from spikewise.experiments.automatic import AutomaticModel
 from spikewise.experiments.experiment import Experiment, parse_experiment
-from spikewise.experiments.setting import Setting
+from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import changed, number_at, parse_change
 from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.losses import Target
 from spikewise.models import MLP, Conv, Model
 from spikewise.network import Network
+from spikewise.training.balance import start
 from spikewise.types import Draw
 
 __all__ = ["TARGET_RATE", "Step", "Trials", "setting_of_layer"]
@@ -60,11 +61,13 @@ class Trials:
         return number_at(self._table, key)
 
     def network(self, overrides: Iterable[str]) -> Network:
-        """A fresh network with some settings changed."""
+        """A network with some settings changed, as its training begins."""
         experiment = parse_experiment(changed(self._table, map(parse_change, overrides)))
         sides = {side.name: side for side in sides_of(experiment, self.setting.images)}
-        network = Network(sides[self.contestant.name].graph, seed=self.seed, engine_name=experiment.engine)
-        return network.to(self.setting.device)
+        side = sides[self.contestant.name]
+        network = Network(side.graph, seed=self.seed, engine_name=experiment.engine).to(self.setting.device)
+        start(network, task_of(experiment, self.setting.images, self.setting.split, side, self.seed))
+        return network
 
     def rate(self, layer: str, overrides: Iterable[str]) -> float:
         """Spikes per neuron and step of a layer before training, on the batch."""
@@ -105,7 +108,7 @@ class Trials:
 
     def _loss_after(self, rate: float) -> float:
         setting, train = self.setting, self.experiment.train
-        network = setting.network(self.contestant, self.seed).train()
+        network = setting.started(self.contestant, self.seed).train()
         optimizer = train.replace(learning_rate=rate).build_optimizer(
             [p for p in network.parameters() if p.requires_grad]
         )

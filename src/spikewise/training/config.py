@@ -114,6 +114,9 @@ class TrainConfig(Config):
     schedule: Schedule = Cosine()
     warmup_epochs: NotNegative = 0.0
     """Epochs over which the learning rate rises linearly from 0."""
+    initial: Literal["balanced", "drawn"] = "balanced"
+    """Weights at the start. balanced: as drawn, then scaled on a batch of training images, so that no layer begins dead
+    or saturated (conventional layers with unit variance, spiking ones with 0.1 spikes per neuron and step)."""
     gradient_clip: Positive | None = None
     """Largest norm of all gradients together."""
     ema: Share = 0.0

@@ -17,6 +17,7 @@ from spikewise.exact import exact_arithmetic
 from spikewise.files import make_folder
 from spikewise.network import Network
 from spikewise.reading import damaged, read_json
+from spikewise.training.balance import start
 from spikewise.training.checkpoint import Checkpoint, damage_told, load_into, save_weights
 from spikewise.training.config import TrainConfig
 from spikewise.training.device_epochs import DeviceEpochs
@@ -129,6 +130,8 @@ class Session:
 
     def __init__(self, network: Network, task: Task, folder: Path) -> None:
         self.network, self.task, self.folder = network, task, folder
+        begun = (folder / CHECKPOINT).exists()
+        self._cautions = () if begun else start(network, task)
         self.learner = Learner(network, task)
         self.result = FitResult()
         self.best = (-float("inf"), -float("inf"))
@@ -192,7 +195,10 @@ class Session:
         listener.epoch(record)
 
     def _say(self, listener: Listener) -> None:
-        """Once, what a person should know of how the steps run; the steps had to be tried first."""
+        """Once, what a person should know of how it starts and its steps run; the steps had to be tried first."""
+        for caution in self._cautions:
+            listener.said(caution)
+        self._cautions = ()
         if self.passes.caution is not None and not self._cautioned:
             self._cautioned = True
             listener.said(f"{self.task.name}: {self.passes.caution}.")

@@ -115,7 +115,7 @@ def _finding(context: _Context, contestant: Contestant, found: list[tuple[int, S
 def _facts(context: _Context, contestant: Contestant, seed: int) -> Facts:
     setting = context.setting
     fit = _progress(setting, contestant, seed)
-    start = setting.network(contestant, seed)
+    start = setting.started(contestant, seed)
     network = _so_far(setting, contestant, seed)
     said = predict(network, setting.images, setting.split.validation, seed=seed)
     seen = examine(network, context.batch(contestant.graph, seed), contestant.loss, said, start)
@@ -179,7 +179,7 @@ def _so_far(setting: Setting, contestant: Contestant, seed: int) -> Network:
     """The kept weights of a training, those at its start where it has kept none yet."""
     folder = setting.folder.path / "networks" / contestant.name / f"seed-{seed}"
     there = (folder / WEIGHTS).exists()
-    return setting.trained(contestant, seed) if there else setting.network(contestant, seed)
+    return setting.trained(contestant, seed) if there else setting.started(contestant, seed)
 
 
 def _kept(fit: FitResult) -> EpochRecord | None:
