@@ -31,6 +31,8 @@ from spikewise.evaluation.statistics import (
 
 REPEATS = int(os.environ.get("REPEATS", "500"))
 RESAMPLING = Resampling(samples=500)
+_USUAL = 0.1
+"""Of `World.between` where the words say nothing of it."""
 SHARED = 0.6
 """Variance of the difficulty that all networks share; with subjects, half of it is theirs."""
 
@@ -213,6 +215,7 @@ def _words(world: World) -> str:
     rare = f", {100 * world.positive:g} % positive" if world.positive != 0.5 else ""
     seeds = f"{world.seeds} seeds" if world.seeds > 1 else "1 seed"
     alike = " that differ by chance only" if world.seeds > 1 and not world.between else ""
+    alike += f" with {world.between / _USUAL:.0f} times the spread" if world.between > _USUAL else ""
     return f"{world.images} images{units}{rare}, {seeds}{alike}, accuracy {world.accuracy}"
 
 
