@@ -192,10 +192,11 @@ def test_feature_names_are_remembered(blobs):
         ({"neuron": "lfi"}, ConfigError, "lif"),
         ({"beta": 2.0}, ConfigError, "beta"),
         ({"epochs": 0}, ConfigError, "epochs"),
+        ({"learning_rate": "auto"}, ConfigError, "GridSearchCV"),
         ({"image_shape": (3, 3)}, ShapeError, "image_shape"),
         ({"model": Conv()}, ShapeError, "max_pool1"),
     ],
-    ids=["encoder", "neuron", "beta", "epochs", "image_shape", "model"],
+    ids=["encoder", "neuron", "beta", "epochs", "learning_rate", "image_shape", "model"],
 )
 def test_a_wrong_parameter_is_named(changes, error, words, blobs):
     X, y = blobs

@@ -20,6 +20,7 @@ from spikewise.data.samples import ImageScale, image_scale, rows_of, table_scale
 from spikewise.data.white import Kind
 from spikewise.dynamics import Dynamics
 from spikewise.encoders import Encoder
+from spikewise.errors import ConfigError
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import settled_of
 from spikewise.experiments.facts import resolve_device
@@ -69,7 +70,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         white: The number that is white in the images of `fit`; None finds it out.
         model: Any `spikewise.models.Model`; replaces `hidden`, `neuron` and `beta`.
         train: Any `spikewise.training.TrainConfig`; replaces the parameters from `epochs` to `balanced`, without the
-            fraction.
+            fraction. Nothing is tuned here: its learning rate is 0.001 where none is given.
         device: Where to train: "cpu", "cuda", "mps", or "auto".
         random_state: Fixes weights, order and encoding; None is a fixed seed too.
 
@@ -219,6 +220,8 @@ class _Chosen(Config):
 
     @classmethod
     def of(cls, given: SpikingClassifier) -> "_Chosen":
+        if isinstance(given.learning_rate, str):  # which a comparison finds by trials of its own
+            raise ConfigError("learning_rate is a number; GridSearchCV or any other search of scikit-learn finds one.")
         decay = {"beta": given.beta} if given.neuron in ("lif", "alif") else {}
         mlp = {"kind": "mlp", "hidden": _widths(given.hidden), "cell": _of_kind(given.neuron, **decay)}
         names = ("epochs", "batch_size", "learning_rate", "patience")
