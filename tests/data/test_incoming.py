@@ -151,3 +151,18 @@ def test_a_picture_of_another_shape_is_fitted_as_the_training_images_were():
     assert (Reading((1, 5, 7), {"uint8": 255}).pixels(Image.fromarray(tall)) == 200).all()
     ground = Reading((1, 5, 7), {"uint8": 255}, "white", "keep").pixels(Image.fromarray(tall))[0, 0]
     assert (ground[:, :2] == 255).all()
+
+
+def test_numbers_of_another_type_that_may_be_nearly_black_are_asked_about():
+    for times in (1, 4, 16, 64):  # 8, 10, 12 and 14 bits, kept in 16
+        deep = GREY.astype(np.uint16) * times
+        with pytest.raises(DataError, match=r"stored otherwise: these may be nearly black.*--white"):
+            OF_GREY.pixels(deep)
+        np.testing.assert_array_equal(OF_GREY.pixels(deep, white=255 * times), GREY[:, None])
+    with pytest.raises(DataError, match="stored otherwise"):
+        OF_GREY.pixels(GREY.astype(np.int64) * 16)
+    np.testing.assert_array_equal(OF_GREY.pixels(GREY.astype(np.uint16) * 257), GREY[:, None])
+    np.testing.assert_array_equal(OF_GREY.pixels((GREY // 8).tolist()), GREY[:, None] // 8)  # dark, of the usual range
+    dark = Reading((1, 5, 7), {"uint16": 65535}).pixels(GREY.astype(np.uint16) * 16)
+    np.testing.assert_array_equal(dark, np.rint(GREY[:, None] * (16 / 257)))  # as dark as they may be: its own type
+    assert not OF_GREY.pixels(np.zeros((2, 5, 7), np.uint16)).any()

@@ -148,6 +148,12 @@ def white_of_more(
     elif kind in ("float", "integer") and found.high > (1 + _HAIR) * same:
         others = [known[other] for other in ("uint8", "uint16", "integer", "float") if other in known]
         same = next((white for white in (*others, 255.0) if _fits(found.high, white)), same)
+    if same == _FULL["uint16"] and kind not in known and found.low < found.high <= same / 4:
+        raise DataError(
+            f"{what} has pixels from {found.low:g} to {found.high:g} ({_words(kind)}), and the network learned from "
+            f"images that were stored otherwise: these may be nearly black, or white may be less than {same:g}. Say "
+            "which number is white (on the command line: --white; in Python: white=...)."
+        )
     if found.low < -_HAIR * same or found.high > (1 + _HAIR) * same:
         raise DataError(
             f"{what} has pixels from {found.low:g} to {found.high:g} ({_words(kind)}), and for this network 0 is black "
