@@ -21,7 +21,7 @@ from spikewise.dynamics import ALIF
 from spikewise.encoders import Rate
 from spikewise.errors import ConfigError, ShapeError, StorageError
 from spikewise.estimator import SpikingClassifier
-from spikewise.models import Conv
+from spikewise.models import MLP, Conv
 from spikewise.training import TrainConfig
 
 
@@ -344,3 +344,31 @@ def test_no_room_for_temporary_files_is_said_with_the_setting_that_gives_some(mo
     monkeypatch.setattr("tempfile.mkdtemp", full)
     with pytest.raises(StorageError, match="TMPDIR"):
         SpikingClassifier(epochs=1, steps=2, hidden=4).fit(np.arange(40.0).reshape(20, 2), np.arange(20) % 2)
+
+
+def test_large_or_coloured_images_get_convolutions_and_small_or_tabular_ones_none():
+    rng = np.random.default_rng(0)
+    y = np.arange(12) % 2
+
+    def weighted(samples, **changes):
+        fitted = quick(epochs=1, validation_fraction=0, **changes).fit(samples, y)
+        return [at.name for at in fitted.network_.graph.named if at.layer.weighted]
+
+    dense, convolutional = ["linear1", "linear2"], ["conv2d1", "conv2d2", *["linear1", "linear2"]]
+    colour = rng.integers(0, 256, (12, 3, 8, 8), dtype=np.uint8)
+    assert weighted(colour) == convolutional
+    assert weighted(rng.integers(0, 256, (12, 29, 29), dtype=np.uint8)) == convolutional
+    assert weighted(rng.integers(0, 256, (12, 8, 8), dtype=np.uint8)) == dense
+    assert weighted(rng.normal(size=(12, 40))) == dense
+    assert weighted(colour, model=MLP(hidden=(4,))) == dense
+
+
+def test_samples_are_standardised_by_those_that_are_trained_on():
+    images = np.random.default_rng(0).integers(100, 200, (40, 6, 6), dtype=np.uint8)
+    y = np.arange(40) % 2
+    fitted = quick(epochs=1, validation_fraction=0).fit(images, y)
+    encoder = fitted.network_.graph.encoder
+    assert encoder.mean[0] == pytest.approx(images.mean() / 255, rel=1e-5)
+    assert encoder.deviation[0] == pytest.approx(images.std() / 255, rel=1e-5)
+    assert quick(epochs=1, standardise=False).fit(images, y).network_.graph.encoder.mean == ()
+    assert quick(epochs=1, encoder="rate").fit(images, y).network_.graph.encoder.kind == "rate"

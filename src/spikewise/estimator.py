@@ -23,7 +23,10 @@ from spikewise.encoders import Encoder
 from spikewise.errors import ConfigError
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import settled_of
+from spikewise.experiments.automatic import Chosen, chosen
+from spikewise.experiments.experiment import AnyModel
 from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.standard import Standard, standard_of, standardised
 from spikewise.files import temporary_folder
 from spikewise.losses import CrossEntropy
 from spikewise.models import Model, build
@@ -52,7 +55,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     sample only, there is no such part: all samples are trained on, and the last epoch is kept.
 
     Args:
-        hidden: Neurons of each hidden layer.
+        hidden: Neurons of each hidden fully connected layer. Before them, images that are coloured or larger than 28
+            pixels go through two convolutions (16 and 32 channels); `model=MLP(...)` leaves these out.
         steps: Time steps of the encoder.
         encoder: Kind of encoder ("direct", "rate", "latency", "periodic", "delta"), or an encoder.
         neuron: Kind of neuron ("lif", "if", "alif", "izhikevich"), or a neuron.
@@ -68,6 +72,8 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             of X.
         layout: "NCHW" (channels first) or "NHWC" (channels last), for images whose axes fit in both orders.
         white: The number that is white in the images of `fit`; None finds it out.
+        standardise: Centre and scale the pixels of each channel by the mean and deviation of the samples trained on,
+            where they enter as currents (`encoder="direct"`).
         model: Any `spikewise.models.Model`; replaces `hidden`, `neuron` and `beta`.
         train: Any `spikewise.training.TrainConfig`; replaces the parameters from `epochs` to `balanced`, without the
             fraction. Nothing is tuned here: its learning rate is 0.001 where none is given.
@@ -103,6 +109,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         image_shape: tuple[int, ...] | None = None,
         layout: Layout | None = None,
         white: float | None = None,
+        standardise: bool = True,
         model: Model | None = None,
         train: TrainConfig | None = None,
         device: str = "cpu",
@@ -123,6 +130,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.image_shape = image_shape
         self.layout = layout
         self.white = white
+        self.standardise = standardise
         self.model = model
         self.train = train
         self.device = device
@@ -153,9 +161,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         images = self._images(rows, kind)
         seed = _seed(self.random_state)
         split = _split(labels, self.validation_fraction, seed)
-        graph = build(
-            chosen.model, chosen.encoder, chosen.readout, image_shape=images.shape[1:], classes=len(self.classes_)
-        )
+        standard = standard_of(images, split.train) if self.standardise else None
+        shape: tuple[int, int, int] = images.shape[1:]
+        graph = build(*chosen.network(shape, standard), chosen.readout, image_shape=shape, classes=len(self.classes_))
         check_update("network", graph, chosen.train, Loaded(len(split.train), images.nbytes), device)
         kept = {} if split.validation is not split.train else {"keep": "last", "patience": None}
         task = Task(
@@ -214,21 +222,26 @@ class _Chosen(Config):
     """The configs that an estimator's flat parameters stand for."""
 
     encoder: Encoder
-    model: Model
+    model: AnyModel
     readout: Readout
     train: TrainConfig
+
+    def network(self, shape: tuple[int, int, int], standard: Standard | None) -> Chosen:
+        """The network and its input for images of channels, height, width."""
+        found = chosen(self.model, self.encoder, shape)
+        return found._replace(encoder=standardised(found.encoder, standard))
 
     @classmethod
     def of(cls, given: SpikingClassifier) -> "_Chosen":
         if isinstance(given.learning_rate, str):  # which a comparison finds by trials of its own
             raise ConfigError("learning_rate is a number; GridSearchCV or any other search of scikit-learn finds one.")
         decay = {"beta": given.beta} if given.neuron in ("lif", "alif") else {}
-        mlp = {"kind": "mlp", "hidden": _widths(given.hidden), "cell": _of_kind(given.neuron, **decay)}
+        usual = {"kind": "auto", "hidden": _widths(given.hidden), "cell": _of_kind(given.neuron, **decay)}
         names = ("epochs", "batch_size", "learning_rate", "patience")
         train = {**{name: getattr(given, name) for name in names}, "class_weights": given.balanced}
         table = {
             "encoder": _of_kind(given.encoder, steps=given.steps),
-            "model": mlp if given.model is None else given.model,
+            "model": usual if given.model is None else given.model,
             "readout": _of_kind(given.readout),
             "train": train if given.train is None else given.train,
         }
@@ -247,6 +260,8 @@ def _number_types(rows: Any) -> list[type]:
 
 def _widths(hidden: Any) -> Any:
     """Neurons of each layer; one number is one layer."""
+    if hidden is None:
+        raise ConfigError("'hidden' is a number of neurons, or one for each layer, such as (128,); got None.")
     if isinstance(hidden, Integral):
         return (hidden,)
     return tuple(hidden) if isinstance(hidden, Iterable) and not isinstance(hidden, str) else hidden
