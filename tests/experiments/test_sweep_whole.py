@@ -23,6 +23,7 @@ encoder = { kind = "rate", steps = 2 }
 [set]
 model.hidden = [16]
 train.epochs = 1
+train.learning_rate = 0.001
 seeds = [0, 1]
 
 [grid]
