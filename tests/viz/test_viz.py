@@ -93,6 +93,20 @@ def test_an_animation_has_one_frame_a_step_and_shows_the_spikes():
         np.testing.assert_array_equal(shown, 255 * encoded[step, 0])
 
 
+def test_an_animation_shows_the_image_the_spikes_and_their_mean_side_by_side():
+    image = RNG.integers(0, 256, (1, 5, 4)).astype(np.uint8)
+    encoded = (RNG.random((6, 1, 5, 4)) < 0.4).astype(np.uint8)
+    file = Image.open(io.BytesIO(viz.encoding_animation(image, encoded, scale=40)))
+    assert file.n_frames == 6
+    for step in range(6):
+        file.seek(step)
+        shown = np.asarray(file.convert("L")).astype(int)[30:230:40]  # below the caption, one row of each pixel
+        parts = [shown[:, left : left + 160 : 40] for left in (10, 180, 350)]
+        assert np.abs(parts[0] - image[0]).max() <= 12  # of 64 tones
+        assert np.abs(parts[1] - 255 * encoded[step, 0].astype(int)).max() <= 4
+        assert np.abs(parts[2] - 255 * encoded[: step + 1, 0].mean(0)).max() <= 16
+
+
 def test_events_up_and_down_have_two_colours():
     pair = np.zeros((1, 2, 1, 2), np.uint8)
     pair[0, 0, 0, 0] = pair[0, 1, 0, 1] = 1

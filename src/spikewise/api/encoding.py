@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Num
+from jaxtyping import Num, UInt8
 
 from spikewise.data import Aspect, decode_image
 from spikewise.encoders import Encoder
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.files import write_bytes
 from spikewise.types import Draw
-from spikewise.viz import encoded_animation, encoded_frames, is_spikes, raster, save_figure, still
+from spikewise.viz import encoded_animation, encoded_frames, encoding_animation, is_spikes, raster, save_figure, still
 
 __all__ = ["encode", "save_encoded"]
 
@@ -51,9 +51,17 @@ def encode(
     return np.asarray(encoded[:, 0].numpy())
 
 
-def save_encoded(encoded: Num[np.ndarray, "T C2 H W"], path: Path, *, title: str = "encoded") -> None:
+def save_encoded(
+    encoded: Num[np.ndarray, "T C2 H W"],
+    path: Path,
+    *,
+    title: str = "encoded",
+    image: UInt8[np.ndarray, "C H W"] | None = None,
+) -> None:
     """Draw an encoded image: `.gif` is an animation, `.png`, `.svg` or `.pdf` a raster (of currents a still picture).
 
+    Args:
+        image: What was encoded; an animation then shows it beside the spikes and their mean so far.
     Raises:
         ConfigError: another kind of file.
     """
@@ -64,7 +72,13 @@ def save_encoded(encoded: Num[np.ndarray, "T C2 H W"], path: Path, *, title: str
                 f"An animation has at most {_MOST_FRAMES:,} frames; {len(encoded):,} steps are drawn as .png."
             )
         case ".gif":
-            write_bytes(path, encoded_animation(encoded, scale=scale))
+            scale = scale if image is None else max(1, scale // 2)
+            write_bytes(
+                path,
+                encoded_animation(encoded, scale=scale)
+                if image is None
+                else encoding_animation(image, encoded, scale=scale),
+            )
         case ".png" | ".svg" | ".pdf" if is_spikes(encoded):
             save_figure(raster({title: encoded.reshape(len(encoded), -1)}), path)
         case ".png":

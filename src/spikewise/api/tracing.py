@@ -81,7 +81,10 @@ def save_trace(traces: Traces, classes: tuple[str, ...], folder: Path, *, publis
         written.append(folder / "output-counts.gif")
     if publishable and viz.is_spikes(traces.encoded[0]):
         scale = max(1, 320 // max(traces.encoded.shape[-2:]))
-        write_bytes(folder / "encoded.gif", viz.encoded_animation(traces.encoded[0], scale=scale))
+        write_bytes(
+            folder / "encoded.gif",
+            viz.encoding_animation(traces.images[0], traces.encoded[0], scale=max(1, scale // 2)),
+        )
         written.append(folder / "encoded.gif")
     return written
 

@@ -13,10 +13,12 @@ from PIL import Image
 from spikewise.config import parse
 from spikewise.data import Layout, Reading
 from spikewise.data.appearance import Appearance, unlike
+from spikewise.data.likeness import DIMENSIONS, Likeness
 from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation import Results
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
+from spikewise.evaluation.stored import NUMBERS, check_array, read_arrays
 from spikewise.evaluation.ties import evidence_of
 from spikewise.experiments import RunFolder, describe
 from spikewise.experiments.devices import answering_device
@@ -61,6 +63,10 @@ class Trained:
     """How images are brought to the network's pixels."""
     usual: Appearance | None = None
     """Brightness and contrast of the images that it learned from; None where the run did not note them."""
+    likeness: Likeness | None = None
+    """What tells how far an image lies from those; None where the run did not keep it."""
+    learned_grey: bool = False
+    """Whether colours of the images that it learned from were dropped, too, because grey was asked for."""
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.reading.shape))
@@ -145,8 +151,20 @@ class Trained:
         return self.reading.pixels(images, white=white, layout=layout)
 
     def unlike(self, pixels: UInt8[np.ndarray, "N C H W"]) -> list[str | None]:
-        """For each image, what sets it apart from those that the network learned from; None where nothing does."""
-        return [None] * len(pixels) if self.usual is None else unlike(pixels, self.usual)
+        """For each image, what sets it apart from those that the network learned from; None where nothing does.
+
+        Looked at are brightness and contrast, colour, grain (the difference of neighbouring pixels), and the distance
+        to the nearest training image, in 32 random directions of a thumbnail of 8 x 8 pixels: beyond 1.5 times that of
+        99 of 100 training images to their nearest other one, an image is far from all. Some 2,000 training images,
+        evenly spaced, stand for all. Of new images of the same kind, about 1 in 1,000 is named by mistake.
+        """
+        out = [None] * len(pixels) if self.usual is None else unlike(pixels, self.usual)
+        far = [None] * len(pixels) if self.likeness is None else self.likeness.unlike(pixels)
+        return [first or second for first, second in zip(out, far, strict=True)]
+
+    def drops_colour(self, source: Source) -> bool:
+        """Whether a picture has colours that the network does not see, and did not see in training either."""
+        return not self.learned_grey and self.reading.drops_colour(source)
 
     def _explain(self, batch: Batch) -> Answers:
         layers = frozenset(self.network.graph.spiking_layers)
@@ -194,7 +212,21 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
         seed,
         reading,
         _usual(results),
+        _likeness(folder.path / "likeness.npz"),
+        bool(folder.experiment().data.grey),
     )
+
+
+def _likeness(path: Path) -> Likeness | None:
+    if not path.exists():  # as in runs of earlier versions
+        return None
+    arrays = read_arrays(path)
+    references = check_array(path, arrays, "references", "f", 2)
+    numbers = (float(check_array(path, arrays, name, NUMBERS, 0)) for name in ("far", "colour", "smooth", "grainy"))
+    kept = Likeness(references.astype(np.float32), *numbers)
+    if references.shape[1:] != (DIMENSIONS,) or not len(references) or kept.far < 0:
+        raise damaged(path, f"its references are {references.shape}")
+    return kept
 
 
 def _usual(results: Results) -> Appearance | None:

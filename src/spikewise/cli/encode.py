@@ -36,6 +36,7 @@ def encode(  # noqa: PLR0913  # one parameter for each option
     """Turn an image into spikes, and draw them over time."""
     from spikewise.api import encode as encode_image
     from spikewise.api import save_encoded
+    from spikewise.data import decode_image
     from spikewise.experiments import resolve
     from spikewise.experiments.settings import Change
 
@@ -51,5 +52,6 @@ def encode(  # noqa: PLR0913  # one parameter for each option
     data = experiment.data
     aspect = data.aspect or "stretch"
     encoded = encode_image(image, chosen, size=data.given_size, grey=data.grey, aspect=aspect)
-    save_encoded(encoded, out, title=f"{chosen.label}: {image.name}")
+    pixels = decode_image(image, size=data.given_size, grey=data.grey, aspect=aspect)
+    save_encoded(encoded, out, title=f"{chosen.label}: {image.name}", image=pixels)
     print(out)

@@ -19,6 +19,7 @@ from spikewise.cli import (
     explain,
     info,
     paper,
+    predict,
     robustness,
     run,
     sections,
@@ -72,6 +73,7 @@ app = typer.Typer(
 run.register(app)
 sweep.register(app)
 tune.register(app)
+predict.register(app)
 use.register(app)
 versus.register(app)
 paper.register(app)

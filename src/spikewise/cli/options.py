@@ -14,12 +14,14 @@ __all__ = [
     "Device",
     "Epochs",
     "Json",
+    "NetworkName",
     "Out",
     "Preset",
     "Quick",
     "Quiet",
     "Request",
     "RunPath",
+    "Seed",
     "Seeds",
     "Settings",
     "SkipBad",
@@ -39,6 +41,10 @@ Data = Annotated[
         "or a preset (`spikewise presets`).",
         show_default=False,
     ),
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Which of the run's seeds.", show_default=False)]
+NetworkName = Annotated[
+    str | None, typer.Option("--network", "-n", metavar="snn|twin|cnn", help="Which of the run's networks.")
 ]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
 Preset = Annotated[

@@ -16,6 +16,7 @@ from spikewise.data.arrays import fit
 from spikewise.data.config import MAX_PIXELS, Background, Layout
 from spikewise.data.decode import Frame, Source, decode
 from spikewise.data.image_set import Aspect
+from spikewise.data.likeness import has_colour
 from spikewise.data.white import Kind, Range, kind_of, merge, range_of, to_bytes, white_of_more
 from spikewise.errors import ShapeError
 
@@ -62,6 +63,18 @@ class Reading:
         arrays = [one for one in found if isinstance(one, np.ndarray)]
         read = iter(self._read([one[None] for one in arrays], white, layout) if arrays else ())
         return np.stack([next(read) if isinstance(one, np.ndarray) else self._decoded(one, white) for one in found])
+
+    def drops_colour(self, source: "str | Source") -> bool:
+        """Whether a picture has colours that the network, which reads grey, does not see.
+
+        Raises:
+            DataError: it cannot be decoded.
+        """
+        channels, height, width = self.shape
+        if channels != 1:
+            return False
+        stored = Reading((3, height, width), self.whites, self.background, self.aspect)
+        return has_colour(stored._decoded(source, None))
 
     def _decoded(self, source: "str | Source", white: float | None) -> UInt8[np.ndarray, "C H W"]:
         source = Path(source) if isinstance(source, str) else source

@@ -7,6 +7,7 @@ import torch
 
 from spikewise import __version__
 from spikewise.data import batches
+from spikewise.data.likeness import likeness
 from spikewise.evaluation import (
     Contender,
     Cost,
@@ -102,7 +103,15 @@ def conclude(
         ),
         seconds=0.0,
     )
+    _keep_likeness(setting)
     return _artifacts(setting, tested), results
+
+
+def _keep_likeness(setting: Setting) -> None:
+    """For `predict`: what tells images from those that these networks learned from."""
+    found = likeness(setting.images.images, setting.split.train)
+    if found is not None:
+        write_npz(setting.folder.path / "likeness.npz", **found._asdict())
 
 
 def _without_collapsed(setting: Setting, tested: list[_Tested]) -> WithoutCollapsed | None:

@@ -6,6 +6,7 @@ networks/NAME/seed-N/         checkpoint.safetensors (to resume), weights.safete
                               fit.json (learning curve), test.npz (index, labels, logits on the test images)
 openings.json                 each time the test images were predicted
 artifacts.npz results.json report.html figures/
+likeness.npz                  what tells other images from the training images, for `predict`
 """
 
 import contextlib

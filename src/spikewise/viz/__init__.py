@@ -7,6 +7,7 @@ from spikewise.viz.animation import (
     count_frames,
     encoded_animation,
     encoded_frames,
+    encoding_animation,
     gif_bytes,
     still,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "deletion_curves",
     "encoded_animation",
     "encoded_frames",
+    "encoding_animation",
     "evidence_over_time",
     "figure_bytes",
     "gif_bytes",

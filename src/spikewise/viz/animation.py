@@ -1,7 +1,7 @@
 """Animations of what happens over time, as the content of GIF files that run for ever."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,12 +21,15 @@ __all__ = [
     "count_frames",
     "encoded_animation",
     "encoded_frames",
+    "encoding_animation",
     "gif_bytes",
     "still",
 ]
 
 _FRAME = 120
 """Milliseconds a frame stays; the last stays eight times as long."""
+_GAP, _LINE, _CAPTION = 10, 20, 150
+"""Pixels between pictures, of a caption's height, and of the longest caption."""
 _ON, _OFF = (92, 184, 240), (255, 157, 77)
 
 
@@ -60,6 +63,38 @@ def condensed(
 def encoded_animation(encoded: Num[np.ndarray, "T C2 H W"], *, scale: int = 1) -> bytes:
     """`encoded_frames` as a GIF."""
     return gif_bytes(encoded_frames(encoded, scale=scale))
+
+
+def encoding_animation(
+    image: UInt8[np.ndarray, "C H W"], encoded: Num[np.ndarray, "T C2 H W"], *, scale: int = 1, theme: Theme = LIGHT
+) -> bytes:
+    """A GIF of the image, what enters the network at each step, and the mean of that so far, side by side.
+
+    Args:
+        scale: Pixels of a frame for each pixel of the image.
+    """
+    pixels = Image.fromarray(np.asarray(picture(image, limit=10_000).convert("RGB")).repeat(scale, 0).repeat(scale, 1))
+    steps, means = encoded_frames(encoded, scale=scale), encoded_frames(accumulated(encoded), scale=scale)
+    what = "spikes" if encoded.dtype == np.uint8 or np.isin(encoded, (-1, 0, 1)).all() else "input"
+    frames = []
+    for at, (step, mean) in enumerate(zip(steps, means, strict=True), 1):
+        frames.append(
+            _beside({"image": pixels, f"{what}, step {at} of {len(steps)}": step, "mean so far": mean}, theme)
+        )
+    return gif_bytes(frames, colours=64)
+
+
+def _beside(pictures: Mapping[str, Image.Image], theme: Theme) -> Image.Image:
+    """Pictures of one size in a row, each under its caption."""
+    width, height = next(iter(pictures.values())).size
+    column = max(width, _CAPTION)
+    drawn = Image.new("RGB", ((column + _GAP) * len(pictures) + _GAP, height + 2 * _GAP + _LINE), theme.surface)
+    draw = ImageDraw.Draw(drawn)
+    for at, (caption, one) in enumerate(pictures.items()):
+        left = _GAP + at * (column + _GAP)
+        draw.text((left, _GAP), caption, fill=theme.muted, font=_font(12))
+        drawn.paste(one, (left, _GAP + _LINE))
+    return drawn
 
 
 def accumulated(encoded: Num[np.ndarray, "T C2 H W"]) -> Num[np.ndarray, "T C2 H W"]:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-__all__ = ["CHUNK", "flat_standard", "shrink"]
+__all__ = ["CHUNK", "averaging", "flat_standard", "shrink"]
 
 CHUNK = 1024
 """Images that are converted to floats at a time."""
@@ -18,7 +18,7 @@ def shrink(
     """
     positions = np.arange(len(images)) if positions is None else positions
     _, _, height, width = images.shape
-    rows, columns = _averaging(height, min(height, size[0])), _averaging(width, min(width, size[1]))
+    rows, columns = averaging(height, min(height, size[0])), averaging(width, min(width, size[1]))
     out = np.empty((len(positions), len(rows), len(columns)), np.float32)
     for start in range(0, len(positions), CHUNK):
         grey = images[positions[start : start + CHUNK]].mean(axis=1, dtype=np.float32)
@@ -43,7 +43,7 @@ def standard(vectors: Float32[np.ndarray, "N D"]) -> Float32[np.ndarray, "N D"]:
     return np.asarray(centred / np.maximum(length, 1e-6), np.float32)
 
 
-def _averaging(given: int, wanted: int) -> Float32[np.ndarray, "wanted given"]:
+def averaging(given: int, wanted: int) -> Float32[np.ndarray, "wanted given"]:
     """Weights of each given pixel in each wanted one: the share of their overlap."""
     edges = np.linspace(0, given, wanted + 1)
     pixel = np.arange(given)
