@@ -105,14 +105,13 @@ def test_an_image_in_colour_and_one_far_from_all_are_named(command, run: Run, tm
     red = np.zeros((8, 8, 3), np.uint8)
     red[1:7, 3:5, 0] = 255
     Image.fromarray(red).save(tmp_path / "red.png")
-    stripes = np.zeros((8, 8), np.uint8)
-    stripes[::4] = 160
-    stripes[:, ::4] = 160
-    Image.fromarray(stripes).save(tmp_path / "stripes.png")
-    done = command("predict", run.folder, tmp_path / "red.png", tmp_path / "stripes.png", "--format", "csv")
+    bars = np.zeros((8, 8), np.uint8)
+    bars[[0, 1, 6, 7]] = 220
+    Image.fromarray(bars).save(tmp_path / "bars.png")
+    done = command("predict", run.folder, tmp_path / "red.png", tmp_path / "bars.png", "--format", "csv")
     told = {one["image"].rpartition("/")[2]: one["unlike"] for one in rows(done.stdout)}
-    assert "in colour, which was dropped" in told["red.png"] or "far" in told["red.png"]
-    assert told["stripes.png"]
+    assert "in colour, which was dropped" in told["red.png"]
+    assert "far" in told["bars.png"]
     assert "do not trust the answer" in done.stderr
 
 

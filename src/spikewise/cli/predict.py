@@ -157,7 +157,7 @@ def _answers(model: "Trained", names: list[str], pixels: list[Any], greyed: list
             "spikes": None if said.spikes is None else said.spikes[at].tolist(),
             "layer_spikes": {layer: int(count[at]) for layer, count in said.layer_spikes.items()},
             "evidence": said.evidence[at].tolist(),
-            "unlike": odd[at] or (_GREYED if greyed[at] else None),
+            "unlike": _GREYED if greyed[at] else odd[at],
             "network": model.name,
             "seed": model.seed,
         }
