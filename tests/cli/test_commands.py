@@ -145,6 +145,7 @@ def test_predict_names_images_that_are_unlike_the_runs(call, run: Run, tmp_path)
     for key in ("appearance", "whites", "cautions"):  # as runs were before
         del results["data"][key]
     (old / "results.json").write_text(json.dumps(results))
+    (old / "likeness.npz").unlink()
     code, out, err = call("predict", old, tmp_path / "b00.png", "--json")
     assert (code, json.loads(out)[0]["unlike"], err) == (0, None, "")
 
