@@ -314,4 +314,4 @@ def test_what_decides_beside_accuracy_is_in_the_verdict(rng, labels):
         "damaged images (3.50 points" in told
     )
     assert "With early exit the spiking network takes 8 of 25 steps on average" in told
-    assert "54 nJ against 300 by 'arithmetic' and 6.5 nJ against 6 by 'integers'" in told
+    assert "54 nJ against 300 nJ by 'arithmetic' and 6.5 nJ against 6 nJ by 'integers'" in told

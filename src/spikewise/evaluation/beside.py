@@ -6,7 +6,8 @@ from typing import Final
 from spikewise.evaluation.opponents import early_exit
 from spikewise.evaluation.results import NetworkResult, PairComparison
 from spikewise.evaluation.sections import Sections
-from spikewise.evaluation.wording import brief, called, capital, interval, listed, points, times
+from spikewise.evaluation.units import energy_unit
+from spikewise.evaluation.wording import called, capital, interval, listed, points, times
 
 __all__ = [
     "cost_sentences",
@@ -80,7 +81,7 @@ def energy_sentences(a: NetworkResult, b: NetworkResult) -> list[str]:
     if not shared:
         return []
     energies = [
-        f"{brief(ours[model])} nJ and {brief(theirs[model])} nJ by '{model}'{times(ours[model], theirs[model])}"
+        f"{_both(ours[model], theirs[model], 'and')} by '{model}'{times(ours[model], theirs[model])}"
         for model in shared
     ]
     zeros = " Models with 'zeros skipped' are of hardware that does not multiply by zero; the others pay for zeros."
@@ -133,7 +134,7 @@ def early_exit_sentences(a: NetworkResult, b: NetworkResult, sections: Sections 
         if early is None:
             continue
         told = [
-            f"{brief(energy)} nJ against {brief(other.cost.energy_nanojoule[model])} by '{model}'"
+            f"{_both(energy, other.cost.energy_nanojoule[model], 'against')} by '{model}'"
             for model, energy in early.energy_nanojoule.items()
             if model in other.cost.energy_nanojoule
         ]
@@ -148,3 +149,9 @@ def early_exit_sentences(a: NetworkResult, b: NetworkResult, sections: Sections 
 
 def _quoted(models: Sequence[str]) -> str:
     return listed([f"'{model}'" for model in models])
+
+
+def _both(ours: float, theirs: float, word: str) -> str:
+    """Two energies in one unit."""
+    unit = energy_unit((ours, theirs))
+    return f"{unit.text(ours)} {word} {unit.text(theirs)}"
