@@ -8,6 +8,9 @@ print(run.results.verdict.headline)
 from typing import TYPE_CHECKING
 
 from spikewise.lazy import lazy_exports
+from spikewise.threads import let_them_sleep
+
+let_them_sleep()
 
 __version__ = "0.1.0"
 

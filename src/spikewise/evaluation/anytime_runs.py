@@ -17,6 +17,7 @@ from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import evidence_of
 from spikewise.graph import Graph
 from spikewise.network import Network, Output
+from spikewise.threads import one_thread
 from spikewise.types import Draw
 
 __all__ = ["Counter", "Sample", "follow", "measure_latency"]
@@ -153,11 +154,11 @@ class Counter:
 
 
 def measure_latency(network: Network, sample: Sample) -> Latency:
-    """Time the sample's first image, already encoded; medians of a few repeats."""
+    """Time the sample's first image, already encoded, with one thread; medians of a few repeats."""
     network.eval()
     steps = spread_steps(network.graph.steps)
     pixels, draw = next(sample.of(np.array([0])).batches(network))
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         inputs = network.encode(pixels, draw)
         at_once = _milliseconds(lambda: (network.run(inputs[:t], draw) for t in steps))
         streamed = _milliseconds(lambda: _stream(network, inputs, draw))

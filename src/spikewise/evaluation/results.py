@@ -276,7 +276,7 @@ class Cost(Record):
     train_seconds_per_epoch: Estimate | None = None
     throughput_images_per_second: float | None = None
     latency_ms: float | None = None
-    """One image, from pixels to answer: the median."""
+    """One image, from pixels to answer, with one thread (in older runs with all): the median."""
     latency_p99_ms: float | None = None
     """The latency that 99 of 100 answers keep."""
     peak_memory_mb: float | None = None

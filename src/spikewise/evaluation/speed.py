@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spikewise.evaluation.prediction import fitting_batch
 from spikewise.network import Network
+from spikewise.threads import one_thread
 from spikewise.types import Draw
 
 __all__ = ["Speed", "measure_speed", "measure_speed_of", "peak_memory_mb", "throughput"]
@@ -33,7 +34,7 @@ class Speed(NamedTuple):
     throughput: float
     """Images per second in batches: the median of a few."""
     latency_ms: float
-    """One image, from pixels to answer: the median of up to 200."""
+    """One image, from pixels to answer, with one thread: the median of up to 200."""
     latency_p99_ms: float
     """The latency that 99 of 100 of them keep; the longest where there are fewer than 100."""
     engine: str = ""
@@ -64,7 +65,8 @@ def _call(answer: Callable[..., object], images: UInt8[np.ndarray, "N C H W"]) -
 
 
 def _speed(whole: float, single: Callable[[], None], engine: str) -> Speed:
-    times = _seconds(single, _SINGLE_REPEATS)
+    with one_thread():
+        times = _seconds(single, _SINGLE_REPEATS)
     p99 = float(np.quantile(times, 0.99, method="higher"))
     return Speed(whole, statistics.median(times) * 1000, p99 * 1000, engine)
 
