@@ -142,3 +142,19 @@ def test_the_page_answers_the_claim_and_loads_nothing(swept):
     assert claim["measured"]["all cells"] in page
     assert "src=" not in page
     assert "validation chooses" in page
+
+
+@pytest.mark.slow
+def test_a_forked_cell_is_the_same_training_as_a_command_and_has_its_report_when_it_is_asked_for(swept, tmp_path):
+    name = min(swept.after)
+    run = swept.folder / "runs" / name
+    assert not (run / "report.html").exists()
+    command = [sys.executable, "-m", "spikewise.cli.main", "train", "--config", swept.path / "cells" / f"{name}.toml"]
+    done = subprocess.run([*command, "--out", tmp_path, "--quiet", "--threads", "1"], env=ENVIRONMENT, check=False,
+                          capture_output=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    for path in sorted(run.rglob("weights.safetensors")):
+        assert path.read_bytes() == (tmp_path / name / path.relative_to(run)).read_bytes()
+    written = subprocess.run([*command[:3], "report", run], env=ENVIRONMENT, check=False, capture_output=True)
+    assert written.returncode == 0, written.stderr.decode()
+    assert (run / "report.html").exists()

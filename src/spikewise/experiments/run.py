@@ -47,6 +47,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     listener: Listener | None = None,
     decoding: Progress | None = None,
     thorough: bool = False,
+    report: bool = True,
 ) -> Finished:
     """Train, test and report; a killed run is resumed by the same call, a finished one is read back.
 
@@ -56,6 +57,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
         data_dir: where known sets are looked for first.
         decoding: told how far the decoding of an image folder is.
         thorough: sections are made whole, however long they take.
+        report: without it there are no sections either, and `spikewise report` writes one later.
     Raises:
         SpikewiseError: with one clear message; finished trainings stay on disk.
         KeyboardInterrupt: Ctrl-C; where the answer is there already it says where, and what is missing.
@@ -85,8 +87,11 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
             times = {"seconds": time.perf_counter() - started, "sections": Sections(seconds=audited)}
             artifacts.save(path / "artifacts.npz")
             results.model_copy(update=times).save(folder.results)
-            listener.stage("Writing the report")
+        if not report:
+            return Finished(Results.load(folder.results), path)
         sequel = Sequel(Study(setting, contestants), listener, thorough=thorough)
+        if sequel.page.stale:
+            listener.stage("Writing the report")
         if sequel.page.renew():  # the answer is there: what follows is looked into beside it
             listener.said(Results.load(folder.results).verdict.headline)
             listener.said(f"Report: {path / 'report.html'}")
