@@ -22,7 +22,7 @@ encoder = { kind = "rate", steps = 2 }
 
 [set]
 model.hidden = [16]
-train.epochs = 1
+train.epochs = 30
 train.learning_rate = 0.001
 seeds = [0, 1]
 

@@ -15,6 +15,7 @@ from spikewise.experiments.conclude import conclude
 from spikewise.experiments.devices import settle, spread_over
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.outlook import outlook
 from spikewise.experiments.prospects import prospects, size_hint
 from spikewise.experiments.rates import find_rates
 from spikewise.experiments.run_folder import RunFolder
@@ -119,7 +120,7 @@ def prepare(
         started = time.perf_counter()
         listener.said(f"Audit: {setting.audit(decoding).headline}.")
         seconds["audit"] = time.perf_counter() - started
-    for text in prospects(setting, contestants):
+    for text in (*prospects(setting, contestants), *outlook(setting, contestants)):
         listener.said(text)
     return seconds
 

@@ -115,16 +115,19 @@ class Setting:
         Raises:
             EngineError: the experiment names an engine that cannot; better said now than after an hour.
         """
+        return choose(self.experiment.engine, self.asked(contestant)).name
+
+    def asked(self, contestant: Contestant) -> Ask:
+        """What the training of one side asks of an engine."""
         experiment = self.experiment
         penalised = contestant.graph.spiking_layers if experiment.rate_penalty else ()
-        asked = Ask(
+        return Ask(
             contestant.graph,
             self.device.type,
             precision=experiment.train.precision,
             options=RunOptions(training=True, record=frozenset(penalised)),
             learns=True,
         )
-        return choose(experiment.engine, asked).name
 
     def trained(self, contestant: Contestant, seed: int) -> Network:
         """The trained network of one side.

@@ -57,7 +57,7 @@ class Forks:
         self._running[self._count] = placed
         self._count += 1
         if self._server is None:
-            self._server = _server()
+            self._server = _server(self._folder.path / "logs" / "server.txt")
         self._tell(order)
 
     def ended(self) -> list[tuple[Placed, int]]:
@@ -133,13 +133,15 @@ class Commands:
             process.wait()
 
 
-def _server() -> subprocess.Popen[bytes]:
-    server = subprocess.Popen(
-        [sys.executable, *_WORKER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **_ONE_THREAD},
-    )
+def _server(log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as said:  # not our own: who waits for its end would wait for cells that outlive us, too
+        server = subprocess.Popen(
+            [sys.executable, *_WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env={**os.environ, **_ONE_THREAD},
+        )
     assert server.stdout is not None
     os.set_blocking(server.stdout.fileno(), False)
     return server
