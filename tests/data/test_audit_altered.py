@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spikewise.data.audit import audit
 from spikewise.data.audit.align import align, best_shift
 from spikewise.data.audit.altered import altered_pairs
+from spikewise.data.audit.look import look_at
 from spikewise.data.audit.views import ORIENTATIONS, equalised, turned
 
 SIDE, COUNT = 28, 160
@@ -114,3 +116,22 @@ def test_images_are_laid_upon_each_other_exactly_where_one_was_only_moved(scenes
     np.testing.assert_allclose(laid.moved, np.hypot(2, 1), atol=0.05)
     inverted = align(first, 255 - second, best_shift(first, 255 - second))
     np.testing.assert_allclose(inverted.correlation, -1, atol=1e-4)
+
+
+def test_a_bounded_search_keeps_exact_copies_exact_and_gives_way_to_a_whole_one(scenes, make_set, tmp_path):
+    copies = [scenes[k][::-1] for k in range(0, 60, 5)]
+    pixels = np.concatenate([scenes, copies, scenes[:7]])[:, None]
+    images = make_set(np.arange(len(pixels)) % 2, images=pixels)
+    among = COUNT // 2
+    bounded = audit(images, cache_dir=tmp_path, altered_among=among)
+    assert bounded.nearness.altered_images == among
+    assert bounded.nearness.altered < len(copies)  # a quarter of the pairs, about, lie in a half
+    whole = audit(images, cache_dir=tmp_path)
+    assert whole.nearness.altered_images is None
+    assert whole.nearness.altered == len(copies)
+
+    same = look_at(images, None, cache=tmp_path, altered_among=among).same
+    assert (same[-7:] == same[:7]).all()
+    assert bounded.nearness.pairs == whole.nearness.pairs
+    assert audit(images, cache_dir=tmp_path, altered_among=among) == whole  # what is known already costs nothing
+    assert audit(images, cache_dir=tmp_path / "new", altered_among=10_000).nearness.altered_images is None

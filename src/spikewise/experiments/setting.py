@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -37,6 +38,10 @@ def task_of(experiment: Experiment, images: ImageSet, parts: Split, contestant: 
     )
 
 
+ALTERED_AMONG: Final = 20_000
+"""Images among which the audit of a run looks for altered copies."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """The experiment, its images and split, its folder and device."""
@@ -55,11 +60,14 @@ class Setting:
         return self.experiment.network(self.images.image_shape).encoder.steps
 
     def audit(self, progress: Progress | None = None) -> Audit:
-        """What would flatter a result on these images; made once, then read back."""
+        """What would flatter a result on these images; made once, then read back.
+
+        In large sets altered copies are looked for among a part of the images; `spikewise audit` looks among all.
+        """
         from spikewise.data.audit import audit, folder_of  # noqa: PLC0415  # its classifiers take long to load
 
         root = folder_of(self.experiment.data, self.data_dir)
-        return audit(self.images, self.split, root=root, progress=progress)
+        return audit(self.images, self.split, root=root, progress=progress, altered_among=ALTERED_AMONG)
 
     def is_tuned(self, contestant: Contestant) -> bool:
         """Whether the learning rate of one side is looked for."""

@@ -16,6 +16,7 @@ from spikewise.data.audit.altered import Altered, altered_pairs
 from spikewise.data.audit.files import FileFacts
 from spikewise.data.audit.near import NearPairs, near_pairs
 from spikewise.data.audit.records import Place
+from spikewise.data.counter import permutation
 from spikewise.data.duplicates import identical_images
 from spikewise.data.image_set import ImageSet, Split
 from spikewise.data.names import shown
@@ -29,6 +30,7 @@ LISTED = 200
 """Groups of images that a finding lists."""
 _VERSION = 2
 """Of what counts as a near-duplicate."""
+_PURPOSE = 208  # of random numbers
 _MEMBERS = 20
 """Images of a group that a finding lists."""
 
@@ -50,6 +52,8 @@ class Look:
     """As `same`, with near-duplicates counted as one."""
     facts: Sequence[FileFacts] = ()
     """Of every image file below the set's folder, also of those that are not in the set."""
+    altered_among: int | None = None
+    """Images among which altered copies were looked for; None: all."""
 
     @property
     def labels(self) -> Int64[np.ndarray, " N"]:
@@ -84,37 +88,53 @@ class Look:
 
 
 def look_at(
-    images: ImageSet, split: Split | None, facts: Sequence[FileFacts] = (), *, cache: Path | None = None
+    images: ImageSet,
+    split: Split | None,
+    facts: Sequence[FileFacts] = (),
+    *,
+    cache: Path | None = None,
+    altered_among: int | None = None,
 ) -> Look:
     """Find the images that are the same, and those that are nearly so.
 
     Args:
         cache: Folder that keeps the near-duplicates of a set, so that another split of it costs nothing.
+        altered_among: Distinct images, drawn at random, among which altered copies are looked for; None is all.
     """
     part = np.full(len(images), -1, np.int8)
     for number, positions in enumerate(split or ()):
         part[positions] = number
     same = identical_images(images.images, np.arange(len(images)))
     _, first = np.unique(same, return_index=True)
-    near, altered = _kept_pairs(images, first, cache)
+    near, altered, among = _kept_pairs(images, first, cache, altered_among)
     alike = join(len(images), _chain(same), (near.first, near.second), (altered.first, altered.second))
-    return Look(images, part, same, near, altered, alike, facts)
+    return Look(images, part, same, near, altered, alike, facts, among)
 
 
-def _kept_pairs(images: ImageSet, first: Int64[np.ndarray, " M"], cache: Path | None) -> tuple[NearPairs, Altered]:
-    """Near-duplicates from the cache, or found and put there; a cache that cannot be written is passed over."""
+def _kept_pairs(
+    images: ImageSet, first: Int64[np.ndarray, " M"], cache: Path | None, among: int | None
+) -> tuple[NearPairs, Altered, int | None]:
+    """Near-duplicates from the cache, or found and put there; a cache that cannot be written is passed over.
+
+    Those among all images are taken where they are there, whatever was asked for.
+    """
+    if among is not None and len(first) <= among:
+        among = None
+    few = first if among is None else np.sort(first[permutation(len(first), _PURPOSE)[:among]])
     if cache is None:
-        return near_pairs(images.images, first), altered_pairs(images.images, first)
-    path = cache / f"{images.fingerprint[:32]}-{_VERSION}.near.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile), np.load(path, allow_pickle=False) as kept:
-        return _unpacked(kept)
-    near, altered = near_pairs(images.images, first), altered_pairs(images.images, first)
+        return near_pairs(images.images, first), altered_pairs(images.images, few), among
+    stem = f"{images.fingerprint[:32]}-{_VERSION}"
+    whole, part = cache / f"{stem}.near.npz", cache / f"{stem}-{among}.near.npz"
+    for path, size in ((whole, None), *([] if among is None else [(part, among)])):
+        with contextlib.suppress(OSError, ValueError, KeyError, BadZipFile), np.load(path, allow_pickle=False) as kept:
+            return (*_unpacked(kept), size)
+    near, altered = near_pairs(images.images, first), altered_pairs(images.images, few)
     median = -1.0 if near.neighbour is None else near.neighbour
     arrays = near._replace(neighbour=median)._asdict() | {f"altered_{k}": v for k, v in altered._asdict().items()}
     with contextlib.suppress(StorageError):
         make_folder(cache)
-        write_npz(path, **{name: np.asarray(value) for name, value in arrays.items()})
-    return near, altered
+        write_npz(whole if among is None else part, **{name: np.asarray(value) for name, value in arrays.items()})
+    return near, altered, among
 
 
 def _unpacked(kept: Mapping[str, np.ndarray]) -> tuple[NearPairs, Altered]:

@@ -98,6 +98,8 @@ class Nearness(Config):
     """Pairs that were turned round or moved and laid upon each other."""
     altered: _Count = 0
     """Pairs found so; some of them may be among `pairs`, too."""
+    altered_images: _Count | None = None
+    """Images among which these were looked for, evenly drawn; null: among all."""
 
 
 class Audit(Config):

@@ -39,6 +39,7 @@ def audit(
     root: Path | None = None,
     cache_dir: Path | None = None,
     progress: Progress | None = None,
+    altered_among: int | None = None,
 ) -> Audit:
     """Look for leaks, giveaways and damage in a set and its split.
 
@@ -47,6 +48,8 @@ def audit(
         root: Folder that `images.sources` are relative to; none leaves out what is about files.
         cache_dir: Where audits are kept; default $SPIKEWISE_CACHE, then the user's cache folder.
         progress: Called with what is being done, how much is done, and how much there is.
+        altered_among: Images among which altered copies (turned, inverted, moved) are looked for, which takes longest;
+            None is all. An audit that looked among all is taken where there is one.
     Returns:
         Findings, the worst first. An audit of the same images, split and files is read back.
     Raises:
@@ -54,10 +57,18 @@ def audit(
     """
     cache = cache_folder(cache_dir)
     facts = file_facts(images, root, cache, progress)
-    path = cache / f"{_key(images, split, facts)}.audit.json"
-    with contextlib.suppress(DataError):
-        return Audit.load(path)
-    found = _audit(images, split, facts, cache, progress)
+    if altered_among is not None and len(images) <= altered_among:
+        altered_among = None
+    whole = cache / f"{_key(images, split, facts)}.audit.json"
+    path = (
+        whole
+        if altered_among is None
+        else whole.with_name(f"{whole.name.partition('.')[0]}-{altered_among}.audit.json")
+    )
+    for kept in (whole, path):
+        with contextlib.suppress(DataError):
+            return Audit.load(kept)
+    found = _audit(images, split, facts, cache, progress, altered_among)
     with contextlib.suppress(StorageError):  # the audit is worth more than its cache
         make_folder(cache)
         found.save(path)
@@ -72,12 +83,17 @@ def file_facts(images: ImageSet, root: Path | None, cache: Path, progress: Progr
 
 
 def _audit(
-    images: ImageSet, split: Split | None, facts: Sequence[FileFacts], cache: Path, progress: Progress | None
+    images: ImageSet,
+    split: Split | None,
+    facts: Sequence[FileFacts],
+    cache: Path,
+    progress: Progress | None,
+    altered_among: int | None,
 ) -> Audit:
     started = time.perf_counter()
     tell = progress or _ignore
     tell("looking for duplicates", 0, 2)
-    look = look_at(images, split, facts, cache=cache)
+    look = look_at(images, split, facts, cache=cache, altered_among=altered_among)
     tell("probing", 1, 2)
     probes = list(_probes(look))
     marks = find_marks(look)
@@ -102,6 +118,7 @@ def _audit(
             pairs=len(near.first),
             altered_candidates=look.altered.compared,
             altered=len(look.altered.first),
+            altered_images=look.altered_among,
         ),
         near_across=near_across(look),
         seconds=time.perf_counter() - started,
