@@ -29,7 +29,8 @@ def work(config, out, kind, log):
     with open(log, "w", buffering=1) as lines:
         try:
             experiment = resolve(config=Path(config))
-            done = run_experiment(experiment, out=Path(out), kind=kind, listener=LineProgress(lines))
+            # Whole sections: what fits into a budget of time depends on the clock, and so on when a run was killed.
+            done = run_experiment(experiment, out=Path(out), kind=kind, listener=LineProgress(lines), thorough=True)
         except SpikewiseError as error:
             print(f"{type(error).__name__}: {error}", file=lines)
             return 2

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import scipy  # its parts load when they are first used
+from numpy.typing import NDArray
 
 __all__ = ["ASKED", "POWER", "Plan", "planned", "smallest_detectable"]
 
@@ -111,7 +112,7 @@ def _multiple(freedom: float, critical: float, power: float) -> float:
     own = np.sqrt(scipy.special.chdtri(freedom, (np.arange(_QUANTILES) + 0.5) / _QUANTILES) / freedom)
 
     def lacking(multiple: float) -> float:
-        return power - 1 + float(scipy.special.nctdtr(freedom, multiple * own, critical).mean())
+        return power - 1 + float(_below(freedom, multiple * own, critical).mean())
 
     most = 3 * critical + 5
     while lacking(most) > 0 and most < _HOPELESS:
@@ -124,6 +125,17 @@ def _noncentrality(freedom: float, critical: float, power: float) -> float:
         return critical + float(scipy.special.ndtri(power))
 
     def lacking(noncentrality: float) -> float:
-        return power - 1 + float(scipy.special.nctdtr(freedom, noncentrality, critical))
+        return power - 1 + float(_below(freedom, np.float64(noncentrality), critical))
 
     return float(scipy.optimize.brentq(lacking, 0.0, 3 * critical + 5))
+
+
+def _below(freedom: float, noncentrality: NDArray[np.float64], critical: float) -> NDArray[np.float64]:
+    """P(noncentral t < critical); far in its tail SciPy's series breaks off, and the normal approximation stands in.
+
+    Source: Johnson and Welch, Biometrika 31, 1940 (Johnson, Kotz and Balakrishnan, 1995, equation 31.26).
+    """
+    exact = np.asarray(scipy.special.nctdtr(freedom, noncentrality, critical))
+    spread = math.sqrt(1 + critical**2 / (2 * freedom))
+    near = scipy.special.ndtr((critical * (1 - 1 / (4 * freedom)) - noncentrality) / spread)
+    return np.where(np.isnan(exact), near, exact)
