@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from spikewise import engine
-from spikewise.dynamics import Dynamics
-from spikewise.encoders import Direct, Encoder, intensities
+from spikewise.dynamics import Dynamics, RegisteredNeuron
+from spikewise.encoders import Direct, Encoder, RegisteredEncoder, intensities
 from spikewise.engine import RunOptions
 from spikewise.graph import Flatten, Graph, Layer, Linear, Neuron
 from spikewise.network import Network
@@ -20,7 +20,7 @@ STEPS, BATCH = 12, 3
 
 
 def members(union) -> tuple[type, ...]:
-    return get_args(get_args(union)[0])
+    return [kind for kind in get_args(get_args(union)[0]) if kind not in (RegisteredNeuron, RegisteredEncoder)]
 
 
 def made(kind: type):

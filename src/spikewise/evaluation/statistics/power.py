@@ -125,7 +125,7 @@ def _noncentrality(freedom: float, critical: float, power: float) -> float:
         return critical + float(scipy.special.ndtri(power))
 
     def lacking(noncentrality: float) -> float:
-        return power - 1 + float(_below(freedom, np.float64(noncentrality), critical))
+        return power - 1 + float(_below(freedom, np.array(noncentrality), critical))
 
     return float(scipy.optimize.brentq(lacking, 0.0, 3 * critical + 5))
 
