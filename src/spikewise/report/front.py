@@ -140,7 +140,9 @@ def _mending(results: Results) -> list[NextStep]:
     """What makes the answer doubtful, and how it is mended."""
     steps, audit = [], results.sections.audit
     if results.verdict.remedy:
-        steps.append(NextStep("Train again with the setting that mends what went wrong", results.verdict.remedy))
+        looks = results.verdict.remedy.startswith("spikewise diagnose")
+        what = "See what went wrong" if looks else "Train again with the setting that mends what went wrong"
+        steps.append(NextStep(what, results.verdict.remedy))
     if audit is not None and any(one.gravity == "red" for one in audit.findings):
         steps += [NextStep(line, "") for line in advice(audit)[:1]]
     return steps
