@@ -17,7 +17,9 @@ from spikewise.errors import ConfigError, DataError, RunError, ShapeError, Spike
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("runs")
-    return compare("digits", seeds=2, epochs=1, out=out, model={"hidden": [16]}, encoder={"steps": 4}, **LIMIT)
+    return compare(
+        "digits", seeds=2, epochs=1, out=out, thorough=True, model={"hidden": [16]}, encoder={"steps": 4}, **LIMIT
+    )
 
 
 LIMIT = {"split.limit": 200, "sections": ["calibration"]}

@@ -18,6 +18,7 @@ from spikewise.types import Signal
 QUICK = {
     "split.limit": 200,
     "sections": ["diagnosis"],
+    "thorough": True,
     "encoder": {"steps": 4},
     "model.hidden": [12],
     "seeds": 1,

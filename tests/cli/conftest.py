@@ -18,7 +18,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished comparison, as small as one can be."""
     out = tmp_path_factory.mktemp("runs")
     tiny = {"split.limit": 200, "model.hidden": [16], "encoder.steps": 4, "sections": ["anytime", "calibration"]}
-    return compare("digits", seeds=2, epochs=1, out=out, **tiny)
+    return compare("digits", seeds=2, epochs=1, out=out, thorough=True, **tiny)
 
 
 @pytest.fixture(scope="session")

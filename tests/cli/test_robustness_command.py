@@ -20,7 +20,7 @@ from spikewise.report.sections.robustness import view
 def run(tmp_path_factory):
     """A finished comparison with this section alone."""
     tiny = {"split.limit": 200, "model.hidden": [16], "encoder.steps": 4, "sections": ["robustness"]}
-    return compare("digits", seeds=2, epochs=1, out=tmp_path_factory.mktemp("runs"), **tiny)
+    return compare("digits", seeds=2, epochs=1, out=tmp_path_factory.mktemp("runs"), thorough=True, **tiny)
 
 
 @pytest.fixture

@@ -260,7 +260,7 @@ def run(tmp_path_factory):
     tiny = {"split.limit": 250, "model.hidden": [16], "encoder.steps": 6, "sections": ["anytime"]}
     with pytest.MonkeyPatch.context() as patch:  # drawing the report takes longer than all the rest
         patch.setattr("spikewise.experiments.run.write_report", lambda _: None)
-        return compare("digits", seeds=2, epochs=3, out=tmp_path_factory.mktemp("runs"), **tiny)
+        return compare("digits", seeds=2, epochs=3, out=tmp_path_factory.mktemp("runs"), thorough=True, **tiny)
 
 
 def test_after_all_steps_the_figures_are_those_of_the_test(run):

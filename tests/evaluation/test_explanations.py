@@ -253,7 +253,7 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs")
     tiny = {"split.limit": 400, "model.hidden": [32], "encoder.steps": 6, "train.learning_rate": 0.005}
     sides = {"sides": ["snn", "twin"], "sections": ["explanations", "diagnosis"]}
-    return api.compare("digits", seeds=1, epochs=4, out=out, **tiny, **sides)
+    return api.compare("digits", seeds=1, epochs=4, out=out, thorough=True, **tiny, **sides)
 
 
 def test_a_run_explains_its_networks_and_its_maps_mean_something(run):

@@ -44,7 +44,7 @@ def test_the_audit_warns_before_training_and_stands_in_results_and_report(leaky,
     heard = Heard()
     asked = resolve(str(leaky), overrides=["train.epochs=1", "encoder.steps=3", "model.hidden=[8]",
                                            'sections=["audit"]', 'sides=["snn", "twin"]'], seeds=1)  # fmt: skip
-    done = run_experiment(asked, out=tmp_path, listener=heard)
+    done = run_experiment(asked, out=tmp_path, listener=heard, thorough=True)
     assert heard.begun
     assert "Do not trust" in " ".join(heard.words)
     audit = done.results.sections.audit
@@ -62,7 +62,7 @@ def test_a_section_that_was_switched_off_is_made_when_asked_for(tmp_path):
     asked = resolve(
         "digits", overrides=["train.epochs=1", "encoder.steps=3", "model.hidden=[8]", "sections=[]"], seeds=1
     )
-    done = run_experiment(asked, out=tmp_path, kind="train")
+    done = run_experiment(asked, out=tmp_path, kind="train", thorough=True)
     content = json.loads((done.folder / "results.json").read_text())["sections"]
     assert all(content[name] is None for name in SECTION_NAMES)
     made = section(done.folder, "calibration").calibration
@@ -84,7 +84,7 @@ def test_an_unknown_section_is_refused_with_the_nearest():
 def test_the_verdict_knows_what_was_looked_into(leaky, tmp_path):
     asked = resolve(str(leaky), overrides=["train.epochs=1", "encoder.steps=3", "model.hidden=[8]",
                                            "sections=[]", 'sides=["snn", "twin"]'], seeds=1)  # fmt: skip
-    done = run_experiment(asked, out=tmp_path)
+    done = run_experiment(asked, out=tmp_path, thorough=True)
     assert "steps" in done.results.verdict.sentences[-1]
     assert not any("audit" in sentence for sentence in done.results.verdict.sentences)
     section(done.folder, "audit")

@@ -129,13 +129,15 @@ def test_report_and_answer_are_there_before_the_first_section_and_show_the_last(
     assert "Ctrl-C keeps what is there" in watch.words[0]
 
 
-def test_ctrl_c_in_a_section_keeps_the_answer_and_says_what_is_missing(folder, sequel, monkeypatch):
+def test_ctrl_c_in_a_section_keeps_the_answer_and_says_what_is_missing(folder, sequel, monkeypatch, request):
     def interrupted(*args, **options):
         if args[1] == "calibration":
             os.kill(os.getpid(), signal.SIGINT)
         return keep_section(*args, **options)
 
     monkeypatch.setattr(automatic, "keep_section", interrupted)
+    before_tests = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before_tests))
     with pytest.raises(KeyboardInterrupt, match=r"section calibration\..*report\.html") as stopped:
         sequel(*BOTH)
     assert "goes on where this one stopped" in str(stopped.value)
