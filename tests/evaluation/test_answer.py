@@ -477,6 +477,15 @@ def test_a_network_no_better_than_sixteen_grey_areas_did_not_train():
     assert run(*close, sections=Sections(audit=audited(0.99, low=0.98))).answer == "not_trained"
 
 
+def test_a_test_part_of_another_kind_than_the_rest_is_no_sign_of_a_bad_training():
+    """The clue's figure is of all parts together; on validation images, of the kind of most, the network did better."""
+    spiking = network("snn", 0.79, 25.0)
+    runs = tuple(one.model_copy(update={"validation": {"balanced_accuracy": 0.95}}) for one in spiking.runs)
+    spiking, clue = spiking.model_copy(update={"runs": runs}), Sections(audit=audited(0.914))
+    assert run(spiking, network("twin", 0.95), sections=clue).answer == "cheaper_but_worse"
+    assert run(network("snn", 0.79, 25.0), network("twin", 0.95), sections=clue).answer == "not_trained"
+
+
 def test_what_makes_figures_wrong_is_a_reservation_in_the_headline():
     sides = network("snn", 0.9, 25.0), network("twin", 0.9)
     assert run(*sides).headline.endswith("a quarter of its energy.")
