@@ -45,34 +45,6 @@ if TYPE_CHECKING:
     )
     from spikewise.estimator import SpikingClassifier
 
-_API = (
-    "Run",
-    "Trained",
-    "anytime",
-    "audit",
-    "calibrate",
-    "compare",
-    "cost",
-    "diagnose",
-    "encode",
-    "evaluate",
-    "explain",
-    "explanations",
-    "figures",
-    "judge",
-    "load",
-    "load_data",
-    "register",
-    "robustness",
-    "sweep",
-    "table",
-    "trace",
-    "train",
-    "training_images",
-    "tune",
-    "versus",
-    "write_report",
-)
 __all__ = [
     "Run",
     "SpikingClassifier",
@@ -104,6 +76,7 @@ __all__ = [
     "write_report",
 ]
 
+_API = [name for name in __all__ if name not in ("SpikingClassifier", "__version__")]
 __getattr__ = lazy_exports(
     __name__, {**dict.fromkeys(_API, "spikewise.api"), "SpikingClassifier": "spikewise.estimator"}
 )

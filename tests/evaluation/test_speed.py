@@ -47,7 +47,7 @@ def test_a_real_network_has_a_speed():
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_peak_memory_sees_what_is_freed_again():
     found = speed.peak_memory_mb(lambda: torch.ones(64, 1024, 1024 // 4).sum())
-    if found is None:
+    if found is None:  # as in some containers, whose /proc/self/clear_refs cannot be written: there is no figure then
         pytest.skip("the kernel lets no process reset its peak here")
     assert 55 < found < 110
 
