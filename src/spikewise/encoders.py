@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr
 from torch import Tensor
 
 from spikewise.config import Config, parse
-from spikewise.config.registered import find
+from spikewise.config.registered import found
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.randomness import bytes_of_steps, random_bytes
 from spikewise.types import Draw, Signal
@@ -347,14 +347,9 @@ class RegisteredEncoder(ImageEncoder):
     def model_post_init(self, context: object) -> None:
         """Make the encoder, and take over what others ask of it."""
         del context
-        kind = find(self.name)
-        if kind is None or not issubclass(kind, ImageEncoder):
-            raise ConfigError(
-                f"No encoder '{self.name}' is registered. Import the module that registers it (spikewise.register) "
-                "first, or name that module in the environment variable SPIKEWISE_PLUGINS."
-            )
         steps = {"steps": self.steps} if "steps" in self.model_fields_set and "steps" not in self.settings else {}
-        self._own = parse(kind, {**self.settings, **steps})
+        own = found(self.name, ImageEncoder, "encoder")  # type: ignore[type-abstract]  # a concrete one
+        self._own = parse(own, {**self.settings, **steps})
         object.__setattr__(self, "steps", self._own.steps)  # frozen for users
 
     def __hash__(self) -> int:

@@ -4,13 +4,15 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from spikewise.errors import ConfigError
 
-__all__ = ["REGISTERED", "add", "find", "stand_in"]
+__all__ = ["REGISTERED", "add", "find", "found", "stand_in"]
+
+KindT = TypeVar("KindT", bound=BaseModel)
 
 REGISTERED = "registered"
 """Kind of the table that stands for one of them."""
@@ -44,6 +46,23 @@ def find(name: str) -> type[BaseModel] | None:
             except ImportError as error:
                 raise ConfigError(f"{_MODULES} names the module '{module.strip()}', which fails: {error}.") from error
     return _kinds.get(name)
+
+
+def found(name: str, family: type[KindT], what: str) -> type[KindT]:
+    """The class of a family that is called so.
+
+    Args:
+        what: such classes are, for people.
+    Raises:
+        ConfigError: there is none in this process.
+    """
+    kind = find(name)
+    if kind is None or not issubclass(kind, family):
+        raise ConfigError(
+            f"No {what} '{name}' is registered. Import the module that registers it (spikewise.register) first, or "
+            f"name that module in the environment variable {_MODULES}."
+        )
+    return kind
 
 
 def stand_in(value: object, known: Mapping[str, type[BaseModel]]) -> Any:

@@ -8,9 +8,8 @@ from pydantic import Field, PrivateAttr
 from torch import Tensor
 
 from spikewise.config import Config, parse
-from spikewise.config.registered import find
+from spikewise.config.registered import found
 from spikewise.dynamics.state import Parameters, SpikingNeuron
-from spikewise.errors import ConfigError
 from spikewise.surrogates import ATan, Surrogate
 
 __all__ = ["RegisteredNeuron"]
@@ -34,13 +33,7 @@ class RegisteredNeuron(SpikingNeuron):
 
     def model_post_init(self, context: object) -> None:
         """Make the neuron, and take over what others ask of it."""
-        kind = find(self.name)
-        if kind is None or not issubclass(kind, SpikingNeuron):
-            raise ConfigError(
-                f"No neuron '{self.name}' is registered. Import the module that registers it (spikewise.register) "
-                "first, or name that module in the environment variable SPIKEWISE_PLUGINS."
-            )
-        own = parse(kind, self.settings)
+        own: SpikingNeuron = parse(found(self.name, SpikingNeuron, "neuron"), self.settings)  # type: ignore[type-abstract]  # a concrete one
         for key in ("surrogate", "per", "spread"):
             object.__setattr__(self, key, getattr(own, key))  # frozen for users
         self._own = own
