@@ -26,8 +26,8 @@ from spikewise.evaluation import Results
 from spikewise.evaluation.diagnosis.activity import dead_share, saturated_share
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder, resolve, run_experiment
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import sides_of
 
 BEFORE = (
     "model.kind=mlp",
@@ -58,7 +58,7 @@ def health(folder: RunFolder) -> Health:
     experiment, images = folder.experiment(), folder.images()
     setting = Setting(experiment, images, split(images, experiment.split), folder, torch.device("cpu"))
     silent, saturated = [0.0], [0.0]
-    for side in sides_of(experiment, images):
+    for side in candidates_of(experiment, images):
         for seed in experiment.seeds if side.role == "spiking" else ():
             found = predict(setting.trained(side, seed), images, setting.split.validation, seed=seed)
             silent += [dead_share(rate) for rate in found.rates.values()]

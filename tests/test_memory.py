@@ -11,13 +11,13 @@ from spikewise.data.incoming import Reading
 from spikewise.encoders import Rate
 from spikewise.estimator import SpikingClassifier
 from spikewise.evaluation import prediction
-from spikewise.evaluation.anytime_runs import Sample, follow
+from spikewise.evaluation.anytime_runs import ImageSample, follow
 from spikewise.evaluation.explanations.gradients import integrated_gradients
 from spikewise.evaluation.explanations.rates import rates_by_class
-from spikewise.evaluation.explanations.scoring import Subject, probabilities
+from spikewise.evaluation.explanations.scoring import SeededNetwork, probabilities
 from spikewise.evaluation.prediction import fitting_batch, predict
-from spikewise.evaluation.robustness.adversarial import Victim
-from spikewise.evaluation.robustness.entrants import Entrant, Images, correct_answers
+from spikewise.evaluation.robustness.adversarial import AttackTarget
+from spikewise.evaluation.robustness.candidates import Images, TrainedCandidate, correct_answers
 from spikewise.evaluation.robustness.trials import with_spike_noise
 from spikewise.evaluation.speed import measure_speed
 from spikewise.experiments.collect import trace_pixels
@@ -64,17 +64,19 @@ USES = {
     "predict": lambda net, x: (predict(net, image_set(x), INDEX, seed=0).logits,),
     "Trained.predict": answers,
     "SpikingClassifier": estimated,
-    "anytime": lambda net, x: follow(net, Sample(image_set(x), INDEX, 0))[0][2:3],
+    "anytime": lambda net, x: follow(net, ImageSample(image_set(x), INDEX, 0))[0][2:3],
     "robustness": lambda net, x: (correct_answers(net, Images(x, LABELS, INDEX), seed=0),),
     "spike noise": lambda net, x: [
         right
-        for trial in with_spike_noise([Entrant("snn", [net], [0])], Images(x, LABELS, INDEX)).trials
+        for trial in with_spike_noise([TrainedCandidate("snn", [net], [0])], Images(x, LABELS, INDEX)).trials
         for right in trial.right.values()
     ],
-    "attacks": lambda net, x: (Victim.of(net, Images(x, LABELS, INDEX), seed=0).gradient(torch.from_numpy(x), 1),),
-    "explanations": lambda net, x: (probabilities(Subject(net, 0), x, INDEX),),
-    "rates by class": lambda net, x: rates_by_class(Subject(net, 0), x, INDEX, LABELS).values(),
-    "integrated gradients": lambda net, x: integrated_gradients(Subject(net, 0), x, INDEX, LABELS, steps=4),
+    "attacks": lambda net, x: (
+        AttackTarget.of(net, Images(x, LABELS, INDEX), seed=0).gradient(torch.from_numpy(x), 1),
+    ),
+    "explanations": lambda net, x: (probabilities(SeededNetwork(net, 0), x, INDEX),),
+    "rates by class": lambda net, x: rates_by_class(SeededNetwork(net, 0), x, INDEX, LABELS).values(),
+    "integrated gradients": lambda net, x: integrated_gradients(SeededNetwork(net, 0), x, INDEX, LABELS, steps=4),
     "traces": lambda net, x: (trace_pixels(x, LABELS, INDEX, ("snn", net, 0)).evidence,),
 }
 

@@ -73,7 +73,7 @@ def interleaved(steps: dict[str, Step], *, rounds: int = 5, seconds: float = 0.0
                 else:
                     step()
                     counts[name] = max(1, min(200, int(seconds / max(_time(step, 2), 1e-6))))
-            except Exception as error:  # of one contestant; the others still have their turn
+            except Exception as error:  # of one candidate; the others still have their turn
                 counts.pop(name, None)
                 print(f"({name}: {type(error).__name__} {str(error)[:300]})", flush=True)
     return {name: statistics.median(found) for name, found in times.items() if name in counts}

@@ -1,4 +1,4 @@
-"""Images a second in training and inference: each workload and batch, each contestant eager and captured."""
+"""Images a second in training and inference: each workload and batch, each candidate eager and captured."""
 
 import copy
 import json
@@ -19,10 +19,10 @@ __all__ = ["section"]
 
 FRAGILE = "SpikingJelly"
 """A capture that fails leaves the whole process unfit for random numbers: what may fail has one of its own."""
-HEAD = "| workload | batch | contestant | train, images/s | infer, images/s | peak MB |\n|---|---|---|---|---|---|"
+HEAD = "| workload | batch | candidate | train, images/s | infer, images/s | peak MB |\n|---|---|---|---|---|---|"
 
 _Steps = dict[str, dict[str, Step]]
-"""By "train" or "infer", then by contestant."""
+"""By "train" or "infer", then by candidate."""
 
 
 def section(deadline: float) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _peak(step: Step) -> int:
 
 
 def _apart(deadline: float) -> dict[str, Any]:
-    """The fragile contestant captured, in another process."""
+    """The fragile candidate captured, in another process."""
     command = [sys.executable, "-m", "benchmarks.gpu.speed", str(deadline - time.perf_counter())]
     try:
         done = subprocess.run(

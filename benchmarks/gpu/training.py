@@ -24,8 +24,8 @@ from spikewise.data import AugmentConfig, ImageSet, Split, load_data
 from spikewise.data.config import DataConfig
 from spikewise.errors import SpikewiseError
 from spikewise.experiments import resolve
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.devices import training_device
-from spikewise.experiments.sides import sides_of
 from spikewise.network import Network
 from spikewise.training import Task, fit, load_weights
 from spikewise.training.captured import Captured
@@ -37,7 +37,7 @@ from spikewise.training.update import Learner
 __all__ = ["main", "section"]
 
 IMAGES = 12_800
-"""Of an epoch: 100 batches, so that the slowest contestant has its turn."""
+"""Of an epoch: 100 batches, so that the slowest candidate has its turn."""
 SEEDS, LONGER = 3, 6
 """Trainings that share the GPU, and epochs of each."""
 EPOCHS = 3
@@ -93,7 +93,7 @@ def _task(experiment: Any, images: ImageSet, **train: Any) -> Task:
 
 
 def epochs(name: str) -> dict[str, str]:
-    """Images a second of the last epoch, training alone, by contestant."""
+    """Images a second of the last epoch, training alone, by candidate."""
     experiment, images = _case(name)
     found = {"images": images.name}
     for label, engine, how in (
@@ -109,7 +109,7 @@ def epochs(name: str) -> dict[str, str]:
 
 
 def _timed(experiment: Any, images: ImageSet, engine: Any, how: str) -> str:
-    side = sides_of(experiment, images)[0]
+    side = candidates_of(experiment, images)[0]
     network = Network(side.graph, seed=0, engine_name=engine)
     task = _task(experiment, images)
     if how == "processor":
@@ -177,7 +177,7 @@ def seeds_together(name: str) -> dict[str, Any]:
 
 def _several(experiment: Any, images: ImageSet, task: Task, at_once: int) -> tuple[float, list[Any]]:
     """Seconds of the trainings, validation and checkpoints included, and the weights of each."""
-    graph = sides_of(experiment, images)[0].graph
+    graph = candidates_of(experiment, images)[0].graph
     with tempfile.TemporaryDirectory() as folder:
         trainings = [
             Training(
@@ -229,7 +229,7 @@ def resumed() -> dict[str, str]:
     out = {}
     for name in ("fashion-snn", "pneumonia-conv"):
         experiment, images = _case(name)
-        graph = sides_of(experiment, images)[0].graph
+        graph = candidates_of(experiment, images)[0].graph
         task = _task(experiment, images)
         with tempfile.TemporaryDirectory() as folder:
             networks = [Network(graph, seed=seed).cuda() for seed in (0, 0, 5)]
@@ -247,7 +247,7 @@ def resumed() -> dict[str, str]:
 def too_large_a_batch() -> str:
     """What is said where a batch does not fit; a fiftieth of the memory stands for a small GPU."""
     experiment, images = _case("fashion-snn")
-    graph = sides_of(experiment, images)[0].graph
+    graph = candidates_of(experiment, images)[0].graph
     task = _task(experiment, images, batch_size=IMAGES)
     torch.cuda.set_per_process_memory_fraction(0.004)
     try:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks.peers.contestants import CONTESTANTS, Contestant, Ours, Stack, Unavailable, make
+from benchmarks.peers.candidates import CANDIDATES, Candidate, Ours, Stack, Unavailable, make
 from benchmarks.peers.workloads import WORKLOADS, Problem, load, trained, with_reset
 from spikewise.engine import RunOptions, native
 from spikewise.errors import SpikewiseError
@@ -37,7 +37,7 @@ class Settings(NamedTuple):
 
 
 def measure(key: str, settings: Settings) -> dict[str, Any]:
-    """Parity, speeds and peak memory of every contestant on one workload, as JSON; each part in a fresh process."""
+    """Parity, speeds and peak memory of every candidate on one workload, as JSON; each part in a fresh process."""
     found = in_fresh_process(_speeds, key, settings, timeout=600)
     if found is None:
         return {"title": WORKLOADS[key].title, "error": "the measuring process died or took longer than 600 s"}
@@ -60,8 +60,8 @@ def _speeds(key: str, settings: Settings) -> dict[str, Any]:
     problem = load(workload, batch)
     ours = trained(problem)
     rows: dict[str, dict[str, Any]] = {}
-    ready: dict[str, Contestant] = {}
-    for name in CONTESTANTS:
+    ready: dict[str, Candidate] = {}
+    for name in CANDIDATES:
         if "compiled" in name and (settings.quick or not workload.compiles):
             continue
         say(f"{key}: checking {name}")
@@ -98,7 +98,7 @@ def _reported(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]}
 
 
-def _ready(name: str, ours: Network, problem: Problem, ready: dict[str, Contestant]) -> dict[str, Any]:
+def _ready(name: str, ours: Network, problem: Problem, ready: dict[str, Candidate]) -> dict[str, Any]:
     with _at_most(_COMPILE if "compiled" in name else 600):
         one = make(name, ours)
         found = {"note": one.note, "parity": parity(one, ours, problem)}
@@ -111,7 +111,7 @@ def _ready(name: str, ours: Network, problem: Problem, ready: dict[str, Contesta
     return found
 
 
-def parity(one: Contestant, ours: Network, problem: Problem) -> float | None:
+def parity(one: Candidate, ours: Network, problem: Problem) -> float | None:
     """Share of outputs equal to ours for the same weights and the same input spikes; None for other equations.
 
     Outputs are spike counts, or membranes within 1e-3. Sums in another order may flip a spike near the threshold.
@@ -135,7 +135,7 @@ def parity(one: Contestant, ours: Network, problem: Problem) -> float | None:
     return share
 
 
-def _logits(one: Contestant, images: Tensor, spikes: Tensor) -> Tensor:
+def _logits(one: Candidate, images: Tensor, spikes: Tensor) -> Tensor:
     if isinstance(one.model, Ours):
         return one.model.eval()(images)
     assert isinstance(one.model, Stack)

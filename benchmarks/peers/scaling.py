@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers.contestants import make
+from benchmarks.peers.candidates import make
 from benchmarks.peers.measure import Settings, in_fresh_process, say, warm_up
 from benchmarks.peers.workloads import Problem
 from spikewise.dynamics import LIF
@@ -30,7 +30,7 @@ AXES = {
 
 
 def scaling(axis: str, settings: Settings) -> dict[str, Any]:
-    """For each contestant, seconds of a training step and megabytes beyond the bare process along one axis."""
+    """For each candidate, seconds of a training step and megabytes beyond the bare process along one axis."""
     chosen = AXES[axis][:2] if settings.quick else AXES[axis]
     found: dict[str, Any] = {"values": list(chosen), **{name: {"seconds": [], "mb": []} for name in NAMES}}
     for value in chosen:

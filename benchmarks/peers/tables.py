@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.contestants import OURS
+from benchmarks.peers.candidates import OURS
 from benchmarks.peers.figures import draw
 
 __all__ = ["as_text", "document"]

@@ -7,7 +7,7 @@ from importlib import import_module
 warnings.filterwarnings("ignore")
 _NAMES = (
     "spikewise.api.runs",
-    "benchmarks.peers.contestants",
+    "benchmarks.peers.candidates",
     "snntorch",
     "spikingjelly.activation_based",
     "norse.torch",

@@ -31,7 +31,7 @@ from spikewise.evaluation.anytime import (
 from spikewise.evaluation.anytime import (
     Latency as Milliseconds,
 )
-from spikewise.evaluation.anytime_runs import Counter, Sample, follow, measure_latency
+from spikewise.evaluation.anytime_runs import Counter, ImageSample, follow, measure_latency
 from spikewise.evaluation.cost import carried_bits, count_operations, energies, layer_work
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.statistics import auc_interval
@@ -187,7 +187,7 @@ def sample(count):
     rng = np.random.default_rng(4)
     pixels = rng.integers(0, 256, (count, *SHAPE), dtype=np.uint8)
     images = ImageSet("noise", pixels, np.arange(count) % 3, ("a", "b", "c"), np.full(count, -1, np.int8), "noise")
-    return Sample(images, np.arange(count), 2)
+    return ImageSample(images, np.arange(count), 2)
 
 
 def test_every_step_says_what_a_stream_says_and_the_last_what_a_prediction_says(network):

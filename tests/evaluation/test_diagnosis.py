@@ -31,13 +31,13 @@ from spikewise.evaluation.diagnosis import (
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.sections.diagnosis import Diagnosis, InputHealth, LayerHealth, SeedDiagnosis
 from spikewise.experiments import Experiment, RunFolder, resolve
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.experiment import parse_experiment
 from spikewise.experiments.run import train_all
 from spikewise.experiments.sections import Study
 from spikewise.experiments.sections.diagnosis import diagnose
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.settings import changed, parse_change
-from spikewise.experiments.sides import sides_of
 from spikewise.graph import Flatten, Graph, Linear, Neuron
 from spikewise.losses import CrossEntropy, OneHotMSE
 from spikewise.network import Network
@@ -76,7 +76,7 @@ def trained(out: Path, *overrides: str, epochs: int = 3, shuffled: bool = False,
     experiment = asked.settled(kind, device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
     folder = RunFolder.create(out / "run", experiment, kind, images.fingerprint)
     setting = Setting(experiment, images, parts, folder, torch.device("cpu"))
-    sides = sides_of(experiment, images)
+    sides = candidates_of(experiment, images)
     train_all(setting, sides, Silent())
     return Trained(setting, diagnose(Study(setting, sides)))
 
@@ -85,7 +85,7 @@ def starts_at(asked: Experiment, settings: tuple[str, ...], layer: str) -> float
     """Spike rate of a layer of an untrained network with these settings, on all validation images."""
     changed = changed_by(asked, settings)
     images = load_data(changed.data)
-    side = sides_of(changed.replace(standardise=False), images)[0]
+    side = candidates_of(changed.replace(standardise=False), images)[0]
     said = predict(Network(side.graph), images, split(images, changed.split).validation, seed=0)
     return said.rates[layer].mean().item()
 
@@ -379,7 +379,7 @@ def test_a_learning_rate_far_too_high_is_found_under_every_loss(loss, tmp_path):
 
 def test_what_was_minimised_stands_beside_its_cross_entropy(tmp_path):
     setting = trained(tmp_path, *LOSSES["one-hot MSE"], "train.learning_rate=1e-7", epochs=1).setting
-    first = setting.fit(sides_of(setting.experiment, setting.images)[0], 0).history[0]
+    first = setting.fit(candidates_of(setting.experiment, setting.images)[0], 0).history[0]
     assert first.train_loss == pytest.approx(0.09, abs=0.01)  # ten classes: (0.9^2 + 9 * 0.1^2) / 10
     assert first.train_cross_entropy == pytest.approx(math.log(10), abs=0.4)
 

@@ -11,8 +11,8 @@ from spikewise.encoders import Direct, Latency, Rate
 from spikewise.errors import ConfigError
 from spikewise.evaluation.explanations import (
     Pictures,
+    SeededNetwork,
     Squares,
-    Subject,
     check_network,
     deletion,
     input_kind,
@@ -51,7 +51,7 @@ def pictures(count: int = 5, size: int = 6, seed: int = 1) -> Pictures:
 def test_the_attribution_of_a_linear_network_is_weight_times_input_exactly():
     linear, some = network(Linear(features=CLASSES)), pictures()
     answers = np.array([0, 1, 2, 0, 1])
-    found = integrated_gradients(Subject(linear, 0), *some[:2], answers, steps=3)
+    found = integrated_gradients(SeededNetwork(linear, 0), *some[:2], answers, steps=3)
     weight = linear.linear1.weight.detach().numpy()[answers].reshape(5, 6, 6)
     np.testing.assert_allclose(found.maps, weight * some.images[:, 0] / 255, atol=1e-6)
     np.testing.assert_allclose(found.maps.sum((1, 2)), found.change, atol=1e-5)  # without the bias
@@ -60,7 +60,7 @@ def test_the_attribution_of_a_linear_network_is_weight_times_input_exactly():
 def test_the_baseline_of_a_standardised_current_is_a_black_image():
     standardised = network(Linear(features=CLASSES), encoder=Direct(steps=1, mean=(0.4,), deviation=(0.2,)))
     some, answers = pictures(), np.array([0, 1, 2, 0, 1])
-    found = integrated_gradients(Subject(standardised, 0), *some[:2], answers, steps=3)
+    found = integrated_gradients(SeededNetwork(standardised, 0), *some[:2], answers, steps=3)
     weight = standardised.linear1.weight.detach().numpy()[answers].reshape(5, 6, 6)
     np.testing.assert_allclose(found.maps, weight / 0.2 * some.images[:, 0] / 255, atol=1e-5)
     np.testing.assert_allclose(found.maps.sum((1, 2)), found.change, atol=1e-4)
@@ -75,7 +75,7 @@ def test_the_attribution_to_time_steps_follows_the_leak():
         encoder=Direct(steps=steps),
         readout=MeanMembrane(),
     )
-    found = integrated_gradients(Subject(leaky, 0), *pictures()[:2], np.zeros(5, dtype=np.int64))
+    found = integrated_gradients(SeededNetwork(leaky, 0), *pictures()[:2], np.zeros(5, dtype=np.int64))
     felt = np.array([sum(beta**k for k in range(steps - t)) for t in range(steps)])
     np.testing.assert_allclose(found.over_time / found.over_time[:, -1:], np.tile(felt / felt[-1], (5, 1)), rtol=1e-4)
 
@@ -83,7 +83,7 @@ def test_the_attribution_to_time_steps_follows_the_leak():
 @pytest.mark.parametrize("function", ["softplus", "gelu", "tanh"])
 def test_attributions_of_a_smooth_network_add_up_to_the_change_of_the_logit(function):
     smooth = network(Linear(features=20), Activation(function=function), Linear(features=CLASSES))
-    found = integrated_gradients(Subject(smooth, 0), *pictures()[:2], np.array([0, 1, 2, 0, 1]), steps=100)
+    found = integrated_gradients(SeededNetwork(smooth, 0), *pictures()[:2], np.array([0, 1, 2, 0, 1]), steps=100)
     np.testing.assert_allclose(found.maps.sum((1, 2)), found.change, rtol=1e-3, atol=1e-4)
 
 
@@ -92,7 +92,7 @@ def test_attributions_of_a_relu_twin_come_close_and_closer_with_more_steps():
     answers = np.array([0, 1, 2, 0, 1])
 
     def gap(steps: int) -> float:
-        found = integrated_gradients(Subject(relu, 0), *pictures()[:2], answers, steps=steps)
+        found = integrated_gradients(SeededNetwork(relu, 0), *pictures()[:2], answers, steps=steps)
         return float(np.abs(found.maps.sum((1, 2)) - found.change).max())
 
     assert gap(400) < 0.01
@@ -112,7 +112,7 @@ def spiking(encoder) -> Network:
 )
 def test_a_spiking_network_has_attributions_by_pixel_and_by_step_that_agree(encoder, kind):
     some = pictures()
-    found = integrated_gradients(Subject(spiking(encoder), 0), *some[:2], np.zeros(5, dtype=np.int64))
+    found = integrated_gradients(SeededNetwork(spiking(encoder), 0), *some[:2], np.zeros(5, dtype=np.int64))
     assert input_kind(spiking(encoder).graph) == kind
     assert found.over_time.shape == (5, 6)
     np.testing.assert_allclose(found.over_time.sum(1), found.maps.sum((1, 2)), rtol=1e-4, atol=1e-6)
@@ -122,10 +122,10 @@ def test_a_spiking_network_has_attributions_by_pixel_and_by_step_that_agree(enco
 
 def test_batches_do_not_change_attributions(monkeypatch):
     some, answers = pictures(), np.array([0, 1, 2, 0, 1])
-    subject = Subject(spiking(Rate(steps=6)), 0)
-    whole = integrated_gradients(subject, *some[:2], answers)
+    seeded = SeededNetwork(spiking(Rate(steps=6)), 0)
+    whole = integrated_gradients(seeded, *some[:2], answers)
     monkeypatch.setattr("spikewise.evaluation.prediction._MOST_VALUES", 1)
-    single = integrated_gradients(subject, *some[:2], answers)
+    single = integrated_gradients(seeded, *some[:2], answers)
     np.testing.assert_allclose(single.maps, whole.maps, atol=1e-5)
 
 
@@ -148,10 +148,10 @@ def decided(count: int = 8) -> Pictures:
 
 
 def test_occlusion_finds_the_pixel_that_decides_and_nothing_where_no_square_covers_it():
-    subject, some = Subject(one_pixel_decides(), 0), decided()
+    seeded, some = SeededNetwork(one_pixel_decides(), 0), decided()
     answers = np.ones(8, dtype=np.int64)
-    found = occlusion(subject, *some[:2], answers, Squares(2, 1))
-    whole = probabilities(subject, *some[:2])[:, 1]
+    found = occlusion(seeded, *some[:2], answers, Squares(2, 1))
+    whole = probabilities(seeded, *some[:2])[:, 1]
     assert whole == pytest.approx([1 / (1 + np.exp(-5))] * 8)
     fall = whole - 1 / (1 + np.exp(5))
     np.testing.assert_allclose(found[:, 2, 3], fall, rtol=1e-5)  # all four squares over it make the answer fall
@@ -173,19 +173,19 @@ def test_squares_cover_every_pixel(height, width):
 
 
 def test_taking_the_deciding_pixel_first_ends_the_answer_at_once_and_last_keeps_it_to_the_end():
-    subject, some = Subject(one_pixel_decides(), 0), decided()
+    seeded, some = SeededNetwork(one_pixel_decides(), 0), decided()
     answers = np.ones(8, dtype=np.int64)
     maps = np.zeros((8, 6, 6))
     maps[:, 2, 3] = 1.0
-    top = deletion(subject, *some[:2], answers, order_of(maps))
-    bottom = deletion(subject, *some[:2], answers, order_of(-maps))
+    top = deletion(seeded, *some[:2], answers, order_of(maps))
+    bottom = deletion(seeded, *some[:2], answers, order_of(-maps))
     sure, lost = 1 / (1 + np.exp(-5)), 1 / (1 + np.exp(5))
     np.testing.assert_allclose(top.curves[:, 0], sure, rtol=1e-5)
     np.testing.assert_allclose(top.curves[:, 1:], lost, rtol=1e-4)
     np.testing.assert_allclose(bottom.curves[:, :-1], sure, rtol=1e-5)
     np.testing.assert_allclose(bottom.curves[:, -1], lost, rtol=1e-4)
     np.testing.assert_allclose(top.areas, lost + (sure - lost) / 2 / 20, rtol=1e-5)
-    plain = without_a_map(subject, *some[:2], answers)
+    plain = without_a_map(seeded, *some[:2], answers)
     # in a random order the pixel goes at a uniform moment: the area's mean is half way, five standard errors allowed
     assert plain["random"].areas.mean() == pytest.approx((sure + lost) / 2, abs=5 * 0.29 / (8 * 3) ** 0.5)
 
@@ -193,7 +193,7 @@ def test_taking_the_deciding_pixel_first_ends_the_answer_at_once_and_last_keeps_
 def test_a_map_that_names_what_matters_passes_the_check():
     some = decided(30)
     other = one_pixel_decides(at=(4, 1))
-    record = check_network("net", Subject(one_pixel_decides(), 0), Subject(other, 0), some, compared=10)
+    record = check_network("net", SeededNetwork(one_pixel_decides(), 0), SeededNetwork(other, 0), some, compared=10)
     for check in record.deletion:
         assert check.gain.low > 0
         assert check.top.mean < check.random.mean < check.bottom.mean
@@ -207,7 +207,9 @@ def test_a_network_that_does_not_see_the_image_has_maps_of_nothing_and_no_comple
     blind = network(Linear(features=2))
     with torch.no_grad():
         blind.linear1.weight.zero_()
-    record = check_network("blind", Subject(blind, 0), Subject(one_pixel_decides(), 0), decided(), compared=4)
+    record = check_network(
+        "blind", SeededNetwork(blind, 0), SeededNetwork(one_pixel_decides(), 0), decided(), compared=4
+    )
     assert record.completeness is None
     assert all(check.gain.mean == pytest.approx(0.0, abs=1e-6) for check in record.deletion)
     assert all(one.correlation.mean == 0.0 for one in record.random_weights)
@@ -229,7 +231,7 @@ def test_maps_agree_with_themselves_and_not_with_their_opposite_and_black_pixels
 def test_rates_by_class_are_the_means_of_the_spikes_that_were_sent():
     made, some = spiking(Rate(steps=6)), pictures(9)
     labels = np.array([0, 0, 0, 1, 1, 1, 1, 1, 1])  # class 2 has no images
-    found = rates_by_class(Subject(made, 0), *some[:2], labels)
+    found = rates_by_class(SeededNetwork(made, 0), *some[:2], labels)
     with torch.no_grad():
         spikes = made.encode(torch.from_numpy(some.images), Draw(0, 0, torch.from_numpy(some.index)))
         assert spikes.sum() > 0

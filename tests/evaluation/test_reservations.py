@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikewise.evaluation import Contender, compare_all, confusion, estimate_metrics, write_verdict
+from spikewise.evaluation import CandidatePredictions, compare_all, confusion, estimate_metrics, write_verdict
 from spikewise.evaluation.collapse import collapsed_run, collapsed_runs
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.results import (
@@ -71,8 +71,8 @@ def network(name, role, labels, answers, *, ties=None, cost=None):
 def verdict_of(labels, snn, twin, *, without=None, sections=None, protocol=None, more=None):
     sides = [("snn", "spiking", snn), ("twin", "twin", twin)]
     networks = [network(name, role, labels, answers, **(more or {}).get(name, {})) for name, role, answers in sides]
-    contenders = [Contender(name, tuple(range(len(a))), said_by(labels, a)) for name, _, a in sides]
-    pairs = compare_all(contenders, labels, main=("snn", "twin"), resampling=QUICK)
+    candidates = [CandidatePredictions(name, tuple(range(len(a))), said_by(labels, a)) for name, _, a in sides]
+    pairs = compare_all(candidates, labels, main=("snn", "twin"), resampling=QUICK)
     part = Part(images=labels.size, per_class=tuple(int(n) for n in np.bincount(labels, minlength=2)))
     shape = {"classes": CLASSES, "image_shape": (1, 2, 2), "train": part, "validation": part, "test": part}
     data = DataFacts(name="toy", fingerprint="0", source="made up", **shape)
@@ -123,7 +123,10 @@ def test_networks_that_learned_are_not_told_that_they_did_not(rng, labels):
 def test_a_collapsed_seed_is_named_counted_and_left_out_beside(rng, labels):
     alike = np.zeros(labels.size, dtype=np.int64)
     snn, twin = [alike, *right_with(rng, labels, 0.9, 2)], right_with(rng, labels, 0.88)
-    kept = [Contender("snn", (1, 2), said_by(labels, snn[1:])), Contender("twin", (0, 1, 2), said_by(labels, twin))]
+    kept = [
+        CandidatePredictions("snn", (1, 2), said_by(labels, snn[1:])),
+        CandidatePredictions("twin", (0, 1, 2), said_by(labels, twin)),
+    ]
     without = WithoutCollapsed(
         runs=(CollapsedRun(network="snn", seed=0, answer="healthy", share=1.0, balanced_accuracy=0.5),),
         metrics={one.name: estimate_metrics(labels, one.probabilities, resampling=QUICK) for one in kept},

@@ -7,7 +7,15 @@ import torch
 from spikewise.dynamics import LIF, LeakyIntegrator
 from spikewise.encoders import Direct, Latency, Rate
 from spikewise.errors import ConfigError, ShapeError
-from spikewise.evaluation.robustness import Entrant, Images, Scope, correct_answers, examine, merged, parse_families
+from spikewise.evaluation.robustness import (
+    Images,
+    Scope,
+    TrainedCandidate,
+    correct_answers,
+    examine,
+    merged,
+    parse_families,
+)
 from spikewise.evaluation.robustness import relative_score as score
 from spikewise.evaluation.robustness.score import difference, estimate, mean_of
 from spikewise.evaluation.sections.robustness import FAMILIES
@@ -93,13 +101,13 @@ def conventional(name="twin", seeds=(0, 1)):
     """Two hidden units that look at one half each: knows the answer without training."""
     model = MLP(hidden=(8,), cell=Activation(), output="none")
     graph = build(model, Direct(steps=1), LastMembrane(), image_shape=(1, 8, 8), classes=2)
-    return Entrant(name, [knowing(graph, seed) for seed in seeds], seeds)
+    return TrainedCandidate(name, [knowing(graph, seed) for seed in seeds], seeds)
 
 
 def spiking(name="snn", encoder=None, seeds=(0, 1)):
     model = MLP(hidden=(8,), cell=LIF(), output=LeakyIntegrator())
     graph = build(model, encoder or Rate(steps=8), MaxMembrane(), image_shape=(1, 8, 8), classes=2)
-    return Entrant(name, [knowing(graph, seed) for seed in seeds], seeds)
+    return TrainedCandidate(name, [knowing(graph, seed) for seed in seeds], seeds)
 
 
 def knowing(graph, seed):
@@ -201,7 +209,7 @@ def test_families_made_again_replace_the_old_ones_and_the_others_stay(examined):
 
 def test_a_network_without_hidden_neurons_leaves_the_family_out_and_says_so():
     graph = build(MLP(hidden=(), output="none"), Direct(steps=1), LastMembrane(), image_shape=(1, 8, 8), classes=2)
-    bare = Entrant("bare", [Network(graph)], (0,))
+    bare = TrainedCandidate("bare", [Network(graph)], (0,))
     record = examine([bare], halves(), Scope(families=("neurons",))).record
     assert not record.disturbances
     assert "bare" in record.families[0].left_out[0]

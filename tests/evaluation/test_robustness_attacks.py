@@ -7,7 +7,7 @@ import torch
 from spikewise.dynamics import LIF, LeakyIntegrator
 from spikewise.encoders import Direct, Latency, Rate
 from spikewise.errors import ConfigError
-from spikewise.evaluation.robustness import Images, Victim, fgsm, passes_gradients, pgd, random_signs, search
+from spikewise.evaluation.robustness import AttackTarget, Images, fgsm, passes_gradients, pgd, random_signs, search
 from spikewise.evaluation.robustness.adversarial import zero_gradients
 from spikewise.graph import Activation
 from spikewise.models import MLP, build
@@ -23,23 +23,23 @@ def pictures(low=0, high=256):
     return Images(pixels, rng.integers(0, 2, size=COUNT), np.arange(50, 50 + COUNT))
 
 
-def victim(images, model, encoder, readout=None):
+def target(images, model, encoder, readout=None):
     graph = build(model, encoder, readout or LastMembrane(), image_shape=(1, 6, 6), classes=2)
-    return Victim.of(Network(graph, seed=1), images, seed=3)
+    return AttackTarget.of(Network(graph, seed=1), images, seed=3)
 
 
 def linear(images, encoder):
     """logits = W x + b, after one step or many."""
-    return victim(images, MLP(hidden=(), output="none"), encoder)
+    return target(images, MLP(hidden=(), output="none"), encoder)
 
 
 def curved(images):
-    return victim(images, MLP(hidden=(30,), cell=Activation(), output="none"), Direct(steps=1))
+    return target(images, MLP(hidden=(30,), cell=Activation(), output="none"), Direct(steps=1))
 
 
 def spiking(images, encoder=None):
     model = MLP(hidden=(40,), cell=LIF(), output=LeakyIntegrator())
-    return victim(images, model, encoder or Rate(steps=10), MaxMembrane())
+    return target(images, model, encoder or Rate(steps=10), MaxMembrane())
 
 
 def worst_of_linear(target, eps):

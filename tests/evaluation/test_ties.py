@@ -7,7 +7,7 @@ import torch
 from spikewise.data import ImageSet
 from spikewise.dynamics import LIF
 from spikewise.encoders import Direct
-from spikewise.evaluation.anytime_runs import Sample, follow
+from spikewise.evaluation.anytime_runs import ImageSample, follow
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.quantised import Bits, quantised_accuracy
 from spikewise.evaluation.ties import TieCount
@@ -81,7 +81,7 @@ def test_ties_of_counts_are_counted_and_answered_alike_by_prediction_and_step_by
     mean = np.where(top, output.trajectory.membrane.mean(0).numpy(), -np.inf)
     assert (said.predicted == mean.argmax(1)).all()
     assert (said.predicted != counts.argmax(1)).any()  # the first of equals would have answered otherwise
-    course, _ = follow(counting, Sample(images, index, 0))
+    course, _ = follow(counting, ImageSample(images, index, 0))
     assert (course.predicted[-1] == said.predicted).all()
 
 
@@ -102,7 +102,7 @@ def test_counts_of_batches_add_up():
 
 def test_a_stream_breaks_ties_as_the_whole_run_does_after_every_step(counting, pixels):
     images, index = image_set(pixels), np.arange(400)
-    course, _ = follow(counting, Sample(images, index, 0))
+    course, _ = follow(counting, ImageSample(images, index, 0))
     counts = counting.graph.readout.evidence(counting(torch.from_numpy(pixels)).trajectory).detach().numpy()
     first_of_equals = 0
     for at in range(40):

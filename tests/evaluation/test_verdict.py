@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from simulated import images, probabilities, scores
 
 from spikewise.errors import ConfigError, ShapeError
-from spikewise.evaluation import Contender, compare_all, compare_networks, write_verdict
+from spikewise.evaluation import CandidatePredictions, compare_all, compare_networks, write_verdict
 from spikewise.evaluation.results import (
     Cost,
     DataFacts,
@@ -25,15 +25,15 @@ from spikewise.evaluation.statistics import Resampling, bootstrap_seeds_and_imag
 QUICK = Resampling(samples=400)
 
 
-def contender(rng, name, labels, accuracy, *, seeds=3, between=0.0):
+def candidate(rng, name, labels, accuracy, *, seeds=3, between=0.0):
     level = accuracy + between * rng.standard_normal((seeds, 1))
     return answering(name, labels, rng.random((seeds, labels.size)) < level)
 
 
 def answering(name, labels, right):
-    """A contender that is right where `right` says, of two classes."""
+    """A candidate that is right where `right` says, of two classes."""
     said = np.where(right, labels, 1 - labels)
-    return Contender(name, tuple(range(len(right))), np.eye(2)[said] * 0.8 + 0.1)
+    return CandidatePredictions(name, tuple(range(len(right))), np.eye(2)[said] * 0.8 + 0.1)
 
 
 def network(name, role, side, labels, *, energy=100.0, spikes=None, epoch_seconds=2.0):
@@ -67,7 +67,7 @@ def facts(images, **changes):
 
 def judged(rng, spiking, twin, *, images=1000, swapped=False, data=None, protocol=None, **sides):
     labels = rng.integers(0, 2, images)
-    snn, other = contender(rng, "snn", labels, spiking, **sides), contender(rng, "twin", labels, twin, **sides)
+    snn, other = candidate(rng, "snn", labels, spiking, **sides), candidate(rng, "twin", labels, twin, **sides)
     networks = [
         network("snn", "spiking", snn, labels, energy=25.0, spikes=400.0),
         network("twin", "twin", other, labels),
@@ -136,14 +136,14 @@ def test_equal_networks_are_rarely_called_different(rng):
     alarms = 0
     for _ in range(100):
         labels = rng.integers(0, 2, 300)
-        sides = [contender(rng, name, labels, 0.85, between=0.02) for name in ("a", "b")]
+        sides = [candidate(rng, name, labels, 0.85, between=0.02) for name in ("a", "b")]
         alarms += compare_networks(*sides, labels, resampling=QUICK).significant is True
     assert alarms <= 13
 
 
 def test_subjects_are_the_unit_where_they_are_known(rng):
     labels = rng.integers(0, 2, 300)
-    sides = [contender(rng, name, labels, accuracy) for name, accuracy in (("a", 0.9), ("b", 0.8))]
+    sides = [candidate(rng, name, labels, accuracy) for name, accuracy in (("a", 0.9), ("b", 0.8))]
     pair = compare_networks(*sides, labels, np.arange(300) // 10, resampling=QUICK)
     assert (pair.images, pair.units) == (300, 30)
     assert "30 units" in pair.difference.method
@@ -151,7 +151,7 @@ def test_subjects_are_the_unit_where_they_are_known(rng):
 
 def test_each_shared_seed_has_its_own_mcnemar_test(rng):
     labels = rng.integers(0, 2, 100)
-    a, b = contender(rng, "a", labels, 0.9), contender(rng, "b", labels, 0.9, seeds=2)
+    a, b = candidate(rng, "a", labels, 0.9), candidate(rng, "b", labels, 0.9, seeds=2)
     pair = compare_networks(a, b._replace(seeds=(2, 7)), labels, resampling=QUICK)
     assert [test.seed for test in pair.per_seed] == [2]
 
@@ -235,7 +235,7 @@ def test_opening_the_test_set_too_often_is_a_reservation(rng):
 
 def test_a_network_alone_is_not_judged(rng):
     labels = rng.integers(0, 2, 500)
-    alone = network("snn", "spiking", contender(rng, "snn", labels, 0.9), labels)
+    alone = network("snn", "spiking", candidate(rng, "snn", labels, 0.9), labels)
     verdict = write_verdict([alone], [], facts(500))
     assert verdict.outcome == "cannot_tell"
     assert "no other network to compare with" in verdict.headline
@@ -244,7 +244,7 @@ def test_a_network_alone_is_not_judged(rng):
 
 def test_without_a_twin_the_first_baseline_decides(rng):
     labels = rng.integers(0, 2, 1000)
-    snn, cnn = contender(rng, "snn", labels, 0.8), contender(rng, "cnn", labels, 0.95)
+    snn, cnn = candidate(rng, "snn", labels, 0.8), candidate(rng, "cnn", labels, 0.95)
     networks = [network("snn", "spiking", snn, labels), network("cnn", "baseline", cnn, labels)]
     verdict = write_verdict(networks, [compare_networks(snn, cnn, labels, resampling=QUICK)], facts(1000))
     assert verdict.outcome == "spiking_worse"
@@ -252,7 +252,7 @@ def test_without_a_twin_the_first_baseline_decides(rng):
 
 def test_bad_input_is_refused_in_words(rng):
     labels = rng.integers(0, 2, 10)
-    side = contender(rng, "snn", labels, 0.9)
+    side = candidate(rng, "snn", labels, 0.9)
     with pytest.raises(ShapeError, match="'snn' has 1 seeds"):
         compare_networks(side._replace(seeds=(0,)), side, labels)
     with pytest.raises(ConfigError, match="softmax"):
@@ -270,11 +270,13 @@ CLAIMS = ("more accurate", "less accurate", "better", "worse", "beats", "superio
 
 
 def three(seed, count, seeds, accuracies, *, spread=0.0, main=None):
-    """Networks, pairs and verdict of three simulated contenders."""
+    """Networks, pairs and verdict of three simulated candidates."""
     rng = np.random.default_rng(seed)
     shown = images(rng, count)
     sides = [
-        Contender(name, tuple(range(seeds)), probabilities(scores(rng, shown, accuracy, seeds=seeds, between=spread)))
+        CandidatePredictions(
+            name, tuple(range(seeds)), probabilities(scores(rng, shown, accuracy, seeds=seeds, between=spread))
+        )
         for name, accuracy in zip(("snn", "twin", "cnn"), accuracies, strict=True)
     ]
     roles = ("spiking", "twin", "baseline")
@@ -437,7 +439,7 @@ def test_sentences_carry_the_true_minus_sign(rng):
 
 def test_sections_that_were_not_looked_at_are_named(rng):
     labels = rng.integers(0, 2, 500)
-    alone = network("snn", "spiking", contender(rng, "snn", labels, 0.9), labels)
+    alone = network("snn", "spiking", candidate(rng, "snn", labels, 0.9), labels)
     nothing, half, everything, unasked = (
         write_verdict([alone], [], facts(500), examined=names).paragraph
         for names in ([], ["anytime"], ["anytime", "robustness"], None)

@@ -9,9 +9,9 @@ from spikewise.encoders import Rate
 from spikewise.errors import ConfigError
 from spikewise.evaluation.noise import noise_sentences
 from spikewise.experiments import resolve, run_experiment
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.controls import with_controls
 from spikewise.experiments.setting import task_of
-from spikewise.experiments.sides import sides_of
 from spikewise.network import Network
 from spikewise.training.epochs import HostEpochs
 from spikewise.training.update import Learner
@@ -27,7 +27,7 @@ def coded(small):
 def test_it_is_the_twin_and_sees_in_training_what_the_spikes_show(coded):
     images = load_data(coded.data)
     parts = split(images, coded.split)
-    found = {one.side: one for one in sides_of(with_controls(coded, ["noise"]), images)}
+    found = {one.kind: one for one in candidates_of(with_controls(coded, ["noise"]), images)}
     noisy, twin = found["twin-noise"], found["twin"]
     assert noisy.graph == twin.graph
     assert (noisy.name, noisy.role, noisy.noise, twin.noise) == ("twin-noise", "baseline", Rate(steps=4), None)
@@ -63,7 +63,7 @@ def test_it_is_trained_tested_and_compared_like_the_others(coded, tmp_path):
 
 def test_codes_that_bring_no_noise_are_refused(small):
     with pytest.raises(ConfigError, match=r"the encoder is 'direct', which brings none\. Leave it out"):
-        sides_of(with_controls(small, ["noise"]), load_data(small.data))
+        candidates_of(with_controls(small, ["noise"]), load_data(small.data))
 
 
 def test_it_is_asked_for_by_name_and_tuned_with_the_rest(small):

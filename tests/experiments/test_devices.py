@@ -40,7 +40,7 @@ def speeds(monkeypatch):
             raise found
         return found
 
-    monkeypatch.setattr(devices, "candidates", lambda: (ONE, OTHER))
+    monkeypatch.setattr(devices, "available_devices", lambda: (ONE, OTHER))
     monkeypatch.setattr(devices, "training_speed", speed)
     return given, tried
 
@@ -148,7 +148,7 @@ def test_a_named_device_is_taken_untried(asked, speeds):
 def test_a_run_goes_on_where_it_was_begun(asked, speeds, tmp_path, monkeypatch):
     experiment, images, parts = asked
     _, tried = speeds
-    monkeypatch.setattr(devices, "candidates", lambda: (torch.device("cuda"), torch.device("cpu")))
+    monkeypatch.setattr(devices, "available_devices", lambda: (torch.device("cuda"), torch.device("cpu")))
     settled = experiment.settled("train", device="cuda", train_images=30, image_shape=images.image_shape)
     (tmp_path / settled.folder_name("train", "noise")).mkdir()
     assert devices.settle(experiment, "train", images, parts, out=tmp_path) == settled
@@ -158,7 +158,7 @@ def test_a_run_goes_on_where_it_was_begun(asked, speeds, tmp_path, monkeypatch):
 def test_a_trial_measures_steps_on_the_device(asked):
     experiment, images, parts = asked
     graph = build(experiment.model, Rate(steps=3), MeanMembrane(), image_shape=(1, 6, 6), classes=2)
-    one = devices.sides_of(experiment, images)[0]
+    one = devices.candidates_of(experiment, images)[0]
     task = devices.task_of(experiment, images, parts, one, 0)
     assert 10 < trial.training_speed(Network(graph), task) < 1e7
     assert len(trial.trial_of(task).split.train) == 30
@@ -167,7 +167,7 @@ def test_a_trial_measures_steps_on_the_device(asked):
 def test_a_trial_stops_a_slow_processor(asked, monkeypatch):
     experiment, images, parts = asked
     monkeypatch.setattr(trial, "_SECONDS", 0.0)
-    one = devices.sides_of(experiment, images)[0]
+    one = devices.candidates_of(experiment, images)[0]
     seen = []
     real = trial.epochs_of
 
@@ -185,7 +185,7 @@ def test_a_trial_stops_a_slow_processor(asked, monkeypatch):
 def test_answers_go_where_they_are_given_fastest(monkeypatch):
     graph = build(MLP(hidden=(4,)), Rate(steps=3), MeanMembrane(), image_shape=(1, 6, 6), classes=2)
     assert devices.answering_device("auto", Network(graph)).device.type in ("cpu", "cuda")
-    monkeypatch.setattr(devices, "candidates", lambda: (ONE, OTHER))
+    monkeypatch.setattr(devices, "available_devices", lambda: (ONE, OTHER))
     chosen = devices.answering_device("auto", Network(graph))
     assert chosen.device in (ONE, OTHER)
     assert "runs this network at" in chosen.words
@@ -198,7 +198,7 @@ def test_a_run_whose_gpu_does_not_start_is_trained_by_the_processor_and_says_why
     heard = Silent()
     words = []
     monkeypatch.setattr(heard, "said", words.append)
-    monkeypatch.setattr(devices, "candidates", lambda: (torch.device("cuda"), torch.device("cpu")))
+    monkeypatch.setattr(devices, "available_devices", lambda: (torch.device("cuda"), torch.device("cpu")))
     done = run_experiment(small.replace(device="auto"), out=tmp_path, kind="train", listener=heard)
     assert done.results.environment.device == "cpu"
     line = next(word for word in words if word.startswith("Device: "))
@@ -215,9 +215,9 @@ def test_auto_takes_what_is_faster_here(asked):
     assert "not at all" not in chosen.words
     experiment, images, parts = asked
     speed = {}
-    for device in devices.candidates():
+    for device in devices.available_devices():
         speed[device.type] = 0.0
-        for one in devices.sides_of(experiment, images):
+        for one in devices.candidates_of(experiment, images):
             task = devices.task_of(experiment, images, parts, one, 0)
             speed[device.type] += 1 / trial.training_speed(Network(one.graph).to(device), task)
     fastest = min(speed, key=speed.__getitem__)

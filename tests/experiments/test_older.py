@@ -10,8 +10,8 @@ import torch
 from spikewise.data import load_data, split
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder, resolve
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import sides_of
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "older_run"
 
@@ -27,7 +27,7 @@ def older(tmp_path, columns_writer, monkeypatch):
 def test_its_networks_give_the_logits_that_they_gave(older):
     experiment, images = older.experiment(), older.images()
     setting = Setting(experiment, images, split(images, experiment.split), older, torch.device("cpu"))
-    sides = sides_of(experiment, images)
+    sides = candidates_of(experiment, images)
     assert [side.name for side in sides] == ["snn", "twin", "cnn"]
     for side in sides:
         gave = np.load(older.path / "networks" / side.name / "seed-0" / "test.npz")

@@ -6,9 +6,9 @@ import torch
 from spikewise.data import load_data, split
 from spikewise.experiments import RunFolder
 from spikewise.experiments import outlook as module
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.outlook import outlook
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import sides_of
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def setting_of(small, tmp_path):
             "compare", device="cpu", train_images=len(parts.train), image_shape=images.image_shape
         )
         folder = RunFolder.create(tmp_path / "run", settled, "compare", images.fingerprint)
-        return Setting(settled, images, parts, folder, torch.device("cpu")), sides_of(settled, images)
+        return Setting(settled, images, parts, folder, torch.device("cpu")), candidates_of(settled, images)
 
     return make
 

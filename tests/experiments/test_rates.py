@@ -13,10 +13,10 @@ from spikewise.errors import RunError
 from spikewise.evaluation import Results
 from spikewise.evaluation.tuning import RateTrial
 from spikewise.experiments import Experiment, RunFolder, rates, resolve, run_experiment
-from spikewise.experiments.rates import candidates, find_rates
+from spikewise.experiments.candidates import candidates_of
+from spikewise.experiments.rates import find_rates, rate_grid
 from spikewise.experiments.remedies import _rate
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import sides_of
 from spikewise.report.tuning import tuning_table
 from spikewise.training import Silent, TrainConfig, fit
 
@@ -52,7 +52,7 @@ class Ears(Silent):
 def found(setting: Setting) -> dict[str, object]:
     """What was found for each side, without times."""
     out = {}
-    for one in sides_of(setting.experiment, setting.images):
+    for one in candidates_of(setting.experiment, setting.images):
         tuning = setting.tuning(one).model_dump()
         tuning["seconds"] = None
         for trial in tuning["trials"]:
@@ -85,9 +85,9 @@ def test_every_side_has_the_same_trials_and_is_trained_with_the_best(tuned, tmp_
 
 
 def test_it_is_the_rate_that_a_whole_training_of_that_budget_would_choose(setting):
-    find_rates(setting, sides_of(setting.experiment, setting.images))
+    find_rates(setting, candidates_of(setting.experiment, setting.images))
     # Three epochs are the whole training here, so that a trial has its bits.
-    twin = next(one for one in sides_of(setting.experiment, setting.images) if one.side == "twin")
+    twin = next(one for one in candidates_of(setting.experiment, setting.images) if one.kind == "twin")
     tuning = setting.tuning(twin)
     whole = fit(setting.network(twin, 0), setting.task(twin, 0), setting.folder.path / "whole")
     best = min(epoch.validation_loss for epoch in whole.history)
@@ -95,20 +95,20 @@ def test_it_is_the_rate_that_a_whole_training_of_that_budget_would_choose(settin
 
 
 def test_test_images_and_other_seeds_have_no_say(tuned, setting, columns_writer, tmp_path):
-    contestants = sides_of(setting.experiment, setting.images)
-    find_rates(setting, contestants)
+    candidates = candidates_of(setting.experiment, setting.images)
+    find_rates(setting, candidates)
     columns_writer(Path(tuned.data.source), test_noise=5)
     images = load_data(tuned.data)
     folder = RunFolder.create(tmp_path / "other", setting.experiment, "compare", images.fingerprint)
     other = Setting(setting.experiment, images, setting.split, folder, setting.device)
-    find_rates(other, contestants)
+    find_rates(other, candidates)
     assert found(other) == found(setting)
     assert setting.folder.openings() == []
 
 
 def test_a_search_that_was_stopped_goes_on_and_finds_the_same(setting, tmp_path):
-    contestants = sides_of(setting.experiment, setting.images)
-    find_rates(setting, contestants)
+    candidates = candidates_of(setting.experiment, setting.images)
+    find_rates(setting, candidates)
     folder = RunFolder.create(tmp_path / "stopped", setting.experiment, "compare", setting.images.fingerprint)
     other = Setting(setting.experiment, setting.images, setting.split, folder, setting.device)
 
@@ -124,29 +124,29 @@ def test_a_search_that_was_stopped_goes_on_and_finds_the_same(setting, tmp_path)
                 raise Stopped
 
         try:
-            find_rates(other, contestants, tell=tell)
+            find_rates(other, candidates, tell=tell)
         except Stopped:
             stops += 1
     assert stops >= 4
-    find_rates(other, contestants)
+    find_rates(other, candidates)
     assert found(other) == found(setting)
     assert [path.name for path in (folder.path / "tuning").iterdir() if path.is_dir()] == []
 
 
 def test_what_is_found_is_not_looked_for_again(setting, monkeypatch):
-    contestants = sides_of(setting.experiment, setting.images)
-    find_rates(setting, contestants)
+    candidates = candidates_of(setting.experiment, setting.images)
+    find_rates(setting, candidates)
     monkeypatch.setattr(rates, "fit_all", lambda *_, **__: pytest.fail("trained again"))
     ears = Ears()
-    find_rates(setting, contestants, ears)
+    find_rates(setting, candidates, ears)
     assert ears.words == []
 
 
 def test_a_rate_that_diverges_loses_and_the_others_go_on(setting, monkeypatch):
     monkeypatch.setattr(rates, "_RATES", (1e-3, 1e30))
-    contestants = [one for one in sides_of(setting.experiment, setting.images) if one.side == "cnn"]
-    find_rates(setting, contestants)
-    tuning = setting.tuning(contestants[0])
+    candidates = [one for one in candidates_of(setting.experiment, setting.images) if one.kind == "cnn"]
+    find_rates(setting, candidates)
+    tuning = setting.tuning(candidates[0])
     failed = tuning.trials[-1]
     assert (tuning.tuned, tuning.learning_rate < 1, failed.learning_rate) == (True, True, 1e30)
     assert failed.cross_entropy is None
@@ -156,10 +156,10 @@ def test_a_rate_that_diverges_loses_and_the_others_go_on(setting, monkeypatch):
 def test_where_all_diverge_the_usual_rate_is_taken_with_a_word(setting, monkeypatch):
     monkeypatch.setattr(rates, "_RATES", (1e30, 2e30))
     monkeypatch.setattr(rates, "_BEYOND", (5e29, 4e30))
-    contestants = [one for one in sides_of(setting.experiment, setting.images) if one.side == "cnn"]
+    candidates = [one for one in candidates_of(setting.experiment, setting.images) if one.kind == "cnn"]
     ears = Ears()
-    find_rates(setting, contestants, ears)
-    tuning = setting.tuning(contestants[0])
+    find_rates(setting, candidates, ears)
+    tuning = setting.tuning(candidates[0])
     assert (tuning.tuned, tuning.learning_rate, tuning.why) == (False, 1e-3, "every trial diverged")
     assert "cnn 0.001 (every trial diverged)" in ears.words[-1]
 
@@ -176,7 +176,7 @@ def test_where_all_diverge_the_usual_rate_is_taken_with_a_word(setting, monkeypa
     ],
 )
 def test_one_step_is_gone_beyond_an_end_of_the_grid(setting, figures, more):
-    search = rates._Search(setting, sides_of(setting.experiment, setting.images)[0])
+    search = rates._Search(setting, candidates_of(setting.experiment, setting.images)[0])
     for rate, loss in figures.items():
         place = search.place(rate)
         place.mkdir(parents=True)
@@ -188,8 +188,8 @@ def test_one_step_is_gone_beyond_an_end_of_the_grid(setting, figures, more):
 
 
 def test_steps_of_gradient_descent_are_tried_longer():
-    assert candidates(TrainConfig()) == GRID
-    assert candidates(TrainConfig(optimizer={"kind": "sgd"})) == (0.003, 0.01, 0.03, 0.1)
+    assert rate_grid(TrainConfig()) == GRID
+    assert rate_grid(TrainConfig(optimizer={"kind": "sgd"})) == (0.003, 0.01, 0.03, 0.1)
 
 
 def test_a_rate_that_is_given_is_that_of_every_side(small, tmp_path):
@@ -216,11 +216,11 @@ def test_some_sides_may_be_tuned_and_the_others_have_the_given_rate(small, tmp_p
 def test_without_validation_images_the_usual_rate_is_taken_with_a_word(setting):
     bare = Setting(setting.experiment, setting.images, setting.split._replace(validation=np.empty(0, np.int64)),
                    setting.folder, setting.device)  # fmt: skip
-    contestants = sides_of(bare.experiment, bare.images)
+    candidates = candidates_of(bare.experiment, bare.images)
     ears = Ears()
-    find_rates(bare, contestants, ears)
+    find_rates(bare, candidates, ears)
     assert ears.words == ["Learning rates were not tuned: there are no validation images to choose on."]
-    assert {bare.tuning(one).learning_rate for one in contestants} == {1e-3}
+    assert {bare.tuning(one).learning_rate for one in candidates} == {1e-3}
 
 
 def test_what_decides_is_asked_for_in_one_way():
@@ -261,32 +261,32 @@ def test_folders_of_runs_without_tuning_mean_what_they_meant(small, tmp_path):
     experiment = RunFolder.open(done.folder).experiment()
     images = load_data(experiment.data)
     setting = Setting(experiment, images, split(images, experiment.split), RunFolder(done.folder), torch.device("cpu"))
-    for one in sides_of(experiment, images):
+    for one in candidates_of(experiment, images):
         assert (setting.tuning(one).tuned, setting.task(one, 0).train.learning_rate) == (False, 1e-3)
     assert {network.tuning for network in Results.load(done.folder / "results.json").networks} == {None}
 
 
 def test_an_advised_rate_is_one_side_s_own_and_leaves_the_others_theirs(setting):
-    snn, twin, cnn = sides_of(setting.experiment, setting.images)
+    snn, twin, cnn = candidates_of(setting.experiment, setting.images)
     for one, others in ((snn, ("twin", "cnn")), (twin, ("snn", "cnn")), (cnn, ("snn", "twin"))):
-        advised = _rate(SimpleNamespace(experiment=setting.experiment, contestant=one), 0.03)
+        advised = _rate(SimpleNamespace(experiment=setting.experiment, candidate=one), 0.03)
         path = setting.folder.path / "experiment.toml"
         again = resolve(config=path, overrides=advised)
         assert (again.train.learning_rate, again.tuned) == (0.03, others)
     alone = setting.experiment.replace(tuned=("snn",))
-    assert _rate(SimpleNamespace(experiment=alone, contestant=snn), 0.03) == ("train.learning_rate=0.03",)
+    assert _rate(SimpleNamespace(experiment=alone, candidate=snn), 0.03) == ("train.learning_rate=0.03",)
 
 
 def test_before_it_was_looked_for_a_run_can_be_diagnosed_and_nothing_is_trained(setting):
-    one = sides_of(setting.experiment, setting.images)[0]
+    one = candidates_of(setting.experiment, setting.images)[0]
     assert (setting.tuning(one).learning_rate, setting.tuning(one).why) == (1e-3, "not looked for yet")
     with pytest.raises(RunError, match=r"tuning/snn\.json is missing"):
         setting.task(one, 0)
 
 
 def test_damage_is_told(setting):
-    contestants = sides_of(setting.experiment, setting.images)
-    find_rates(setting, contestants)
-    setting.tuning_file(contestants[0]).write_text('{"tuned": 3}')
+    candidates = candidates_of(setting.experiment, setting.images)
+    find_rates(setting, candidates)
+    setting.tuning_file(candidates[0]).write_text('{"tuned": 3}')
     with pytest.raises(RunError, match=r"tuning/snn\.json is damaged"):
-        setting.task(contestants[0], 0)
+        setting.task(candidates[0], 0)

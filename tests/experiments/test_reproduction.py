@@ -8,9 +8,9 @@ import pytest
 
 from spikewise.errors import ConfigError
 from spikewise.experiments import load_preset, preset_names, resolve
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.reproduction import fold, main_network, reproduction_of, reproductions
 from spikewise.experiments.run import run_experiment
-from spikewise.experiments.sides import sides_of
 
 
 def test_every_recorded_command_asks_for_what_was_run():
@@ -28,8 +28,8 @@ def test_a_preset_that_takes_its_figures_from_another_trains_the_same_network(na
     where, side = main_network(name)
     mine, other = resolve(preset=name), resolve(preset=where)
     images = _like(mine.data.given_size or (28, 28), 2 if "xray" in name else 10)
-    [own] = sides_of(mine, images)
-    theirs = next(one for one in sides_of(other, images) if one.name == side)
+    [own] = candidates_of(mine, images)
+    theirs = next(one for one in candidates_of(other, images) if one.name == side)
     assert own.graph == theirs.graph
     assert own.loss == theirs.loss
     assert (mine.train, mine.data, mine.split, mine.augment) == (other.train, other.data, other.split, other.augment)

@@ -14,7 +14,7 @@ import spikewise.experiments.run as module
 from spikewise.data import load_data
 from spikewise.errors import RunError, ShapeError, StorageError
 from spikewise.experiments import RunFolder, resolve, run_experiment
-from spikewise.experiments.sides import sides_of
+from spikewise.experiments.candidates import candidates_of
 from spikewise.models import readout_gain
 
 WEIGHTS = "weights.safetensors"
@@ -72,14 +72,14 @@ def test_the_global_generators_are_not_touched(small, tmp_path):
 
 def test_the_twin_has_the_gain_of_the_readout_and_those_of_older_folders_have_none(made, small):
     images = load_data(small.data)
-    gain = readout_gain(sides_of(small, images)[0].graph)
+    gain = readout_gain(candidates_of(small, images)[0].graph)
     assert gain > 1.5  # three steps
-    twins = {side.name: side for side in sides_of(RunFolder.open(made).experiment(), images)}
+    twins = {side.name: side for side in candidates_of(RunFolder.open(made).experiment(), images)}
     assert twins["twin"].graph.readout.scale == gain
     facts = json.loads((made / "run.json").read_text())
     del facts["experiment"]["twin_gain"]
     (made / "run.json").write_text(json.dumps(facts))
-    older = {side.name: side for side in sides_of(RunFolder.open(made).experiment(), images)}
+    older = {side.name: side for side in candidates_of(RunFolder.open(made).experiment(), images)}
     assert older["twin"].graph.readout.scale == 1
     assert small.replace(twin_gain=2.0).identity() != small.identity()
 

@@ -17,14 +17,14 @@ def tuned(small, tmp_path):
 
 
 def test_every_side_has_the_same_budget_and_the_best_of_it_is_written(small, tuned):
-    assert [one.side for one in tuned.sides] == ["snn", "twin", "cnn"]
+    assert [one.kind for one in tuned.sides] == ["snn", "twin", "cnn"]
     for one in tuned.sides:
         assert [trial.number for trial in one.trials] == [0, 1, 2]
         assert one.trials[0].settings == {}
         assert one.best.score == max(trial.score for trial in one.trials)
         assert one.best.score == one.best.validation["accuracy"]
         written = parse_experiment(read_table(one.file))
-        assert written.sides == (one.side,)
+        assert written.sides == (one.kind,)
         assert written.train.learning_rate == pytest.approx(
             one.best.settings.get("train.learning_rate", small.train.learning_rate)
         )

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from spikewise.evaluation import (
-    Contender,
+    CandidatePredictions,
     Cost,
     DataFacts,
     Environment,
@@ -109,7 +109,7 @@ def made(**kind):
 def results(classes=DIGITS, *, seeds=(0, 1, 2), networks=ROLES, test=40, steps=25, data=None, protocol=None, epochs=12):
     rng, K = np.random.default_rng(7), len(classes)
     labels = np.repeat(np.arange(K), test)
-    made, contenders = [], []
+    made, candidates = [], []
     for name, role, strength, _ in networks:
         answers = np.stack([_answers(labels, K, strength + 0.5 * (K > 20), rng) for _ in seeds])
         runs = tuple(_run(name, s, labels, p, K=K, rng=rng, epochs=epochs) for s, p in zip(seeds, answers, strict=True))
@@ -127,9 +127,9 @@ def results(classes=DIGITS, *, seeds=(0, 1, 2), networks=ROLES, test=40, steps=2
                 cost=_cost(name),
             )
         )
-        contenders.append(Contender(name, tuple(seeds), answers))
+        candidates.append(CandidatePredictions(name, tuple(seeds), answers))
     pairs = tuple(
-        compare_networks(contenders[0], other, labels, resampling=Resampling(samples=200)) for other in contenders[1:]
+        compare_networks(candidates[0], other, labels, resampling=Resampling(samples=200)) for other in candidates[1:]
     )
     facts = {
         "name": "fake-digits",

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 
 from spikewise.api.sections import study
 from spikewise.errors import ConfigError, RunError
-from spikewise.evaluation import Contender, PairComparison, Results, compare_all
+from spikewise.evaluation import CandidatePredictions, PairComparison, Results, compare_all
 from spikewise.evaluation.stored import read_answers
 from spikewise.experiments import RunFolder
 
@@ -27,7 +27,7 @@ class Contest(NamedTuple):
     pairs: tuple[PairComparison, ...]
 
 
-class _Entry(NamedTuple):
+class _TestedNetwork(NamedTuple):
     """One network of one run, with what it said about the test images."""
 
     name: str
@@ -52,21 +52,23 @@ def versus(networks: Sequence[str | Path], *, data_dir: Path | None = None) -> C
         ConfigError: fewer than two networks, the same one twice, or a run of several without saying which.
         RunError: no finished run, or the runs were tested on different images.
     """
-    entries = [_entry(str(one)) for one in networks]
-    if len(entries) < 2:
-        raise ConfigError(f"A comparison needs two networks; got {len(entries)}. Name runs as RUN or RUN:NETWORK.")
-    names = _distinct(entries)
-    first = entries[0]
-    for other in entries[1:]:
+    tested = [_read(str(one)) for one in networks]
+    if len(tested) < 2:
+        raise ConfigError(f"A comparison needs two networks; got {len(tested)}. Name runs as RUN or RUN:NETWORK.")
+    names = _distinct(tested)
+    first = tested[0]
+    for other in tested[1:]:
         _must_share(first, other)
     groups = study(first.folder, data_dir=data_dir).setting.images.groups
-    contenders = [Contender(name, one.seeds, one.probabilities) for name, one in zip(names, entries, strict=True)]
-    pairs = compare_all(contenders, first.labels, None if groups is None else groups[first.index])
-    right = {one.name: float((one.probabilities.argmax(2) == first.labels).mean()) for one in contenders}
+    candidates = [
+        CandidatePredictions(name, one.seeds, one.probabilities) for name, one in zip(names, tested, strict=True)
+    ]
+    pairs = compare_all(candidates, first.labels, None if groups is None else groups[first.index])
+    right = {one.name: float((one.probabilities.argmax(2) == first.labels).mean()) for one in candidates}
     return Contest(first.data, len(first.labels), right, pairs)
 
 
-def _entry(told: str) -> _Entry:
+def _read(told: str) -> _TestedNetwork:
     path, network = (told, None) if Path(told).exists() else _parted(told)
     folder = RunFolder.open(Path(path))
     results = Results.load(folder.results)
@@ -78,7 +80,9 @@ def _entry(told: str) -> _Entry:
     answers = [_answers(folder, name, seed) for seed in seeds]
     index, labels, _ = answers[0]
     probabilities = np.stack([scipy.special.softmax(logits.astype(np.float64), axis=1) for _, _, logits in answers])
-    return _Entry(name, folder, results.data.fingerprint, results.data.name, seeds, index, labels, probabilities)
+    return _TestedNetwork(
+        name, folder, results.data.fingerprint, results.data.name, seeds, index, labels, probabilities
+    )
 
 
 def _parted(told: str) -> tuple[str, str | None]:
@@ -90,18 +94,18 @@ def _answers(folder: RunFolder, name: str, seed: int) -> tuple[np.ndarray, np.nd
     return read_answers(folder.training(name, seed) / "test.npz")
 
 
-def _distinct(entries: Sequence[_Entry]) -> list[str]:
+def _distinct(tested: Sequence[_TestedNetwork]) -> list[str]:
     """A name for each: the network's, with its folder where two are called the same."""
-    plain = [one.name for one in entries]
+    plain = [one.name for one in tested]
     names = [
-        one.name if plain.count(one.name) == 1 else f"{one.folder.path.resolve().name}:{one.name}" for one in entries
+        one.name if plain.count(one.name) == 1 else f"{one.folder.path.resolve().name}:{one.name}" for one in tested
     ]
     if len(set(names)) < len(names):
         raise ConfigError(f"A network cannot be compared with itself: {', '.join(names)}.")
     return names
 
 
-def _must_share(a: _Entry, b: _Entry) -> None:
+def _must_share(a: _TestedNetwork, b: _TestedNetwork) -> None:
     if a.fingerprint != b.fingerprint or not np.array_equal(a.index, b.index):
         raise RunError(
             f"{a.folder.path} and {b.folder.path} were tested on different images ({a.data}, {len(a.labels):,}; "

@@ -6,10 +6,10 @@ from spikewise.api.sections import section
 from spikewise.data import Progress, split
 from spikewise.evaluation.sections.diagnosis import Diagnosis
 from spikewise.experiments import RunFolder
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.sections import Study
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import sides_of
 
 __all__ = ["diagnose"]
 
@@ -38,4 +38,4 @@ def diagnose(
     experiment = folder.experiment()
     images = folder.images(data_dir, decoding)
     setting = Setting(experiment, images, split(images, experiment.split), folder, resolve_device(experiment.device))
-    return look(Study(setting, sides_of(experiment, images)))
+    return look(Study(setting, candidates_of(experiment, images)))

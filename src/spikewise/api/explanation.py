@@ -14,7 +14,7 @@ from spikewise.data import Progress
 from spikewise.evaluation import Results
 from spikewise.evaluation.explanations import (
     Pictures,
-    Subject,
+    SeededNetwork,
     deletion,
     maps_of,
     order_of,
@@ -84,22 +84,24 @@ def explain(
     pixels = models[0].pixels(images)
     # The same key for all: an image gets the same random spikes alone or among others, as in `predict`.
     pictures = Pictures(pixels, np.zeros(len(pixels), dtype=np.int64))
-    found = [_explain(model.name, Subject(model.network, model.seed), pictures, model.classes) for model in models]
+    found = [
+        _explain(model.name, SeededNetwork(model.network, model.seed), pictures, model.classes) for model in models
+    ]
     return [one for image in zip(*found, strict=True) for one in image]
 
 
-def _explain(name: str, subject: Subject, pictures: Pictures, classes: Sequence[str]) -> list[ImageExplanation]:
+def _explain(name: str, seeded: SeededNetwork, pictures: Pictures, classes: Sequence[str]) -> list[ImageExplanation]:
     images, index, _ = pictures
-    said = probabilities(subject, images, index)
+    said = probabilities(seeded, images, index)
     answers = said.argmax(1)
-    maps, attribution = maps_of(subject, pictures, answers)
+    maps, attribution = maps_of(seeded, pictures, answers)
     areas = {
-        method: deletion(subject, images, index, answers, order_of(values)).areas for method, values in maps.items()
-    } | {order: curve.areas for order, curve in without_a_map(subject, images, index, answers).items()}
+        method: deletion(seeded, images, index, answers, order_of(values)).areas for method, values in maps.items()
+    } | {order: curve.areas for order, curve in without_a_map(seeded, images, index, answers).items()}
     return [
         ImageExplanation(
             network=name,
-            seed=subject.seed,
+            seed=seeded.seed,
             position=at,
             image=images[at],
             answer=classes[answers[at]],

@@ -15,7 +15,7 @@ from spikewise.errors import ConfigError, quoted
 from spikewise.evaluation import Results
 from spikewise.evaluation.modules import Caller
 from spikewise.experiments import Experiment
-from spikewise.experiments.judging import SECTIONS, JudgedSection, Side, judge_modules
+from spikewise.experiments.judging import SECTIONS, JudgedNetwork, JudgedSection, judge_modules
 
 __all__ = ["TrainingImages", "judge", "training_images"]
 
@@ -99,16 +99,16 @@ def judge(  # noqa: PLR0913  # one argument per thing a person may ask for
         ShapeError: no scores come out; the message says what did.
     """
     caller = Caller(prepare, scores, reset)
-    sides = _sides(network, twin, baseline, caller)
+    networks = _networks(network, twin, baseline, caller)
     source = as_source(data, images, labels, Path(out))
-    experiment = resolved(source, None, None, len(sides[0].modules), None, settings)
+    experiment = resolved(source, None, None, len(networks[0].modules), None, settings)
     where = None if data_dir is None else Path(data_dir)
     found = load_data(experiment.data, data_dir=where)
     parts = split(found, experiment.split)
     if unknown := [one for one in sections if one not in SECTIONS]:
         raise ConfigError(f"judge has no section {quoted(unknown[0])}. Available: {', '.join(SECTIONS)}.")
     settled = _settled(experiment, len(parts.train), found.image_shape)
-    folder = judge_modules(sides, settled, found, parts, out=Path(out), sections=sections)
+    folder = judge_modules(networks, settled, found, parts, out=Path(out), sections=sections)
     return Run(Results.load(folder.results), folder.path)
 
 
@@ -116,9 +116,9 @@ def _settled(experiment: Experiment, images: int, image_shape: tuple[int, int, i
     return experiment.settled("compare", device="cpu", train_images=images, image_shape=image_shape)
 
 
-def _sides(
+def _networks(
     network: Modules | Mapping[str, Modules], twin: Modules | None, baseline: Modules | None, caller: Caller
-) -> list[Side]:
+) -> list[JudgedNetwork]:
     named: list[tuple[str, Literal["spiking", "twin", "baseline"], Any]] = []
     if isinstance(network, Mapping):
         named = [(str(name), "baseline" if at else "spiking", one) for at, (name, one) in enumerate(network.items())]
@@ -131,7 +131,7 @@ def _sides(
     names = [name for name, _, _ in named]
     if len(set(names)) < len(names) or not names:
         raise ConfigError(f"Every network has a name of its own; got {', '.join(names) or 'none'}.")
-    return [Side(name, role, _modules(name, one), caller) for name, role, one in named]
+    return [JudgedNetwork(name, role, _modules(name, one), caller) for name, role, one in named]
 
 
 def _modules(name: str, given: Any) -> list[nn.Module]:

@@ -69,7 +69,7 @@ def tune(  # noqa: PLR0913  # one argument per thing a person may ask for
     data_dir: str | Path | None = None,
     **settings: object,
 ) -> "Tuned":
-    """Tune every side equally hard: `trials` random trials each, judged on validation images; the test stays closed.
+    """Tune every candidate equally hard: `trials` random trials each, judged on validation images, the test closed.
 
     Arguments as for `compare`.
 

@@ -9,10 +9,10 @@ from spikewise.evaluation.sections import SectionName
 from spikewise.evaluation.sections.anytime import Anytime
 from spikewise.evaluation.sections.calibration import Calibration
 from spikewise.experiments import RunFolder
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.sections import Study, look_into
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import sides_of
 from spikewise.report import write_report
 
 if TYPE_CHECKING:
@@ -72,4 +72,4 @@ def study(folder: RunFolder, *, data_dir: Path | None = None, decoding: Progress
     images = folder.images(data_dir, decoding)
     parts = split(images, experiment.split)
     device = resolve_device(experiment.device)
-    return Study(Setting(experiment, images, parts, folder, device, data_dir), sides_of(experiment, images))
+    return Study(Setting(experiment, images, parts, folder, device, data_dir), candidates_of(experiment, images))

@@ -69,18 +69,18 @@ def _print(found: "Tuned") -> None:
         chosen = ", ".join(f"{key}={value:g}" for key, value in one.best.settings.items()) or "as given"
         failed = sum(trial.score is None for trial in one.trials)
         rows.append(
-            [one.side, str(len(one.trials)), str(failed), brief(one.trials[0].score), brief(one.best.score), chosen]
+            [one.kind, str(len(one.trials)), str(failed), brief(one.trials[0].score), brief(one.best.score), chosen]
         )
     print()
     print_rows(["side", "trials", "failed", "as given", "best", "settings of the best"], rows, right=[1, 2, 3, 4])
     print()
     print_text(f"Judged by {found.monitor} on validation images; no test image was looked at.")
-    print_rows(["", ""], [[one.side, str(one.file)] for one in found.sides])
+    print_rows(["", ""], [[one.kind, str(one.file)] for one in found.sides])
 
 
 def _as_json(found: "Tuned") -> dict[str, object]:
     sides = {
-        one.side: {
+        one.kind: {
             "file": str(one.file),
             "best": one.best._asdict(),
             "trials": [trial._asdict() for trial in one.trials],

@@ -1,6 +1,6 @@
 """What trained networks are worth: metrics, intervals and tests, costs, and the verdict in words."""
 
-from spikewise.evaluation.comparison import Contender, compare_all, compare_networks
+from spikewise.evaluation.comparison import CandidatePredictions, compare_all, compare_networks
 from spikewise.evaluation.estimates import Drawn, compare_metrics, draw_metrics, estimate_metrics
 from spikewise.evaluation.metrics import classification_metrics, confusion
 from spikewise.evaluation.record import Estimate
@@ -51,7 +51,7 @@ from spikewise.evaluation.verdict import write_verdict
 
 __all__ = [
     "SCHEMA_VERSION",
-    "Contender",
+    "CandidatePredictions",
     "Cost",
     "DataFacts",
     "Drawn",

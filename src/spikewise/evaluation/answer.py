@@ -72,7 +72,7 @@ def judge(
     """Find the answer and say it in at most two short sentences.
 
     Args:
-        tuned: whether every side's learning rate was sought with the same budget.
+        tuned: whether every candidate's learning rate was sought with the same budget.
     """
     faults = faults_of(networks, data, sections)
     spiking = spiking_network(networks)

@@ -20,13 +20,13 @@ from spikewise.network import Network, Output
 from spikewise.threads import one_thread
 from spikewise.types import Draw
 
-__all__ = ["Counter", "Sample", "follow", "measure_latency"]
+__all__ = ["Counter", "ImageSample", "follow", "measure_latency"]
 
 _COUNTED = 256
 _REPEATS, _LEAST_REPEATS, _SECONDS = 40, 4, 0.5
 
 
-class Sample(NamedTuple):
+class ImageSample(NamedTuple):
     """Some images of a set as one seed's network sees them."""
 
     images: ImageSet
@@ -34,7 +34,7 @@ class Sample(NamedTuple):
     """Positions in the set."""
     seed: int
 
-    def of(self, chosen: Int[np.ndarray, " M"]) -> "Sample":
+    def of(self, chosen: Int[np.ndarray, " M"]) -> "ImageSample":
         """Those at some positions of `index`."""
         return self._replace(index=self.index[chosen])
 
@@ -48,7 +48,7 @@ Events = Mapping[str, Tensor]
 """What arrived at each weighted layer, per step and image; see `EngineResult.input_events`."""
 
 
-def follow(network: Network, sample: Sample, *, measure: bool = True) -> tuple[Course, Events]:
+def follow(network: Network, sample: ImageSample, *, measure: bool = True) -> tuple[Course, Events]:
     """What `network` says after each step, from one run over the images; probabilities at up to 25 spread steps.
 
     Args:
@@ -82,7 +82,7 @@ class Counter:
         whole: what `follow` counted on all images of `sample`.
     """
 
-    def __init__(self, network: Network, sample: Sample, whole: Events) -> None:
+    def __init__(self, network: Network, sample: ImageSample, whole: Events) -> None:
         self.network, self.graph = network, network.graph
         count = len(sample.index)
         self.chosen = np.unique(np.linspace(0, count - 1, min(count, _COUNTED)).round().astype(np.int64))
@@ -153,7 +153,7 @@ class Counter:
         )
 
 
-def measure_latency(network: Network, sample: Sample) -> Latency:
+def measure_latency(network: Network, sample: ImageSample) -> Latency:
     """Time the sample's first image, already encoded, with one thread; medians of a few repeats."""
     network.eval()
     steps = spread_steps(network.graph.steps)

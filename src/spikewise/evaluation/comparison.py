@@ -15,14 +15,14 @@ from spikewise.evaluation.results import PairComparison, SeedComparison
 from spikewise.evaluation.statistics import Groups, Resampling
 from spikewise.evaluation.wording import MINUS, called, capital, interval, p_value, points
 
-__all__ = ["Contender", "compare_all", "compare_networks"]
+__all__ = ["CandidatePredictions", "compare_all", "compare_networks"]
 
 
 _AFFORDABLE = 100
 """Seeds that somebody may still train."""
 
 
-class Contender(NamedTuple):
+class CandidatePredictions(NamedTuple):
     """One network's answers to the test images, for every seed."""
 
     name: str
@@ -33,7 +33,7 @@ class Contender(NamedTuple):
 
 
 def compare_all(
-    contenders: Sequence[Contender],
+    candidates: Sequence[CandidatePredictions],
     labels: Int[np.ndarray, " N"],
     groups: Groups = None,
     *,
@@ -46,14 +46,14 @@ def compare_all(
         main: the pair that the comparison is made for, named before any figure was seen: a family of its own, which
             does not pay for the others. Without one all pairs are one family.
     """
-    drawn = [_with_draws(one, labels, groups, resampling or Resampling()) for one in contenders]
-    sides = list(combinations(drawn, 2))
-    firsts = [main is not None and {a.name, b.name} == set(main) for a, b in sides]
+    drawn = [_with_draws(one, labels, groups, resampling or Resampling()) for one in candidates]
+    arms = list(combinations(drawn, 2))
+    firsts = [main is not None and {a.name, b.name} == set(main) for a, b in arms]
     pairs = [
         compare_networks(a, b, labels, groups, resampling=resampling, family=firsts.count(first)).model_copy(
             update={"main": first}
         )
-        for (a, b), first in zip(sides, firsts, strict=True)
+        for (a, b), first in zip(arms, firsts, strict=True)
     ]
     together, images = (_adjusted(values, firsts) for values in ([_larger_p(p) for p in pairs], [p.p for p in pairs]))
     return tuple(_judged(pair, *p) for pair, *p in zip(pairs, together, images, strict=True))
@@ -66,8 +66,8 @@ def _adjusted(values: Sequence[float], firsts: Sequence[bool]) -> list[float]:
 
 
 def compare_networks(  # who, on what, and how many pairs there are
-    a: Contender,
-    b: Contender,
+    a: CandidatePredictions,
+    b: CandidatePredictions,
     labels: Int[np.ndarray, " N"],
     groups: Groups = None,
     *,
@@ -76,10 +76,10 @@ def compare_networks(  # who, on what, and how many pairs there are
 ) -> PairComparison:
     """Compare the test accuracy of two networks, and their other figures.
 
-    The difference is called significant only if two guards agree: the interval over seeds and images leaves out
-    zero (so other seeds would tell the same), and the exact sign-flip test over images has p < 1 - level (so a
-    handful of images is no proof; resampling alone is too bold there). One seed a side never tells. The larger of the
-    two p values is therefore a p value for both: an intersection-union test (Berger, Technometrics 24, 1982).
+    The difference is called significant only if two guards agree: the interval over seeds and images leaves out zero
+    (so other seeds would tell the same), and the exact sign-flip test over images has p < 1 - level (so a handful of
+    images is no proof; resampling alone is too bold there). One seed a candidate never tells. The larger of the two p
+    values is therefore a p value for both: an intersection-union test (Berger, Technometrics 24, 1982).
 
     Args:
         family: how many pairs are compared at once. Here p is multiplied by it (Bonferroni); `compare_all`, which
@@ -93,9 +93,9 @@ def compare_networks(  # who, on what, and how many pairs there are
     p = statistics.sign_flip_test(right_a, right_b, groups)
     shared = [seed for seed in a.seeds if seed in b.seeds]
     tests = [statistics.mcnemar_exact(right_a[a.seeds.index(s)], right_b[b.seeds.index(s)]) for s in shared]
-    sides = [_with_draws(side, labels, groups, resampling).drawn for side in (a, b)]
-    assert sides[0] is not None
-    assert sides[1] is not None
+    arms = [_with_draws(arm, labels, groups, resampling).drawn for arm in (a, b)]
+    assert arms[0] is not None
+    assert arms[1] is not None
     better = float(max(right_a.mean(), right_b.mean()))
     alpha = (1 - resampling.level) / family
     several = min(len(a.seeds), len(b.seeds)) > 1 and found.p is not None
@@ -113,7 +113,7 @@ def compare_networks(  # who, on what, and how many pairs there are
         freedom=found.freedom,
         detectable=found.detectable(1 - alpha, accuracy=better) if several else None,
         seeds_to_tell=_seeds_to_tell(found, alpha),
-        others=compare_metrics(sides[0], sides[1]),
+        others=compare_metrics(arms[0], arms[1]),
         images=labels.size,
         units=statistics.count_units(groups, labels.size),
         significant=False if several else None,
@@ -142,21 +142,23 @@ def _larger_p(pair: PairComparison) -> float:
     return 1.0 if pair.p_interval is None else max(pair.p, pair.p_interval)
 
 
-def _with_draws(side: Contender, labels: Int[np.ndarray, " N"], groups: Groups, resampling: Resampling) -> Contender:
-    if side.drawn is not None:
-        return side
-    return side._replace(drawn=draw_metrics(labels, side.probabilities, groups, resampling=resampling))
+def _with_draws(
+    arm: CandidatePredictions, labels: Int[np.ndarray, " N"], groups: Groups, resampling: Resampling
+) -> CandidatePredictions:
+    if arm.drawn is not None:
+        return arm
+    return arm._replace(drawn=draw_metrics(labels, arm.probabilities, groups, resampling=resampling))
 
 
-def _answers(contender: Contender, labels: Int[np.ndarray, " N"]) -> Bool[np.ndarray, "S N"]:
-    if contender.probabilities.ndim != 3 or len(contender.seeds) != len(contender.probabilities):
+def _answers(candidate: CandidatePredictions, labels: Int[np.ndarray, " N"]) -> Bool[np.ndarray, "S N"]:
+    if candidate.probabilities.ndim != 3 or len(candidate.seeds) != len(candidate.probabilities):
         raise ShapeError(
-            f"'{contender.name}' has {len(contender.seeds)} seeds and probabilities {contender.probabilities.shape}; "
+            f"'{candidate.name}' has {len(candidate.seeds)} seeds and probabilities {candidate.probabilities.shape}; "
             "expected probabilities [seeds, images, classes]."
         )
-    for run in contender.probabilities:
+    for run in candidate.probabilities:
         check_probabilities(labels, run)
-    return np.stack([correct(labels, run) for run in contender.probabilities])
+    return np.stack([correct(labels, run) for run in candidate.probabilities])
 
 
 def _sentence(pair: PairComparison) -> str:

@@ -123,8 +123,8 @@ def compare_metrics(a: Drawn, b: Drawn) -> dict[str, MetricComparison]:
             found = auc_difference(positive, *scores, a.groups, resampling=a.resampling)
             p_images = delong_test(positive, *scores, a.groups)
         else:
-            sides = [(side.per_seed[name], side.draws[name]) for side in (a, b)]
-            found = difference_from_draws(sides[0], sides[1], a.units, a.resampling)
+            arms = [(arm.per_seed[name], arm.draws[name]) for arm in (a, b)]
+            found = difference_from_draws(arms[0], arms[1], a.units, a.resampling)
         compared[name] = MetricComparison(difference=found.estimate, p=found.p, p_images=p_images)
     return compared
 

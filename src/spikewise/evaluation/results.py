@@ -1,6 +1,6 @@
 """`Results`: what a run found out, as the documented and versioned content of its `results.json`.
 
-`Results` holds the data, the protocol, one `NetworkResult` per contender with one `SeedResult` per seed, one
+`Results` holds the data, the protocol, one `NetworkResult` per candidate with one `SeedResult` per seed, one
 `PairComparison` per pair, and the `Verdict`. JSON knows neither nan nor infinity: what could not be had is null.
 """
 
@@ -43,7 +43,7 @@ Answer = Literal[
 Better or worse in accuracy: significantly; as good: no significant difference. Cheaper or dearer in energy: by every
 model that prices both. `yes`: better and cheaper. `no`: worse and not cheaper, or no better than one that is as good or
 better for less energy. `depends`: not worse, and the models, or early exit, do not agree about the energy.
-`cannot_tell`: one seed, or nothing to compare with. `not_trained`: a side did not train properly: no comparison.
+`cannot_tell`: one seed, or nothing to compare with. `not_trained`: a candidate did not train properly: no comparison.
 """
 
 
@@ -148,7 +148,7 @@ class DataFacts(Record):
 
 
 class Protocol(Record):
-    """The rules every contender kept."""
+    """The rules every candidate kept."""
 
     seeds: Many[int]
     epochs: Count
@@ -284,7 +284,7 @@ class Cost(Record):
 
 
 class NetworkResult(Record):
-    """One contender: its runs, and what they add up to."""
+    """One candidate: its runs, and what they add up to."""
 
     name: str
     """`snn`, `twin`, `cnn`, or a preset's name."""
@@ -300,7 +300,7 @@ class NetworkResult(Record):
     steps: Count
     """Time steps; 1 for a network without time."""
     tuning: Tuning | None = None
-    """The learning rate and how it was found; null in older runs, all sides of which had the one of the experiment."""
+    """The learning rate and how it was found; null in older runs, where all had the one of the experiment."""
     runs: Many[SeedResult]
     metrics: dict[str, Estimate]
     """By name; with two classes `recall`, `specificity`, `precision` and `f1` are about the positive one (`data`)."""
@@ -340,7 +340,7 @@ class MetricComparison(Record):
 
 
 class PairComparison(Record):
-    """Two contenders on the same test images; `difference` is a - b; `significant` null: one seed cannot tell."""
+    """Two candidates on the same test images; `difference` is a - b; `significant` null: one seed cannot tell."""
 
     a: str
     b: str
@@ -368,7 +368,7 @@ class PairComparison(Record):
     detectable: float | None = None
     """True difference that such a comparison would find with 80 % power; 1 where none would do; null with one seed."""
     seeds_to_tell: Count | None = None
-    """Seeds a side with which a true difference as large as the one seen would be found with 80 % power, by the
+    """Seeds a candidate with which a true difference as large as the one seen would be found with 80 % power, by the
     variances seen; null where a thousand would not do, or with one seed."""
     others: dict[str, MetricComparison] = Field(default_factory=dict)
     images: Count
@@ -416,7 +416,7 @@ class Verdict(Record):
     grounds: Many[str] = ()
     """What the headline rests on: intervals and p, what could have shown, reservations, what is still to come."""
     remedy: str | None = None
-    """A command to copy where a side did not train properly, or is behind and might do better."""
+    """A command to copy where a candidate did not train properly, or is behind and might do better."""
 
 
 class Results(Record):
@@ -446,7 +446,7 @@ class Results(Record):
         return self
 
     def network(self, name: str) -> NetworkResult:
-        """The contender of that name."""
+        """The candidate of that name."""
         for network in self.networks:
             if network.name == name:
                 return network

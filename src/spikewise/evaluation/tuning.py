@@ -1,4 +1,4 @@
-"""What was tried to find a network's learning rate, so that a reader sees that every side had the same chance."""
+"""What was tried to find a network's learning rate, so that a reader sees that every candidate had the same chance."""
 
 from pydantic import Field
 

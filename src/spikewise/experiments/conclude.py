@@ -9,7 +9,7 @@ from spikewise import __version__
 from spikewise.data import batches
 from spikewise.data.likeness import likeness
 from spikewise.evaluation import (
-    Contender,
+    CandidatePredictions,
     Cost,
     NetworkResult,
     Protocol,
@@ -33,10 +33,10 @@ from spikewise.evaluation.quantised import quantised_accuracy, widths
 from spikewise.evaluation.results import CollapsedRun, QuantisedTwin, WithoutCollapsed
 from spikewise.evaluation.speed import Speed, measure_speed, peak_memory_mb
 from spikewise.evaluation.untrained import place_of
+from spikewise.experiments.candidates import Candidate, describe
 from spikewise.experiments.collect import collect
 from spikewise.experiments.facts import data_facts, environment
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import Contestant, describe
 from spikewise.files import write_npz
 from spikewise.losses import Target
 from spikewise.network import Network
@@ -52,28 +52,28 @@ _WHY = "end of the run"
 class _Tested(NamedTuple):
     """One side after the test."""
 
-    contestant: Contestant
+    candidate: Candidate
     test: list[Predictions]
     """Per seed."""
-    contender: Contender
+    predictions: CandidatePredictions
     result: NetworkResult
 
 
 def conclude(
-    setting: Setting, contestants: list[Contestant], kind: Literal["compare", "train"]
+    setting: Setting, candidates: list[Candidate], kind: Literal["compare", "train"]
 ) -> tuple[Artifacts, Results]:
-    """Test all sides and put everything together."""
-    tested = _beside_twin([_test(setting, contestant) for contestant in contestants], setting.steps)
-    labels, main = tested[0].test[0].labels, main_pair([side.result for side in tested])
-    comparisons = compare_all([side.contender for side in tested], labels, _groups(setting), main=main)
+    """Test all candidates and put everything together."""
+    tested = _beside_twin([_test(setting, candidate) for candidate in candidates], setting.steps)
+    labels, main = tested[0].test[0].labels, main_pair([one.result for one in tested])
+    comparisons = compare_all([one.predictions for one in tested], labels, _groups(setting), main=main)
     near = setting.audit().near_across if "audit" in setting.experiment.sections else None
     facts = data_facts(setting.images, setting.split, setting.experiment, near)
     experiment = setting.experiment
-    networks = tuple(side.result for side in tested)
+    networks = tuple(one.result for one in tested)
     changed = experiment.augment.model_dump(exclude_defaults=True)
     protocol = Protocol(
         seeds=experiment.seeds,
-        epochs=max(run.epochs_run for side in networks for run in side.runs),
+        epochs=max(run.epochs_run for network in networks for run in network.runs),
         test_opened=len(setting.folder.openings()),
         opened_elsewhere=setting.folder.openings_beside(setting.images.fingerprint),
         selection=f"validation {experiment.train.monitor}" if experiment.train.keep == "best" else "last epoch",
@@ -116,17 +116,17 @@ def _keep_likeness(setting: Setting) -> None:
 
 def _without_collapsed(setting: Setting, tested: list[_Tested]) -> WithoutCollapsed | None:
     """The same figures without the runs that learned nothing, if there are such."""
-    found = collapsed_runs([side.result for side in tested])
+    found = collapsed_runs([one.result for one in tested])
     if not found:
         return None
     out, labels = {(one.network, one.seed) for one in found}, tested[0].test[0].labels
-    main = main_pair([side.result for side in tested])
+    main = main_pair([one.result for one in tested])
     left = []
-    for contender in (side.contender for side in tested):
-        kept = [k for k, seed in enumerate(contender.seeds) if (contender.name, seed) not in out]
+    for said in (one.predictions for one in tested):
+        kept = [k for k, seed in enumerate(said.seeds) if (said.name, seed) not in out]
         if kept:
-            seeds = tuple(contender.seeds[k] for k in kept)
-            left.append(Contender(contender.name, seeds, contender.probabilities[kept]))
+            seeds = tuple(said.seeds[k] for k in kept)
+            left.append(CandidatePredictions(said.name, seeds, said.probabilities[kept]))
     classes = setting.images.classes
     return WithoutCollapsed(
         runs=tuple(
@@ -144,65 +144,65 @@ def _without_collapsed(setting: Setting, tested: list[_Tested]) -> WithoutCollap
     )
 
 
-def _test(setting: Setting, contestant: Contestant) -> _Tested:
+def _test(setting: Setting, candidate: Candidate) -> _Tested:
     seeds = setting.experiment.seeds
     test, runs = [], []
     for seed in seeds:
-        network = setting.trained(contestant, seed)
+        network = setting.trained(candidate, seed)
         validation = predict(network, setting.images, setting.split.validation, seed=seed)
-        test.append(_open_test(setting, contestant, network, seed))
-        runs.append(_seed_result(setting, contestant, seed, validation, test[-1]))
+        test.append(_open_test(setting, candidate, network, seed))
+        runs.append(_seed_result(setting, candidate, seed, validation, test[-1]))
     labels = test[0].labels
     probabilities = np.stack([one.probabilities for one in test])
     drawn = draw_metrics(labels, probabilities, _groups(setting), positive=setting.images.positive)
-    network = setting.trained(contestant, seeds[0])
+    network = setting.trained(candidate, seeds[0])
     speed = measure_speed(network, setting.images.images[setting.split.test[:256]])
     result = NetworkResult(
-        name=contestant.name,
-        role=contestant.role,
-        description=describe(contestant.graph),
-        engine=setting.fit(contestant, seeds[0]).engine or setting.training_engine(contestant),
+        name=candidate.name,
+        role=candidate.role,
+        description=describe(candidate.graph),
+        engine=setting.fit(candidate, seeds[0]).engine or setting.training_engine(candidate),
         test_engine=test[0].engine,
         speed_engine=speed.engine,
         parameters=network.count_parameters(),
-        steps=contestant.graph.steps,
-        tuning=setting.tuning(contestant),
+        steps=candidate.graph.steps,
+        tuning=setting.tuning(candidate),
         runs=tuple(runs),
         metrics=estimate_metrics(labels, probabilities, _groups(setting), drawn=drawn),
-        cost=_cost(setting, contestant, network, test, speed),
+        cost=_cost(setting, candidate, network, test, speed),
     )
-    return _Tested(contestant, test, Contender(contestant.name, seeds, probabilities, drawn), result)
+    return _Tested(candidate, test, CandidatePredictions(candidate.name, seeds, probabilities, drawn), result)
 
 
 def _beside_twin(tested: list[_Tested], steps: int) -> list[_Tested]:
     """Spiking networks with the spike rates at which they would cost what the twin of the run was measured to cost."""
-    twin = next(((side.contestant.graph, side.test) for side in tested if side.contestant.role == "twin"), None)
+    twin = next(((one.candidate.graph, one.test) for one in tested if one.candidate.role == "twin"), None)
     if twin is None:
         return tested
     out = []
-    for side in tested:
-        cost = side.result.cost
-        if side.contestant.role == "spiking":
-            rates = break_even(side.contestant.graph, side.test, twin, steps=steps)
+    for one in tested:
+        cost = one.result.cost
+        if one.candidate.role == "spiking":
+            rates = break_even(one.candidate.graph, one.test, twin, steps=steps)
             cost = cost.model_copy(update={"break_even_spikes_per_synapse_and_step": rates})
-        out.append(side._replace(result=side.result.model_copy(update={"cost": cost})))
+        out.append(one._replace(result=one.result.model_copy(update={"cost": cost})))
     return out
 
 
-def _open_test(setting: Setting, contestant: Contestant, network: Network, seed: int) -> Predictions:
+def _open_test(setting: Setting, candidate: Candidate, network: Network, seed: int) -> Predictions:
     opened = [(one["network"], one["seed"], one["why"]) for one in setting.folder.openings()]
-    if (contestant.name, seed, _WHY) not in opened:  # a resumed run repeats itself: same weights, same answers
-        setting.folder.note_opening(contestant.name, seed, _WHY)
+    if (candidate.name, seed, _WHY) not in opened:  # a resumed run repeats itself: same weights, same answers
+        setting.folder.note_opening(candidate.name, seed, _WHY)
     test = predict(network, setting.images, setting.split.test, seed=seed)
-    path = setting.folder.training(contestant.name, seed) / "test.npz"
+    path = setting.folder.training(candidate.name, seed) / "test.npz"
     write_npz(path, index=test.index, labels=test.labels, logits=test.logits)
     return test
 
 
 def _seed_result(
-    setting: Setting, contestant: Contestant, seed: int, validation: Predictions, test: Predictions
+    setting: Setting, candidate: Candidate, seed: int, validation: Predictions, test: Predictions
 ) -> SeedResult:
-    fit, positive = setting.fit(contestant, seed), setting.images.positive
+    fit, positive = setting.fit(candidate, seed), setting.images.positive
     matrix = confusion(test.labels, test.predicted, len(setting.images.classes))
     return SeedResult(
         seed=seed,
@@ -223,26 +223,26 @@ def _seed_result(
     )
 
 
-def _cost(setting: Setting, contestant: Contestant, network: Network, test: list[Predictions], speed: Speed) -> Cost:
-    fits = [setting.fit(contestant, seed) for seed in setting.experiment.seeds]
+def _cost(setting: Setting, candidate: Candidate, network: Network, test: list[Predictions], speed: Speed) -> Cost:
+    fits = [setting.fit(candidate, seed) for seed in setting.experiment.seeds]
     measured = CostMeasures(
         train_seconds_per_epoch=seeds_only([fit.seconds / len(fit.history) for fit in fits]),
         speed=speed,
-        peak_memory_mb=_training_memory(setting, contestant),
+        peak_memory_mb=_training_memory(setting, candidate),
     )
     cost = assess_cost(network, test, measured, steps=setting.steps)
-    return cost.model_copy(update={"quantised": _quantised(setting, contestant, test)})
+    return cost.model_copy(update={"quantised": _quantised(setting, candidate, test)})
 
 
-def _quantised(setting: Setting, contestant: Contestant, test: list[Predictions]) -> tuple[QuantisedTwin, ...]:
+def _quantised(setting: Setting, candidate: Candidate, test: list[Predictions]) -> tuple[QuantisedTwin, ...]:
     """What the twin still knows at few bits: the opponent that the integer model prices, measured."""
-    steps, graph = setting.steps, contestant.graph
-    if contestant.role != "twin" or steps == 1 or any(layer.state_variables for layer in graph.layers):
+    steps, graph = setting.steps, candidate.graph
+    if candidate.role != "twin" or steps == 1 or any(layer.state_variables for layer in graph.layers):
         return ()
     parts = setting.split.train, setting.split.test
     accuracies = {
         bits: [
-            quantised_accuracy(setting.trained(contestant, seed), setting.images, parts, bits)
+            quantised_accuracy(setting.trained(candidate, seed), setting.images, parts, bits)
             for seed in setting.experiment.seeds
         ]
         for bits in widths(carried_bits(steps))
@@ -250,7 +250,7 @@ def _quantised(setting: Setting, contestant: Contestant, test: list[Predictions]
     return quantised_twin(graph, test, accuracies)
 
 
-def _training_memory(setting: Setting, contestant: Contestant) -> float | None:
+def _training_memory(setting: Setting, candidate: Candidate) -> float | None:
     """Memory that a few training steps of a throw-away network need."""
     train, images = setting.experiment.train, setting.images
     index = next(iter(batches(setting.split.train, train.batch_size, seed=0, epoch=1)))
@@ -258,12 +258,12 @@ def _training_memory(setting: Setting, contestant: Contestant) -> float | None:
     target = Target.of(torch.from_numpy(images.labels[index]).to(setting.device), len(images.classes))
 
     def work() -> None:
-        network = setting.network(contestant, 0)
+        network = setting.network(candidate, 0)
         optimizer = train.build_optimizer([p for p in network.parameters() if p.requires_grad])
         for _ in range(_MEMORY_STEPS):
             optimizer.zero_grad()
             output = network(batch, Draw(0, 1, torch.from_numpy(index)))
-            torch.autograd.backward(contestant.loss(output.logits, output.trajectory, target))
+            torch.autograd.backward(candidate.loss(output.logits, output.trajectory, target))
             optimizer.step()
 
     return peak_memory_mb(work)
@@ -276,13 +276,13 @@ def _groups(setting: Setting) -> np.ndarray | None:
 
 def _artifacts(setting: Setting, tested: list[_Tested]) -> Artifacts:
     seed = setting.experiment.seeds[0]
-    spiking = [side for side in tested if side.contestant.role == "spiking"]
+    spiking = [one for one in tested if one.candidate.role == "spiking"]
     traced = None
     if spiking:
-        first = spiking[0].contestant
+        first = spiking[0].candidate
         traced = (first.name, setting.trained(first, seed), seed)
     pair = None
     if len(tested) > 1:
         a, b = tested[:2]
-        pair = ((a.contestant.name, a.test[0]), (b.contestant.name, b.test[0]), seed)
+        pair = ((a.candidate.name, a.test[0]), (b.candidate.name, b.test[0]), seed)
     return collect(setting.images, setting.split, traced, pair)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from spikewise.errors import unknown_choice
-from spikewise.experiments.experiment import Experiment, Side
+from spikewise.experiments.experiment import CandidateKind, Experiment
 
 __all__ = ["CONTROLS", "with_controls"]
 
-CONTROLS: Final[Mapping[str, Side]] = {"noise": "twin-noise"}
+CONTROLS: Final[Mapping[str, CandidateKind]] = {"noise": "twin-noise"}
 """By the name under which one is asked for."""
 
 

@@ -23,16 +23,16 @@ from spikewise.engine import native
 from spikewise.errors import StorageError
 from spikewise.evaluation.speed import throughput
 from spikewise.experiments.automatic import said
+from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import cpu_name, resolve_device
 from spikewise.experiments.setting import task_of
-from spikewise.experiments.sides import sides_of
 from spikewise.experiments.standard import standard_of
 from spikewise.files import make_folder, write_json
 from spikewise.network import Network
 from spikewise.training.trial import training_speed, trial_of
 
-__all__ = ["Chosen", "answering_device", "candidates", "settle", "spread_over", "training_device"]
+__all__ = ["Chosen", "answering_device", "available_devices", "settle", "spread_over", "training_device"]
 
 _ANSWERED = 256
 """Images of a trial of answers."""
@@ -53,7 +53,7 @@ class _Outcome(NamedTuple):
     how: str
 
 
-def candidates() -> tuple[torch.device, ...]:
+def available_devices() -> tuple[torch.device, ...]:
     """What "auto" chooses from; the last one runs everything."""
     there = [torch.device("cuda")] if torch.cuda.is_available() else []
     return (*there, torch.device("cpu"))
@@ -120,30 +120,30 @@ def training_device(
     """
     if experiment.device != "auto":
         return Chosen(resolve_device(experiment.device))
-    there = candidates()
+    there = available_devices()
     begun = [device for device in there if is_begun is not None and is_begun(device)]
     if len(there) == 1 or len(begun) == 1:
         return Chosen((begun or there)[0])
-    contestants = sides_of(experiment, images)
-    tasks = [task_of(experiment, images, parts, one, experiment.seeds[0]) for one in contestants]
+    candidates = candidates_of(experiment, images)
+    tasks = [task_of(experiment, images, parts, one, experiment.seeds[0]) for one in candidates]
 
     def speed(device: torch.device) -> float:
-        """Of a pass through the images by each side in turn."""
+        """Of a pass through the images by each candidate in turn."""
         seconds = 0.0
-        for one, task in zip(contestants, tasks, strict=True):
+        for one, task in zip(candidates, tasks, strict=True):
             network = Network(one.graph, seed=task.seed, engine_name=experiment.engine).to(device)
             seconds += 1 / training_speed(network, task)
         return 1 / seconds
 
     decides = {
-        "sides": [one.graph.model_dump(mode="json") for one in contestants],
-        "losses": [one.loss.model_dump(mode="json") for one in contestants],
+        "sides": [one.graph.model_dump(mode="json") for one in candidates],
+        "losses": [one.loss.model_dump(mode="json") for one in candidates],
         "train": experiment.train.model_dump(mode="json", exclude={"epochs", "learning_rate", "schedule"}),
         "augment": experiment.augment.model_dump(mode="json"),
         "engine": experiment.engine,
         "images": [images.fingerprint, len(trial_of(tasks[0]).split.train)],
     }
-    what = "this network" if len(contestants) == 1 else f"these {len(contestants)} networks"
+    what = "this network" if len(candidates) == 1 else f"these {len(candidates)} networks"
     return _fastest(there, decides, speed, f"trains {what}")
 
 
@@ -155,7 +155,7 @@ def answering_device(name: str, network: Network) -> Chosen:
     """
     if name != "auto":
         return Chosen(resolve_device(name))
-    there = candidates()
+    there = available_devices()
     if len(there) == 1:
         return Chosen(there[0])
     # Half of the pixels are dark, as in most images; spikes are what an engine's time goes by.

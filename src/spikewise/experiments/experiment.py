@@ -21,9 +21,9 @@ from spikewise.models import MLP, Conv, Model
 from spikewise.readouts import MeanMembrane, Readout
 from spikewise.training.config import TrainConfig
 
-__all__ = ["Experiment", "RunKind", "Side", "parse_experiment"]
+__all__ = ["CandidateKind", "Experiment", "RunKind", "parse_experiment"]
 
-Side = Literal["snn", "twin", "cnn", "twin-noise"]
+CandidateKind = Literal["snn", "twin", "cnn", "twin-noise"]
 """`twin-noise` is a control: the twin, trained with the noise that the spikes of a rate code bring."""
 RunKind = Literal["compare", "train"]
 """All sides of an experiment, or the spiking network alone."""
@@ -73,9 +73,9 @@ class Experiment(Config):
     twin_gain: Literal["readout"] | Annotated[float, Field(gt=0)] = "readout"
     """Factor of the twin's logits. "readout" is the gain that output neurons and readout give the spiking network's;
     with 1, as before that was done, one learning rate does not suit both."""
-    sides: Annotated[tuple[Side, ...], Field(min_length=1)] = ("snn", "twin", "cnn")
+    sides: Annotated[tuple[CandidateKind, ...], Field(min_length=1)] = ("snn", "twin", "cnn")
     """Which networks a comparison trains; "twin-noise" is the twin trained with the noise that a rate code brings."""
-    tuned: Literal["auto"] | tuple[Side, ...] = "auto"
+    tuned: Literal["auto"] | tuple[CandidateKind, ...] = "auto"
     """Sides whose learning rate is looked for before training, with one budget for all; "auto": all sides where
     `train.learning_rate` is "auto", else none. Sides that are not have `train.learning_rate`."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
@@ -130,7 +130,7 @@ class Experiment(Config):
             image_shape: channels, height, width.
             standard: of the training images.
         """
-        sides: tuple[Side, ...] = self.sides if kind == "compare" else ("snn",)
+        sides: tuple[CandidateKind, ...] = self.sides if kind == "compare" else ("snn",)
         asked = self.tuned
         if asked == "auto":
             asked = sides if self.train.learning_rate == "auto" else ()

@@ -18,7 +18,7 @@ from spikewise.data import ImageSet, Split
 from spikewise.data.counter import permutation
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.evaluation import (
-    Contender,
+    CandidatePredictions,
     Cost,
     NetworkResult,
     Protocol,
@@ -52,7 +52,7 @@ from spikewise.experiments.sections.yardsticks import yardsticks_of
 from spikewise.files import write_npz
 from spikewise.report import Artifacts, write_report
 
-__all__ = ["SECTIONS", "JudgedSection", "Side", "judge_modules"]
+__all__ = ["SECTIONS", "JudgedNetwork", "JudgedSection", "judge_modules"]
 
 JudgedSection = Literal["audit", "yardsticks", "calibration", "robustness"]
 SECTIONS: tuple[JudgedSection, ...] = ("audit", "yardsticks", "calibration", "robustness")
@@ -64,7 +64,7 @@ _NOT_KNOWN = (
 
 
 @dataclass(frozen=True)
-class Side:
+class JudgedNetwork:
     """One network, trained once or with several seeds."""
 
     name: str
@@ -74,9 +74,9 @@ class Side:
 
 
 class _Asked(NamedTuple):
-    """What one side said."""
+    """What one candidate said."""
 
-    side: Side
+    judged: JudgedNetwork
     seen: Seen
     validation: list[Float[np.ndarray, "V K"]]
     test: list[Float[np.ndarray, "N K"]]
@@ -96,7 +96,7 @@ class _Setting:
 
 
 def judge_modules(
-    sides: Sequence[Side],
+    networks: Sequence[JudgedNetwork],
     experiment: Experiment,
     images: ImageSet,
     parts: Split,
@@ -113,15 +113,15 @@ def judge_modules(
         ConfigError: sides of different numbers of seeds, or a module that cannot answer these images.
     """
     started = time.perf_counter()
-    counts = {len(side.modules) for side in sides}
+    counts = {len(judged.modules) for judged in networks}
     if counts != {len(experiment.seeds)}:
-        found = ", ".join(f"{side.name} {len(side.modules)}" for side in sides)
+        found = ", ".join(f"{judged.name} {len(judged.modules)}" for judged in networks)
         raise ConfigError(f"Every network is given as often as there are seeds; got {found}. Give lists of one length.")
-    path = out / f"judge-{Path(images.name).name}-{_identity(sides, experiment)}"
+    path = out / f"judge-{Path(images.name).name}-{_identity(networks, experiment)}"
     folder = RunFolder.create(path, experiment, "judge", images.fingerprint)
     with folder.lock():
         setting = _Setting(experiment, images, parts, folder)
-        asked = [_ask(setting, side) for side in sides]
+        asked = [_ask(setting, judged) for judged in networks]
         results = _results(setting, asked, frozenset(sections))
         results = results.model_copy(update={"seconds": time.perf_counter() - started})
         _artifacts(setting, asked).save(path / "artifacts.npz")
@@ -130,40 +130,40 @@ def judge_modules(
     return folder
 
 
-def _ask(setting: _Setting, side: Side) -> _Asked:
+def _ask(setting: _Setting, judged: JudgedNetwork) -> _Asked:
     images, classes = setting.images, len(setting.images.classes)
     pixels = {part: images.images[getattr(setting.split, part)] for part in ("validation", "test")}
-    notes, first = [], side.modules[0]
-    if not repeatable(first, pixels["validation"], side.caller, classes):
+    notes, first = [], judged.modules[0]
+    if not repeatable(first, pixels["validation"], judged.caller, classes):
         notes.append(
-            f"{side.name} answers the same images differently when it is asked again: it draws random numbers, or "
+            f"{judged.name} answers the same images differently when it is asked again: it draws random numbers, or "
             "keeps state between batches (reset=... clears it)."
         )
-    seen = work_of(first, pixels["validation"], side.caller, classes=classes)
+    seen = work_of(first, pixels["validation"], judged.caller, classes=classes)
     if seen.unknown:
         notes.append(
-            f"The cost of {side.name} is not counted: its layers {', '.join(seen.unknown[:5])} are neither linear nor "
-            "convolutional."
+            f"The cost of {judged.name} is not counted: its layers {', '.join(seen.unknown[:5])} are neither linear "
+            "nor convolutional."
         )
     validation, test = [], []
-    for seed, module in zip(setting.experiment.seeds, side.modules, strict=True):
-        validation.append(scores_of(module, pixels["validation"], side.caller, classes=classes, seed=seed))
-        setting.folder.note_opening(side.name, seed, "judge")
-        test.append(scores_of(module, pixels["test"], side.caller, classes=classes, seed=seed))
+    for seed, module in zip(setting.experiment.seeds, judged.modules, strict=True):
+        validation.append(scores_of(module, pixels["validation"], judged.caller, classes=classes, seed=seed))
+        setting.folder.note_opening(judged.name, seed, "judge")
+        test.append(scores_of(module, pixels["test"], judged.caller, classes=classes, seed=seed))
         index, labels = setting.split.test, images.labels[setting.split.test]
-        write_npz(setting.folder.training(side.name, seed) / "test.npz", index=index, labels=labels, logits=test[-1])
-    return _Asked(side, seen, validation, test, notes)
+        write_npz(setting.folder.training(judged.name, seed) / "test.npz", index=index, labels=labels, logits=test[-1])
+    return _Asked(judged, seen, validation, test, notes)
 
 
 def _results(setting: _Setting, asked: list[_Asked], sections: frozenset[JudgedSection]) -> Results:
     images, labels = setting.images, setting.images.labels[setting.split.test]
     steps = max(one.seen.steps for one in asked)
     networks = tuple(_network(setting, one, steps) for one in asked)
-    contenders = [
-        Contender(one.side.name, setting.experiment.seeds, np.stack([softmax(run) for run in one.test]))
+    candidates = [
+        CandidatePredictions(one.judged.name, setting.experiment.seeds, np.stack([softmax(run) for run in one.test]))
         for one in asked
     ]
-    comparisons = compare_all(contenders, labels, setting.groups, main=main_pair(networks)) if len(asked) > 1 else ()
+    comparisons = compare_all(candidates, labels, setting.groups, main=main_pair(networks)) if len(asked) > 1 else ()
     facts = data_facts(images, setting.split, setting.experiment)
     notes = [note for one in asked for note in one.notes]
     facts = facts.model_copy(update={"cautions": (*facts.cautions, _NOT_KNOWN, *notes)})
@@ -190,20 +190,20 @@ def _results(setting: _Setting, asked: list[_Asked], sections: frozenset[JudgedS
 
 
 def _network(setting: _Setting, asked: _Asked, steps: int) -> NetworkResult:
-    side, labels = asked.side, setting.images.labels
+    judged, labels = asked.judged, setting.images.labels
     probabilities = np.stack([softmax(run) for run in asked.test])
     truth, positive = labels[setting.split.test], setting.images.positive
     drawn = draw_metrics(truth, probabilities, setting.groups, positive=positive)
-    role = "baseline" if side.role == "spiking" and not asked.seen.spiking else side.role
+    role = "baseline" if judged.role == "spiking" and not asked.seen.spiking else judged.role
     cost = _cost(setting, asked, steps)
     return NetworkResult(
-        name=side.name,
+        name=judged.name,
         role=role,
-        description=f"{type(side.modules[0]).__name__}, a PyTorch module made elsewhere",
+        description=f"{type(judged.modules[0]).__name__}, a PyTorch module made elsewhere",
         engine="its own",
         parameters=cost.parameters,
         steps=asked.seen.steps,
-        runs=tuple(_run(setting, asked, at) for at in range(len(side.modules))),
+        runs=tuple(_run(setting, asked, at) for at in range(len(judged.modules))),
         metrics=estimate_metrics(truth, probabilities, setting.groups, drawn=drawn),
         cost=cost,
     )
@@ -232,11 +232,11 @@ def _run(setting: _Setting, asked: _Asked, at: int) -> SeedResult:
 
 def _cost(setting: _Setting, asked: _Asked, steps: int) -> Cost:
     """What one image costs; a network without time gets the bits that the spiking one's `steps` carry."""
-    side, work, module = asked.side, asked.seen.layers, asked.side.modules[0]
+    judged, work, module = asked.judged, asked.seen.layers, asked.judged.modules[0]
     known = not asked.seen.unknown
     tensors = [*module.parameters(), *module.buffers()]
     classes, some = len(setting.images.classes), setting.images.images[setting.split.validation[:256]]
-    speed = measure_speed_of(lambda x: scores_of(module, x, side.caller, classes=classes, seed=0), some, "its own")
+    speed = measure_speed_of(lambda x: scores_of(module, x, judged.caller, classes=classes, seed=0), some, "its own")
     return Cost(
         macs=sum(layer.macs for layer in work),
         synaptic_operations=sum(layer.synaptic_operations for layer in work) if asked.seen.spiking else None,
@@ -264,7 +264,7 @@ def _sections(setting: _Setting, asked: list[_Asked], wanted: frozenset[JudgedSe
         sections = sections.model_copy(update={"audit": found})
     if "yardsticks" in wanted:
         truth = images.labels[parts.test]
-        right = {one.side.name: np.stack([correct(truth, softmax(run)) for run in one.test]) for one in asked}
+        right = {one.judged.name: np.stack([correct(truth, softmax(run)) for run in one.test]) for one in asked}
         sections = sections.model_copy(update={"yardsticks": yardsticks_of(images, parts, right)})
     if "calibration" in wanted:
         sections = sections.model_copy(update={"calibration": _calibration(setting, asked)})
@@ -277,7 +277,7 @@ def _calibration(setting: _Setting, asked: list[_Asked]) -> Calibration:
     labels = setting.images.labels
     networks = tuple(
         calibrate(
-            one.side.name,
+            one.judged.name,
             [Answers(labels[setting.split.validation], run) for run in one.validation],
             [Answers(labels[setting.split.test], run) for run in one.test],
             setting.groups,
@@ -295,22 +295,22 @@ def _robustness(setting: _Setting, asked: list[_Asked]) -> Robustness:
     some = Images(np.ascontiguousarray(images.images[index]), images.labels[index], index, groups)
 
     def right(one: _Asked, pixels: np.ndarray) -> np.ndarray:
-        pairs = zip(setting.experiment.seeds, one.side.modules, strict=True)
-        caller, classes = one.side.caller, len(images.classes)
+        pairs = zip(setting.experiment.seeds, one.judged.modules, strict=True)
+        caller, classes = one.judged.caller, len(images.classes)
         said = [scores_of(module, pixels, caller, classes=classes, seed=seed) for seed, module in pairs]
         return np.stack([run.argmax(1) == some.labels for run in said])
 
     trials = []
     for corruption in CORRUPTIONS:
-        rows: Mapping[str, list[np.ndarray]] = {one.side.name: [] for one in asked}
+        rows: Mapping[str, list[np.ndarray]] = {one.judged.name: [] for one in asked}
         for strength in corruption.strengths:
             pixels = corruption(some.pixels, some.index, strength)
             for one in asked:
-                rows[one.side.name].append(right(one, pixels))
+                rows[one.judged.name].append(right(one, pixels))
         stacked = {name: np.stack(found) for name, found in rows.items()}
         trials.append(Trial(corruption.name, "corruptions", corruption.parameter, corruption.strengths, stacked))
-    clean = {one.side.name: right(one, some.pixels)[None] for one in asked}
-    record, curves = summarise("corruptions", Trials(trials), clean, some, against=asked[0].side.name)
+    clean = {one.judged.name: right(one, some.pixels)[None] for one in asked}
+    record, curves = summarise("corruptions", Trials(trials), clean, some, against=asked[0].judged.name)
     return Robustness(families=(record,), disturbances=curves)
 
 
@@ -319,20 +319,20 @@ def _artifacts(setting: _Setting, asked: list[_Asked]) -> Artifacts:
     grid = sample_of_each_class(images, setting.split.train, _SHOWN)
     pair = None
     if len(asked) > 1:
-        a, b = ((one.side.name, Predictions(test, labels, one.test[0], {}, {}, {}, None)) for one in asked[:2])
+        a, b = ((one.judged.name, Predictions(test, labels, one.test[0], {}, {}, {}, None)) for one in asked[:2])
         pair = disagreements(images, a, b, setting.experiment.seeds[0])
     made = Artifacts(images.images[grid], images.labels[grid], None, pair)
     return made if images.publishable else made.without_images()
 
 
-def _identity(sides: Sequence[Side], experiment: Experiment) -> str:
+def _identity(networks: Sequence[JudgedNetwork], experiment: Experiment) -> str:
     """Eight hexadecimal digits over the networks' weights, the images and the split."""
     digest = hashlib.sha256(json.dumps(experiment.model_dump(mode="json"), sort_keys=True).encode())
-    for side in sides:
-        for module in side.modules:
-            digest.update(f"{side.name}:{module}".encode())
+    for judged in networks:
+        for module in judged.modules:
+            digest.update(f"{judged.name}:{module}".encode())
             for name, tensor in module.state_dict().items():
                 if not isinstance(tensor, torch.Tensor):
-                    raise ShapeError(f"The state of {side.name} holds {name}, which is no tensor.")
+                    raise ShapeError(f"The state of {judged.name} holds {name}, which is no tensor.")
                 digest.update(name.encode() + tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
     return digest.hexdigest()[:8]

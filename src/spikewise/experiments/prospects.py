@@ -6,8 +6,8 @@ from spikewise.data.resize import LARGEST_SIDE
 from spikewise.evaluation.statistics import planned
 from spikewise.evaluation.statistics.power import DISAGREE, SEED_SD
 from spikewise.evaluation.wording import points
+from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import Contestant
 
 __all__ = ["prospects", "size_hint"]
 
@@ -30,9 +30,9 @@ def size_hint(setting: Setting) -> list[str]:
     ]
 
 
-def prospects(setting: Setting, contestants: list[Contestant]) -> list[str]:
+def prospects(setting: Setting, candidates: list[Candidate]) -> list[str]:
     """The smallest difference that these seeds and test images can show, and what more seeds would do."""
-    if len(contestants) < 2:
+    if len(candidates) < 2:
         return []
     seeds, index = len(setting.experiment.seeds), setting.split.test
     groups = setting.images.groups

@@ -1,9 +1,9 @@
-"""The learning rate of each side, found before training by as many short trainings for each.
+"""The learning rate of each candidate, found before training by as many short trainings for each.
 
-An opponent with a rate that suits somebody else is a weak one. Each side tries four rates about half a decade apart,
-each in a short training (`training/short.py`) with the first seed; the one with the lowest cross-entropy on validation
-images is taken. Where it stands at an end of the four, one more is tried beyond, for every side alike. The test part is
-not looked at. Everything stands in `tuning/` of the run folder: what is finished is never done again.
+An opponent with a rate that suits somebody else is a weak one. Each candidate tries four rates about half a decade
+apart, each in a short training (`training/short.py`) with the first seed; the one with the lowest cross-entropy on
+validation images is taken. Where it stands at an end of the four, one more is tried beyond, for every candidate alike.
+The test part is not looked at. Everything stands in `tuning/` of the run folder: what is finished is never done again.
 """
 
 import functools
@@ -17,9 +17,9 @@ from spikewise.data import Progress
 from spikewise.errors import TrainingError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.tuning import RateTrial, Tuning
+from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.devices import spread_over
 from spikewise.experiments.setting import Setting, task_of
-from spikewise.experiments.sides import Contestant
 from spikewise.files import make_folder, write_json
 from spikewise.reading import read_record
 from spikewise.report.numbers import duration
@@ -28,7 +28,7 @@ from spikewise.training.config import SGD, TrainConfig
 from spikewise.training.short import Short, short_task
 from spikewise.training.together import Training, fit_all
 
-__all__ = ["candidates", "find_rates"]
+__all__ = ["find_rates", "rate_grid"]
 
 _RATES: Final = (3e-4, 1e-3, 3e-3, 1e-2)
 _BEYOND: Final = (1e-4, 3e-2)
@@ -37,8 +37,8 @@ _SGD_TIMES: Final = 10.0
 _TRIAL = "trial.json"
 
 
-def candidates(train: TrainConfig) -> tuple[float, ...]:
-    """The rates that every side tries."""
+def rate_grid(train: TrainConfig) -> tuple[float, ...]:
+    """The rates that every candidate tries."""
     return tuple(_scaled(train, rate) for rate in _RATES)
 
 
@@ -47,9 +47,9 @@ def _scaled(train: TrainConfig, rate: float) -> float:
 
 
 def find_rates(
-    setting: Setting, contestants: Sequence[Contestant], listener: Listener | None = None, tell: Progress | None = None
+    setting: Setting, candidates: Sequence[Candidate], listener: Listener | None = None, tell: Progress | None = None
 ) -> None:
-    """Find the rates of all sides that are to be tuned, and keep them in the run folder.
+    """Find the rates of all candidates that are to be tuned, and keep them in the run folder.
 
     Args:
         listener: told what came of it, in one line.
@@ -58,7 +58,7 @@ def find_rates(
         TrainingError: the memory is too small for an update.
         StorageError: the disk is full; what is finished is kept.
     """
-    searches = [_Search(setting, one) for one in contestants if setting.is_tuned(one)]
+    searches = [_Search(setting, one) for one in candidates if setting.is_tuned(one)]
     open_ones = [one for one in searches if not one.file.exists()]
     if not open_ones:
         return
@@ -68,7 +68,7 @@ def find_rates(
             one.give_up("there are no validation images to choose on")
         listener.said(f"Learning rates were not tuned: {open_ones[0].settled().why}.")
         return
-    _train(open_ones, [[*candidates(setting.experiment.train)] for _ in open_ones], listener, tell)
+    _train(open_ones, [[*rate_grid(setting.experiment.train)] for _ in open_ones], listener, tell)
     _train(open_ones, [one.beyond() for one in open_ones], listener, tell)
     for one in open_ones:
         one.settle()
@@ -76,7 +76,7 @@ def find_rates(
 
 
 def _train(searches: list["_Search"], rates: list[list[float]], listener: Listener, tell: Progress | None) -> None:
-    """Train what has not been tried yet; all sides together, so that a GPU is shared."""
+    """Train what has not been tried yet; all candidates together, so that a GPU is shared."""
     trainings = [training for search, some in zip(searches, rates, strict=True) for training in search.trainings(some)]
     of = {training.folder: search for search in searches for training in trainings if search.has(training)}
     if trainings:
@@ -89,11 +89,11 @@ def _train(searches: list["_Search"], rates: list[list[float]], listener: Listen
 
 
 class _Search:
-    """The trials of one side."""
+    """The trials of one candidate."""
 
-    def __init__(self, setting: Setting, contestant: Contestant) -> None:
-        self.setting, self.contestant = setting, contestant
-        self.file = setting.tuning_file(contestant)
+    def __init__(self, setting: Setting, candidate: Candidate) -> None:
+        self.setting, self.candidate = setting, candidate
+        self.file = setting.tuning_file(candidate)
         self.folder = self.file.with_suffix("")
         self._devices = spread_over(setting.device)
 
@@ -102,20 +102,20 @@ class _Search:
         """What is trained, but for the rate."""
         setting = self.setting
         experiment = setting.experiment
-        return short_task(task_of(experiment, setting.images, setting.split, self.contestant, experiment.seeds[0]))
+        return short_task(task_of(experiment, setting.images, setting.split, self.candidate, experiment.seeds[0]))
 
     def place(self, rate: float) -> Path:
         """Folder of a trial."""
         return self.folder / f"rate-{rate:g}"
 
     def has(self, training: Training) -> bool:
-        """Whether it is one of this side."""
+        """Whether it is one of this candidate."""
         return training.folder.parent == self.folder
 
     def trainings(self, rates: Sequence[float]) -> list[Training]:
         """What is left to be trained for some rates."""
         seed, short = self.setting.experiment.seeds[0], self.short.task
-        network = functools.partial(self.setting.network, self.contestant, seed)
+        network = functools.partial(self.setting.network, self.candidate, seed)
         return [
             Training(
                 replace(short, train=short.train.replace(learning_rate=rate)),
@@ -163,9 +163,9 @@ class _Search:
         )
 
     def beyond(self) -> list[float]:
-        """One rate more, where the best one stands at an end of those that every side tries."""
+        """One rate more, where the best one stands at an end of those that every candidate tries."""
         train = self.setting.experiment.train
-        rates, best = candidates(train), self.best()
+        rates, best = rate_grid(train), self.best()
         below, above = (_scaled(train, rate) for rate in _BEYOND)
         if best is None or best.learning_rate in (rates[0], below):
             return [below]
@@ -200,7 +200,7 @@ class _Search:
 
     def settled(self) -> Tuning:
         """What was found."""
-        return self.setting.tuning(self.contestant)
+        return self.setting.tuning(self.candidate)
 
 
 class _Ears:
@@ -253,7 +253,7 @@ def _loss(value: float | None) -> float:
 
 
 def _in_words(searches: Sequence[_Search]) -> str:
-    found = [(search.contestant.name, search.settled()) for search in searches]
+    found = [(search.candidate.name, search.settled()) for search in searches]
     most = max(len(tuning.trials) for _, tuning in found)
     least = min(len(tuning.trials) for _, tuning in found)
     count = f"{most}" if most == least else f"{least} or {most} (one more where the best stood at an end)"

@@ -43,7 +43,7 @@ def find_cause(symptom: Symptom, trials: Trials, seeds: Sequence[int]) -> Findin
     return Finding(
         code=remedy.code,
         gravity=symptom.gravity,
-        network=trials.contestant.name,
+        network=trials.candidate.name,
         layer=symptom.layer,
         seeds=tuple(seeds),
         text=symptom.text,
@@ -130,7 +130,7 @@ def _silent_input(symptom: Symptom, trials: Trials) -> _Remedy:
             )
             return _Remedy("input_silent", advice, (f"{key}={value:g}",), {"active_then": active})
     advice = "No threshold is low enough: give it more steps, so that dark pixels spike before the end."
-    return _Remedy("input_silent", advice, (f"encoder.steps={2 * trials.contestant.graph.steps}",))
+    return _Remedy("input_silent", advice, (f"encoder.steps={2 * trials.candidate.graph.steps}",))
 
 
 def _surrogate(symptom: Symptom, trials: Trials) -> _Remedy:
@@ -176,8 +176,8 @@ def _learning_rate(symptom: Symptom, trials: Trials) -> _Remedy:
 
 
 def _rate(trials: Trials, value: float) -> tuple[str, ...]:
-    """The settings that give a side another learning rate, and leave the others theirs where it was looked for."""
-    others = [side for side in trials.experiment.tuned if side != trials.contestant.side]
+    """The settings that give a candidate another learning rate, and leave the others theirs where it was looked for."""
+    others = [side for side in trials.experiment.tuned if side != trials.candidate.kind]
     given = f"train.learning_rate={value:g}"
     return (given, f"tuned={json.dumps(others)}") if others else (given,)
 
@@ -198,7 +198,7 @@ def _changed(symptom: Symptom, trials: Trials) -> _Remedy:
             code, "The penalty on spikes silences the layer: weaken it.", (f"rate_penalty.strength={strength:g}",)
         )
     advice = "Training drove the layer there: lower the learning rate"
-    advice += ", or add a penalty that keeps rates in a range." if trials.contestant.role == "spiking" else "."
+    advice += ", or add a penalty that keeps rates in a range." if trials.candidate.role == "spiking" else "."
     return _Remedy(code, advice, _rate(trials, value))
 
 

@@ -159,7 +159,7 @@ def _command(kind: str, preset: str, changes: list[str], published: bool) -> str
 
 
 def main_network(preset: str) -> tuple[str, str]:
-    """The preset and network in whose runs the figures of a preset stand: its own, unless it is a side of another."""
+    """The preset and network in whose runs the figures of a preset stand: its own, unless it is part of another."""
     same = load_preset(preset).get("same_as")
     return (same["preset"], same["network"]) if same else (preset, "snn")
 

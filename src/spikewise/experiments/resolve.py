@@ -82,7 +82,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
 
 
 def _tuning_as_asked(table: dict[str, Any], layer: Iterable[Change]) -> dict[str, Any]:
-    """A learning rate that is asked for is that of all sides, also where a preset has some of them tuned."""
+    """A learning rate that is asked for is that of all candidates, also where a preset has some of them tuned."""
     rates = [change.value for change in layer if change.key == _RATE]
     return {**table, "tuned": "auto"} if rates else table
 

@@ -1,4 +1,4 @@
-"""`run_experiment`: train every side with every seed, open the test set once, and say what it all means."""
+"""`run_experiment`: train every candidate with every seed, open the test set once, and say what it all means."""
 
 import functools
 import itertools
@@ -11,6 +11,7 @@ import torch
 from spikewise.data import Progress, load_data, split
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import Sections
+from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.conclude import conclude
 from spikewise.experiments.devices import settle, spread_over
 from spikewise.experiments.experiment import Experiment, RunKind
@@ -22,7 +23,6 @@ from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sections.automatic import Sequel
 from spikewise.experiments.sections.study import Study
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.files import write_json
 from spikewise.training import FitResult, Listener, Silent
 from spikewise.training.memory import Loaded, check_update
@@ -71,26 +71,26 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     listener = listener or Silent()
     experiment = settle(experiment, kind, images, parts, out=out, say=listener.said)
     device = torch.device(experiment.device)
-    contestants = sides_of(experiment, images)
+    candidates = candidates_of(experiment, images)
     path = out / experiment.folder_name(kind, images.name)
     if not (path / "results.json").exists():
-        for one in contestants:
+        for one in candidates:
             check_update(one.name, one.graph, experiment.train, Loaded.of(images, len(parts.train)), device)
     folder = RunFolder.create(path, experiment, kind, images.fingerprint)
     with folder.lock():
         setting = Setting(experiment, images, parts, folder, device, data_dir)
         if not folder.results.exists():
-            audited = prepare(setting, contestants, listener, decoding)
-            find_rates(setting, contestants, listener, decoding)
-            train_all(setting, contestants, listener)
+            audited = prepare(setting, candidates, listener, decoding)
+            find_rates(setting, candidates, listener, decoding)
+            train_all(setting, candidates, listener)
             listener.stage("Testing and comparing")
-            artifacts, results = conclude(setting, contestants, kind)
+            artifacts, results = conclude(setting, candidates, kind)
             times = {"seconds": time.perf_counter() - started, "sections": Sections(seconds=audited)}
             artifacts.save(path / "artifacts.npz")
             results.model_copy(update=times).save(folder.results)
         if not report:
             return Finished(Results.load(folder.results), path)
-        sequel = Sequel(Study(setting, contestants), listener, thorough=thorough)
+        sequel = Sequel(Study(setting, candidates), listener, thorough=thorough)
         if sequel.page.stale:
             listener.stage("Writing the report")
         if sequel.page.renew():  # the answer is there: what follows is looked into beside it
@@ -101,7 +101,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
 
 
 def prepare(
-    setting: Setting, contestants: list[Contestant], listener: Listener, decoding: Progress | None
+    setting: Setting, candidates: list[Candidate], listener: Listener, decoding: Progress | None
 ) -> dict[str, float]:
     """What comes before the first training: what can go wrong is said before hours are spent.
 
@@ -109,7 +109,7 @@ def prepare(
         Seconds that each section took which was made.
     """
     images = setting.images
-    for one in contestants:  # a named engine that cannot train one says so
+    for one in candidates:  # a named engine that cannot train one says so
         setting.training_engine(one)
     for caution in (*images.cautions, *images.from_names):
         listener.said(caution)
@@ -120,23 +120,23 @@ def prepare(
         started = time.perf_counter()
         listener.said(f"Audit: {setting.audit(decoding).headline}.")
         seconds["audit"] = time.perf_counter() - started
-    for text in (*prospects(setting, contestants), *outlook(setting, contestants)):
+    for text in (*prospects(setting, candidates), *outlook(setting, candidates)):
         listener.said(text)
     return seconds
 
 
-def train_all(setting: Setting, contestants: list[Contestant], listener: Listener) -> None:
-    """Train every side with every seed; what is finished already is left alone.
+def train_all(setting: Setting, candidates: list[Candidate], listener: Listener) -> None:
+    """Train every candidate with every seed; what is finished already is left alone.
 
-    Seeds of a side share a GPU; where there are several, trainings go to them in turn.
+    Seeds of a candidate share a GPU; where there are several, trainings go to them in turn.
     """
     experiment, devices = setting.experiment, spread_over(setting.device)
     trainings = []
-    for number, (contestant, seed) in enumerate(itertools.product(contestants, experiment.seeds)):
-        folder = setting.folder.training(contestant.name, seed)
+    for number, (candidate, seed) in enumerate(itertools.product(candidates, experiment.seeds)):
+        folder = setting.folder.training(candidate.name, seed)
         if not (folder / "fit.json").exists():
-            task = setting.task(contestant, seed)
-            network = functools.partial(setting.network, contestant, seed)
+            task = setting.task(candidate, seed)
+            network = functools.partial(setting.network, candidate, seed)
             trainings.append(Training(task, folder, devices[number % len(devices)], network))
 
     def finished(training: Training, result: FitResult) -> None:

@@ -10,9 +10,9 @@ from spikewise.data import ImageSet, Progress, Split
 from spikewise.data.audit.records import Audit
 from spikewise.engine import Ask, RunOptions, choose
 from spikewise.evaluation.tuning import Tuning
+from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.run_folder import RunFolder
-from spikewise.experiments.sides import Contestant
 from spikewise.network import Network
 from spikewise.reading import check_regular, read_record
 from spikewise.training import FitResult, Task
@@ -23,18 +23,18 @@ from spikewise.training.loop import WEIGHTS
 __all__ = ["Setting", "task_of"]
 
 
-def task_of(experiment: Experiment, images: ImageSet, parts: Split, contestant: Contestant, seed: int) -> Task:
+def task_of(experiment: Experiment, images: ImageSet, parts: Split, candidate: Candidate, seed: int) -> Task:
     """What one training of an experiment has to learn, and how."""
     return Task(
         images,
         parts,
-        contestant.loss,
+        candidate.loss,
         experiment.train,
         experiment.augment,
         seed,
-        contestant.name,
-        experiment.rate_penalty if contestant.graph.spiking_layers else None,
-        contestant.noise,
+        candidate.name,
+        experiment.rate_penalty if candidate.graph.spiking_layers else None,
+        candidate.noise,
     )
 
 
@@ -69,84 +69,84 @@ class Setting:
         root = folder_of(self.experiment.data, self.data_dir)
         return audit(self.images, self.split, root=root, progress=progress, altered_among=ALTERED_AMONG)
 
-    def is_tuned(self, contestant: Contestant) -> bool:
-        """Whether the learning rate of one side is looked for."""
+    def is_tuned(self, candidate: Candidate) -> bool:
+        """Whether the learning rate of one candidate is looked for."""
         experiment = self.experiment
         asked = experiment.tuned
         if asked == "auto":
             return experiment.train.learning_rate == "auto"
-        return contestant.side in asked
+        return candidate.kind in asked
 
-    def tuning_file(self, contestant: Contestant) -> Path:
-        """Where stands what was found for a side."""
-        return self.folder.path / "tuning" / f"{contestant.name}.json"
+    def tuning_file(self, candidate: Candidate) -> Path:
+        """Where stands what was found for a candidate."""
+        return self.folder.path / "tuning" / f"{candidate.name}.json"
 
-    def tuning(self, contestant: Contestant) -> Tuning:
-        """The learning rate of one side, and how it was found; the usual one where it has not been looked for yet.
+    def tuning(self, candidate: Candidate) -> Tuning:
+        """The learning rate of one candidate, and how it was found; the usual one where it has not been looked for yet.
 
         Raises:
             RunError: its file is damaged.
         """
         usual = self.experiment.train.rate
-        if not self.is_tuned(contestant):
+        if not self.is_tuned(candidate):
             return Tuning(tuned=False, learning_rate=usual)
-        file = self.tuning_file(contestant)
+        file = self.tuning_file(candidate)
         if not file.exists():
             return Tuning(tuned=False, learning_rate=usual, why="not looked for yet")
         return read_record(file, Tuning)
 
-    def task(self, contestant: Contestant, seed: int) -> Task:
-        """What one training has to learn, with the learning rate of its side.
+    def task(self, candidate: Candidate, seed: int) -> Task:
+        """What one training has to learn, with the learning rate of its candidate.
 
         Raises:
             RunError: it has not been found yet, or its file is damaged.
         """
-        if self.is_tuned(contestant):
-            check_regular(self.tuning_file(contestant))
-        task = task_of(self.experiment, self.images, self.split, contestant, seed)
-        return replace(task, train=task.train.replace(learning_rate=self.tuning(contestant).learning_rate))
+        if self.is_tuned(candidate):
+            check_regular(self.tuning_file(candidate))
+        task = task_of(self.experiment, self.images, self.split, candidate, seed)
+        return replace(task, train=task.train.replace(learning_rate=self.tuning(candidate).learning_rate))
 
-    def network(self, contestant: Contestant, seed: int, device: torch.device | None = None) -> Network:
-        """A fresh network of one side, on the experiment's device or another."""
-        network = Network(contestant.graph, seed=seed, engine_name=self.experiment.engine)
+    def network(self, candidate: Candidate, seed: int, device: torch.device | None = None) -> Network:
+        """A fresh network of one candidate, on the experiment's device or another."""
+        network = Network(candidate.graph, seed=seed, engine_name=self.experiment.engine)
         return network.to(self.device if device is None else device)
 
-    def started(self, contestant: Contestant, seed: int) -> Network:
-        """A network of one side as its training begins."""
-        network = self.network(contestant, seed)
-        start(network, task_of(self.experiment, self.images, self.split, contestant, seed))
+    def started(self, candidate: Candidate, seed: int) -> Network:
+        """A network of one candidate as its training begins."""
+        network = self.network(candidate, seed)
+        start(network, task_of(self.experiment, self.images, self.split, candidate, seed))
         return network
 
-    def training_engine(self, contestant: Contestant) -> str:
-        """Name of the engine that trains one side.
+    def training_engine(self, candidate: Candidate) -> str:
+        """Name of the engine that trains one candidate.
 
         Raises:
             EngineError: the experiment names an engine that cannot; better said now than after an hour.
         """
-        return choose(self.experiment.engine, self.asked(contestant)).name
+        return choose(self.experiment.engine, self.asked(candidate)).name
 
-    def asked(self, contestant: Contestant) -> Ask:
-        """What the training of one side asks of an engine."""
+    def asked(self, candidate: Candidate) -> Ask:
+        """What the training of one candidate asks of an engine."""
         experiment = self.experiment
-        penalised = contestant.graph.spiking_layers if experiment.rate_penalty else ()
+        penalised = candidate.graph.spiking_layers if experiment.rate_penalty else ()
         return Ask(
-            contestant.graph,
+            candidate.graph,
             self.device.type,
             precision=experiment.train.precision,
             options=RunOptions(training=True, record=frozenset(penalised)),
             learns=True,
         )
 
-    def trained(self, contestant: Contestant, seed: int) -> Network:
-        """The trained network of one side.
+    def trained(self, candidate: Candidate, seed: int) -> Network:
+        """The trained network of one candidate.
 
         Raises:
             RunError: its training has not finished, or its weights are damaged.
         """
-        network = self.network(contestant, seed)
-        load_into(network, self.folder.training(contestant.name, seed) / WEIGHTS)
+        network = self.network(candidate, seed)
+        load_into(network, self.folder.training(candidate.name, seed) / WEIGHTS)
         return network
 
-    def fit(self, contestant: Contestant, seed: int) -> FitResult:
-        """How the training of one side went."""
-        return FitResult.load(self.folder.training(contestant.name, seed) / "fit.json")
+    def fit(self, candidate: Candidate, seed: int) -> FitResult:
+        """How the training of one candidate went."""
+        return FitResult.load(self.folder.training(candidate.name, seed) / "fit.json")

@@ -41,7 +41,7 @@ class Sweep(Config):
     base: dict[str, Any] = Field(default_factory=dict)
     """Or the table of an experiment, written out."""
     kind: Literal["train", "compare"] = "train"
-    """"train" the network alone, or "compare" all the sides of the experiment."""
+    """"train" the network alone, or "compare" all the candidates of the experiment."""
     metric: str = "accuracy"
     """The metric of choice, figures and effects."""
     against: Literal["level", "parameters"] = "level"

@@ -10,10 +10,10 @@ from torch import Tensor
 from spikewise.data import batches
 from spikewise.evaluation.diagnosis import Batch, firing_rates, value_that_gives
 from spikewise.experiments.automatic import AutomaticModel
+from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import changed, number_at, parse_change
-from spikewise.experiments.sides import Contestant, sides_of
 from spikewise.losses import Target
 from spikewise.models import MLP, Conv, Model
 from spikewise.network import Network
@@ -40,10 +40,10 @@ class Step(NamedTuple):
 
 
 class Trials:
-    """What changed settings would do to one side of an experiment, with one seed."""
+    """What changed settings would do to one candidate of an experiment, with one seed."""
 
-    def __init__(self, setting: Setting, contestant: Contestant, seed: int, batch: Batch) -> None:
-        self.setting, self.contestant, self.seed, self.batch = setting, contestant, seed, batch
+    def __init__(self, setting: Setting, candidate: Candidate, seed: int, batch: Batch) -> None:
+        self.setting, self.candidate, self.seed, self.batch = setting, candidate, seed, batch
         self._table = setting.experiment.model_dump(mode="json")
 
     @property
@@ -54,7 +54,7 @@ class Trials:
     @property
     def learning_rate(self) -> float:
         """Of the side."""
-        return self.setting.tuning(self.contestant).learning_rate
+        return self.setting.tuning(self.candidate).learning_rate
 
     def current(self, key: str) -> float | None:
         """The value of a dotted setting, None where it is not there or no number."""
@@ -63,10 +63,10 @@ class Trials:
     def network(self, overrides: Iterable[str]) -> Network:
         """A network with some settings changed, as its training begins."""
         experiment = parse_experiment(changed(self._table, map(parse_change, overrides)))
-        sides = {side.name: side for side in sides_of(experiment, self.setting.images)}
-        side = sides[self.contestant.name]
-        network = Network(side.graph, seed=self.seed, engine_name=experiment.engine).to(self.setting.device)
-        start(network, task_of(experiment, self.setting.images, self.setting.split, side, self.seed))
+        candidates = {candidate.name: candidate for candidate in candidates_of(experiment, self.setting.images)}
+        candidate = candidates[self.candidate.name]
+        network = Network(candidate.graph, seed=self.seed, engine_name=experiment.engine).to(self.setting.device)
+        start(network, task_of(experiment, self.setting.images, self.setting.split, candidate, self.seed))
         return network
 
     def rate(self, layer: str, overrides: Iterable[str]) -> float:
@@ -108,7 +108,7 @@ class Trials:
 
     def _loss_after(self, rate: float) -> float:
         setting, train = self.setting, self.experiment.train
-        network = setting.started(self.contestant, self.seed).train()
+        network = setting.started(self.candidate, self.seed).train()
         optimizer = train.replace(learning_rate=rate).build_optimizer(
             [p for p in network.parameters() if p.requires_grad]
         )
@@ -137,7 +137,7 @@ class Trials:
         batch = torch.from_numpy(np.ascontiguousarray(images.images[index])).to(self.setting.device)
         labels = torch.from_numpy(images.labels[index]).to(self.setting.device)
         output = network(batch, Draw(self.seed, 1, torch.from_numpy(index)))
-        loss: Tensor = self.contestant.loss(output.logits, output.trajectory, Target.of(labels, len(images.classes)))
+        loss: Tensor = self.candidate.loss(output.logits, output.trajectory, Target.of(labels, len(images.classes)))
         return loss
 
 

@@ -1,4 +1,4 @@
-"""`tune`: the same number of trials for every side of a comparison, judged on validation images alone.
+"""`tune`: the same number of trials for every candidate of a comparison, judged on validation images alone.
 
 A comparison is fair only if both sides were tuned equally hard. Each trial draws settings at random (Bergstra and
 Bengio, "Random search for hyper-parameter optimization", JMLR 13, 2012), trains one network and scores it on the
@@ -21,19 +21,19 @@ from spikewise.errors import ConfigError, TrainingError
 from spikewise.evaluation import classification_metrics
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.record import Count, Number, Record
+from spikewise.experiments.candidates import SMALL_CNN, candidates_of
 from spikewise.experiments.devices import settle
-from spikewise.experiments.experiment import Experiment, Side, parse_experiment
+from spikewise.experiments.experiment import CandidateKind, Experiment, parse_experiment
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import Change, changed, number_at
-from spikewise.experiments.sides import SMALL_CNN, sides_of
 from spikewise.files import make_folder, write_json, write_text
 from spikewise.reading import read_record
 from spikewise.training import Listener, Silent, fit
 from spikewise.training.memory import Loaded, check_update
 
-__all__ = ["Trial", "Tuned", "TunedSide", "drawn_settings", "tune"]
+__all__ = ["Trial", "Tuned", "TunedCandidate", "drawn_settings", "tune"]
 
 _SEARCH = 17
 """Key of the random draws: the same trials for everybody."""
@@ -62,14 +62,14 @@ class _Stored(Record):
     failure: str = ""
 
 
-class TunedSide(NamedTuple):
-    """The search of one side."""
+class TunedCandidate(NamedTuple):
+    """The search of one candidate."""
 
-    side: Side
+    kind: CandidateKind
     trials: tuple[Trial, ...]
     best: Trial
     file: Path
-    """The experiment with the best settings, this side alone."""
+    """The experiment with the best settings, this candidate alone."""
 
 
 class Tuned(NamedTuple):
@@ -77,7 +77,7 @@ class Tuned(NamedTuple):
 
     folder: Path
     monitor: str
-    sides: tuple[TunedSide, ...]
+    sides: tuple[TunedCandidate, ...]
 
 
 def tune(
@@ -89,10 +89,10 @@ def tune(
     listener: Listener | None = None,
     decoding: Progress | None = None,
 ) -> Tuned:
-    """Search settings for every side of an experiment, `trials` trainings each, with the experiment's first seed.
+    """Search settings for every candidate of an experiment, `trials` trainings each, with the experiment's first seed.
 
     Raises:
-        ConfigError: no trial, no validation images, or all trainings of a side failed.
+        ConfigError: no trial, no validation images, or all trainings of a candidate failed.
         SpikewiseError: with one clear message; finished trials stay on disk.
     """
     if trials < 1:
@@ -112,13 +112,15 @@ def tune(
     folder = RunFolder.create(path, experiment, "tune", images.fingerprint)
     with folder.lock():
         search = _Search(experiment, images, parts, folder, listener)
-        found = tuple(search.side(side, trials) for side in experiment.sides)
-        write_json(path / "tune.json", {side.side: [one._asdict() for one in side.trials] for side in found})
+        found = tuple(search.candidate(kind, trials) for kind in experiment.sides)
+        write_json(
+            path / "tune.json", {searched.kind: [one._asdict() for one in searched.trials] for searched in found}
+        )
     return Tuned(path, experiment.train.monitor, found)
 
 
-def drawn_settings(experiment: Experiment, side: Side, number: int) -> dict[str, float]:
-    """What trial `number` of a side changes; the first draws are common to all sides.
+def drawn_settings(experiment: Experiment, kind: CandidateKind, number: int) -> dict[str, float]:
+    """What trial `number` of a candidate changes; the first draws are common to all candidates.
 
     The learning rate within a factor of 10 of the given one, weight decay 0 or 1e-6 to 1e-2, width within a factor
     of 2; for the spiking network also the decay (0.5 to 0.99) and the threshold (within a factor of 2).
@@ -126,7 +128,7 @@ def drawn_settings(experiment: Experiment, side: Side, number: int) -> dict[str,
     if number == 0:
         return {}
     rng = np.random.Generator(np.random.Philox(key=np.array([_SEARCH, number], dtype=np.uint64)))
-    table, model = _table(experiment, side), "cnn" if side == "cnn" else "model"
+    table, model = _table(experiment, kind), "cnn" if kind == "cnn" else "model"
 
     def near(key: str, factor: float) -> float:
         return (number_at(table, key) or 1.0) * float(factor ** rng.uniform(-1, 1))
@@ -136,14 +138,14 @@ def drawn_settings(experiment: Experiment, side: Side, number: int) -> dict[str,
         "train.optimizer.weight_decay": float(10 ** rng.uniform(-6, -2)) * float(rng.integers(2)),
         f"{model}.width": near(f"{model}.width", 2),
     }
-    if side == "snn":
+    if kind == "snn":
         drawn["model.cell.beta"] = 1 - float(10 ** rng.uniform(-2, np.log10(0.5)))
         drawn["model.cell.threshold"] = near("model.cell.threshold", 2)
     return {key: float(f"{value:.4g}") for key, value in drawn.items() if number_at(table, key) is not None}
 
 
 class _Search:
-    """What stays the same while sides are tuned."""
+    """What stays the same while candidates are tuned."""
 
     def __init__(
         self, experiment: Experiment, images: ImageSet, parts: Split, folder: RunFolder, listener: Listener
@@ -151,35 +153,35 @@ class _Search:
         self.experiment, self.images, self.parts = experiment, images, parts
         self.folder, self.listener = folder, listener
 
-    def side(self, side: Side, trials: int) -> TunedSide:
-        """Run all trials of one side that are not there yet, and write the best settings."""
-        done = tuple(self._trial(side, number) for number in range(trials))
+    def candidate(self, kind: CandidateKind, trials: int) -> TunedCandidate:
+        """Run all trials of one candidate that are not there yet, and write the best settings."""
+        done = tuple(self._trial(kind, number) for number in range(trials))
         scored = [trial for trial in done if trial.score is not None]
         if not scored:
-            raise ConfigError(f"Every training of '{side}' failed. The first one: {done[0].failure}")
+            raise ConfigError(f"Every training of '{kind}' failed. The first one: {done[0].failure}")
         best = max(scored, key=_score)
-        file = self.folder.path / f"{side}.toml"
-        chosen = _with(self.experiment, side, best.settings)
+        file = self.folder.path / f"{kind}.toml"
+        chosen = _with(self.experiment, kind, best.settings)
         write_text(file, tomli_w.dumps(chosen.model_dump(mode="json", exclude_none=True)))
-        return TunedSide(side, done, best, file)
+        return TunedCandidate(kind, done, best, file)
 
-    def _trial(self, side: Side, number: int) -> Trial:
-        place = make_folder(self.folder.path / "trials" / side / f"trial-{number:03}")
+    def _trial(self, kind: CandidateKind, number: int) -> Trial:
+        place = make_folder(self.folder.path / "trials" / kind / f"trial-{number:03}")
         file = place / "trial.json"
         if not file.exists():
-            write_json(file, self._train(side, number, place)._asdict())
+            write_json(file, self._train(kind, number, place)._asdict())
         return Trial(**read_record(file, _Stored).model_dump())
 
-    def _train(self, side: Side, number: int, place: Path) -> Trial:
-        settings = drawn_settings(self.experiment, side, number)
-        experiment = _with(self.experiment, side, settings)
+    def _train(self, kind: CandidateKind, number: int, place: Path) -> Trial:
+        settings = drawn_settings(self.experiment, kind, number)
+        experiment = _with(self.experiment, kind, settings)
         setting = Setting(experiment, self.images, self.parts, self.folder, resolve_device(experiment.device))
-        contestant, seed = sides_of(experiment, self.images)[0], experiment.seeds[0]
+        candidate, seed = candidates_of(experiment, self.images)[0], experiment.seeds[0]
         loaded = Loaded.of(self.images, len(self.parts.train))
-        check_update(side, contestant.graph, experiment.train, loaded, setting.device)
-        network = setting.network(contestant, seed)
-        task = task_of(experiment, self.images, self.parts, contestant, seed)
-        task = dataclasses.replace(task, name=f"{side}, trial {number}")
+        check_update(kind, candidate.graph, experiment.train, loaded, setting.device)
+        network = setting.network(candidate, seed)
+        task = task_of(experiment, self.images, self.parts, candidate, seed)
+        task = dataclasses.replace(task, name=f"{kind}, trial {number}")
         try:
             fit(network, task, place, self.listener)
         except TrainingError as error:
@@ -197,14 +199,14 @@ def _score(trial: Trial) -> float:
     return trial.score
 
 
-def _table(experiment: Experiment, side: Side) -> dict[str, Any]:
-    """The experiment as a table, this side alone."""
-    if side == "cnn" and experiment.cnn is None:
+def _table(experiment: Experiment, kind: CandidateKind) -> dict[str, Any]:
+    """The experiment as a table, this candidate alone."""
+    if kind == "cnn" and experiment.cnn is None:
         experiment = experiment.replace(cnn=SMALL_CNN)
-    return {**experiment.model_dump(mode="json"), "sides": [side]}
+    return {**experiment.model_dump(mode="json"), "sides": [kind]}
 
 
-def _with(experiment: Experiment, side: Side, settings: dict[str, float]) -> Experiment:
+def _with(experiment: Experiment, kind: CandidateKind, settings: dict[str, float]) -> Experiment:
     """One side of the experiment, with these settings."""
     changes = [Change(key, value) for key, value in settings.items()]
-    return parse_experiment(changed(_table(experiment, side), changes))
+    return parse_experiment(changed(_table(experiment, kind), changes))

@@ -15,13 +15,13 @@ _TESTED = 0.5
 _REPORT = 8.0
 """Seconds that comparing and writing the report take."""
 _RECENT = 3
-"""Epochs from which a side's pace is taken: the first is slower than the rest."""
+"""Epochs from which a candidate's pace is taken: the first is slower than the rest."""
 
 
 class Plan(NamedTuple):
     """Every training of a run, in order: all seeds of the first side, then of the next."""
 
-    sides: tuple[str, ...]
+    candidates: tuple[str, ...]
     seeds: tuple[int, ...]
     tests: bool = False
     """Whether every network is tested, and a report written, when all training is over."""
@@ -45,7 +45,7 @@ class Course:
     def __init__(self, plan: Plan | None, clock: Clock) -> None:
         self.plan, self.clock = plan, clock
         self.begun = self.epoch_begun = clock()
-        self.side, self.seed, self.epochs, self.devices = "", 0, 0, 1
+        self.candidate, self.seed, self.epochs, self.devices = "", 0, 0, 1
         self.at: dict[tuple[str, int], float] = {}
         """Epochs that are done, with fraction, of each training that has begun."""
         self.over: set[tuple[str, int]] = set()
@@ -53,78 +53,80 @@ class Course:
         self.stage_begun, self.stage_after = self.begun, 0.0
         self.stage_seconds: float | None = None
 
-    def start(self, side: str, seed: int, epochs: int, done: int) -> None:
+    def start(self, candidate: str, seed: int, epochs: int, done: int) -> None:
         """A training begins, or goes on."""
-        self.side, self.seed, self.epochs = side, seed, epochs
-        self.at[side, seed] = done
-        self.over.discard((side, seed))
+        self.candidate, self.seed, self.epochs = candidate, seed, epochs
+        self.at[candidate, seed] = done
+        self.over.discard((candidate, seed))
         self.epoch_begun = self.clock()
 
-    def turn(self, side: str, seed: int, devices: int) -> None:
+    def turn(self, candidate: str, seed: int, devices: int) -> None:
         """Another training is spoken of."""
-        self.side, self.seed, self.devices = side, seed, devices
+        self.candidate, self.seed, self.devices = candidate, seed, devices
 
     def batch(self, images: int, total: int) -> float:
         """Images per second in this epoch."""
-        self.at[self.side, self.seed] = int(self.at[self.side, self.seed]) + min(images / total, _ALMOST)
+        self.at[self.candidate, self.seed] = int(self.at[self.candidate, self.seed]) + min(images / total, _ALMOST)
         return images / max(self.clock() - self.epoch_begun, 1e-9)
 
     def epoch(self, record: EpochRecord) -> None:
         """An epoch of the training that is spoken of is over."""
-        self.spent.setdefault(self.side, []).append(record.seconds)
-        self.at[self.side, self.seed] = record.epoch
+        self.spent.setdefault(self.candidate, []).append(record.seconds)
+        self.at[self.candidate, self.seed] = record.epoch
         self.epoch_begun = self.clock()
 
     def finish(self) -> None:
         """Of the training that is spoken of; patience may have ended it early."""
-        self.over.add((self.side, self.seed))
-        self.at[self.side, self.seed] = self.epochs
+        self.over.add((self.candidate, self.seed))
+        self.at[self.candidate, self.seed] = self.epochs
 
-    def running(self, side: str) -> list[float]:
-        """Epochs done by each of a side's trainings that are not over."""
-        return [done for one, done in self.at.items() if one[0] == side and one not in self.over]
+    def running(self, candidate: str) -> list[float]:
+        """Epochs done by each of a candidate's trainings that are not over."""
+        return [done for one, done in self.at.items() if one[0] == candidate and one not in self.over]
 
-    def finished(self, side: str) -> int:
-        """How many of a side's trainings are over, in this process or in an earlier one."""
-        if self.plan is None or side not in self.plan.sides:
-            return sum(one[0] == side for one in self.over)
+    def finished(self, candidate: str) -> int:
+        """How many of a candidate's trainings are over, in this process or in an earlier one."""
+        if self.plan is None or candidate not in self.plan.candidates:
+            return sum(one[0] == candidate for one in self.over)
         ahead = set(self._ahead)
-        return sum((side, seed) in self.over or ((side, seed) not in self.at and (side, seed) not in ahead)
-                   for seed in self.plan.seeds)  # fmt: skip
+        return sum(one in self.over or (one not in self.at and one not in ahead)
+                   for one in ((candidate, seed) for seed in self.plan.seeds))  # fmt: skip
 
     @property
     def _ahead(self) -> list[tuple[str, int]]:
         """Trainings that have not begun; those that were passed over were done earlier."""
         if self.plan is None:
             return []
-        order = [(side, seed) for side in self.plan.sides for seed in self.plan.seeds]
+        order = [(candidate, seed) for candidate in self.plan.candidates for seed in self.plan.seeds]
         last = max((order.index(one) for one in self.at if one in order), default=-1)
         return order[last + 1 :]
 
     @property
     def total(self) -> int:
         """Epochs of all trainings."""
-        return len(self.plan.sides) * len(self.plan.seeds) * self.epochs if self.plan else self.epochs
+        return len(self.plan.candidates) * len(self.plan.seeds) * self.epochs if self.plan else self.epochs
 
     @property
     def epochs_done(self) -> float:
         """Of all trainings, with fraction."""
         if self.plan is None:
-            return self.at.get((self.side, self.seed), 0)
+            return self.at.get((self.candidate, self.seed), 0)
         return self.total - sum(self.epochs - done for done in self.at.values()) - len(self._ahead) * self.epochs
 
     def left(self) -> str:
-        """Time left in words; "at most" while a side has not shown its speed, for the slowest, spiking, comes first."""
+        """Time left in words; "at most" while one has not shown its speed: the slowest, spiking, comes first."""
         if not self.spent:
             return ""
-        paces = {side: sum(times[-_RECENT:]) / len(times[-_RECENT:]) for side, times in self.spent.items()}
+        paces = {candidate: sum(times[-_RECENT:]) / len(times[-_RECENT:]) for candidate, times in self.spent.items()}
         slowest = max(paces.values())
-        begun = self.at.items() if self.plan else [((self.side, self.seed), self.epochs_done)]
-        rest = [(side, self.epochs - done) for (side, _), done in begun if done < self.epochs]
-        rest += [(side, self.epochs) for side, _ in self._ahead]
-        seconds = sum(epochs * paces.get(side, slowest) for side, epochs in rest) / self.devices
-        unseen = any(side not in paces for side, _ in rest)
-        seconds += self._afterwards({side: paces.get(side, slowest) for side in self.plan.sides} if self.plan else {})
+        begun = self.at.items() if self.plan else [((self.candidate, self.seed), self.epochs_done)]
+        rest = [(candidate, self.epochs - done) for (candidate, _), done in begun if done < self.epochs]
+        rest += [(candidate, self.epochs) for candidate, _ in self._ahead]
+        seconds = sum(epochs * paces.get(candidate, slowest) for candidate, epochs in rest) / self.devices
+        unseen = any(candidate not in paces for candidate, _ in rest)
+        seconds += self._afterwards(
+            {candidate: paces.get(candidate, slowest) for candidate in self.plan.candidates} if self.plan else {}
+        )
         return f"{'at most' if unseen else 'about'} {duration(seconds)} left"
 
     def _afterwards(self, paces: dict[str, float]) -> float:

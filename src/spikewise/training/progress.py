@@ -68,7 +68,7 @@ class LineProgress:
         course.epoch(record)
         figures = f"loss {_number(record.train_loss)}  validation {_percent(record.validation_accuracy)}"
         speed = f"{record.images_per_second:,.0f} images/s"
-        where = f"{course.side} seed {course.seed}: epoch {record.epoch}/{course.epochs}"
+        where = f"{course.candidate} seed {course.seed}: epoch {record.epoch}/{course.epochs}"
         self._say(f"{where}  {figures}  {speed}  {course.left()}")
 
     def finished(self) -> None:
@@ -93,7 +93,7 @@ class LineProgress:
 
 
 class _Row:
-    """What the live table says of one side, beside what its course does."""
+    """What the live table says of one candidate, beside what its course does."""
 
     def __init__(self) -> None:
         self.begun = False
@@ -103,14 +103,14 @@ class _Row:
 
 
 class RichProgress:
-    """A live table with a row for each side; after it, what is done of the whole and how long the rest will take."""
+    """A live table with a row for each candidate; after it, what is done of the whole and how long the rest takes."""
 
     def __init__(
         self, console: Console, plan: Plan | None = None, *, title: str = "", clock: Clock = time.perf_counter
     ) -> None:
         self.title = title
         self._course = Course(plan, clock)
-        self._rows = {side: _Row() for side in plan.sides} if plan else {}
+        self._rows = {candidate: _Row() for candidate in plan.candidates} if plan else {}
         self._seeds = len(plan.seeds) if plan else 1
         self._work: tuple[str, int, int] | None = None
         self._stage = ""
@@ -128,7 +128,7 @@ class RichProgress:
         self._live.console.print(Text(text))
 
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
-        """The row of this side is the active one."""
+        """The row of this candidate is the active one."""
         self._course.start(network, seed, epochs, done)
         self._work, self._stage = None, ""
         self._rows.setdefault(network, _Row()).begun = True
@@ -139,12 +139,12 @@ class RichProgress:
 
     def batch(self, *, images: int, total: int, loss: float) -> None:
         """Shown at the next refresh."""
-        row = self._rows[self._course.side]
+        row = self._rows[self._course.candidate]
         row.speed, row.loss = self._course.batch(images, total), loss
 
     def epoch(self, record: EpochRecord) -> None:
         """Shown at the next refresh."""
-        row = self._rows[self._course.side]
+        row = self._rows[self._course.candidate]
         self._course.epoch(record)
         row.speed, row.loss, row.validation = record.images_per_second, record.train_loss, record.validation_accuracy
 
@@ -173,25 +173,25 @@ class RichProgress:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for name in ("network", "seed", "", "epoch", "loss", "validation", "images/s"):
             table.add_column(name, justify="left" if name in ("network", "") else "right", no_wrap=True)
-        for side, row in self._rows.items():
-            table.add_row(*self._cells(side, row), style=None if side == self._course.side else "dim")
+        for candidate, row in self._rows.items():
+            table.add_row(*self._cells(candidate, row), style=None if candidate == self._course.candidate else "dim")
         return table
 
-    def _cells(self, side: str, row: _Row) -> tuple[RenderableType, ...]:
+    def _cells(self, candidate: str, row: _Row) -> tuple[RenderableType, ...]:
         course = self._course
-        epochs, running, finished = course.epochs, course.running(side), course.finished(side)
+        epochs, running, finished = course.epochs, course.running(candidate), course.finished(candidate)
         if not row.begun:
-            return (side, "", "done earlier" if self._is_over(side) else "waiting", "", "", "", "")
+            return (candidate, "", "done earlier" if self._is_over(candidate) else "waiting", "", "", "", "")
         least, mean = (min(running), sum(running) / len(running)) if running else (epochs, epochs)
         seed = f"{min(finished + 1, self._seeds)} of {self._seeds}"
         if len(running) > 1:
             seed = f"{len(running)} at once"
         bar = ProgressBar(epochs, mean, width=16)
         speed = f"{row.speed:,.0f}" if row.speed else ""
-        return side, seed, bar, f"{int(least)}/{epochs}", _number(row.loss), _percent(row.validation), speed
+        return candidate, seed, bar, f"{int(least)}/{epochs}", _number(row.loss), _percent(row.validation), speed
 
-    def _is_over(self, side: str) -> bool:
-        return bool(self._course.at) and self._course.finished(side) == self._seeds
+    def _is_over(self, candidate: str) -> bool:
+        return bool(self._course.at) and self._course.finished(candidate) == self._seeds
 
     def _last_line(self) -> RenderableType:
         course = self._course
@@ -203,9 +203,9 @@ class RichProgress:
             expected = course.stage_seconds or 0.0
             passed = min(course.clock() - course.stage_begun, expected)
             return _bar_line(self._stage, passed, expected, course.stage_words())
-        if not course.side:
+        if not course.candidate:
             return Text("Starting ...", style="dim")
-        if all(self._is_over(side) for side in self._rows):
+        if all(self._is_over(candidate) for candidate in self._rows):
             return Text(f"Testing, comparing and writing the report ...  {elapsed}", style="dim")
         return _bar_line("all", course.epochs_done, course.total, f"{elapsed} passed, {course.left() or 'timing ...'}")
 

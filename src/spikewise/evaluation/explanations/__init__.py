@@ -6,7 +6,7 @@ from spikewise.evaluation.explanations.deletion import SHARES, Deleted, deletion
 from spikewise.evaluation.explanations.gradients import PATH_STEPS, Attribution, input_kind, integrated_gradients
 from spikewise.evaluation.explanations.occlusion import Squares, occlusion, squares_for
 from spikewise.evaluation.explanations.rates import rates_by_class
-from spikewise.evaluation.explanations.scoring import Subject, probabilities
+from spikewise.evaluation.explanations.scoring import SeededNetwork, probabilities
 
 __all__ = [
     "PATH_STEPS",
@@ -14,8 +14,8 @@ __all__ = [
     "Attribution",
     "Deleted",
     "Pictures",
+    "SeededNetwork",
     "Squares",
-    "Subject",
     "check_network",
     "deletion",
     "input_kind",

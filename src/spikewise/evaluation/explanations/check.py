@@ -9,7 +9,7 @@ from spikewise.evaluation.explanations.agreement import rank_correlations
 from spikewise.evaluation.explanations.deletion import SHARES, Deleted, deletion, order_of, without_a_map
 from spikewise.evaluation.explanations.gradients import Attribution, integrated_gradients
 from spikewise.evaluation.explanations.occlusion import occlusion
-from spikewise.evaluation.explanations.scoring import Subject, probabilities
+from spikewise.evaluation.explanations.scoring import SeededNetwork, probabilities
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.sections.explanations import DeletionCheck, Method, NetworkExplanations, RandomWeights
 from spikewise.evaluation.statistics import bootstrap_seeds_and_images
@@ -32,16 +32,16 @@ class Pictures(NamedTuple):
 
 
 def maps_of(
-    subject: Subject, pictures: Pictures, answers: Int[np.ndarray, " N"]
+    seeded: SeededNetwork, pictures: Pictures, answers: Int[np.ndarray, " N"]
 ) -> tuple[dict[Method, Float[np.ndarray, "N H W"]], Attribution]:
     """Both maps of every image, and what else integrated gradients say."""
-    attribution = integrated_gradients(subject, pictures.images, pictures.index, answers)
-    covered = occlusion(subject, pictures.images, pictures.index, answers)
+    attribution = integrated_gradients(seeded, pictures.images, pictures.index, answers)
+    covered = occlusion(seeded, pictures.images, pictures.index, answers)
     return {"occlusion": covered, "integrated_gradients": attribution.maps}, attribution
 
 
 def check_network(
-    name: str, subject: Subject, random: Subject, pictures: Pictures, *, compared: int
+    name: str, seeded: SeededNetwork, random: SeededNetwork, pictures: Pictures, *, compared: int
 ) -> NetworkExplanations:
     """Deletion, random weights and completeness.
 
@@ -50,15 +50,15 @@ def check_network(
         compared: how many of the images are explained with random weights too.
     """
     images, index, groups = pictures
-    answers = probabilities(subject, images, index).argmax(1)
-    maps, attribution = maps_of(subject, pictures, answers)
-    plain = without_a_map(subject, images, index, answers)
+    answers = probabilities(seeded, images, index).argmax(1)
+    maps, attribution = maps_of(seeded, pictures, answers)
+    plain = without_a_map(seeded, images, index, answers)
     few = pictures.first(compared)
     others, _ = maps_of(random, few, answers[:compared])
 
     def check(method: Method) -> DeletionCheck:
-        top = deletion(subject, images, index, answers, order_of(maps[method]))
-        bottom = deletion(subject, images, index, answers, order_of(-maps[method]))
+        top = deletion(seeded, images, index, answers, order_of(maps[method]))
+        bottom = deletion(seeded, images, index, answers, order_of(-maps[method]))
         return _check(method, {"top": top, "bottom": bottom, **plain}, groups)
 
     def alike(method: Method) -> RandomWeights:
@@ -67,7 +67,7 @@ def check_network(
 
     return NetworkExplanations(
         network=name,
-        seed=subject.seed,
+        seed=seeded.seed,
         deletion=tuple(check(method) for method in maps),
         random_weights=tuple(alike(method) for method in maps),
         completeness=_missing(attribution),

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from spikewise.evaluation.explanations.scoring import Subject, probabilities
+from spikewise.evaluation.explanations.scoring import SeededNetwork, probabilities
 
 __all__ = ["SHARES", "Deleted", "deletion", "order_of", "without_a_map"]
 
@@ -38,7 +38,7 @@ def order_of(maps: Float[np.ndarray, "N H W"]) -> Order:
 
 
 def deletion(
-    subject: Subject,
+    seeded: SeededNetwork,
     images: UInt8[np.ndarray, "N C H W"],
     index: Int[np.ndarray, " N"],
     answers: Int[np.ndarray, " N"],
@@ -56,21 +56,21 @@ def deletion(
     taken = np.array([round(share * pixels) for share in SHARES])
     keep = rank[:, None] >= taken[None, :, None]
     changed = images.reshape(n, 1, channels, pixels) * keep[:, :, None].astype(np.uint8)
-    said = probabilities(subject, changed.reshape(-1, channels, height, width), np.repeat(index, len(SHARES))).reshape(
+    said = probabilities(seeded, changed.reshape(-1, channels, height, width), np.repeat(index, len(SHARES))).reshape(
         n, len(SHARES), -1
     )
     return Deleted(said[np.arange(n), :, answers])
 
 
 def without_a_map(
-    subject: Subject,
+    seeded: SeededNetwork,
     images: UInt8[np.ndarray, "N C H W"],
     index: Int[np.ndarray, " N"],
     answers: Int[np.ndarray, " N"],
 ) -> dict[str, Deleted]:
     """The two orders that need no map: random, and the brightest first."""
-    shuffled = [deletion(subject, images, index, answers, one) for one in _shuffles(images, subject.seed)]
-    bright = deletion(subject, images, index, answers, order_of(images.mean(axis=1, dtype=np.float64)))
+    shuffled = [deletion(seeded, images, index, answers, one) for one in _shuffles(images, seeded.seed)]
+    bright = deletion(seeded, images, index, answers, order_of(images.mean(axis=1, dtype=np.float64)))
     return {"random": Deleted(np.mean([one.curves for one in shuffled], axis=0)), "brightest": bright}
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from spikewise import engine
-from spikewise.evaluation.explanations.scoring import Subject
+from spikewise.evaluation.explanations.scoring import SeededNetwork
 from spikewise.evaluation.prediction import Selection, batches_of, fitting_batch
 from spikewise.graph import Graph
 from spikewise.types import Draw
@@ -47,7 +47,7 @@ def input_kind(graph: Graph) -> Literal["expected rates", "currents", "spikes"]:
 
 
 def integrated_gradients(
-    subject: Subject,
+    seeded: SeededNetwork,
     images: UInt8[np.ndarray, "N C H W"],
     index: Int[np.ndarray, " N"],
     answers: Int[np.ndarray, " N"],
@@ -61,26 +61,26 @@ def integrated_gradients(
         answers: class whose logit is explained.
         steps: midpoints of the path from black to the image.
     """
-    network, parts = subject.network, []
+    network, parts = seeded.network, []
     for at, batch, draw in batches_of(
-        network, Selection(images, index), subject.seed, copies=steps * _ROOM_FOR_GRADIENTS
+        network, Selection(images, index), seeded.seed, copies=steps * _ROOM_FOR_GRADIENTS
     ):
         wanted = torch.from_numpy(np.ascontiguousarray(answers[at], dtype=np.int64)).to(batch.device)
-        parts.append(_along_the_path(subject, batch, draw, wanted, steps))
+        parts.append(_along_the_path(seeded, batch, draw, wanted, steps))
     return Attribution(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _along_the_path(subject: Subject, images: Tensor, draw: Draw, answers: Tensor, steps: int) -> Attribution:
-    whole, black = _inputs(subject, images, draw), _black(subject, images)
+def _along_the_path(seeded: SeededNetwork, images: Tensor, draw: Draw, answers: Tensor, steps: int) -> Attribution:
+    whole, black = _inputs(seeded, images, draw), _black(seeded, images)
     count = whole.shape[1]
     shares = (torch.arange(steps, dtype=whole.dtype, device=whole.device) + 0.5) / steps
     # Points of the path at once: all of them, unless those of a single image fill the memory.
-    together = max(1, fitting_batch(subject.network.graph, whole.device, copies=_ROOM_FOR_GRADIENTS) // count)
-    sums = [_gradients(subject, (black, whole), some, draw, answers) for some in torch.split(shares, together)]
+    together = max(1, fitting_batch(seeded.network.graph, whole.device, copies=_ROOM_FOR_GRADIENTS) // count)
+    sums = [_gradients(seeded, (black, whole), some, draw, answers) for some in torch.split(shares, together)]
     mean = torch.stack(sums).sum(0) / steps
     attribution = (mean * (whole - black)).sum(2)
     with torch.no_grad():
-        ends = [_logits(subject, x, draw).gather(1, answers[:, None])[:, 0] for x in (whole, black.expand_as(whole))]
+        ends = [_logits(seeded, x, draw).gather(1, answers[:, None])[:, 0] for x in (whole, black.expand_as(whole))]
     return Attribution(
         attribution.sum(0).cpu().double().numpy(),
         attribution.sum((2, 3)).T.cpu().double().numpy(),
@@ -89,7 +89,7 @@ def _along_the_path(subject: Subject, images: Tensor, draw: Draw, answers: Tenso
 
 
 def _gradients(
-    subject: Subject, ends: tuple[Tensor, Tensor], shares: Tensor, draw: Draw, answers: Tensor
+    seeded: SeededNetwork, ends: tuple[Tensor, Tensor], shares: Tensor, draw: Draw, answers: Tensor
 ) -> Float[Tensor, "T B C H W"]:
     """Gradient of the answers' logits, summed over some points of the path between two inputs."""
     black, whole = ends
@@ -98,29 +98,29 @@ def _gradients(
     points = black[:, None] + (whole - black)[:, None] * shares.view(1, -1, *[1] * (whole.ndim - 1))
     path = points.flatten(1, 2).detach().requires_grad_()
     with torch.enable_grad():
-        logits = _logits(subject, path, draw._replace(index=draw.index.repeat(len(shares))))
+        logits = _logits(seeded, path, draw._replace(index=draw.index.repeat(len(shares))))
         (gradient,) = torch.autograd.grad(logits.gather(1, answers.repeat(len(shares))[:, None]).sum(), path)
     return gradient.view(time, len(shares), count, *whole.shape[2:]).sum(1)
 
 
-def _inputs(subject: Subject, images: Tensor, draw: Draw) -> Float[Tensor, "T B C H W"]:
-    graph = subject.network.graph
+def _inputs(seeded: SeededNetwork, images: Tensor, draw: Draw) -> Float[Tensor, "T B C H W"]:
+    graph = seeded.network.graph
     if graph.encoder.differentiable:
         return graph.encoder.expected(images)
-    return subject.network.encode(images, draw)
+    return seeded.network.encode(images, draw)
 
 
-def _black(subject: Subject, images: Tensor) -> Float[Tensor, "T one C H W"]:
+def _black(seeded: SeededNetwork, images: Tensor) -> Float[Tensor, "T one C H W"]:
     """What a network gets of a black image, [T, 1, C, H, W]."""
-    graph = subject.network.graph
+    graph = seeded.network.graph
     one = torch.zeros_like(images[:1])
     if graph.encoder.differentiable:
         return graph.encoder.expected(one)
-    return torch.zeros_like(subject.network.encode(one, Draw.first(1)))
+    return torch.zeros_like(seeded.network.encode(one, Draw.first(1)))
 
 
-def _logits(subject: Subject, inputs: Tensor, draw: Draw) -> Tensor:
-    network = subject.network
+def _logits(seeded: SeededNetwork, inputs: Tensor, draw: Draw) -> Tensor:
+    network = seeded.network
     weights = {name: value.detach() for name, value in network.weights.items()}
     result = engine.run(network.graph, weights, inputs, draw, engine="reference")
     return network.graph.readout(result.trajectory)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from spikewise.evaluation.explanations.scoring import Subject, probabilities
+from spikewise.evaluation.explanations.scoring import SeededNetwork, probabilities
 
 __all__ = ["Squares", "occlusion", "squares_for"]
 
@@ -33,7 +33,7 @@ def squares_for(height: int, width: int) -> Squares:
 
 
 def occlusion(
-    subject: Subject,
+    seeded: SeededNetwork,
     images: UInt8[np.ndarray, "N C H W"],
     index: Int[np.ndarray, " N"],
     answers: Int[np.ndarray, " N"],
@@ -48,13 +48,13 @@ def occlusion(
     n, _, height, width = images.shape
     squares = squares or squares_for(height, width)
     places = [(y, x) for y in squares.corners(height) for x in squares.corners(width)]
-    whole = probabilities(subject, images, index)[np.arange(n), answers]
+    whole = probabilities(seeded, images, index)[np.arange(n), answers]
     total, covered = np.zeros((n, height, width)), np.zeros((height, width))
     changed = np.repeat(images[:, None], len(places), axis=1)
     for at, (y, x) in enumerate(places):
         changed[:, at, :, y : y + squares.side, x : x + squares.side] = 0
         covered[y : y + squares.side, x : x + squares.side] += 1
-    said = probabilities(subject, changed.reshape(-1, *images.shape[1:]), np.repeat(index, len(places)))
+    said = probabilities(seeded, changed.reshape(-1, *images.shape[1:]), np.repeat(index, len(places)))
     left = said[np.arange(len(said)), np.repeat(answers, len(places))].reshape(n, len(places))
     for at, (y, x) in enumerate(places):
         fall = (whole - left[:, at])[:, None, None]

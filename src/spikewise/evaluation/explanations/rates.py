@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from spikewise.engine import RunOptions
-from spikewise.evaluation.explanations.scoring import Subject
+from spikewise.evaluation.explanations.scoring import SeededNetwork
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.graph import Neuron
 
@@ -18,7 +18,7 @@ _MOST_NEURONS: Final = 160
 
 
 def rates_by_class(
-    subject: Subject,
+    seeded: SeededNetwork,
     images: UInt8[np.ndarray, "N C H W"],
     index: Int[np.ndarray, " N"],
     labels: Int[np.ndarray, " N"],
@@ -28,13 +28,13 @@ def rates_by_class(
     Args:
         labels: true classes; a class without images has rates of 0.
     """
-    graph = subject.network.graph
+    graph = seeded.network.graph
     layers = [at.name for at in graph.named[:-1] if isinstance(at.layer, Neuron) and at.layer.spikes]
     sums = {name: np.zeros((graph.classes, 0)) for name in layers}
     source = Selection(images, index) if layers else Selection(images[:0], index[:0])
-    for part, batch, draw in batches_of(subject.network, source, subject.seed, record=layers):
+    for part, batch, draw in batches_of(seeded.network, source, seeded.seed, record=layers):
         with torch.no_grad():
-            traces = subject.network(batch, draw, RunOptions(record=frozenset(layers))).result.traces
+            traces = seeded.network(batch, draw, RunOptions(record=frozenset(layers))).result.traces
         for name in layers:
             spikes = traces[name].spikes
             assert spikes is not None

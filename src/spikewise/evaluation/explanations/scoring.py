@@ -8,10 +8,10 @@ from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import settled_of
 from spikewise.network import Network
 
-__all__ = ["Subject", "probabilities"]
+__all__ = ["SeededNetwork", "probabilities"]
 
 
-class Subject:
+class SeededNetwork:
     """A network and the key of the random numbers by which it is asked."""
 
     def __init__(self, network: Network, seed: int) -> None:
@@ -19,7 +19,7 @@ class Subject:
 
 
 def probabilities(
-    subject: Subject,
+    seeded: SeededNetwork,
     images: UInt8[np.ndarray, "N C H W"],
     index: Int[np.ndarray, " N"],
 ) -> Float[np.ndarray, "N K"]:
@@ -28,8 +28,8 @@ def probabilities(
     Args:
         index: key of each image's random numbers: images with the same one differ in their pixels alone.
     """
-    network, out = subject.network, []
+    network, out = seeded.network, []
     with torch.no_grad():
-        for _, batch, draw in batches_of(network, Selection(images, index), subject.seed):
+        for _, batch, draw in batches_of(network, Selection(images, index), seeded.seed):
             out.append(settled_of(network(batch, draw), draw.index).softmax(1).cpu().numpy())
     return np.concatenate(out)

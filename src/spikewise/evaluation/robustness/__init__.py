@@ -1,8 +1,8 @@
 """Robustness: what is left of a network's accuracy when images, spikes, weights or neurons are disturbed."""
 
-from spikewise.evaluation.robustness.adversarial import Victim, fgsm, passes_gradients, pgd, random_signs, search
+from spikewise.evaluation.robustness.adversarial import AttackTarget, fgsm, passes_gradients, pgd, random_signs, search
+from spikewise.evaluation.robustness.candidates import Images, TrainedCandidate, correct_answers
 from spikewise.evaluation.robustness.corruptions import CORRUPTIONS, Corruption
-from spikewise.evaluation.robustness.entrants import Entrant, Images, correct_answers
 from spikewise.evaluation.robustness.examine import (
     MOST_IMAGES,
     SHOWN_STRENGTH,
@@ -24,14 +24,14 @@ __all__ = [
     "CORRUPTIONS",
     "MOST_IMAGES",
     "SHOWN_STRENGTH",
+    "AttackTarget",
     "Corruption",
-    "Entrant",
     "Examined",
     "Images",
     "Scope",
+    "TrainedCandidate",
     "Trial",
     "Trials",
-    "Victim",
     "chances",
     "correct_answers",
     "delete_spikes",

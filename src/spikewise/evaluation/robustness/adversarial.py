@@ -22,12 +22,12 @@ from torch import Tensor
 from spikewise.data.counter import uniform
 from spikewise.errors import ConfigError
 from spikewise.evaluation.prediction import fitting_batch
-from spikewise.evaluation.robustness.entrants import Images
+from spikewise.evaluation.robustness.candidates import Images
 from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.types import Draw
 
-__all__ = ["EPSILONS", "Victim", "fgsm", "passes_gradients", "pgd", "random_signs", "search", "zero_gradients"]
+__all__ = ["EPSILONS", "AttackTarget", "fgsm", "passes_gradients", "pgd", "random_signs", "search", "zero_gradients"]
 
 EPSILONS: Final = (4, 8, 16, 32)
 """Greatest change of a pixel, of 255."""
@@ -49,7 +49,7 @@ Pixels = UInt8[Tensor, "N C H W"]
 Values = Float[Tensor, "N C H W"]
 
 
-class Victim(NamedTuple):
+class AttackTarget(NamedTuple):
     """A network under attack on some images."""
 
     network: Network
@@ -59,7 +59,7 @@ class Victim(NamedTuple):
     seed: int
 
     @classmethod
-    def of(cls, network: Network, images: Images, *, seed: int) -> "Victim":
+    def of(cls, network: Network, images: Images, *, seed: int) -> "AttackTarget":
         """A network in evaluation mode, and the images on its device."""
         network.eval()
         arrays = (images.pixels, images.labels, images.index)
@@ -103,7 +103,7 @@ def passes_gradients(graph: Graph) -> bool:
     return graph.encoder.differentiable
 
 
-def fgsm(victim: Victim, eps: int, gradient: Values | None = None) -> Pixels:
+def fgsm(target: AttackTarget, eps: int, gradient: Values | None = None) -> Pixels:
     """One step of eps along the sign of the gradient.
 
     Source: Goodfellow, Shlens and Szegedy, "Explaining and harnessing adversarial examples", ICLR 2015, section 4.
@@ -111,11 +111,11 @@ def fgsm(victim: Victim, eps: int, gradient: Values | None = None) -> Pixels:
     Args:
         gradient: that of the images, if it is at hand.
     """
-    gradient = victim.gradient(victim.images, _FGSM) if gradient is None else gradient
-    return _near(victim.images + eps * gradient.sign(), victim.images, eps)
+    gradient = target.gradient(target.images, _FGSM) if gradient is None else gradient
+    return _near(target.images + eps * gradient.sign(), target.images, eps)
 
 
-def pgd(victim: Victim, eps: int, *, steps: int = _STEPS, also: Pixels | None = None) -> Pixels:
+def pgd(target: AttackTarget, eps: int, *, steps: int = _STEPS, also: Pixels | None = None) -> Pixels:
     """Several smaller steps from a random start, each projected back to within eps.
 
     Source: Madry et al., "Towards deep learning models resistant to adversarial attacks", ICLR 2018, section 2.1.
@@ -123,35 +123,35 @@ def pgd(victim: Victim, eps: int, *, steps: int = _STEPS, also: Pixels | None = 
     Args:
         also: other images within eps, such as those of `fgsm`: of each image the one with the greater loss is kept.
     """
-    start = _uniform(victim.index, _START, victim.images[0].numel()).view(victim.images.shape)
-    at = _kept(victim.images + (2 * start - 1) * eps, victim.images, eps)
+    start = _uniform(target.index, _START, target.images[0].numel()).view(target.images.shape)
+    at = _kept(target.images + (2 * start - 1) * eps, target.images, eps)
     for step in range(steps):
-        gradient = victim.gradient(_bytes(at), _PGD + step)
-        at = _kept(at + _STEP_SIZE * eps / steps * gradient.sign(), victim.images, eps)
+        gradient = target.gradient(_bytes(at), _PGD + step)
+        at = _kept(at + _STEP_SIZE * eps / steps * gradient.sign(), target.images, eps)
     last = _bytes(at)
-    return last if also is None else _worse(victim, last, also)
+    return last if also is None else _worse(target, last, also)
 
 
-def search(victim: Victim, eps: int, *, queries: int = _QUERIES) -> Pixels:
+def search(target: AttackTarget, eps: int, *, queries: int = _QUERIES) -> Pixels:
     """Random vertical stripes, then random squares that stay where they raise the loss: needs answers, no gradient.
 
     Source: Andriushchenko et al., "Square attack", ECCV 2020, algorithms 1 and 2; here with few queries and the
     cross-entropy.
     """
-    images, (channels, height, width) = victim.images, victim.images.shape[1:]
-    stripes = _signs(victim.index, _STRIPES, channels * width).view(-1, channels, 1, width)
+    images, (channels, height, width) = target.images, target.images.shape[1:]
+    stripes = _signs(target.index, _STRIPES, channels * width).view(-1, channels, 1, width)
     best = _near(images + eps * stripes, images, eps)
-    greatest = victim.losses(best)
+    greatest = target.losses(best)
     for query in range(queries):
         share = _SHARE * 0.5 ** (4 * query / queries)
         side = max(1, min(height, width, round((share * height * width) ** 0.5)))
         inside = (
-            _run(victim.index, _PLACE_Y, query, side, height)[:, None, :, None]
-            & _run(victim.index, _PLACE_X, query, side, width)[:, None, None, :]
+            _run(target.index, _PLACE_Y, query, side, height)[:, None, :, None]
+            & _run(target.index, _PLACE_X, query, side, width)[:, None, None, :]
         )
-        sign = _signs(victim.index, _COLOUR, channels, query).view(-1, channels, 1, 1)
+        sign = _signs(target.index, _COLOUR, channels, query).view(-1, channels, 1, 1)
         tried = torch.where(inside, _near(images + eps * sign, images, eps), best)
-        losses = victim.losses(tried)
+        losses = target.losses(tried)
         better = losses > greatest
         best = torch.where(better.view(-1, 1, 1, 1), tried, best)
         greatest = torch.where(better, losses, greatest)
@@ -172,8 +172,8 @@ def _losses(logits: Float[Tensor, "B K"], labels: Int64[Tensor, " B"]) -> Float[
     return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
 
 
-def _worse(victim: Victim, a: Pixels, b: Pixels) -> Pixels:
-    first = victim.losses(a) >= victim.losses(b)
+def _worse(target: AttackTarget, a: Pixels, b: Pixels) -> Pixels:
+    first = target.losses(a) >= target.losses(b)
     return torch.where(first.view(-1, 1, 1, 1), a, b)
 
 

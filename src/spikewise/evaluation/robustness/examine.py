@@ -9,8 +9,8 @@ from pydantic import Field
 
 from spikewise.config import Config
 from spikewise.errors import ShapeError, unknown_choice
+from spikewise.evaluation.robustness.candidates import Images, TrainedCandidate, affordable
 from spikewise.evaluation.robustness.corruptions import CORRUPTIONS
-from spikewise.evaluation.robustness.entrants import Entrant, Images, affordable
 from spikewise.evaluation.robustness.summary import summarise
 from spikewise.evaluation.robustness.trials import (
     Trials,
@@ -58,30 +58,32 @@ class Examined(NamedTuple):
     examples: Mapping[str, UInt8[np.ndarray, "C H W"]]
 
 
-def examine(entrants: Sequence[Entrant], images: Images, scope: Scope, *, attack_from: str | None = None) -> Examined:
+def examine(
+    candidates: Sequence[TrainedCandidate], images: Images, scope: Scope, *, attack_from: str | None = None
+) -> Examined:
     """What is left of each network's accuracy.
 
     Args:
-        entrants: the first is compared with each of the others.
+        candidates: the first is compared with each of the others.
         images: in random order; the first of them are used.
         attack_from: the network whose adversarial images are also shown to all others.
     Raises:
         ShapeError: no network, or no image.
     """
-    if not entrants or not len(images.labels):
-        raise ShapeError(f"Robustness needs networks and images; got {len(entrants)} and {len(images.labels)}.")
+    if not candidates or not len(images.labels):
+        raise ShapeError(f"Robustness needs networks and images; got {len(candidates)} and {len(images.labels)}.")
     families: list[FamilyScores] = []
     disturbances: list[Disturbance] = []
     examples: dict[str, UInt8[np.ndarray, "C H W"]] = {}
     for family in scope.families:
-        few = images.first(_count(entrants, images, scope, family))
+        few = images.first(_count(candidates, images, scope, family))
         if family == "attacks":
-            made = under_attack(entrants, few, transfer_from=attack_from)
+            made = under_attack(candidates, few, transfer_from=attack_from)
         else:
-            made = _tried(entrants, few, family)
-        judged = [one._replace(networks=one.networks[:1], seeds=one.seeds[:1]) for one in entrants]
-        clean = undisturbed(judged if family == "attacks" else entrants, few)
-        record, curves = summarise(family, made, clean, few, against=entrants[0].name)
+            made = _tried(candidates, few, family)
+        judged = [one._replace(networks=one.networks[:1], seeds=one.seeds[:1]) for one in candidates]
+        clean = undisturbed(judged if family == "attacks" else candidates, few)
+        record, curves = summarise(family, made, clean, few, against=candidates[0].name)
         families.append(record)
         disturbances += curves
         examples |= _examples(family, made, few)
@@ -122,18 +124,18 @@ def parse_families(names: Iterable[str]) -> tuple[Family, ...]:
     return tuple(family for family in FAMILIES if family in asked)
 
 
-def _tried(entrants: Sequence[Entrant], images: Images, family: Family) -> Trials:
+def _tried(candidates: Sequence[TrainedCandidate], images: Images, family: Family) -> Trials:
     if family == "corruptions":
-        return with_corruptions(entrants, images)
+        return with_corruptions(candidates, images)
     if family == "spikes":
-        return with_spike_noise(entrants, images)
-    return with_damage(entrants, images, family)
+        return with_spike_noise(candidates, images)
+    return with_damage(candidates, images, family)
 
 
-def _count(entrants: Sequence[Entrant], images: Images, scope: Scope, family: Family) -> int:
+def _count(candidates: Sequence[TrainedCandidate], images: Images, scope: Scope, family: Family) -> int:
     if scope.images is not None:
         return min(scope.images, len(images.labels))
-    return usual_count([one.graph for one in entrants], len(images.labels), family)
+    return usual_count([one.graph for one in candidates], len(images.labels), family)
 
 
 def usual_count(graphs: Sequence[Graph], images: int, family: Family) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from spikewise.evaluation.record import Estimate
-from spikewise.evaluation.robustness.entrants import Images
+from spikewise.evaluation.robustness.candidates import Images
 from spikewise.evaluation.robustness.score import (
     RESAMPLING,
     Resampled,

@@ -10,7 +10,7 @@ from jaxtyping import Bool, UInt8
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.robustness.adversarial import (
     EPSILONS,
-    Victim,
+    AttackTarget,
     fgsm,
     passes_gradients,
     pgd,
@@ -18,8 +18,8 @@ from spikewise.evaluation.robustness.adversarial import (
     search,
     zero_gradients,
 )
+from spikewise.evaluation.robustness.candidates import Images, TrainedCandidate, correct_answers
 from spikewise.evaluation.robustness.corruptions import CORRUPTIONS
-from spikewise.evaluation.robustness.entrants import Entrant, Images, correct_answers
 from spikewise.evaluation.robustness.spikes import SPIKE_DISTURBANCES, chances
 from spikewise.evaluation.robustness.weights import (
     BITS,
@@ -91,30 +91,30 @@ _DEATH: Final = _Damage(
 )
 
 
-def undisturbed(entrants: Iterable[Entrant], images: Images) -> dict[str, Right]:
+def undisturbed(candidates: Iterable[TrainedCandidate], images: Images) -> dict[str, Right]:
     """The same for the images as they are: one strength."""
     return {
-        one.name: _by_seed(one, lambda net, seed: correct_answers(net, images, seed=seed))[None] for one in entrants
+        one.name: _by_seed(one, lambda net, seed: correct_answers(net, images, seed=seed))[None] for one in candidates
     }
 
 
-def with_corruptions(entrants: Sequence[Entrant], images: Images) -> Trials:
+def with_corruptions(candidates: Sequence[TrainedCandidate], images: Images) -> Trials:
     """All networks on the same corrupted images."""
     trials = []
     for corruption in CORRUPTIONS:
-        right: dict[str, list[np.ndarray]] = {one.name: [] for one in entrants}
+        right: dict[str, list[np.ndarray]] = {one.name: [] for one in candidates}
         for strength in corruption.strengths:
             pixels = corruption(images.pixels, images.index, strength)
-            for one in entrants:
+            for one in candidates:
                 right[one.name].append(_on_pixels(one, images, pixels))
         stacked = {name: np.stack(rows) for name, rows in right.items()}
         trials.append(Trial(corruption.name, "corruptions", corruption.parameter, corruption.strengths, stacked))
     return Trials(trials)
 
 
-def with_spike_noise(entrants: Sequence[Entrant], images: Images) -> Trials:
+def with_spike_noise(candidates: Sequence[TrainedCandidate], images: Images) -> Trials:
     """Networks whose input is spikes, with some of these lost, added or moved."""
-    spiking = [one for one in entrants if one.graph.encoder.emits.carrier != "values"]
+    spiking = [one for one in candidates if one.graph.encoder.emits.carrier != "values"]
     answered = {
         one.name: np.stack(
             [_with_spike_noise(net, images, seed) for net, seed in zip(one.networks, one.seeds, strict=True)], axis=2
@@ -125,22 +125,22 @@ def with_spike_noise(entrants: Sequence[Entrant], images: Images) -> Trials:
         Trial(name, "spikes", parameter, strengths, {key: right[which] for key, right in answered.items()})
         for which, (name, parameter, strengths, _) in enumerate(SPIKE_DISTURBANCES)
     ]
-    others = [one.name for one in entrants if one not in spiking]
+    others = [one.name for one in candidates if one not in spiking]
     left_out = [f"{', '.join(others)}: the input has no spikes, and losing pixels instead is not comparable."]
     return Trials(trials if spiking else [], left_out if others else [])
 
 
-def with_damage(entrants: Sequence[Entrant], images: Images, family: Family) -> Trials:
+def with_damage(candidates: Sequence[TrainedCandidate], images: Images, family: Family) -> Trials:
     """Networks with changed weights ("weights"), or with dead neurons ("neurons")."""
     if family == "weights":
-        return Trials([_damaged(entrants, images, one) for one in _WEIGHT_DAMAGE])
-    without = [one.name for one in entrants if not hidden_layers(one.graph)]
+        return Trials([_damaged(candidates, images, one) for one in _WEIGHT_DAMAGE])
+    without = [one.name for one in candidates if not hidden_layers(one.graph)]
     if without:
         return Trials([], [f"{', '.join(without)}: no hidden neurons that could die, so the family is left out."])
-    return Trials([_damaged(entrants, images, _DEATH)])
+    return Trials([_damaged(candidates, images, _DEATH)])
 
 
-def under_attack(entrants: Sequence[Entrant], images: Images, *, transfer_from: str | None) -> Trials:
+def under_attack(candidates: Sequence[TrainedCandidate], images: Images, *, transfer_from: str | None) -> Trials:
     """Networks of the first seed on images made to mislead them, and the checks that gradients are not masked.
 
     FGSM and PGD count where every network passes gradients to the image; elsewhere the search counts, for all alike.
@@ -148,7 +148,7 @@ def under_attack(entrants: Sequence[Entrant], images: Images, *, transfer_from: 
     Args:
         transfer_from: the network whose images are also shown to all others.
     """
-    first = [Entrant(one.name, one.networks[:1], one.seeds[:1]) for one in entrants]
+    first = [TrainedCandidate(one.name, one.networks[:1], one.seeds[:1]) for one in candidates]
     attacked = {one.name: _attacked(one, images) for one in first}
     usable = [name for name, made in attacked.items() if "pgd" in made]
     fair = len(usable) == len(first)
@@ -178,7 +178,7 @@ def under_attack(entrants: Sequence[Entrant], images: Images, *, transfer_from: 
     return Trials(trials, left_out, [_gradient_check(one, images) for one in first], example)
 
 
-def _damaged(entrants: Sequence[Entrant], images: Images, damage: _Damage) -> Trial:
+def _damaged(candidates: Sequence[TrainedCandidate], images: Images, damage: _Damage) -> Trial:
     def answers(network: Network, strength: float, seed: int) -> Bool[np.ndarray, " N"]:
         return correct_answers(damage.change(network, strength, seed), images, seed=seed)
 
@@ -187,7 +187,7 @@ def _damaged(entrants: Sequence[Entrant], images: Images, damage: _Damage) -> Tr
             [answers(network, float(strength), seed) for network, seed in zip(one.networks, one.seeds, strict=True)]
             for strength in damage.strengths
         ])
-        for one in entrants
+        for one in candidates
     }  # fmt: skip
     return Trial(damage.name, damage.family, damage.parameter, tuple(map(float, damage.strengths)), right)
 
@@ -196,25 +196,25 @@ def _attack(name: str, right: dict[str, Right], *, counted: bool) -> Trial:
     return Trial(name, "attacks", "eps, of 255", tuple(float(eps) for eps in EPSILONS), right, counted)
 
 
-def _attacked(one: Entrant, images: Images) -> dict[str, list[UInt8[np.ndarray, "N C H W"]]]:
+def _attacked(one: TrainedCandidate, images: Images) -> dict[str, list[UInt8[np.ndarray, "N C H W"]]]:
     """For each attack that can be made on a network the images of every strength."""
-    victim = Victim.of(one.networks[0], images, seed=one.seeds[0])
+    target = AttackTarget.of(one.networks[0], images, seed=one.seeds[0])
     made = {
-        "search": [search(victim, eps) for eps in EPSILONS],
-        "random_signs": [random_signs(victim.images, victim.index, eps) for eps in EPSILONS],
+        "search": [search(target, eps) for eps in EPSILONS],
+        "random_signs": [random_signs(target.images, target.index, eps) for eps in EPSILONS],
     }
     if passes_gradients(one.graph):
-        gradient = victim.gradient(victim.images, 2)
-        made["fgsm"] = [fgsm(victim, eps, gradient) for eps in EPSILONS]
-        made["pgd"] = [pgd(victim, eps, also=also) for eps, also in zip(EPSILONS, made["fgsm"], strict=True)]
+        gradient = target.gradient(target.images, 2)
+        made["fgsm"] = [fgsm(target, eps, gradient) for eps in EPSILONS]
+        made["pgd"] = [pgd(target, eps, also=also) for eps, also in zip(EPSILONS, made["fgsm"], strict=True)]
     return {name: [pixels.cpu().numpy() for pixels in strengths] for name, strengths in made.items()}
 
 
-def _gradient_check(one: Entrant, images: Images) -> GradientCheck:
+def _gradient_check(one: TrainedCandidate, images: Images) -> GradientCheck:
     if not passes_gradients(one.graph):
         return GradientCheck(network=one.name, usable=False, zero_gradients=None)
-    victim = Victim.of(one.networks[0], images, seed=one.seeds[0])
-    share = zero_gradients(victim.gradient(victim.images, 2)).float().mean().item()
+    target = AttackTarget.of(one.networks[0], images, seed=one.seeds[0])
+    share = zero_gradients(target.gradient(target.images, 2)).float().mean().item()
     return GradientCheck(network=one.name, usable=True, zero_gradients=share)
 
 
@@ -234,9 +234,11 @@ def _with_spike_noise(network: Network, images: Images, seed: int) -> Bool[np.nd
     return np.concatenate(parts, axis=2)
 
 
-def _on_pixels(one: Entrant, images: Images, pixels: UInt8[np.ndarray, "N C H W"]) -> Bool[np.ndarray, "S N"]:
+def _on_pixels(one: TrainedCandidate, images: Images, pixels: UInt8[np.ndarray, "N C H W"]) -> Bool[np.ndarray, "S N"]:
     return _by_seed(one, lambda network, seed: correct_answers(network, images, seed=seed, pixels=pixels))
 
 
-def _by_seed(one: Entrant, answer: Callable[[Network, int], Bool[np.ndarray, " N"]]) -> Bool[np.ndarray, "S N"]:
+def _by_seed(
+    one: TrainedCandidate, answer: Callable[[Network, int], Bool[np.ndarray, " N"]]
+) -> Bool[np.ndarray, "S N"]:
     return np.stack([answer(network, seed) for network, seed in zip(one.networks, one.seeds, strict=True)])

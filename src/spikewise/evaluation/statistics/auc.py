@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikewise.errors import ShapeError
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, count_units, unit_of
-from spikewise.evaluation.statistics.uncertainty import Difference, Side, combine
+from spikewise.evaluation.statistics.uncertainty import Arm, Difference, combine
 
 __all__ = ["Areas", "auc_difference", "auc_interval", "delong", "delong_test", "mean_auc_interval", "one_against_rest"]
 
@@ -144,8 +144,8 @@ def _interval(found: Areas, units: int, resampling: Resampling) -> Estimate:
         return Estimate(mean=mean, sd=sd, level=resampling.level, method=reason)
     slope = 1 / (found.areas * (1 - found.areas))
     logits = Areas(scipy.special.logit(found.areas), found.covariance * np.outer(slope, slope))
-    sides = [Side(logits.areas, _draws(logits, resampling))]
-    made = combine(sides, units, (-np.inf, np.inf), resampling).estimate
+    arms = [Arm(logits.areas, _draws(logits, resampling))]
+    made = combine(arms, units, (-np.inf, np.inf), resampling).estimate
     if made.low is None or made.high is None:
         return made.replace(mean=mean, sd=sd)
     low, high = (float(scipy.special.expit(end)) for end in (made.low, made.high))
@@ -165,8 +165,8 @@ def auc_difference(
     resampling = resampling or Resampling()
     found = delong(positive, np.concatenate([scores_a, scores_b]), groups)
     draws, split = _draws(found, resampling), len(scores_a)
-    sides = [Side(found.areas[:split], draws[:, :split]), Side(-found.areas[split:], -draws[:, split:])]
-    made = combine(sides, count_units(groups, positive.size), (-1.0, 1.0), resampling)
+    arms = [Arm(found.areas[:split], draws[:, :split]), Arm(-found.areas[split:], -draws[:, split:])]
+    made = combine(arms, count_units(groups, positive.size), (-1.0, 1.0), resampling)
     return made._replace(estimate=made.estimate.replace(method=made.estimate.method.replace("bootstrap", "DeLong")))
 
 

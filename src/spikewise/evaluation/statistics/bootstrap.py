@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spikewise.errors import ShapeError
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, unit_of
-from spikewise.evaluation.statistics.uncertainty import Difference, Side, combine
+from spikewise.evaluation.statistics.uncertainty import Arm, Difference, combine
 
 __all__ = [
     "bootstrap_metric",
@@ -40,7 +40,7 @@ def bootstrap_seeds_and_images(
     values = scores.astype(np.float64)
     size = _design_effect(values.mean(0), groups)
     draws, units = _draw_means(values, groups, imagined, size, resampling)
-    return combine([Side(values.mean(1), draws)], units, (0.0, 1.0) if binary else _ANYWHERE, resampling).estimate
+    return combine([Arm(values.mean(1), draws)], units, (0.0, 1.0) if binary else _ANYWHERE, resampling).estimate
 
 
 def paired_bootstrap(
@@ -73,8 +73,8 @@ def paired_difference(
     imagined = [(only_a, 0.5), (only_b, 0.5), (only_a + only_b, 0.5), (np.zeros(len(values)), 0.5)]
     size = _design_effect(values[is_a].mean(0) - values[~is_a].mean(0), groups)
     draws, units = _draw_means(values, groups, imagined, size, resampling)
-    sides = [Side(values.mean(1)[is_a], draws[:, is_a]), Side(-values.mean(1)[~is_a], -draws[:, ~is_a])]
-    return combine(sides, units, (-1.0, 1.0), resampling)
+    arms = [Arm(values.mean(1)[is_a], draws[:, is_a]), Arm(-values.mean(1)[~is_a], -draws[:, ~is_a])]
+    return combine(arms, units, (-1.0, 1.0), resampling)
 
 
 def bootstrap_metric(
@@ -127,12 +127,12 @@ def difference_from_draws(
     """
     (per_seed_a, draws_a), (per_seed_b, draws_b) = a, b
     defined = np.isfinite(draws_a).all(1) & np.isfinite(draws_b).all(1)
-    sides = [_centred(per_seed_a, draws_a[defined]), _centred(-per_seed_b, -draws_b[defined])]
-    return combine(sides, units, _ANYWHERE, resampling)
+    arms = [_centred(per_seed_a, draws_a[defined]), _centred(-per_seed_b, -draws_b[defined])]
+    return combine(arms, units, _ANYWHERE, resampling)
 
 
-def _centred(per_seed: Floats, draws: Floats) -> Side:
-    return Side(per_seed, draws - draws.mean(0) + per_seed if draws.size else draws)
+def _centred(per_seed: Floats, draws: Floats) -> Arm:
+    return Arm(per_seed, draws - draws.mean(0) + per_seed if draws.size else draws)
 
 
 def _design_effect(values: Floats, groups: Groups) -> float:

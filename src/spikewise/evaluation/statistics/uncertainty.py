@@ -10,14 +10,14 @@ from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.power import ASKED, Plan, smallest_detectable
 from spikewise.evaluation.statistics.resampling import Floats, Resampling
 
-__all__ = ["Difference", "Side", "Uncertainty", "combine"]
+__all__ = ["Arm", "Difference", "Uncertainty", "combine"]
 
 _STEPS = 18
 """Halvings of the search for p: to five digits."""
 _NOTHING = 1e-12
 
 
-class Side(NamedTuple):
+class Arm(NamedTuple):
     """One network's figures, with the sign they enter the estimate with."""
 
     per_seed: Floats
@@ -82,7 +82,7 @@ class Uncertainty:
     seed_variance: float
     seed_freedom: float
     seed_count: float
-    """Seeds a side: the harmonic mean."""
+    """Seeds an arm: the harmonic mean."""
 
     def ends(self, level: float) -> tuple[float, float]:
         """The interval of that level; never narrower than that of the images alone."""
@@ -131,31 +131,31 @@ class Uncertainty:
         return not low <= 0 <= high
 
 
-def combine(sides: list[Side], units: int, bounds: tuple[float, float], resampling: Resampling) -> Difference:
-    """Add the sides up to one figure with its interval; where there can be none, `method` says why."""
-    mean = float(sum(side.per_seed.mean() for side in sides))
-    every_side = all(side.per_seed.size > 1 for side in sides)
-    sd = float(np.sqrt(sum(side.per_seed.var(ddof=1) for side in sides))) if every_side else None
-    draws = np.sum([side.draws.mean(1) for side in sides], axis=0)
+def combine(arms: list[Arm], units: int, bounds: tuple[float, float], resampling: Resampling) -> Difference:
+    """Add the arms up to one figure with its interval; where there can be none, `method` says why."""
+    mean = float(sum(arm.per_seed.mean() for arm in arms))
+    every_arm = all(arm.per_seed.size > 1 for arm in arms)
+    sd = float(np.sqrt(sum(arm.per_seed.var(ddof=1) for arm in arms))) if every_arm else None
+    draws = np.sum([arm.draws.mean(1) for arm in arms], axis=0)
     reason = _why_not(draws, units, resampling)
     if reason:
         estimate = Estimate(mean=mean, sd=sd, level=resampling.level, method=f"no interval: {reason}")
         return Difference(estimate, None, None, None)
-    variance, freedom = _seed_variance(sides)
+    variance, freedom = _seed_variance(arms)
     found = Uncertainty(
         mean=mean,
         centre=float(draws.mean()),
         images=draws - draws.mean(),
         units=units,
-        shared=_shared_by_seeds(sides),
+        shared=_shared_by_seeds(arms),
         seeds=_seed_part(variance, freedom, draws.size, resampling),
         seed_variance=variance,
         seed_freedom=freedom,
-        seed_count=len(sides) / sum(1 / side.per_seed.size for side in sides),
+        seed_count=len(arms) / sum(1 / arm.per_seed.size for arm in arms),
     )
     low, high = np.clip(found.ends(resampling.level), *bounds)
-    seeds = " and ".join(str(side.per_seed.size) for side in sides)
-    covers = f"Student t over {seeds} seeds" if every_side else "test images only: one seed says nothing of others"
+    seeds = " and ".join(str(arm.per_seed.size) for arm in arms)
+    covers = f"Student t over {seeds} seeds" if every_arm else "test images only: one seed says nothing of others"
     method = f"bootstrap over {units} units, {covers}"
     low, high = min(float(low), mean), max(float(high), mean)
     estimate = Estimate(mean=mean, sd=sd, low=low, high=high, level=resampling.level, method=method)
@@ -170,19 +170,19 @@ def _why_not(draws: Floats, units: int, resampling: Resampling) -> str | None:
     return None
 
 
-def _shared_by_seeds(sides: list[Side]) -> float:
-    several = [side.draws for side in sides if side.per_seed.size > 1]
+def _shared_by_seeds(arms: list[Arm]) -> float:
+    several = [arm.draws for arm in arms if arm.per_seed.size > 1]
     own = sum((d - d.mean(1, keepdims=True)).var(0).sum() / (d.shape[1] - 1) / d.shape[1] for d in several)
-    whole = np.sum([side.draws.mean(1) for side in sides], axis=0).var()
+    whole = np.sum([arm.draws.mean(1) for arm in arms], axis=0).var()
     return float(np.clip(1 - own / whole, 0.0, 1.0)) if whole > 0 else 0.0
 
 
-def _seed_variance(sides: list[Side]) -> tuple[float, float]:
+def _seed_variance(arms: list[Arm]) -> tuple[float, float]:
     """Variance of the mean over seeds, and its degrees of freedom. Source: Welch, Biometrika 34, 1947."""
     parts = [
-        (float(side.per_seed.var(ddof=1)) / side.per_seed.size, side.per_seed.size)
-        for side in sides
-        if side.per_seed.size > 1
+        (float(arm.per_seed.var(ddof=1)) / arm.per_seed.size, arm.per_seed.size)
+        for arm in arms
+        if arm.per_seed.size > 1
     ]
     variance = sum(part for part, _ in parts)
     if not variance > 0:

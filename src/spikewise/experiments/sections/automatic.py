@@ -10,11 +10,11 @@ from spikewise.evaluation import Results
 from spikewise.evaluation.reservations import at_chance
 from spikewise.evaluation.sections import SectionName
 from spikewise.evaluation.wording import listed
+from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.sections import keep_section, note_skipped
 from spikewise.experiments.sections.budget import Budget
 from spikewise.experiments.sections.expected import Pace, paces_of, section_seconds
 from spikewise.experiments.sections.study import Study
-from spikewise.experiments.sides import Contestant
 from spikewise.report import write_report
 from spikewise.report.numbers import duration
 from spikewise.training import Listener
@@ -121,7 +121,7 @@ class Sequel:
         if not able:
             self._leave_out(name, f"{listed(guessing)} {_is(guessing)} not better than guessing")
             return
-        study = self.study._replace(contestants=able)
+        study = self.study._replace(candidates=able)
         expected = section_seconds(name, study, paces)
         share = self.budget.share(expected, last=not others)
         if share is None and name == "robustness" and self.budget.left > 0:
@@ -137,13 +137,13 @@ class Sequel:
         self.page.stale = True
         self.budget.pause(self.page.renew_rarely())
 
-    def _able(self, name: SectionName) -> tuple[list[Contestant], list[str]]:
+    def _able(self, name: SectionName) -> tuple[list[Candidate], list[str]]:
         """Whom a section looks at, and whom not: it would say nothing of networks that guess."""
         if self.thorough or name not in _OF_THE_ABLE:
-            return list(self.study.contestants), []
+            return list(self.study.candidates), []
         networks = {one.name: one for one in Results.load(self.folder.results).networks}
-        guessing = [one.name for one in self.study.contestants if at_chance(networks[one.name])]
-        return [one for one in self.study.contestants if one.name not in guessing], guessing
+        guessing = [one.name for one in self.study.candidates if at_chance(networks[one.name])]
+        return [one for one in self.study.candidates if one.name not in guessing], guessing
 
     def _announce(self, name: SectionName, seconds: float, after: float) -> None:
         if not self.thorough:

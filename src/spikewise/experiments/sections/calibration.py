@@ -2,24 +2,24 @@
 
 from spikewise.evaluation.calibration import BINS, Answers, calibrate
 from spikewise.evaluation.sections.calibration import Calibration, NetworkCalibration
+from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.sections.study import Made, Study
-from spikewise.experiments.sides import Contestant
 
 __all__ = ["make"]
 
 
 def make(study: Study) -> Made:
     """How far the confidence of every network can be trusted, before and after temperature scaling."""
-    networks = tuple(_network(study, contestant) for contestant in study.contestants)
+    networks = tuple(_network(study, candidate) for candidate in study.candidates)
     return Made(Calibration(networks=networks, bins=BINS), less=study.fewer_seeds)
 
 
-def _network(study: Study, contestant: Contestant) -> NetworkCalibration:
+def _network(study: Study, candidate: Candidate) -> NetworkCalibration:
     seeds, everyone = study.seeds, study.setting.images.groups
-    validation = [study.validation(contestant, seed) for seed in seeds]
-    test = [study.test(contestant, seed) for seed in seeds]
+    validation = [study.validation(candidate, seed) for seed in seeds]
+    test = [study.test(candidate, seed) for seed in seeds]
     return calibrate(
-        contestant.name,
+        candidate.name,
         [Answers(one.labels, one.logits) for one in validation],
         [Answers(one.labels, one.logits) for one in test],
         None if everyone is None else everyone[study.setting.split.test],

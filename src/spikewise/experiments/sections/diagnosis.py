@@ -19,10 +19,10 @@ from spikewise.evaluation.diagnosis import (
 )
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, NetworkDiagnosis, SeedDiagnosis
+from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.remedies import find_cause
 from spikewise.experiments.sections.study import Made, Study
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import Contestant
 from spikewise.experiments.trials import Trials
 from spikewise.graph import Graph, Neuron
 from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
@@ -57,8 +57,8 @@ def diagnose(study: Study) -> Diagnosis:
     )
     context = _Context(setting, float(shares.max()), _entropy(shares), linear)
     networks, findings, most = [], [], 0
-    for contestant in study.contestants:
-        network, found, size = _network(context, contestant, study.seeds)
+    for candidate in study.candidates:
+        network, found, size = _network(context, candidate, study.seeds)
         networks.append(network)
         findings += found
         most = max(most, size)
@@ -91,34 +91,34 @@ class _Context:
 
 
 def _network(
-    context: _Context, contestant: Contestant, chosen: tuple[int, ...]
+    context: _Context, candidate: Candidate, chosen: tuple[int, ...]
 ) -> tuple[NetworkDiagnosis, list[Finding], int]:
     seeds: list[SeedDiagnosis] = []
     noticed: dict[tuple[str, str | None], list[tuple[int, Symptom]]] = {}
     for seed in chosen:
-        facts = _facts(context, contestant, seed)
+        facts = _facts(context, candidate, seed)
         seeds.append(facts.seed)
         for symptom in find_symptoms(facts):
             noticed.setdefault((symptom.code, symptom.layer), []).append((seed, symptom))
-    findings = [_finding(context, contestant, found) for found in noticed.values()]
-    record = NetworkDiagnosis(network=contestant.name, steps=contestant.graph.steps, seeds=tuple(seeds))
-    return record, findings, len(context.batch(contestant.graph, 0).labels)
+    findings = [_finding(context, candidate, found) for found in noticed.values()]
+    record = NetworkDiagnosis(network=candidate.name, steps=candidate.graph.steps, seeds=tuple(seeds))
+    return record, findings, len(context.batch(candidate.graph, 0).labels)
 
 
-def _finding(context: _Context, contestant: Contestant, found: list[tuple[int, Symptom]]) -> Finding:
+def _finding(context: _Context, candidate: Candidate, found: list[tuple[int, Symptom]]) -> Finding:
     """One finding for what several seeds have, told by the gravest."""
     seed, symptom = min(found, key=lambda one: _ORDER.index(one[1].gravity))
-    trials = Trials(context.setting, contestant, seed, context.batch(contestant.graph, seed))
+    trials = Trials(context.setting, candidate, seed, context.batch(candidate.graph, seed))
     return find_cause(symptom, trials, [one for one, _ in found])
 
 
-def _facts(context: _Context, contestant: Contestant, seed: int) -> Facts:
+def _facts(context: _Context, candidate: Candidate, seed: int) -> Facts:
     setting = context.setting
-    fit = _progress(setting, contestant, seed)
-    start = setting.started(contestant, seed)
-    network = _so_far(setting, contestant, seed)
+    fit = _progress(setting, candidate, seed)
+    start = setting.started(candidate, seed)
+    network = _so_far(setting, candidate, seed)
     said = predict(network, setting.images, setting.split.validation, seed=seed)
-    seen = examine(network, context.batch(contestant.graph, seed), contestant.loss, said, start)
+    seen = examine(network, context.batch(candidate.graph, seed), candidate.loss, said, start)
     kept = _kept(fit)
     epochs = setting.experiment.train.epochs
     assert epochs != "auto"
@@ -133,11 +133,11 @@ def _facts(context: _Context, contestant: Contestant, seed: int) -> Facts:
         weight_change=weight_change(network, start),
         answers=len(Counter(said.predicted.tolist())),
     )
-    last = contestant.graph.named[-1]
+    last = candidate.graph.named[-1]
     spikes = isinstance(last.layer, Neuron) and last.layer.spikes
-    counted = isinstance(contestant.graph.readout, SpikeCount) or _counts_spikes(contestant.loss)
+    counted = isinstance(candidate.graph.readout, SpikeCount) or _counts_spikes(candidate.loss)
     return Facts(
-        network=contestant.name,
+        network=candidate.name,
         seed=record,
         history=fit.history,
         stopped_early=fit.stopped_early,
@@ -148,15 +148,15 @@ def _facts(context: _Context, contestant: Contestant, seed: int) -> Facts:
         linear=context.linear,
         output=last.name if spikes and counted else None,
         unread=last.name if spikes and not counted else None,
-        objective=_objective(setting, contestant),
+        objective=_objective(setting, candidate),
     )
 
 
-def _objective(setting: Setting, contestant: Contestant) -> Objective:
-    loss, experiment = contestant.loss, setting.experiment
+def _objective(setting: Setting, candidate: Candidate) -> Objective:
+    loss, experiment = candidate.loss, setting.experiment
     if not isinstance(loss, CrossEntropy):
         return "other"
-    penalised = experiment.rate_penalty is not None and bool(contestant.graph.spiking_layers)
+    penalised = experiment.rate_penalty is not None and bool(candidate.graph.spiking_layers)
     changed = loss.label_smoothing > 0 or experiment.train.class_weights or penalised
     return "changed" if changed else "cross_entropy"
 
@@ -165,9 +165,9 @@ def _counts_spikes(loss: Loss) -> bool:
     return isinstance(loss, CountMSE) or (isinstance(loss, StepCrossEntropy) and loss.on == "spikes")
 
 
-def _progress(setting: Setting, contestant: Contestant, seed: int) -> FitResult:
+def _progress(setting: Setting, candidate: Candidate, seed: int) -> FitResult:
     """How a training went so far."""
-    folder = setting.folder.path / "networks" / contestant.name / f"seed-{seed}"
+    folder = setting.folder.path / "networks" / candidate.name / f"seed-{seed}"
     if (folder / "fit.json").exists():
         return FitResult.load(folder / "fit.json")
     if (folder / CHECKPOINT).exists():
@@ -175,11 +175,11 @@ def _progress(setting: Setting, contestant: Contestant, seed: int) -> FitResult:
     return FitResult()
 
 
-def _so_far(setting: Setting, contestant: Contestant, seed: int) -> Network:
+def _so_far(setting: Setting, candidate: Candidate, seed: int) -> Network:
     """The kept weights of a training, those at its start where it has kept none yet."""
-    folder = setting.folder.path / "networks" / contestant.name / f"seed-{seed}"
+    folder = setting.folder.path / "networks" / candidate.name / f"seed-{seed}"
     there = (folder / WEIGHTS).exists()
-    return setting.trained(contestant, seed) if there else setting.started(contestant, seed)
+    return setting.trained(candidate, seed) if there else setting.started(candidate, seed)
 
 
 def _kept(fit: FitResult) -> EpochRecord | None:

@@ -47,7 +47,7 @@ def section_seconds(name: SectionName, study: Study, paces: Mapping[str, Pace]) 
     """How long a section will take if it is made as a whole."""
     setting, seeds = study.setting, len(study.setting.experiment.seeds)
     test, validation = len(setting.split.test), len(setting.split.validation)
-    own = [paces[one.name] for one in study.contestants]
+    own = [paces[one.name] for one in study.candidates]
     match name:
         case "audit":  # it was made before the training
             work = 0.0
@@ -55,14 +55,14 @@ def section_seconds(name: SectionName, study: Study, paces: Mapping[str, Pace]) 
             count = min(len(setting.split.train), MOST_IMAGES)
             work = _FITTED * count**2 * features_of(setting.images.images[:1])
         case "anytime":
-            steps = [paces[one.name] for one in study.contestants if one.graph.steps > 1]
+            steps = [paces[one.name] for one in study.candidates if one.graph.steps > 1]
             work = seeds * (test + validation) * _FOLLOWED * sum(one.answer for one in steps)
         case "calibration":
             work = seeds * validation * sum(one.answer for one in own)
         case "robustness":
             work = sum(family_seconds(study, paces, family) for family in FAMILIES)
         case "explanations":
-            shown = [paces[one.name] for one in study.contestants if one.role != "baseline"] or own
+            shown = [paces[one.name] for one in study.candidates if one.role != "baseline"] or own
             work = _EXPLAINED * sum(one.learn for one in shown)
         case "diagnosis":
             work = sum(seeds * validation * one.answer + _EXAMINED * one.learn for one in own)
@@ -75,7 +75,7 @@ def family_seconds(study: Study, paces: Mapping[str, Pace], family: Family) -> f
     """How long one family of disturbances will take on as many images as are usual."""
     from spikewise.experiments.sections.robustness import usual_images  # noqa: PLC0415  # it brings much with it
 
-    own = [paces[one.name] for one in study.contestants]
+    own = [paces[one.name] for one in study.candidates]
     images, seeds = usual_images(study, family), len(study.setting.experiment.seeds)
     if family == "attacks":
         return images * _PASSES[family] * sum(one.learn for one in own)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spikewise.evaluation.explanations import (
     PATH_STEPS,
     Pictures,
-    Subject,
+    SeededNetwork,
     check_network,
     input_kind,
     maps_of,
@@ -19,10 +19,10 @@ from spikewise.evaluation.explanations import (
 )
 from spikewise.evaluation.sections.explanations import Explained, Explanations
 from spikewise.evaluation.ties import evidence_of
+from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.collect import sample_of_each_class
 from spikewise.experiments.sections.study import Made, Study
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import Contestant
 from spikewise.network import Network
 from spikewise.types import Draw
 
@@ -41,18 +41,16 @@ def make(study: Study) -> Made:
     The first seed's networks are explained. Maps of a set that must not be shown are made for the checks alone.
     """
     setting = study.setting
-    contestants = [one for one in study.contestants if one.role != "baseline"] or list(study.contestants)
+    candidates = [one for one in study.candidates if one.role != "baseline"] or list(study.candidates)
     seed = setting.experiment.seeds[0]
-    subjects = {one.name: Subject(setting.trained(one, seed), seed) for one in contestants}
+    seeded = {one.name: SeededNetwork(setting.trained(one, seed), seed) for one in candidates}
     count = study.few(_CHECKED)
     checked = _evenly(setting, setting.split.validation, count)
     networks = tuple(
-        check_network(
-            one.name, subjects[one.name], _random(setting, one, seed), checked, compared=min(_COMPARED, count)
-        )
-        for one in contestants
+        check_network(one.name, seeded[one.name], _random(setting, one, seed), checked, compared=min(_COMPARED, count))
+        for one in candidates
     )
-    shown, arrays = _shown(setting, subjects)
+    shown, arrays = _shown(setting, seeded)
     squares = squares_for(*setting.images.image_shape[1:])
     record = Explanations(
         networks=networks,
@@ -61,15 +59,15 @@ def make(study: Study) -> Made:
         patch=squares.side,
         stride=squares.stride,
         path_steps=PATH_STEPS,
-        input=input_kind(contestants[0].graph),
+        input=input_kind(candidates[0].graph),
     )
     fewer = f"{len(checked.images)} images in the checks" if count < _CHECKED else ""
-    return Made(record, {**arrays, **_rates(setting, subjects)}, fewer)
+    return Made(record, {**arrays, **_rates(setting, seeded)}, fewer)
 
 
-def _random(setting: Setting, contestant: Contestant, seed: int) -> Subject:
-    network = Network(contestant.graph, seed=seed + _OTHER_WEIGHTS, engine_name=setting.experiment.engine)
-    return Subject(network.to(setting.device), seed)
+def _random(setting: Setting, candidate: Candidate, seed: int) -> SeededNetwork:
+    network = Network(candidate.graph, seed=seed + _OTHER_WEIGHTS, engine_name=setting.experiment.engine)
+    return SeededNetwork(network.to(setting.device), seed)
 
 
 def _evenly(setting: Setting, part: NDArray[np.int64], most: int) -> Pictures:
@@ -83,12 +81,14 @@ def _pictures(setting: Setting, index: NDArray[np.int64]) -> Pictures:
     return Pictures(np.ascontiguousarray(images.images[index]), index, groups)
 
 
-def _shown(setting: Setting, subjects: dict[str, Subject]) -> tuple[tuple[Explained, ...], dict[str, NDArray[Any]]]:
+def _shown(
+    setting: Setting, networks: dict[str, SeededNetwork]
+) -> tuple[tuple[Explained, ...], dict[str, NDArray[Any]]]:
     """One test image of each class, and their maps if they may be shown."""
     images, test = setting.images, setting.split.test
     index = sample_of_each_class(images, test, 1)[:_SHOWN]
     pictures = _pictures(setting, index)
-    said = {name: probabilities(subject, *pictures[:2]) for name, subject in subjects.items()}
+    said = {name: probabilities(seeded, *pictures[:2]) for name, seeded in networks.items()}
     records = tuple(
         Explained(
             index=int(np.flatnonzero(test == position)[0]),
@@ -99,32 +99,32 @@ def _shown(setting: Setting, subjects: dict[str, Subject]) -> tuple[tuple[Explai
         for at, position in enumerate(index)
     )
     arrays: dict[str, NDArray[Any]] = {"images": pictures.images} if images.publishable else {}
-    for name, subject in subjects.items():
+    for name, seeded in networks.items():
         answers = said[name].argmax(1)
-        maps, attribution = maps_of(subject, pictures, answers)
+        maps, attribution = maps_of(seeded, pictures, answers)
         if images.publishable:
             arrays |= {f"map.{name}.{method}": one.astype(np.float32) for method, one in maps.items()}
-        if subject.network.graph.steps > 1:
+        if seeded.network.graph.steps > 1:
             arrays[f"over_time.{name}"] = attribution.over_time.astype(np.float32)
-            arrays[f"sure.{name}"] = _sure(subject, pictures, answers)
+            arrays[f"sure.{name}"] = _sure(seeded, pictures, answers)
     return records, arrays
 
 
-def _sure(subject: Subject, pictures: Pictures, answers: NDArray[np.int64]) -> NDArray[np.float32]:
+def _sure(seeded: SeededNetwork, pictures: Pictures, answers: NDArray[np.int64]) -> NDArray[np.float32]:
     """Probability of the answer after each step [S, T]."""
-    network = subject.network
+    network = seeded.network
     batch = torch.from_numpy(pictures.images).to(network.device)
     with torch.no_grad():
-        draw = Draw(subject.seed, 0, torch.from_numpy(pictures.index))
+        draw = Draw(seeded.seed, 0, torch.from_numpy(pictures.index))
         grown = evidence_of(network.graph.readout, network(batch, draw), draw.index).softmax(-1)
     return grown[:, np.arange(len(answers)), answers].T.float().cpu().numpy()
 
 
-def _rates(setting: Setting, subjects: dict[str, Subject]) -> dict[str, NDArray[Any]]:
+def _rates(setting: Setting, networks: dict[str, SeededNetwork]) -> dict[str, NDArray[Any]]:
     some = _evenly(setting, setting.split.validation, _COUNTED)
     labels = setting.images.labels[some.index]
     return {
         f"rates.{name}.{layer}": rates.astype(np.float32)
-        for name, subject in subjects.items()
-        for layer, rates in rates_by_class(subject, *some[:2], labels).items()
+        for name, seeded in networks.items()
+        for layer, rates in rates_by_class(seeded, *some[:2], labels).items()
     }

@@ -10,10 +10,10 @@ from spikewise.data.counter import permutation
 from spikewise.evaluation import Results
 from spikewise.evaluation.robustness import (
     MOST_IMAGES,
-    Entrant,
     Examined,
     Images,
     Scope,
+    TrainedCandidate,
     examine,
     merged,
     usual_count,
@@ -61,7 +61,7 @@ def _within(study: Study, left: Callable[[], float]) -> Made:
 
 def usual_images(study: Study, family: Family) -> int:
     """Test images on which a family is made where there is time enough."""
-    return usual_count([one.graph for one in study.contestants], len(study.setting.split.test), family)
+    return usual_count([one.graph for one in study.candidates], len(study.setting.split.test), family)
 
 
 def remake(study: Study, scope: Scope, arrays: Path) -> None:
@@ -92,13 +92,13 @@ def _made(study: Study, scope: Scope) -> Made:
 def _examined(study: Study, scope: Scope) -> Examined:
     setting = study.setting
     seeds = setting.experiment.seeds
-    entrants = [
-        Entrant(one.name, [setting.trained(one, seed) for seed in seeds], seeds)
-        for one in sorted(study.contestants, key=lambda one: one.role != "spiking")
+    candidates = [
+        TrainedCandidate(one.name, [setting.trained(one, seed) for seed in seeds], seeds)
+        for one in sorted(study.candidates, key=lambda one: one.role != "spiking")
     ]
-    roles = {one.role: one.name for one in study.contestants}
+    roles = {one.role: one.name for one in study.candidates}
     images = _test_images(study, scope.images or MOST_IMAGES)
-    return examine(entrants, images, scope, attack_from=roles.get("twin", roles.get("baseline")))
+    return examine(candidates, images, scope, attack_from=roles.get("twin", roles.get("baseline")))
 
 
 def _test_images(study: Study, most: int) -> Images:

@@ -11,8 +11,8 @@ from spikewise.config import Config
 from spikewise.evaluation.anytime import softmax
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.stored import read_answers
+from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.sides import Contestant
 
 __all__ = ["FEWEST", "Made", "Study"]
 
@@ -32,14 +32,14 @@ class Made(NamedTuple):
 
 
 class Study(NamedTuple):
-    """A finished training of every side, ready to be looked into.
+    """A finished training of every candidate, ready to be looked into.
 
-    `setting.trained(contestant, seed)` is a network, `setting.images` and `setting.split` are the images. Everything
+    `setting.trained(candidate, seed)` is a network, `setting.images` and `setting.split` are the images. Everything
     that is chosen (a threshold, a temperature) is chosen on `setting.split.validation`; the test part is open already.
     """
 
     setting: Setting
-    contestants: Sequence[Contestant]
+    candidates: Sequence[Candidate]
     share: float = 1.0
     """Of the usual work of a section, where time is short."""
     left: Callable[[], float] | None = None
@@ -61,14 +61,14 @@ class Study(NamedTuple):
         """How many images are looked at where so many are usual."""
         return min(usual, max(FEWEST, round(self.share * usual)))
 
-    def validation(self, contestant: Contestant, seed: int) -> Predictions:
+    def validation(self, candidate: Candidate, seed: int) -> Predictions:
         """What one network says about the validation images."""
-        network = self.setting.trained(contestant, seed)
+        network = self.setting.trained(candidate, seed)
         return predict(network, self.setting.images, self.setting.split.validation, seed=seed)
 
-    def test(self, contestant: Contestant, seed: int) -> "Tested":
+    def test(self, candidate: Candidate, seed: int) -> "Tested":
         """What one network said about the test images when they were opened; nothing runs again."""
-        path = self.setting.folder.training(contestant.name, seed) / "test.npz"
+        path = self.setting.folder.training(candidate.name, seed) / "test.npz"
         return Tested(*read_answers(path, len(self.setting.images.classes)))
 
 

@@ -20,9 +20,9 @@ _COVERS = "over other test images; a yardstick has no seed"
 def make(study: Study) -> Made:
     """What simple classifiers make of the run's split, and how far each network is from them."""
     right = {}
-    for contestant in study.contestants:
-        said = [study.test(contestant, seed) for seed in study.setting.experiment.seeds]
-        right[contestant.name] = np.stack([correct(one.labels, one.probabilities) for one in said])
+    for candidate in study.candidates:
+        said = [study.test(candidate, seed) for seed in study.setting.experiment.seeds]
+        right[candidate.name] = np.stack([correct(one.labels, one.probabilities) for one in said])
     usual = min(len(study.setting.split.train), MOST_IMAGES)
     most = study.few(usual)
     record = yardsticks_of(study.setting.images, study.setting.split, right, most=most)

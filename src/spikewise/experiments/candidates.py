@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from spikewise.data import ImageSet
 from spikewise.encoders import Direct, Encoder, Rate
 from spikewise.errors import ConfigError
-from spikewise.experiments.experiment import Experiment, Side
+from spikewise.experiments.experiment import CandidateKind, Experiment
 from spikewise.experiments.standard import standardised
 from spikewise.graph import Activation, Graph
 from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
@@ -13,15 +13,15 @@ from spikewise.models import MLP, Conv, build, readout_gain, twin
 from spikewise.network import check_size
 from spikewise.readouts import LastMembrane
 
-__all__ = ["Contestant", "describe", "sides_of"]
+__all__ = ["Candidate", "candidates_of", "describe"]
 
 SMALL_CNN = Conv(cell=Activation(), hidden=(128,), output="none")
 
 
-class Contestant(NamedTuple):
+class Candidate(NamedTuple):
     """One network of a comparison."""
 
-    side: Side
+    kind: CandidateKind
     name: str
     role: Literal["spiking", "twin", "baseline"]
     graph: Graph
@@ -30,7 +30,7 @@ class Contestant(NamedTuple):
     """Code whose noise it is trained with."""
 
 
-def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
+def candidates_of(experiment: Experiment, images: ImageSet) -> list[Candidate]:
     """The networks of an experiment for one image set.
 
     Raises:
@@ -47,23 +47,23 @@ def sides_of(experiment: Experiment, images: ImageSet) -> list[Contestant]:
         given = experiment.twin_gain
         return twin(spiking, gain=readout_gain(spiking, experiment.loss) if given == "readout" else given)
 
-    def contestant(side: Side) -> Contestant:
-        match side:
+    def candidate(kind: CandidateKind) -> Candidate:
+        match kind:
             case "snn":
                 role: Literal["spiking", "baseline"] = "spiking" if spiking.spiking_layers else "baseline"
-                return Contestant(side, side if role == "spiking" else "ann", role, spiking, experiment.loss)
+                return Candidate(kind, kind if role == "spiking" else "ann", role, spiking, experiment.loss)
             case "twin":
-                return Contestant(side, side, "twin", without_spikes(), conventional)
+                return Candidate(kind, kind, "twin", without_spikes(), conventional)
             case "twin-noise":
-                return Contestant(side, side, "baseline", without_spikes(), conventional, _noise_of(encoder))
+                return Candidate(kind, kind, "baseline", without_spikes(), conventional, _noise_of(encoder))
             case "cnn":
                 cnn: Conv | MLP = experiment.cnn or SMALL_CNN
                 graph = build(
                     cnn, standardised(Direct(steps=1), standard), LastMembrane(), image_shape=shape, classes=classes
                 )
-                return Contestant(side, side, "baseline", graph, conventional)
+                return Candidate(kind, kind, "baseline", graph, conventional)
 
-    found = [contestant(side) for side in experiment.sides]
+    found = [candidate(kind) for kind in experiment.sides]
     for one in found:
         check_size(one.graph)
     return found

@@ -1,4 +1,4 @@
-"""Every contestant as one module: weights of our network, neurons of a library, layers over all steps at once.
+"""Every candidate as one module: weights of our network, neurons of a library, layers over all steps at once.
 
 Each library gets the fastest layers we know: linear layers over [T, B, F] in one call, convolutions over all frames in
 chunks of 128 with channels last (five times faster on these processors than all frames at once), and its own fastest
@@ -19,15 +19,15 @@ from spikewise.graph import Conv2d, Graph, Linear, MaxPool, Neuron
 from spikewise.network import Network
 from spikewise.types import Draw
 
-__all__ = ["CONTESTANTS", "Contestant", "Ours", "Stack", "make"]
+__all__ = ["CANDIDATES", "Candidate", "Ours", "Stack", "make"]
 
 _FRAMES = 128
 OURS = ("spikewise native", "spikewise reference")
-CONTESTANTS = (*OURS, *NEURONS)
+CANDIDATES = (*OURS, *NEURONS)
 """Names, in the order of the tables."""
 
 
-class Contestant(NamedTuple):
+class Candidate(NamedTuple):
     """One network of one library."""
 
     name: str
@@ -144,16 +144,16 @@ class Unavailable(Exception):
     """A library cannot take part in a workload; the message says why, and stands in its row."""
 
 
-def make(name: str, ours: Network) -> Contestant:
-    """The contestant of that name, with the weights of `ours`."""
+def make(name: str, ours: Network) -> Candidate:
+    """The candidate of that name, with the weights of `ours`."""
     if name in OURS:
         model = Ours(ours.graph, name.split()[1])
         model.network.load_state_dict(ours.state_dict())
-        return Contestant(name, model, delayed=True)
+        return Candidate(name, model, delayed=True)
     kind = NEURONS[name]
     adaptive = any(isinstance(layer, Neuron) and isinstance(layer.dynamics, ALIF) for layer in ours.graph.layers)
     build = kind.adaptive if adaptive else kind.leaky
     if build is None:
         raise Unavailable("the library has no recurrent adaptive neuron with these equations")
     delayed = None if adaptive and not kind.same_adaptive else kind.delayed
-    return Contestant(name, Stack(ours, build), delayed, kind.adaptive_note if adaptive else kind.note)
+    return Candidate(name, Stack(ours, build), delayed, kind.adaptive_note if adaptive else kind.note)

@@ -14,7 +14,7 @@ from spikewise.evaluation.ties import answers_of
 from spikewise.graph import Graph
 from spikewise.network import Network
 
-__all__ = ["Entrant", "Images", "affordable", "correct_answers"]
+__all__ = ["Images", "TrainedCandidate", "affordable", "correct_answers"]
 
 _MOST_VALUES: Final = {"corruptions": 1 << 31, "attacks": 1 << 26}
 """Values of all layers and steps, for all images of one pass: an attack needs gradients, which cost much more."""
@@ -42,7 +42,7 @@ class Images(NamedTuple):
         return Images(self.pixels[:count], self.labels[:count], self.index[:count], groups)
 
 
-class Entrant(NamedTuple):
+class TrainedCandidate(NamedTuple):
     """One side of a comparison: its trained networks."""
 
     name: str
