@@ -22,7 +22,7 @@ from spikewise.dynamics import Dynamics
 from spikewise.encoders import Encoder
 from spikewise.errors import ConfigError
 from spikewise.evaluation.prediction import Selection, batches_of
-from spikewise.evaluation.ties import settled_of
+from spikewise.evaluation.ties import logits_without_ties
 from spikewise.experiments.automatic import Chosen, chosen
 from spikewise.experiments.experiment import AnyModel
 from spikewise.experiments.facts import resolve_device
@@ -208,7 +208,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         source, logits = Selection(images, np.zeros(len(images), np.int64)), []
         with torch.no_grad():
             for _, batch, draw in batches_of(self.network_, source, 0):
-                logits.append(settled_of(self.network_(batch, draw), draw.index).double().cpu())
+                logits.append(logits_without_ties(self.network_(batch, draw), draw.index).double().cpu())
         return torch.cat(logits).numpy()
 
     def _images(self, rows: NDArray[Any], kind: Kind | None) -> Pixels:

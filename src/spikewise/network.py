@@ -17,7 +17,7 @@ from spikewise.initial import Uniform, fans
 from spikewise.memory import memory_limit
 from spikewise.randomness import generator
 from spikewise.readouts import Carry, MeanMembrane, Trajectory
-from spikewise.ties import settled
+from spikewise.ties import without_ties
 from spikewise.types import Draw
 
 __all__ = ["FrozenNetwork", "Network", "Output", "check_size"]
@@ -132,7 +132,7 @@ class Network(nn.Module):
                 total, membranes = readout.add(total, last), mean.add(membranes, last)
                 evidence = readout.read(total.to(last.membrane.dtype), number)
                 means = mean.read(membranes.to(last.membrane.dtype), number)
-                evidence = settled(evidence, means, draw.index)[0]
+                evidence = without_ties(evidence, means, draw.index)[0]
             yield evidence
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-__all__ = ["highest", "settled", "top"]
+__all__ = ["highest", "top", "without_ties"]
 
 _NUDGE: Final = 2.0**-6
 """Added to the logit that wins a tie; counts differ by 1, and 2^-6 lowers the others' odds by 1.6 %."""
@@ -24,7 +24,7 @@ _GOLDEN, _MIX_1, _MIX_2 = (n - (1 << 64) for n in (0x9E3779B97F4A7C15, 0xBF58476
 """The constants of SplitMix64, as signed numbers."""
 
 
-def settled(
+def without_ties(
     logits: Float[Tensor, "*T B K"], membrane: Float[Tensor, "*T B K"], index: Int64[Tensor, " B"]
 ) -> Float[Tensor, "*T B K"]:
     """The logits with every tie at the top broken; where there is none they stay as they are.

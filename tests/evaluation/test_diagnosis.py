@@ -73,7 +73,7 @@ def trained(out: Path, *overrides: str, epochs: int = 3, shuffled: bool = False,
     if shuffled:
         images = dataclasses.replace(images, labels=np.random.default_rng(0).permutation(images.labels))
     parts = split(images, asked.split)
-    experiment = asked.settled(kind, device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
+    experiment = asked.resolved(kind, device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
     folder = RunFolder.create(out / "run", experiment, kind, images.fingerprint)
     setting = Setting(experiment, images, parts, folder, torch.device("cpu"))
     sides = candidates_of(experiment, images)
@@ -183,8 +183,8 @@ def test_a_run_that_has_not_begun_is_looked_at_as_it_would_start(tmp_path):
     asked = resolve("digits", overrides=[*SMALL, "model.cell.threshold=100"], seeds=1, epochs=2)
     images = load_data(asked.data)
     count = len(split(images, asked.split).train)
-    settled = asked.settled("train", device="cpu", train_images=count, image_shape=images.image_shape)
-    folder = RunFolder.create(tmp_path / "run", settled, "train", images.fingerprint)
+    resolved = asked.resolved("train", device="cpu", train_images=count, image_shape=images.image_shape)
+    folder = RunFolder.create(tmp_path / "run", resolved, "train", images.fingerprint)
     codes = [one.code for one in api.diagnose(folder.path).findings]
     assert codes == ["threshold_too_high", "unfinished"]
 

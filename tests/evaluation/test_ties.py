@@ -14,7 +14,7 @@ from spikewise.evaluation.ties import TieCount
 from spikewise.graph import Flatten, Graph, Linear, Neuron
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane, SpikeCount
-from spikewise.ties import settled
+from spikewise.ties import without_ties
 from spikewise.types import Draw
 
 K = 5
@@ -44,7 +44,7 @@ def pixels() -> np.ndarray:
 def test_the_higher_membrane_wins_a_tie_and_nothing_else_changes():
     logits = torch.tensor([[2.0, 2.0, 1.0], [0.0, 3.0, 1.0], [1.0, 1.0, 1.0]])
     membrane = torch.tensor([[0.1, 0.4, 0.9], [0.9, 0.1, 0.2], [0.3, 0.2, 0.5]])
-    found = settled(logits, membrane, torch.arange(3))
+    found = without_ties(logits, membrane, torch.arange(3))
     assert found.argmax(1).tolist() == [1, 1, 2]
     assert torch.equal(found[1], logits[1])
     assert (found - logits).abs().max() < 0.02
@@ -52,18 +52,18 @@ def test_the_higher_membrane_wins_a_tie_and_nothing_else_changes():
 
 def test_large_logits_are_settled_too():
     logits = torch.full((1, 3), 3e6)
-    assert settled(logits, torch.tensor([[0.0, 1.0, 0.0]]), torch.zeros(1, dtype=torch.int64)).argmax().item() == 1
+    assert without_ties(logits, torch.tensor([[0.0, 1.0, 0.0]]), torch.zeros(1, dtype=torch.int64)).argmax().item() == 1
 
 
 def test_where_membranes_tie_as_well_each_equal_is_as_likely_and_the_draw_is_the_images_own():
     index = torch.arange(6000)
     logits = torch.tensor([0.0, 1.0, 1.0, 1.0]).expand(6000, 4)
-    found = settled(logits, torch.zeros(6000, 4), index).argmax(1)
+    found = without_ties(logits, torch.zeros(6000, 4), index).argmax(1)
     counts = found.bincount(minlength=4).tolist()
     assert counts[0] == 0
     assert max(abs(count - 2000) for count in counts[1:]) < 4 * (6000 * 2 / 9) ** 0.5  # four standard deviations
     turned = torch.randperm(6000, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(settled(logits, torch.zeros(6000, 4), index[turned]).argmax(1), found[turned])
+    assert torch.equal(without_ties(logits, torch.zeros(6000, 4), index[turned]).argmax(1), found[turned])
 
 
 def test_ties_of_counts_are_counted_and_answered_alike_by_prediction_and_step_by_step(counting, pixels):

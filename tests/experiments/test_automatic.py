@@ -7,7 +7,7 @@ from spikewise.encoders import Direct, Rate
 from spikewise.errors import ConfigError
 from spikewise.experiments import resolve
 from spikewise.experiments.candidates import candidates_of
-from spikewise.experiments.devices import settle
+from spikewise.experiments.devices import resolve_automatic
 from spikewise.graph import Conv2d, Linear
 from spikewise.models import MLP, Conv
 
@@ -75,14 +75,14 @@ def test_a_run_holds_what_was_chosen_and_says_why(columns_file, tmp_path):
     said = []
     asked = resolve(str(columns_file), device="cpu")
     images = load_data(asked.data)
-    settled = settle(asked, "compare", images, split(images), out=tmp_path, say=said.append)
-    assert (settled.model, settled.encoder) == (MLP(), Rate())
+    resolved = resolve_automatic(asked, "compare", images, split(images), out=tmp_path, say=said.append)
+    assert (resolved.model, resolved.encoder) == (MLP(), Rate())
     assert [line for line in said if line.startswith("Network: fully connected (model.kind=mlp), rate input over 25")]
-    bare = candidates_of(settled.replace(standardise=False), images)
+    bare = candidates_of(resolved.replace(standardise=False), images)
     assert bare == candidates_of(asked.replace(standardise=False), images)
     named = resolve(str(columns_file), device="cpu", overrides=["model=mlp", "encoder=rate"])
     said.clear()
-    assert settle(named, "compare", images, split(images), out=tmp_path, say=said.append).identity() == (
-        settled.identity()
+    assert resolve_automatic(named, "compare", images, split(images), out=tmp_path, say=said.append).identity() == (
+        resolved.identity()
     )
     assert not [line for line in said if line.startswith("Network")]

@@ -32,7 +32,7 @@ def test_it_is_the_twin_and_sees_in_training_what_the_spikes_show(coded):
     assert noisy.graph == twin.graph
     assert (noisy.name, noisy.role, noisy.noise, twin.noise) == ("twin-noise", "baseline", Rate(steps=4), None)
     task = task_of(
-        coded.settled("compare", device="cpu", train_images=48, image_shape=(1, 8, 8)), images, parts, noisy, 0
+        coded.resolved("compare", device="cpu", train_images=48, image_shape=(1, 8, 8)), images, parts, noisy, 0
     )
     passes = HostEpochs(Learner(Network(noisy.graph, seed=0), task))
     passes.launch(2)
@@ -71,8 +71,8 @@ def test_it_is_asked_for_by_name_and_tuned_with_the_rest(small):
         with_controls(small, ["nose"])
     asked = with_controls(with_controls(resolve("digits"), ["noise"]), ["noise"])
     assert asked.sides == ("snn", "twin", "cnn", "twin-noise")
-    settled = asked.settled("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8))
-    assert settled.tuned == asked.sides
+    resolved = asked.resolved("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8))
+    assert resolved.tuned == asked.sides
     preset = with_controls(resolve(preset="fashion-snn"), ["noise"])
     assert preset.tuned == ("twin", "cnn", "twin-noise")
     assert with_controls(resolve(preset="fashion-snn", as_published=True), ["noise"]).tuned == ()

@@ -149,9 +149,9 @@ def test_a_run_goes_on_where_it_was_begun(asked, speeds, tmp_path, monkeypatch):
     experiment, images, parts = asked
     _, tried = speeds
     monkeypatch.setattr(devices, "available_devices", lambda: (torch.device("cuda"), torch.device("cpu")))
-    settled = experiment.settled("train", device="cuda", train_images=30, image_shape=images.image_shape)
-    (tmp_path / settled.folder_name("train", "noise")).mkdir()
-    assert devices.settle(experiment, "train", images, parts, out=tmp_path) == settled
+    resolved = experiment.resolved("train", device="cuda", train_images=30, image_shape=images.image_shape)
+    (tmp_path / resolved.folder_name("train", "noise")).mkdir()
+    assert devices.resolve_automatic(experiment, "train", images, parts, out=tmp_path) == resolved
     assert not tried
 
 

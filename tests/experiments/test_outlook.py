@@ -17,11 +17,11 @@ def setting_of(small, tmp_path):
         images = load_data(small.data)
         experiment = small.replace(**changes)
         parts = split(images, experiment.split)
-        settled = experiment.settled(
+        resolved = experiment.resolved(
             "compare", device="cpu", train_images=len(parts.train), image_shape=images.image_shape
         )
-        folder = RunFolder.create(tmp_path / "run", settled, "compare", images.fingerprint)
-        return Setting(settled, images, parts, folder, torch.device("cpu")), candidates_of(settled, images)
+        folder = RunFolder.create(tmp_path / "run", resolved, "compare", images.fingerprint)
+        return Setting(resolved, images, parts, folder, torch.device("cpu")), candidates_of(resolved, images)
 
     return make
 

@@ -6,7 +6,7 @@ import pytest
 
 import spikewise
 from spikewise.cli.options import Request
-from spikewise.cli.run import resolved
+from spikewise.cli.run import asked_experiment
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import SECTION_NAMES
@@ -14,13 +14,13 @@ from spikewise.experiments import Experiment, resolve
 from spikewise.report.notices import notices
 
 
-def settled(images: int, **asked: object) -> Experiment:
-    return resolve("digits", **asked).settled("compare", device="cpu", train_images=images, image_shape=(1, 8, 8))
+def resolved(images: int, **asked: object) -> Experiment:
+    return resolve("digits", **asked).resolved("compare", device="cpu", train_images=images, image_shape=(1, 8, 8))
 
 
 @pytest.mark.parametrize("images", [100, 3_000, 3_001, 60_000])
 def test_a_first_look_has_one_seed_no_sections_and_a_few_of_the_usual_epochs(images):
-    whole, look = settled(images), settled(images, quick=True)
+    whole, look = resolved(images), resolved(images, quick=True)
     assert (look.seeds, look.sections, look.quick) == ((0,), (), True)
     assert 1 <= look.train.epochs <= whole.train.epochs / 4
     assert look.sides == whole.sides
@@ -30,7 +30,7 @@ def test_a_first_look_has_one_seed_no_sections_and_a_few_of_the_usual_epochs(ima
 
 
 def test_what_is_given_explicitly_wins():
-    look = settled(100, quick=True, seeds=2, epochs=7, overrides=['sections=["audit"]', "train.batch_size=16"])
+    look = resolved(100, quick=True, seeds=2, epochs=7, overrides=['sections=["audit"]', "train.batch_size=16"])
     assert (look.seeds, look.train.epochs, look.sections, look.quick) == ((0, 1), 7, ("audit",), True)
     assert look.train.batch_size == 16
 
@@ -52,9 +52,9 @@ def test_the_setting_means_the_same_as_the_option():
 
 def test_a_section_can_be_left_out_beside_it_and_its_name_is_checked():
     request = Request("digits", None, None, None, None, None, None, False, without=["audit"], quick=True)
-    assert resolved(request).sections == ()
+    assert asked_experiment(request).sections == ()
     with pytest.raises(ConfigError, match="calibration"):
-        resolved(request._replace(without=["calibratoin"]))
+        asked_experiment(request._replace(without=["calibratoin"]))
 
 
 def test_it_has_a_folder_of_its_own_and_the_others_keep_their_names():

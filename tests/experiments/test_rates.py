@@ -34,9 +34,9 @@ def setting(tuned, tmp_path) -> Setting:
     """What stays the same, before anything is trained."""
     images = load_data(tuned.data)
     parts = split(images, tuned.split)
-    settled = tuned.settled("compare", device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
-    folder = RunFolder.create(tmp_path / "run", settled, "compare", images.fingerprint)
-    return Setting(settled, images, parts, folder, torch.device("cpu"))
+    resolved = tuned.resolved("compare", device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
+    folder = RunFolder.create(tmp_path / "run", resolved, "compare", images.fingerprint)
+    return Setting(resolved, images, parts, folder, torch.device("cpu"))
 
 
 class Ears(Silent):
@@ -224,20 +224,22 @@ def test_without_validation_images_the_usual_rate_is_taken_with_a_word(setting):
 
 
 def test_what_decides_is_asked_for_in_one_way():
-    plain = resolve("digits").settled("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8))
+    plain = resolve("digits").resolved("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8))
     assert plain.tuned == ("snn", "twin", "cnn")
-    assert resolve("digits").settled("train", device="cpu", train_images=1_000, image_shape=(1, 8, 8)).tuned == ("snn",)
+    assert resolve("digits").resolved("train", device="cpu", train_images=1_000, image_shape=(1, 8, 8)).tuned == (
+        "snn",
+    )
     given = resolve("digits", overrides=["train.learning_rate=0.002"])
-    assert given.settled("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8)).tuned == ()
+    assert given.resolved("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8)).tuned == ()
     again = resolve("digits", overrides=["train.learning_rate=0.002", "tuned=twin"])
-    assert again.settled("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8)).tuned == ("twin",)
+    assert again.resolved("compare", device="cpu", train_images=1_000, image_shape=(1, 8, 8)).tuned == ("twin",)
 
 
 def test_conventional_sides_of_published_systems_are_tuned_unless_asked_otherwise():
     def tuned_sides(**asked):
         return (
             resolve(preset="fashion-snn", **asked)
-            .settled("compare", device="cpu", train_images=9, image_shape=(1, 28, 28))
+            .resolved("compare", device="cpu", train_images=9, image_shape=(1, 28, 28))
             .tuned
         )
 

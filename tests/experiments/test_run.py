@@ -37,9 +37,9 @@ def test_a_finished_run_is_read_back_and_its_file_asks_for_the_same(finished, sm
 
     monkeypatch.setattr(module, "train_all", refuse)
     monkeypatch.setattr(module, "conclude", refuse)
-    settled = resolve(config=finished / "experiment.toml")
-    assert finished.name.endswith(settled.identity())
-    for experiment in (small, settled):
+    resolved = resolve(config=finished / "experiment.toml")
+    assert finished.name.endswith(resolved.identity())
+    for experiment in (small, resolved):
         assert run_experiment(experiment, out=finished.parent).folder == finished
     openings = json.loads((finished / "openings.json").read_text())
     assert sorted((one["network"], one["seed"]) for one in openings) == [

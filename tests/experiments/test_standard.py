@@ -9,7 +9,7 @@ from spikewise.encoders import Direct, Rate
 from spikewise.errors import ConfigError
 from spikewise.experiments import RunFolder, resolve, run_experiment
 from spikewise.experiments.candidates import candidates_of
-from spikewise.experiments.devices import settle
+from spikewise.experiments.devices import resolve_automatic
 from spikewise.experiments.standard import Standard, standard_of
 from spikewise.types import Draw
 
@@ -36,17 +36,17 @@ def small(small):
     return small.replace(standardise=True)
 
 
-def settled_of(experiment, out):
+def resolved_of(experiment, out):
     images = load_data(experiment.data)
     parts = split(images, experiment.split)
-    return settle(experiment, "compare", images, parts, out=out), images, parts
+    return resolve_automatic(experiment, "compare", images, parts, out=out), images, parts
 
 
 def test_every_side_that_currents_enter_reads_them_standardised(small, tmp_path):
-    settled, images, parts = settled_of(small, tmp_path)
-    standard = settled.standardise
+    resolved, images, parts = resolved_of(small, tmp_path)
+    standard = resolved.standardise
     assert standard == standard_of(images.images, parts.train)
-    for side in candidates_of(settled, images):
+    for side in candidates_of(resolved, images):
         encoder = side.graph.encoder
         assert (encoder.mean, encoder.deviation) == (standard.mean, standard.deviation)
         train = encoder(torch.from_numpy(np.array(images.images[parts.train])), Draw.first(len(parts.train)))
@@ -55,22 +55,22 @@ def test_every_side_that_currents_enter_reads_them_standardised(small, tmp_path)
 
 
 def test_spikes_and_the_twin_of_spikes_read_the_image_as_it_is(small, tmp_path):
-    settled, images, _ = settled_of(small.replace(encoder=Rate(steps=3)), tmp_path)
-    snn, twin, cnn = (side.graph.encoder for side in candidates_of(settled, images))
+    resolved, images, _ = resolved_of(small.replace(encoder=Rate(steps=3)), tmp_path)
+    snn, twin, cnn = (side.graph.encoder for side in candidates_of(resolved, images))
     assert (snn, twin) == (Rate(steps=3), Direct(steps=1))
-    assert cnn.mean == settled.standardise.mean
+    assert cnn.mean == resolved.standardise.mean
 
 
 def test_what_a_person_gave_is_kept(small, tmp_path):
     given = Direct(steps=3, mean=(0.5,), deviation=(0.5,))
-    settled, images, _ = settled_of(small.replace(encoder=given), tmp_path)
-    assert [side.graph.encoder.mean for side in candidates_of(settled, images)][:2] == [(0.5,), (0.5,)]
+    resolved, images, _ = resolved_of(small.replace(encoder=given), tmp_path)
+    assert [side.graph.encoder.mean for side in candidates_of(resolved, images)][:2] == [(0.5,), (0.5,)]
     standard = Standard(mean=(0.25,), deviation=(0.125,))
-    settled, images, _ = settled_of(small.replace(standardise=standard), tmp_path)
-    assert settled.standardise == standard
-    assert {side.graph.encoder.mean for side in candidates_of(settled, images)} == {(0.25,)}
-    settled, images, _ = settled_of(small.replace(standardise=False), tmp_path)
-    assert {side.graph.encoder.mean for side in candidates_of(settled, images)} == {()}
+    resolved, images, _ = resolved_of(small.replace(standardise=standard), tmp_path)
+    assert resolved.standardise == standard
+    assert {side.graph.encoder.mean for side in candidates_of(resolved, images)} == {(0.25,)}
+    resolved, images, _ = resolved_of(small.replace(standardise=False), tmp_path)
+    assert {side.graph.encoder.mean for side in candidates_of(resolved, images)} == {()}
 
 
 def test_a_run_records_it_and_reads_it_back(small, tmp_path):

@@ -57,8 +57,8 @@ def test_schedules_are_their_formulas():
 
 @pytest.mark.parametrize(("images", "epochs"), [(100, 40), (3_000, 40), (3_001, 20), (20_001, 8)])
 def test_small_sets_get_more_epochs(images, epochs):
-    assert TrainConfig().settled(images).epochs == epochs
-    assert TrainConfig(epochs=3).settled(images).epochs == 3
+    assert TrainConfig().resolved(images).epochs == epochs
+    assert TrainConfig(epochs=3).resolved(images).epochs == 3
 
 
 def by_hand(optimizer, gradients, rate: float, start: float) -> float:

@@ -9,7 +9,7 @@ from jaxtyping import Int64, UInt8
 from torch import nn
 
 from spikewise.api.given import Data, as_source
-from spikewise.api.runs import Run, resolved
+from spikewise.api.runs import Run, asked_experiment
 from spikewise.data import load_data, split
 from spikewise.errors import ConfigError, quoted
 from spikewise.evaluation import Results
@@ -51,7 +51,7 @@ def training_images(
     Raises:
         SpikewiseError: the images cannot be read, or not divided.
     """
-    experiment = resolved(as_source(data, images, labels, Path(out)), None, None, None, None, settings)
+    experiment = asked_experiment(as_source(data, images, labels, Path(out)), None, None, None, None, settings)
     found = load_data(experiment.data, data_dir=None if data_dir is None else Path(data_dir))
     parts = split(found, experiment.split)
     train, validation = ((found.images[at], found.labels[at]) for at in (parts.train, parts.validation))
@@ -101,19 +101,19 @@ def judge(  # noqa: PLR0913  # one argument per thing a person may ask for
     caller = Caller(prepare, scores, reset)
     networks = _networks(network, twin, baseline, caller)
     source = as_source(data, images, labels, Path(out))
-    experiment = resolved(source, None, None, len(networks[0].modules), None, settings)
+    experiment = asked_experiment(source, None, None, len(networks[0].modules), None, settings)
     where = None if data_dir is None else Path(data_dir)
     found = load_data(experiment.data, data_dir=where)
     parts = split(found, experiment.split)
     if unknown := [one for one in sections if one not in SECTIONS]:
         raise ConfigError(f"judge has no section {quoted(unknown[0])}. Available: {', '.join(SECTIONS)}.")
-    settled = _settled(experiment, len(parts.train), found.image_shape)
-    folder = judge_modules(networks, settled, found, parts, out=Path(out), sections=sections)
+    resolved = _resolved(experiment, len(parts.train), found.image_shape)
+    folder = judge_modules(networks, resolved, found, parts, out=Path(out), sections=sections)
     return Run(Results.load(folder.results), folder.path)
 
 
-def _settled(experiment: Experiment, images: int, image_shape: tuple[int, int, int]) -> Experiment:
-    return experiment.settled("compare", device="cpu", train_images=images, image_shape=image_shape)
+def _resolved(experiment: Experiment, images: int, image_shape: tuple[int, int, int]) -> Experiment:
+    return experiment.resolved("compare", device="cpu", train_images=images, image_shape=image_shape)
 
 
 def _networks(

@@ -98,7 +98,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
         SpikewiseError: with one clear message.
     """
     source = as_source(data, images, labels, Path(out))
-    experiment = resolved(source, preset, config, seeds, epochs, settings, quick=quick)
+    experiment = asked_experiment(source, preset, config, seeds, epochs, settings, quick=quick)
     where = None if data_dir is None else Path(data_dir)
     return execute(experiment, out=Path(out), progress=progress, data_dir=where, thorough=thorough)
 
@@ -122,7 +122,7 @@ def train(  # noqa: PLR0913  # as `compare`
 ) -> Run:
     """Train the spiking network alone; arguments as for `compare`."""
     source = as_source(data, images, labels, Path(out))
-    experiment = resolved(source, preset, config, seeds, epochs, settings, quick=quick)
+    experiment = asked_experiment(source, preset, config, seeds, epochs, settings, quick=quick)
     where = None if data_dir is None else Path(data_dir)
     return execute(experiment, kind="train", out=Path(out), progress=progress, data_dir=where, thorough=thorough)
 
@@ -155,7 +155,7 @@ def execute(
     return Run(done.results, done.folder)
 
 
-def resolved(  # noqa: PLR0913  # as `compare`
+def asked_experiment(  # noqa: PLR0913  # as `compare`
     data: str | Path | None,
     preset: str | None,
     config: str | Path | None,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spikewise.api.given import Data, as_source
-from spikewise.api.runs import resolved
+from spikewise.api.runs import asked_experiment
 from spikewise.errors import ConfigError, DependencyError
 from spikewise.experiments.settings import changes_of, format_change
 from spikewise.training.progress import Plan, display
@@ -78,7 +78,7 @@ def tune(  # noqa: PLR0913  # one argument per thing a person may ask for
     """
     from spikewise.experiments.tune import tune as search  # noqa: PLC0415  # loaded when it is used
 
-    experiment = resolved(as_source(data, images, labels, Path(out)), preset, config, None, epochs, settings)
+    experiment = asked_experiment(as_source(data, images, labels, Path(out)), preset, config, None, epochs, settings)
     where = None if data_dir is None else Path(data_dir)
     if not progress:
         return search(experiment, trials=trials, out=Path(out), data_dir=where)

@@ -58,10 +58,10 @@ def audit(  # noqa: PLR0913  # one parameter for each option
     read from the cache.
     """
     from spikewise.api.auditing import open_audit
-    from spikewise.cli.run import resolved
+    from spikewise.cli.run import asked_experiment
     from spikewise.training.progress import display
 
-    experiment = resolved(o.Request(data, preset, config, settings, None, None, None, False))
+    experiment = asked_experiment(o.Request(data, preset, config, settings, None, None, None, False))
     with contextlib.nullcontext() if quiet else display() as shown:
         tell = None if shown is None else shown.work
         opened = open_audit(experiment, data_dir=data_dir, progress=tell)

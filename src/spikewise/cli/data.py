@@ -133,11 +133,11 @@ def show(
 def _load(
     source: str, settings: list[str] | None, data_dir: Path | None, skip_bad: bool
 ) -> tuple["ImageSet", "Experiment"]:
-    from spikewise.cli.run import resolved
+    from spikewise.cli.run import asked_experiment
     from spikewise.data import load_data
     from spikewise.training.progress import display
 
-    experiment = resolved(o.Request(source, None, None, settings, None, None, None, skip_bad))
+    experiment = asked_experiment(o.Request(source, None, None, settings, None, None, None, skip_bad))
     with display() as shown:
         return load_data(experiment.data, data_dir=data_dir, progress=shown.work), experiment
 

@@ -103,7 +103,7 @@ def config(  # noqa: PLR0913  # one parameter for each option
     if schema:
         print_json(Experiment.model_json_schema())
         return
-    experiment = resolved(
+    experiment = asked_experiment(
         Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick, with_)
     )
     if as_json:
@@ -114,7 +114,7 @@ def config(  # noqa: PLR0913  # one parameter for each option
     print(tomli_w.dumps(experiment.model_dump(mode="json", exclude_none=True)), end="")
 
 
-def resolved(request: Request) -> "Experiment":
+def asked_experiment(request: Request) -> "Experiment":
     """The experiment that was asked for."""
     from spikewise.evaluation.sections import sections_without
     from spikewise.experiments import resolve
@@ -155,7 +155,9 @@ def _run(  # noqa: PLR0913  # passed on from the command
     from spikewise.cli.machine import use_threads
 
     use_threads(threads)
-    done = execute(resolved(request), kind=kind, out=out, progress=not quiet, data_dir=data_dir, thorough=thorough)
+    done = execute(
+        asked_experiment(request), kind=kind, out=out, progress=not quiet, data_dir=data_dir, thorough=thorough
+    )
     if as_json:
         print_json(done.results.model_dump(mode="json"))
     else:

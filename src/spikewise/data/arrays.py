@@ -13,7 +13,7 @@ from PIL import Image
 from spikewise.data.config import DataConfig, Layout
 from spikewise.data.image_set import Aspect, ImageSet, Role
 from spikewise.data.resize import resized
-from spikewise.data.white import Kind, Range, Whites, kind_of, merge, range_of, settle, to_bytes
+from spikewise.data.white import Kind, Range, Whites, kind_of, merge, range_of, resolve_white, to_bytes
 from spikewise.errors import DataError
 
 __all__ = [
@@ -186,7 +186,7 @@ def assemble(
         classes: Name of each label; None: the numbers themselves.
         most_labels: Refuse numbers from this on, where they are the names; None: as many as there are images.
     Raises:
-        DataError: parts that do not fit together, labels out of range, or what `channels_first` and `settle` refuse.
+        DataError: parts that do not fit together, labels out of range, or what `channels_first` and `resolve_white` refuse.
     """
     arrays = [channels_first(part.images, config.layout, f"the images of {part.what}") for part in parts]
     shapes = {images.shape[1:] for images in arrays}
@@ -237,7 +237,7 @@ def _whites(arrays: Sequence[NDArray[Any]], kinds: Sequence[Kind], config: DataC
     found: dict[Kind, list[Range]] = {}
     for images, kind in zip(arrays, kinds, strict=True):
         found.setdefault(kind, []).append(range_of(images))
-    return settle({kind: merge(ranges) for kind, ranges in found.items()}, config.white_number, name)
+    return resolve_white({kind: merge(ranges) for kind, ranges in found.items()}, config.white_number, name)
 
 
 def check_labels(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence[str]) -> None:

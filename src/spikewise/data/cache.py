@@ -23,7 +23,7 @@ from spikewise.data.config import Background, DataConfig, Sizing
 from spikewise.data.decode import Frame, Header, WhiteOf, decode, known_whites, numbers_of, read_header
 from spikewise.data.image_set import Aspect
 from spikewise.data.resize import common_size, mixed_in_words
-from spikewise.data.white import Kind, Range, Whites, merge, settle
+from spikewise.data.white import Kind, Range, Whites, merge, resolve_white
 from spikewise.errors import DataError
 from spikewise.files import make_folder, replace_file, write_json
 
@@ -46,7 +46,7 @@ class Decoding(NamedTuple):
     grey: bool | None
     max_pixels: int
     white: float | None
-    """None: what `settle` finds for the whole set."""
+    """None: what `resolve_white` finds for the whole set."""
     background: Background
     aspect: Aspect | None
 
@@ -193,7 +193,7 @@ def _headers(work: _Files) -> tuple[dict[str, Header], dict[str, str]]:
 
 
 class _Shape(NamedTuple):
-    """What was left open, settled."""
+    """What was left open, resolved."""
 
     decoding: Decoding
     shape: tuple[int, int, int]
@@ -269,7 +269,7 @@ def _settle_white(work: _Files, headers: dict[str, Header]) -> Whites:
     if not found:
         return _BYTES
     clear = any(header.see_through for header in headers.values())
-    return settle(found, work.decoding.white, str(work.root), dark=work.dark if clear else "")
+    return resolve_white(found, work.decoding.white, str(work.root), dark=work.dark if clear else "")
 
 
 def _hidden(work: _Files, names: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from PIL import Image
 from spikewise.data.config import Layout
 from spikewise.data.decode import decode_image
 from spikewise.data.incoming import as_array
-from spikewise.data.white import Kind, kind_of, range_of, settle, to_bytes, white_of_more
+from spikewise.data.white import Kind, kind_of, range_of, resolve_white, to_bytes, white_of_more
 from spikewise.errors import ConfigError, DataError, ShapeError
 
 __all__ = ["ImageScale", "Rows", "TableScale", "image_scale", "rows_of", "table_scale"]
@@ -208,7 +208,7 @@ def image_scale(rows: NDArray[Any], kind: Kind | None, white: float | None) -> I
     """
     kind, found = kind or "float", range_of(rows)
     try:
-        whites = settle({kind: found}, white, "X")
+        whites = resolve_white({kind: found}, white, "X")
     except DataError:
         if white is not None:
             raise

@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 
 from spikewise.errors import ConfigError, DataError
 
-__all__ = ["Kind", "Range", "Whites", "kind_of", "merge", "range_of", "settle", "to_bytes", "top_of", "white_of_more"]
+__all__ = [
+    "Kind",
+    "Range",
+    "Whites",
+    "kind_of",
+    "merge",
+    "range_of",
+    "resolve_white",
+    "to_bytes",
+    "top_of",
+    "white_of_more",
+]
 
 Kind = Literal["bool", "uint8", "uint16", "integer", "float"]
 """How pixels are stored; `integer` is any other width or sign."""
@@ -80,7 +91,7 @@ def merge(ranges: Iterable[Range]) -> Range:
     return Range(float(np.min(lows)), float(np.max(highs)))
 
 
-def settle(found: Mapping[Kind, Range], white: float | None, what: str, *, dark: str = "") -> Whites:
+def resolve_white(found: Mapping[Kind, Range], white: float | None, what: str, *, dark: str = "") -> Whites:
     """What white is in a set.
 
     Args:

@@ -18,7 +18,7 @@ from spikewise.exact import exact_arithmetic
 from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.readouts import SpikeCount
-from spikewise.ties import settled
+from spikewise.ties import without_ties
 from spikewise.types import Draw
 
 __all__ = ["Batch", "Predictions", "Selection", "batches_of", "fitting_batch", "predict"]
@@ -60,7 +60,7 @@ class Predictions(NamedTuple):
 
     @property
     def predicted(self) -> Int64[np.ndarray, " N"]:
-        """Most probable class; ties are broken already (`ties.settled`)."""
+        """Most probable class; ties are broken already (`ties.without_ties`)."""
         return np.asarray(self.logits.argmax(axis=1))
 
 
@@ -84,7 +84,7 @@ def predict(
                 output = network(batch, draw, RunOptions(measure=True))
                 membrane, spikes = output.trajectory.membrane.float().mean(0), output.trajectory.spikes
                 ties = ties.add(output.logits.float(), membrane, spikes if counted else None)
-                logits.append(settled(output.logits.float(), membrane, draw.index))
+                logits.append(without_ties(output.logits.float(), membrane, draw.index))
                 engine = output.result.engine
                 rates.add(output.result.rates, len(batch))
                 events.add(output.result.input_events, len(batch))

@@ -26,7 +26,7 @@ from spikewise.evaluation.robustness.weights import quantised
 from spikewise.graph import Activation, Graph
 from spikewise.network import Network
 from spikewise.readouts import Trajectory
-from spikewise.ties import settled
+from spikewise.ties import without_ties
 from spikewise.types import Draw
 
 __all__ = ["Bits", "quantised_accuracy", "widths"]
@@ -133,7 +133,7 @@ def _forward(network: Network, images: Tensor, draw: Draw, quantisers: Mapping[s
         for position, at in enumerate(graph.named):
             x = run_layer(at, network.weights, x, draw, (RunOptions(), position)).output
             x = quantisers.get(at.name, _same)(x)
-        return settled(graph.readout(Trajectory(None, x)).float(), x.float().mean(0), draw.index)
+        return without_ties(graph.readout(Trajectory(None, x)).float(), x.float().mean(0), draw.index)
 
 
 def _same(x: Tensor) -> Tensor:

@@ -10,19 +10,19 @@ from torch import Tensor
 from spikewise.evaluation.results import Ties
 from spikewise.network import Output
 from spikewise.readouts import Readout
-from spikewise.ties import highest, settled, top
+from spikewise.ties import highest, top, without_ties
 
-__all__ = ["TieCount", "answers_of", "evidence_of", "settled_of"]
+__all__ = ["TieCount", "answers_of", "evidence_of", "logits_without_ties"]
 
 
 def answers_of(output: Output, index: Int64[Tensor, " B"]) -> Int64[np.ndarray, " B"]:
     """The class of each image of a batch, ties broken."""
-    return settled_of(output, index).argmax(1).cpu().numpy()
+    return logits_without_ties(output, index).argmax(1).cpu().numpy()
 
 
-def settled_of(output: Output, index: Int64[Tensor, " B"]) -> Float[Tensor, "B K"]:
+def logits_without_ties(output: Output, index: Int64[Tensor, " B"]) -> Float[Tensor, "B K"]:
     """The logits of a batch, ties broken."""
-    return settled(output.logits.float(), output.trajectory.membrane.float().mean(0), index)
+    return without_ties(output.logits.float(), output.trajectory.membrane.float().mean(0), index)
 
 
 def evidence_of(readout: Readout, output: Output, index: Int64[Tensor, " B"]) -> Float[Tensor, "T B K"]:
@@ -32,7 +32,7 @@ def evidence_of(readout: Readout, output: Output, index: Int64[Tensor, " B"]) ->
     grown[-1] = output.logits.float()
     means = membrane.cumsum(0) / torch.arange(1, len(membrane) + 1, device=membrane.device).view(-1, 1, 1)
     means[-1] = membrane.mean(0)
-    return settled(grown, means, index)
+    return without_ties(grown, means, index)
 
 
 class TieCount(NamedTuple):

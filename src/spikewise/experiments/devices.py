@@ -32,7 +32,7 @@ from spikewise.files import make_folder, write_json
 from spikewise.network import Network
 from spikewise.training.trial import training_speed, trial_of
 
-__all__ = ["Chosen", "answering_device", "available_devices", "settle", "spread_over", "training_device"]
+__all__ = ["Chosen", "answering_device", "available_devices", "resolve_automatic", "spread_over", "training_device"]
 
 _ANSWERED = 256
 """Images of a trial of answers."""
@@ -66,7 +66,7 @@ def spread_over(device: torch.device) -> tuple[torch.device, ...]:
     return tuple(torch.device("cuda", number) for number in range(torch.cuda.device_count()))
 
 
-def settle(  # noqa: PLR0913  # what decides where a run is
+def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
     experiment: Experiment,
     kind: RunKind,
     images: ImageSet,
@@ -87,24 +87,24 @@ def settle(  # noqa: PLR0913  # what decides where a run is
         ShapeError: a network does not fit the images.
     """
     shape = images.image_shape
-    settled = experiment.settled(
+    resolved = experiment.resolved(
         kind,
         device=experiment.device,
         train_images=len(parts.train),
         image_shape=shape,
         standard=standard_of(images.images, parts.train) if experiment.standardise is True else None,
     )
-    words = said((experiment.model, experiment.encoder), settled.network(shape), shape)
+    words = said((experiment.model, experiment.encoder), resolved.network(shape), shape)
     if words is not None and say is not None:
         say(words)
 
     def is_begun(device: torch.device) -> bool:
-        return (out / settled.replace(device=str(device)).folder_name(prefix or kind, images.name)).exists()
+        return (out / resolved.replace(device=str(device)).folder_name(prefix or kind, images.name)).exists()
 
-    chosen = training_device(settled, images, parts, is_begun)
+    chosen = training_device(resolved, images, parts, is_begun)
     if chosen.words is not None and say is not None:
         say(chosen.words)
-    return settled.replace(device=str(chosen.device))
+    return resolved.replace(device=str(chosen.device))
 
 
 def training_device(

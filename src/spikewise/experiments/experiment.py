@@ -115,10 +115,10 @@ class Experiment(Config):
     @property
     def standard(self) -> Standard | None:
         """Mean and deviation of each channel; None where currents are the intensities."""
-        assert self.standardise is not True, "only a settled experiment knows the training images"
+        assert self.standardise is not True, "only a resolved experiment knows the training images"
         return self.standardise or None
 
-    def settled(
+    def resolved(
         self, kind: RunKind, *, device: str, train_images: int, image_shape: Shape, standard: Standard | None = None
     ) -> "Experiment":
         """The same with everything decided that "auto" left open, as it is run.
@@ -139,14 +139,14 @@ class Experiment(Config):
             sides=sides,
             tuned=tuple(side for side in sides if side in asked),
             device=device,
-            train=self.train.settled(train_images, quick=self.quick),
+            train=self.train.resolved(train_images, quick=self.quick),
             model=model,
             encoder=encoder,
             standardise=(standard or False) if self.standardise is True else self.standardise,
         )
 
     def folder_name(self, kind: str, data: str) -> str:
-        """Name of the run folder of a settled experiment on the image set called `data`; a long name is cut."""
+        """Name of the run folder of a resolved experiment on the image set called `data`; a long name is cut."""
         short = data.encode()[:_LONGEST_NAME].decode(errors="ignore")
         return f"{kind}-{short}-{self.identity()}"
 

@@ -28,7 +28,7 @@ def _told(setting: Setting, candidate: Candidate) -> str:
     task = task_of(experiment, setting.images, setting.split, candidate, left[0])
     speed = training_speed(setting.network(candidate, left[0]), task)
     epochs = experiment.train.epochs
-    assert epochs != "auto"  # a run's experiment is settled
+    assert epochs != "auto"  # a run's experiment is resolved
     seconds = len(left) * epochs * len(setting.split.train) / speed
     trainings = "its training takes" if len(left) == 1 else f"its {len(left)} trainings take"
     return (

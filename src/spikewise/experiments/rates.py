@@ -66,12 +66,12 @@ def find_rates(
     if not len(setting.split.validation):
         for one in open_ones:
             one.give_up("there are no validation images to choose on")
-        listener.said(f"Learning rates were not tuned: {open_ones[0].settled().why}.")
+        listener.said(f"Learning rates were not tuned: {open_ones[0].tuning().why}.")
         return
     _train(open_ones, [[*rate_grid(setting.experiment.train)] for _ in open_ones], listener, tell)
     _train(open_ones, [one.beyond() for one in open_ones], listener, tell)
     for one in open_ones:
-        one.settle()
+        one.keep()
     listener.said(_in_words(searches))
 
 
@@ -171,7 +171,7 @@ class _Search:
             return [below]
         return [above] if best.learning_rate in (rates[-1], above) else []
 
-    def settle(self) -> None:
+    def keep(self) -> None:
         """Write down the rate that was found."""
         best = self.best()
         if best is None:
@@ -198,7 +198,7 @@ class _Search:
         write_json(self.file, found.model_dump(mode="json"))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def settled(self) -> Tuning:
+    def tuning(self) -> Tuning:
         """What was found."""
         return self.setting.tuning(self.candidate)
 
@@ -244,7 +244,7 @@ class _Ears:
 
 def _epochs(training: Training) -> int:
     epochs = training.task.train.epochs
-    assert epochs != "auto"  # short trainings are settled
+    assert epochs != "auto"  # short trainings are resolved
     return epochs
 
 
@@ -253,7 +253,7 @@ def _loss(value: float | None) -> float:
 
 
 def _in_words(searches: Sequence[_Search]) -> str:
-    found = [(search.candidate.name, search.settled()) for search in searches]
+    found = [(search.candidate.name, search.tuning()) for search in searches]
     most = max(len(tuning.trials) for _, tuning in found)
     least = min(len(tuning.trials) for _, tuning in found)
     count = f"{most}" if most == least else f"{least} or {most} (one more where the best stood at an end)"

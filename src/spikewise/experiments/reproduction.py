@@ -129,14 +129,14 @@ def _changes(experiment: Experiment, kind: RunKind, data: DataFacts, *, as_publi
         return _changes(experiment, kind, data)
     channels, height, width = data.image_shape
     shape = (channels, height, width)
-    settled = preset.settled(
+    resolved = preset.resolved(
         kind,
         device=experiment.device,
         train_images=data.train.images,
         image_shape=shape,
         standard=experiment.standard,
     )
-    found = differences(_decisions(settled), _decisions(experiment))
+    found = differences(_decisions(resolved), _decisions(experiment))
     return [format_change(key, value) for key, value, _ in found]
 
 

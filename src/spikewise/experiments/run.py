@@ -13,7 +13,7 @@ from spikewise.evaluation import Results
 from spikewise.evaluation.sections import Sections
 from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.conclude import conclude
-from spikewise.experiments.devices import settle, spread_over
+from spikewise.experiments.devices import resolve_automatic, spread_over
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.outlook import outlook
@@ -69,7 +69,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)
     listener = listener or Silent()
-    experiment = settle(experiment, kind, images, parts, out=out, say=listener.said)
+    experiment = resolve_automatic(experiment, kind, images, parts, out=out, say=listener.said)
     device = torch.device(experiment.device)
     candidates = candidates_of(experiment, images)
     path = out / experiment.folder_name(kind, images.name)

@@ -23,7 +23,7 @@ from spikewise.config import parse
 from spikewise.data import ImageSet, Progress, Split, load_data, split
 from spikewise.errors import ConfigError, RunError, quoted
 from spikewise.evaluation.record import Many, Record
-from spikewise.experiments.devices import available_devices, settle
+from spikewise.experiments.devices import available_devices, resolve_automatic
 from spikewise.experiments.experiment import RunKind, parse_experiment
 from spikewise.experiments.older import as_recorded
 from spikewise.experiments.run_folder import RunFolder
@@ -182,7 +182,7 @@ def place(
             splits[data, parts] = split(images, experiment.split)
         if decoding is not None and experiment.device == "auto" and len(available_devices()) > 1:
             decoding("trying devices", number, len(cells))
-        settled = settle(experiment, kind, images, splits[data, parts], out=out)
-        return Placed(cell, out / settled.folder_name(kind, images.name), settled.device)
+        resolved = resolve_automatic(experiment, kind, images, splits[data, parts], out=out)
+        return Placed(cell, out / resolved.folder_name(kind, images.name), resolved.device)
 
     return [placed(number, cell) for number, cell in enumerate(cells, start=1)]

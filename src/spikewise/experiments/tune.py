@@ -22,7 +22,7 @@ from spikewise.evaluation import classification_metrics
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.record import Count, Number, Record
 from spikewise.experiments.candidates import SMALL_CNN, candidates_of
-from spikewise.experiments.devices import settle
+from spikewise.experiments.devices import resolve_automatic
 from spikewise.experiments.experiment import CandidateKind, Experiment, parse_experiment
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.run_folder import RunFolder
@@ -107,7 +107,7 @@ def tune(
     # Learning rates are drawn with everything else: nothing is tuned inside of a trial.
     train = experiment.train.replace(learning_rate=experiment.train.rate)
     experiment = experiment.replace(train=train, tuned=())
-    experiment = settle(experiment, "compare", images, parts, out=out, prefix="tune", say=listener.said)
+    experiment = resolve_automatic(experiment, "compare", images, parts, out=out, prefix="tune", say=listener.said)
     path = out / experiment.folder_name("tune", images.name)
     folder = RunFolder.create(path, experiment, "tune", images.fingerprint)
     with folder.lock():

@@ -132,7 +132,7 @@ class TrainConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 runs matrix products in bf16 autocast."""
 
-    def settled(self, images: int, *, quick: bool = False) -> "TrainConfig":
+    def resolved(self, images: int, *, quick: bool = False) -> "TrainConfig":
         """The same with a number for `epochs`, for `images` training images; fewer for a first look."""
         if self.epochs != "auto":
             return self
@@ -145,7 +145,7 @@ class TrainConfig(Config):
         return _UNTUNED if self.learning_rate == "auto" else self.learning_rate
 
     def learning_rate_at(self, epoch: float) -> float:
-        """Learning rate after `epoch` epochs (with fraction); `epochs` must be settled."""
+        """Learning rate after `epoch` epochs (with fraction); `epochs` must be resolved."""
         assert self.epochs != "auto"
         warm = min(1.0, epoch / self.warmup_epochs) if self.warmup_epochs else 1.0
         return self.rate * warm * self.schedule.factor(epoch, self.epochs)

@@ -94,7 +94,7 @@ class DeviceEpochs:
                     self._try(self._steps[size], number)
                     place += size
                 index = self._order[start:place]
-                self._journal.settle(look.first, index, self._labels.index_select(0, index))
+                self._journal.mark_right(look.first, index, self._labels.index_select(0, index))
                 self._journal.copy(look.first, look.last, look.rows)
                 look.mark()
 

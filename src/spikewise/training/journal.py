@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from spikewise.network import Network
-from spikewise.ties import settled
+from spikewise.ties import without_ties
 from spikewise.training.update import Answer
 
 __all__ = ["Entry", "Journal"]
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 class Journal:
     """A table on a network's device with a row for each batch of an epoch.
 
-    What was said to the images is kept until `settle` tells right from wrong for many batches at once: breaking ties
+    What was said to the images is kept until `mark_right` tells right from wrong for many batches at once: breaking ties
     takes thirty small kernels, which would be a good part of a small batch's step.
 
     Args:
@@ -62,14 +62,14 @@ class Journal:
         images = number % self._kept * self._size + torch.arange(len(answer.logits), device=number.device)
         self._said.index_copy_(1, images, torch.stack([answer.logits, answer.membrane]))
 
-    def settle(self, first: int, index: Int64[Tensor, " N"], labels: Int64[Tensor, " N"]) -> None:
+    def mark_right(self, first: int, index: Int64[Tensor, " N"], labels: Int64[Tensor, " N"]) -> None:
         """Count the right answers of the batches since `first`, which is a multiple of `kept`; never waits.
 
         Args:
             index: where their images stand in the set.
         """
         logits, membrane = self._said[:, : len(index)]
-        right = (settled(logits, membrane, index).argmax(-1) == labels).double()
+        right = (without_ties(logits, membrane, index).argmax(-1) == labels).double()
         batch = first + 1 + torch.arange(len(index), device=index.device) // self._size
         self._rows[:, _HITS].index_add_(0, batch, right)
 

@@ -100,7 +100,7 @@ def fit(network: Network, task: Task, folder: Path, listener: Listener | None = 
         StorageError: the disk is full; the last checkpoint stays whole.
     """
     listener = listener or Silent()
-    task = replace(task, train=task.train.settled(len(task.split.train)))
+    task = replace(task, train=task.train.resolved(len(task.split.train)))
     with exact_arithmetic():
         return _fit(network, task, make_folder(folder), listener)
 

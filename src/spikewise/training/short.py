@@ -31,7 +31,7 @@ def short_task(task: Task) -> Short:
 
     Images are left out, at random, only where a single epoch would be too long.
     """
-    train = task.train.settled(len(task.split.train))
+    train = task.train.resolved(len(task.split.train))
     assert train.epochs != "auto"
     size = train.batch_size
     each = -(-len(task.split.train) // size)

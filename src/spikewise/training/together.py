@@ -146,7 +146,7 @@ class _Rotation:
 
     def _begin(self, training: Training) -> None:
         task = training.task
-        task = replace(task, train=task.train.settled(len(task.split.train)))
+        task = replace(task, train=task.train.resolved(len(task.split.train)))
         if training.device.type == "cuda" and not self._beside(training.device):
             torch.cuda.empty_cache()  # what those before left behind would hide what this one needs
         held = _held(training.device)

@@ -26,7 +26,7 @@ class _Enough(Exception):
 def trial_of(task: Task) -> Task:
     """The part of a task whose steps are measured."""
     some = task.split.train[: _BATCHES * task.train.batch_size]
-    train = task.train.settled(len(task.split.train)).replace(class_weights=False)  # a part may lack a class
+    train = task.train.resolved(len(task.split.train)).replace(class_weights=False)  # a part may lack a class
     return replace(task, split=task.split._replace(train=some), train=train)
 
 

@@ -16,7 +16,7 @@ from spikewise.encoders import Rate
 from spikewise.engine import EngineResult, RunOptions
 from spikewise.losses import CrossEntropy, Loss, RatePenalty, Target
 from spikewise.network import Network
-from spikewise.ties import settled
+from spikewise.ties import without_ties
 from spikewise.training.config import TrainConfig
 from spikewise.types import Draw
 
@@ -71,7 +71,7 @@ class Answer(NamedTuple):
 
     def right(self, batch: Batch) -> Bool[Tensor, " B"]:
         """Which images it classified right, ties broken as wherever a network answers."""
-        return settled(self.logits, self.membrane, batch.draw.index).argmax(-1) == batch.labels
+        return without_ties(self.logits, self.membrane, batch.draw.index).argmax(-1) == batch.labels
 
 
 class Learner:

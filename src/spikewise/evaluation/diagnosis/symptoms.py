@@ -172,8 +172,8 @@ def _rate_too_high(facts: Facts) -> Symptom | None:
         text += f" {changed.text}"
     evidence = {"cross_entropy": max(losses, default=0.0), "chance_loss": facts.chance_loss, "weight_change": change}
     # Answers that are often right and a loss worse than guessing's: the network is as sure of its errors.
-    settled = _learned(facts) and bool(losses) and losses[-1] < facts.chance_loss
-    return Symptom("learning_rate_too_high", "warning" if settled else "serious", None, text, evidence)
+    learned = _learned(facts) and bool(losses) and losses[-1] < facts.chance_loss
+    return Symptom("learning_rate_too_high", "warning" if learned else "serious", None, text, evidence)
 
 
 def _thrown_away(facts: Facts) -> Symptom | None:

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 
 from spikewise.evaluation.prediction import Selection, batches_of
-from spikewise.evaluation.ties import settled_of
+from spikewise.evaluation.ties import logits_without_ties
 from spikewise.network import Network
 
 __all__ = ["SeededNetwork", "probabilities"]
@@ -31,5 +31,5 @@ def probabilities(
     network, out = seeded.network, []
     with torch.no_grad():
         for _, batch, draw in batches_of(network, Selection(images, index), seeded.seed):
-            out.append(settled_of(network(batch, draw), draw.index).softmax(1).cpu().numpy())
+            out.append(logits_without_ties(network(batch, draw), draw.index).softmax(1).cpu().numpy())
     return np.concatenate(out)
