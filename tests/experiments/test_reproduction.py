@@ -45,7 +45,7 @@ def test_a_run_of_a_preset_becomes_a_record_with_its_command(tmp_path, monkeypat
     changed = resolve("digits", overrides=["title=mnist-alif", "published={auc = 0.9}", "model.hidden=[8]",
                                            "train.epochs=1", "encoder.steps=3", "sections=[]"], seeds=1)  # fmt: skip
     finished = run_experiment(changed, out=tmp_path, kind="train")
-    module = sys.modules["spikewise.experiments.resolve"]
+    module = sys.modules["spikewise.experiments.request"]
     monkeypatch.setattr(module, "load_preset", lambda name: json.loads(json.dumps(preset)))
     record = reproduction_of(finished.folder)
     assert record.command == "spikewise train --preset mnist-alif --set encoder.steps=3 --epochs 1 --seeds 1"

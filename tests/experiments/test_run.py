@@ -36,7 +36,7 @@ def test_a_finished_run_is_read_back_and_its_file_asks_for_the_same(finished, sm
         raise AssertionError("trained again")
 
     monkeypatch.setattr(module, "train_all", refuse)
-    monkeypatch.setattr(module, "conclude", refuse)
+    monkeypatch.setattr(module, "evaluate_candidates", refuse)
     resolved = resolve(config=finished / "experiment.toml")
     assert finished.name.endswith(resolved.identity())
     for experiment in (small, resolved):

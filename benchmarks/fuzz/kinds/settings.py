@@ -19,7 +19,7 @@ from spikewise.data import patterns
 from spikewise.data.subjects import pattern_subjects
 from spikewise.errors import ConfigError
 from spikewise.experiments import Experiment, resolve
-from spikewise.experiments.resolve import load_preset, preset_names
+from spikewise.experiments.request import load_preset, preset_names
 from spikewise.models import build
 
 _FILES = ("img_001_person12_a.png", "a" * 60 + "b.png")

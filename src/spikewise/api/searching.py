@@ -116,7 +116,7 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
     from spikewise.experiments.sweep import load_sweep  # noqa: PLC0415  # loaded when it is used
     from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells  # noqa: PLC0415
     from spikewise.experiments.sweep_folder import SweepFolder, place  # noqa: PLC0415
-    from spikewise.experiments.sweep_page import conclude_sweep  # noqa: PLC0415
+    from spikewise.experiments.sweep_page import evaluate_sweep  # noqa: PLC0415
     from spikewise.experiments.sweep_run import available_cores, run_cells  # noqa: PLC0415
 
     conditions = _conditions(cells)
@@ -128,7 +128,7 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
     with display() as shown:
         say = shown.said if progress else _quiet
         run_cells(folder, jobs=jobs or available_cores(), data_dir=where, say=say)
-    found = conclude_sweep(folder)
+    found = evaluate_sweep(folder)
     return Swept(folder.path, found.rows, found.choices, found.differences)
 
 

@@ -11,7 +11,7 @@ from spikewise.evaluation.sections.calibration import Calibration
 from spikewise.experiments import RunFolder
 from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.facts import resolve_device
-from spikewise.experiments.sections import Study, look_into
+from spikewise.experiments.sections import Study, run_analyses
 from spikewise.experiments.setting import Setting
 from spikewise.report import write_report
 
@@ -56,7 +56,7 @@ def section(
     if getattr(there, name) is not None and not again:
         return there
     with folder.lock():
-        look_into(study(folder, data_dir=data_dir, decoding=decoding), [name], again=True)
+        run_analyses(study(folder, data_dir=data_dir, decoding=decoding), [name], again=True)
         write_report(folder.path)
     return Results.load(folder.results).sections
 

@@ -62,7 +62,7 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     Finished cells are skipped, a killed sweep goes on where it stopped, and a failed cell does not stop the others.
     """
     from spikewise.experiments.sweep_cells import Asked
-    from spikewise.experiments.sweep_page import conclude_sweep
+    from spikewise.experiments.sweep_page import evaluate_sweep
     from spikewise.experiments.sweep_run import available_cores, run_cells
 
     if list_:
@@ -72,7 +72,7 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     folder = _folder(name, asked, cells or [], data_dir, out)
     if not table_only:
         run_cells(folder, jobs=jobs or available_cores(), data_dir=data_dir, say=_ignore if quiet else say)
-    found = conclude_sweep(folder)
+    found = evaluate_sweep(folder)
     if as_json:
         print_json(_as_json(folder, found))
     else:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from spikewise.experiments.candidates import describe
 from spikewise.experiments.experiment import Experiment
-from spikewise.experiments.resolve import load_preset, preset_names, resolve
+from spikewise.experiments.request import load_preset, preset_names, resolve
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.lazy import lazy_exports
 

@@ -14,7 +14,7 @@ from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation import DataFacts, Results
 from spikewise.evaluation.record import Count, Estimate, Many, Record
 from spikewise.experiments.experiment import DESCRIPTIVE, Experiment, RunKind
-from spikewise.experiments.resolve import load_preset, preset_names, resolve
+from spikewise.experiments.request import load_preset, preset_names, resolve
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.settings import differences, format_change
 

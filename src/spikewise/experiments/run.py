@@ -12,8 +12,8 @@ from spikewise.data import Progress, load_data, split
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import Sections
 from spikewise.experiments.candidates import Candidate, candidates_of
-from spikewise.experiments.conclude import conclude
 from spikewise.experiments.devices import resolve_automatic, spread_over
+from spikewise.experiments.evaluate import evaluate_candidates
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.outlook import outlook
@@ -84,7 +84,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
             find_rates(setting, candidates, listener, decoding)
             train_all(setting, candidates, listener)
             listener.stage("Testing and comparing")
-            artifacts, results = conclude(setting, candidates, kind)
+            artifacts, results = evaluate_candidates(setting, candidates, kind)
             times = {"seconds": time.perf_counter() - started, "sections": Sections(seconds=audited)}
             artifacts.save(path / "artifacts.npz")
             results.model_copy(update=times).save(folder.results)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from spikewise.config import Config, parse
 from spikewise.errors import ConfigError, unknown_choice
-from spikewise.experiments.resolve import preset_names
+from spikewise.experiments.request import preset_names
 from spikewise.experiments.settings import read_table
 from spikewise.report.numbers import METRICS
 

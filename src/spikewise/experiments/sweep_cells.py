@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.experiments.experiment import Experiment
-from spikewise.experiments.resolve import load_preset, resolve
+from spikewise.experiments.request import load_preset, resolve
 from spikewise.experiments.settings import Change, agreed, flattened, parse_change, value_at
 from spikewise.experiments.sweep import Sweep
 from spikewise.experiments.sweep_grid import AS_PUBLISHED, Factor, Level, factors_of

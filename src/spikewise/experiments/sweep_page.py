@@ -26,7 +26,7 @@ from spikewise.files import write_text
 from spikewise.report.numbers import count, duration, metric_label, metric_value
 from spikewise.viz import DARK, LIGHT, css_variables, inline_svg, save_figure
 
-__all__ = ["Findings", "conclude_sweep"]
+__all__ = ["Findings", "evaluate_sweep"]
 
 
 class Findings(NamedTuple):
@@ -40,7 +40,7 @@ class Findings(NamedTuple):
     """The levels of each factor; the network is one where there are several."""
 
 
-def conclude_sweep(folder: SweepFolder) -> Findings:
+def evaluate_sweep(folder: SweepFolder) -> Findings:
     """Write the tables, the figures and the page from what the run folders hold now."""
     found = _find(folder)
     write_tables(folder, found.rows)

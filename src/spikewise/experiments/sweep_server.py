@@ -74,7 +74,7 @@ def _forked(order: dict[str, Any]) -> int:
 def _work(order: dict[str, Any]) -> int:
     """One cell, as `spikewise train --config FILE` runs it, except that its report is written when it is asked for."""
     from spikewise.errors import SpikewiseError, readable  # noqa: PLC0415
-    from spikewise.experiments.resolve import resolve  # noqa: PLC0415
+    from spikewise.experiments.request import resolve  # noqa: PLC0415
     from spikewise.experiments.run import run_experiment  # noqa: PLC0415
 
     signal.set_wakeup_fd(-1)

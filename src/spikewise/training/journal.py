@@ -32,8 +32,8 @@ class Entry(NamedTuple):
 class Journal:
     """A table on a network's device with a row for each batch of an epoch.
 
-    What was said to the images is kept until `mark_right` tells right from wrong for many batches at once: breaking ties
-    takes thirty small kernels, which would be a good part of a small batch's step.
+    What was said to the images is kept until `mark_right` tells right from wrong for many batches at once: breaking
+    ties takes thirty small kernels, which would be a good part of a small batch's step.
 
     Args:
         size: images of a batch; the last may have fewer.

@@ -12,13 +12,13 @@ from typing import assert_never
 from spikewise.evaluation import Results, write_verdict
 from spikewise.evaluation.sections import SectionName, Sections
 from spikewise.evaluation.untrained import place_of
-from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.sections.study import SectionResult, Study
 from spikewise.files import make_folder, write_npz
 
-__all__ = ["Made", "Study", "arrays_file", "keep_section", "look_into", "note_skipped"]
+__all__ = ["SectionResult", "Study", "arrays_file", "keep_section", "note_skipped", "run_analyses"]
 
 
-def look_into(study: Study, names: Iterable[SectionName], *, again: bool = False) -> None:
+def run_analyses(study: Study, names: Iterable[SectionName], *, again: bool = False) -> None:
     """Make the named sections of a finished run that are not there yet; each is kept as soon as it is made.
 
     Args:
@@ -93,7 +93,7 @@ def arrays_file(run: Path, name: str) -> Path:
     return run / "sections" / f"{name}.npz"
 
 
-def _make(name: SectionName, study: Study) -> Made:
+def _make(name: SectionName, study: Study) -> SectionResult:
     # Each section's module is loaded when it is made: some bring much with them.
     match name:
         case "audit":

@@ -15,12 +15,12 @@ from spikewise.evaluation.cost import ENERGY_MODELS
 from spikewise.evaluation.sections.anytime import Anytime, NetworkAnytime
 from spikewise.evaluation.statistics import Groups
 from spikewise.experiments.candidates import Candidate
-from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.sections.study import SectionResult, Study
 
 __all__ = ["make"]
 
 
-def make(study: Study) -> Made:
+def make(study: Study) -> SectionResult:
     """What every network with time steps is worth after each of them, beside the networks without time."""
     networks = tuple(_network(study, one) for one in study.candidates if one.graph.steps > 1)
     # The first model twice: with multiplications by zero, and without them.
@@ -28,7 +28,7 @@ def make(study: Study) -> Made:
     results = Results.load(study.setting.folder.results)
     found = options(networks, results.networks, models)
     record = Anytime(networks=networks, options=found, tolerance=TOLERANCE, energy_model=models[0])
-    return Made(record, less=study.fewer_seeds)
+    return SectionResult(record, less=study.fewer_seeds)
 
 
 def _network(study: Study, candidate: Candidate) -> NetworkAnytime:

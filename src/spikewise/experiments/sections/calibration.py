@@ -3,15 +3,15 @@
 from spikewise.evaluation.calibration import BINS, Answers, calibrate
 from spikewise.evaluation.sections.calibration import Calibration, NetworkCalibration
 from spikewise.experiments.candidates import Candidate
-from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.sections.study import SectionResult, Study
 
 __all__ = ["make"]
 
 
-def make(study: Study) -> Made:
+def make(study: Study) -> SectionResult:
     """How far the confidence of every network can be trusted, before and after temperature scaling."""
     networks = tuple(_network(study, candidate) for candidate in study.candidates)
-    return Made(Calibration(networks=networks, bins=BINS), less=study.fewer_seeds)
+    return SectionResult(Calibration(networks=networks, bins=BINS), less=study.fewer_seeds)
 
 
 def _network(study: Study, candidate: Candidate) -> NetworkCalibration:

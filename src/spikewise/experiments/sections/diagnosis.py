@@ -21,7 +21,7 @@ from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, NetworkDiagnosis, SeedDiagnosis
 from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.remedies import find_cause
-from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.sections.study import SectionResult, Study
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.trials import Trials
 from spikewise.graph import Graph, Neuron
@@ -41,9 +41,9 @@ _MOST_VALUES: Final = 1 << 24
 _ORDER: Final = ("serious", "warning", "note")
 
 
-def make(study: Study) -> Made:
+def make(study: Study) -> SectionResult:
     """What is wrong inside the networks of a run, and what to change."""
-    return Made(diagnose(study), less=study.fewer_seeds)
+    return SectionResult(diagnose(study), less=study.fewer_seeds)
 
 
 def diagnose(study: Study) -> Diagnosis:

@@ -21,7 +21,7 @@ from spikewise.evaluation.sections.explanations import Explained, Explanations
 from spikewise.evaluation.ties import evidence_of
 from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.collect import sample_of_each_class
-from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.sections.study import SectionResult, Study
 from spikewise.experiments.setting import Setting
 from spikewise.network import Network
 from spikewise.types import Draw
@@ -35,7 +35,7 @@ _OTHER_WEIGHTS: Final = 1_000_003
 """Added to the seed for random weights: a seed that no training has."""
 
 
-def make(study: Study) -> Made:
+def make(study: Study) -> SectionResult:
     """Which pixels made the spiking network and its twin answer as they do, for a test image of each class.
 
     The first seed's networks are explained. Maps of a set that must not be shown are made for the checks alone.
@@ -62,7 +62,7 @@ def make(study: Study) -> Made:
         input=input_kind(candidates[0].graph),
     )
     fewer = f"{len(checked.images)} images in the checks" if count < _CHECKED else ""
-    return Made(record, {**arrays, **_rates(setting, seeded)}, fewer)
+    return SectionResult(record, {**arrays, **_rates(setting, seeded)}, fewer)
 
 
 def _random(setting: Setting, candidate: Candidate, seed: int) -> SeededNetwork:

@@ -20,7 +20,7 @@ from spikewise.evaluation.robustness import (
 )
 from spikewise.evaluation.sections.robustness import FAMILIES, Family, Robustness
 from spikewise.experiments.sections.expected import family_seconds, paces_of
-from spikewise.experiments.sections.study import FEWEST, Made, Study
+from spikewise.experiments.sections.study import FEWEST, SectionResult, Study
 from spikewise.files import make_folder, write_npz
 from spikewise.report.sections.robustness import stored_examples
 
@@ -29,7 +29,7 @@ __all__ = ["make", "remake", "usual_images"]
 _CHOICE = 207  # purpose of random numbers
 
 
-def make(study: Study) -> Made:
+def make(study: Study) -> SectionResult:
     """What is left of every network's accuracy when images, spikes, weights or neurons are disturbed.
 
     Where time is short, one family after the other is made with as many images as the time allows; what comes too late
@@ -38,7 +38,7 @@ def make(study: Study) -> Made:
     return _made(study, Scope()) if study.left is None else _within(study, study.left)
 
 
-def _within(study: Study, left: Callable[[], float]) -> Made:
+def _within(study: Study, left: Callable[[], float]) -> SectionResult:
     paces = paces_of(study, Results.load(study.setting.folder.results))
     waiting = {family: family_seconds(study, paces, family) for family in FAMILIES}
     record, arrays, less, slower = None, dict[str, np.ndarray](), list[str](), 1.0
@@ -56,7 +56,7 @@ def _within(study: Study, left: Callable[[], float]) -> Made:
         assert isinstance(found.record, Robustness)
         record, arrays = merged(record, found.record), arrays | dict(found.arrays)
         less += [f"{family} on {count:,} of {usual:,} images"] if count < usual else []
-    return Made(record, arrays, ", ".join(less))
+    return SectionResult(record, arrays, ", ".join(less))
 
 
 def usual_images(study: Study, family: Family) -> int:
@@ -84,9 +84,9 @@ def remake(study: Study, scope: Scope, arrays: Path) -> None:
     results.model_copy(update={"sections": sections}).save(path)
 
 
-def _made(study: Study, scope: Scope) -> Made:
+def _made(study: Study, scope: Scope) -> SectionResult:
     found = _examined(study, scope)
-    return Made(found.record, found.examples if study.setting.images.publishable else {})
+    return SectionResult(found.record, found.examples if study.setting.images.publishable else {})
 
 
 def _examined(study: Study, scope: Scope) -> Examined:

@@ -14,13 +14,13 @@ from spikewise.evaluation.stored import read_answers
 from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.setting import Setting
 
-__all__ = ["FEWEST", "Made", "Study"]
+__all__ = ["FEWEST", "SectionResult", "Study"]
 
 FEWEST: Final = 32
 """Images: with fewer a figure says little."""
 
 
-class Made(NamedTuple):
+class SectionResult(NamedTuple):
     """What a section found."""
 
     record: Config | None

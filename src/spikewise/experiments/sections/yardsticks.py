@@ -10,14 +10,14 @@ from spikewise.evaluation.metrics import correct
 from spikewise.evaluation.sections.yardsticks import Yardstick, YardstickDifference, Yardsticks
 from spikewise.evaluation.statistics import bootstrap_seeds_and_images, paired_difference, wilson_estimate
 from spikewise.evaluation.yardsticks import MOST_IMAGES, Answered, Part, answer_all, features_of
-from spikewise.experiments.sections.study import Made, Study
+from spikewise.experiments.sections.study import SectionResult, Study
 
 __all__ = ["make", "yardsticks_of"]
 
 _COVERS = "over other test images; a yardstick has no seed"
 
 
-def make(study: Study) -> Made:
+def make(study: Study) -> SectionResult:
     """What simple classifiers make of the run's split, and how far each network is from them."""
     right = {}
     for candidate in study.candidates:
@@ -26,7 +26,7 @@ def make(study: Study) -> Made:
     usual = min(len(study.setting.split.train), MOST_IMAGES)
     most = study.few(usual)
     record = yardsticks_of(study.setting.images, study.setting.split, right, most=most)
-    return Made(record, less=f"{record.train_images:,} training images" if most < usual else "")
+    return SectionResult(record, less=f"{record.train_images:,} training images" if most < usual else "")
 
 
 def yardsticks_of(

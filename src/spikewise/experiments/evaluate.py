@@ -43,7 +43,7 @@ from spikewise.network import Network
 from spikewise.report.artifacts import Artifacts
 from spikewise.types import Draw
 
-__all__ = ["conclude"]
+__all__ = ["evaluate_candidates"]
 
 _MEMORY_STEPS = 3
 _WHY = "end of the run"
@@ -59,7 +59,7 @@ class _Tested(NamedTuple):
     result: NetworkResult
 
 
-def conclude(
+def evaluate_candidates(
     setting: Setting, candidates: list[Candidate], kind: Literal["compare", "train"]
 ) -> tuple[Artifacts, Results]:
     """Test all candidates and put everything together."""
