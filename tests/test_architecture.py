@@ -70,3 +70,27 @@ def test_a_lazy_export_is_not_hidden_by_a_module_of_its_name(package):
     }
     modules = {path.stem for path in package.iterdir()}
     assert not exports & modules  # once the module is imported, its package has it as an attribute of that name
+
+
+def bound(init: Path) -> set[str]:
+    """Names that an `__init__.py` binds to something else than a module of its own package."""
+    package = "spikewise." + ".".join(init.parent.relative_to(ROOT).parts)
+    found = set()
+    for node in ast.parse(init.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module != package.rstrip("."):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def test_no_module_is_hidden_by_a_name_of_its_package():
+    """Where `package.module` is a function, the module can neither be patched nor reached by its path."""
+    hidden = [
+        f"{init.parent.relative_to(ROOT)}/{name}"
+        for init in sorted(ROOT.rglob("__init__.py"))
+        for name in bound(init) & {path.stem for path in init.parent.iterdir() if path.name != "__init__.py"}
+    ]
+    assert not hidden

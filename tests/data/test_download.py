@@ -10,7 +10,7 @@ import pytest
 
 from spikewise.data import CATALOG, KnownFile, Verdict, download, verify
 from spikewise.data.catalog import Archive
-from spikewise.data.download import fetch_file
+from spikewise.data.downloads import fetch_file
 from spikewise.errors import ChecksumError, ConfigError, MissingDataError
 
 CONTENT = bytes(range(256)) * 2000

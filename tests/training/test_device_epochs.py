@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from spikewise.data import AugmentConfig, batches, draw_changes, make_changes
-from spikewise.data.augment import augment
-from spikewise.data.batches import device_order
+from spikewise.data.augmentation import augment
+from spikewise.data.batching import device_order
 from spikewise.data.residence import Resident, Streamed, pixels_on
 from spikewise.encoders import Latency, Rate
 from spikewise.errors import TrainingError

@@ -78,7 +78,7 @@ def info(
 @commands.command()
 def download(name: Name, data_dir: o.DataDir = None, quiet: o.Quiet = False) -> None:
     """Fetch a set, and check that it is what was published; an interrupted download goes on where it stopped."""
-    from spikewise.data.download import download as fetch
+    from spikewise.data.downloads import download as fetch
     from spikewise.training.progress import display
 
     with display() as shown:
@@ -89,8 +89,8 @@ def download(name: Name, data_dir: o.DataDir = None, quiet: o.Quiet = False) -> 
 @commands.command()
 def verify(name: Name, data_dir: o.DataDir = None, as_json: o.Json = False) -> None:
     """Compare the files of a set with the published checksums; exit code 1 if one is missing or wrong."""
-    from spikewise.data.download import Verdict
-    from spikewise.data.download import verify as compare_files
+    from spikewise.data.downloads import Verdict
+    from spikewise.data.downloads import verify as compare_files
 
     found = compare_files(name, data_dir)
     rows = [[one.name, str(one.verdict), str(one.path or "")] for one in found]
@@ -115,7 +115,7 @@ def show(
     skip_bad: o.SkipBad = False,
 ) -> None:
     """Draw a few images of each class."""
-    from spikewise.data.batches import sample_positions
+    from spikewise.data.batching import sample_positions
     from spikewise.errors import DataError, unknown_choice
     from spikewise.viz import sample_grid, save_figure
 

@@ -1,12 +1,12 @@
 """Image sets: read, split, audit, augment, download."""
 
-from spikewise.data.augment import AugmentConfig, Augmented, Changes, augment, draw_changes, make_changes
-from spikewise.data.batches import batches, sample_positions
+from spikewise.data.augmentation import AugmentConfig, Augmented, Changes, augment, draw_changes, make_changes
+from spikewise.data.batching import batches, sample_positions
 from spikewise.data.cache import Progress
 from spikewise.data.catalog import CATALOG, KnownFile, KnownSet
 from spikewise.data.config import DataConfig, Layout
 from spikewise.data.decode import decode_image
-from spikewise.data.download import FileVerdict, Verdict, download, verify
+from spikewise.data.downloads import FileVerdict, Verdict, download, verify
 from spikewise.data.duplicates import Straddling, straddling
 from spikewise.data.image_set import Aspect, ImageSet, Role, Split
 from spikewise.data.incoming import Reading

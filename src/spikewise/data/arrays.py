@@ -186,8 +186,8 @@ def assemble(
         classes: Name of each label; None: the numbers themselves.
         most_labels: Refuse numbers from this on, where they are the names; None: as many as there are images.
     Raises:
-        DataError: parts that do not fit together, labels out of range, or what `channels_first` and `resolve_white`
-        refuse.
+        DataError: parts that do not fit together, labels out of range, or what `channels_first` or `resolve_white`
+            refuses.
     """
     arrays = [channels_first(part.images, config.layout, f"the images of {part.what}") for part in parts]
     shapes = {images.shape[1:] for images in arrays}

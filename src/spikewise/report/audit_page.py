@@ -5,7 +5,7 @@ from pathlib import Path
 from spikewise.data.audit import Audit
 from spikewise.files import write_text
 from spikewise.report.audit import audit_content
-from spikewise.report.render import page
+from spikewise.report.rendering import page
 from spikewise.report.sections import View
 
 __all__ = ["audit_page", "write_audit_page"]

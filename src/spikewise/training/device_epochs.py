@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from spikewise.data import Changes, draw_changes, make_changes
-from spikewise.data.batches import device_order
+from spikewise.data.batching import device_order
 from spikewise.data.residence import pixels_on
 from spikewise.errors import EngineError
 from spikewise.training.captured import Captured, Recorder

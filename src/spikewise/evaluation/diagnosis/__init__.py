@@ -1,7 +1,7 @@
 """Diagnosis: what goes on inside a trained network, and by which signs a sick one is known."""
 
 from spikewise.evaluation.diagnosis.activity import MOST, dead_share, saturated_share
-from spikewise.evaluation.diagnosis.examine import (
+from spikewise.evaluation.diagnosis.examination import (
     Batch,
     Examined,
     examine,

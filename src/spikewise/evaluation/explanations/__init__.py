@@ -2,9 +2,9 @@
 
 from spikewise.evaluation.explanations.agreement import rank_correlations
 from spikewise.evaluation.explanations.check import Pictures, check_network, maps_of
-from spikewise.evaluation.explanations.deletion import SHARES, Deleted, deletion, order_of, without_a_map
+from spikewise.evaluation.explanations.deletion_curves import SHARES, Deleted, deletion, order_of, without_a_map
 from spikewise.evaluation.explanations.gradients import PATH_STEPS, Attribution, input_kind, integrated_gradients
-from spikewise.evaluation.explanations.occlusion import Squares, occlusion, squares_for
+from spikewise.evaluation.explanations.occlusion_maps import Squares, occlusion, squares_for
 from spikewise.evaluation.explanations.rates import rates_by_class
 from spikewise.evaluation.explanations.scoring import SeededNetwork, probabilities
 

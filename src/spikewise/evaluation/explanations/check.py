@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from spikewise.evaluation.explanations.agreement import rank_correlations
-from spikewise.evaluation.explanations.deletion import SHARES, Deleted, deletion, order_of, without_a_map
+from spikewise.evaluation.explanations.deletion_curves import SHARES, Deleted, deletion, order_of, without_a_map
 from spikewise.evaluation.explanations.gradients import Attribution, integrated_gradients
-from spikewise.evaluation.explanations.occlusion import occlusion
+from spikewise.evaluation.explanations.occlusion_maps import occlusion
 from spikewise.evaluation.explanations.scoring import SeededNetwork, probabilities
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.sections.explanations import DeletionCheck, Method, NetworkExplanations, RandomWeights

@@ -3,7 +3,7 @@
 from spikewise.evaluation.robustness.adversarial import AttackTarget, fgsm, passes_gradients, pgd, random_signs, search
 from spikewise.evaluation.robustness.candidates import Images, TrainedCandidate, correct_answers
 from spikewise.evaluation.robustness.corruptions import CORRUPTIONS, Corruption
-from spikewise.evaluation.robustness.examine import (
+from spikewise.evaluation.robustness.examination import (
     MOST_IMAGES,
     SHOWN_STRENGTH,
     Examined,
