@@ -31,8 +31,7 @@ inline void copy_bits(Word* target, std::size_t to, const Word* source, std::siz
 
 // One float, 0 or 1, for each bit; writes up to 15 floats behind `count`.
 inline void expand(const Word* bits, std::size_t count, float* out) {
-  for (std::size_t f = 0; f < count; f += kLanes)
-    store(out + f, ones(static_cast<std::uint32_t>(bits[f / 64] >> (f % 64)) & 0xffffu));
+  for (std::size_t f = 0; f < count; f += kLanes) store(out + f, ones(static_cast<std::uint32_t>(bits[f / 64] >> (f % 64)) & 0xffffu));
 }
 
 // One bit for each of `count` floats that is not zero.

@@ -73,7 +73,7 @@ void gather(const ConvShape& c, const GradientPlaces& places, const Word* window
 
 inline void gather_all(const ConvShape& c, const GradientPlaces& places, const Word* windows, const GradientMap& g, float* sums) {
   const std::size_t taps = round_up(c.weights(), kLanes);
-  for (std::size_t from = 0; from < taps; from += 8 * kLanes)
+  for (std::size_t from = 0; from < taps; from += 8 * kLanes) {
     switch (std::min<std::size_t>(8, (taps - from) / kLanes)) {
       case 1: gather<1>(c, places, windows, g, from, sums); break;
       case 2: gather<2>(c, places, windows, g, from, sums); break;
@@ -84,6 +84,7 @@ inline void gather_all(const ConvShape& c, const GradientPlaces& places, const W
       case 7: gather<7>(c, places, windows, g, from, sums); break;
       default: gather<8>(c, places, windows, g, from, sums); break;
     }
+  }
 }
 
 // Weights as [channel out][ky][kx and channel in], the last rounded up to whole vectors.
@@ -141,7 +142,7 @@ inline void back_through_conv(const ConvShape& c, const GradientPlaces& places, 
                               float* out) {
   const std::size_t row = round_up(c.window_bits, kLanes), per_output = row * c.kernel, stride = c.row_bits();
   std::fill(room, room + stride * c.height_in + 64, 0.0f);
-  Listed listed{scratch(9, c.length + kLanes), scratch<std::int32_t>(0, c.length + kLanes)};
+  Listed listed{scratch(Room::listed_values, c.length + kLanes), scratch<std::int32_t>(Room::listed_channels, c.length + kLanes)};
   const int choices = g.chosen ? static_cast<int>(places.offset.size()) : 1;
   for (std::size_t i = 0; i < places.base.size(); ++i)
     for (int k = 0; k < choices; ++k) {

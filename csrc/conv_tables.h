@@ -11,8 +11,8 @@ namespace spikewise::SPIKEWISE_ISA {
 struct ConvShape {
   int channels_in, kernel, stride, padding, width_in, height_in;  // padding included in the last two
   int channels, width, height;
-  int window_bits;  // of one row of a window
-  int group, groups;  // bits in a group, groups in a row of a window
+  int window_bits;     // of one row of a window
+  int group, groups;   // bits in a group, groups in a row of a window
   std::size_t length;  // channels out, rounded up to whole vectors
   std::size_t rows;    // of the table
 
@@ -79,8 +79,10 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
 
 // What the windows at kPlaces places add up to, from `bias` on. at[q] are the rows of place q, `per_map_row` apart.
 template <int kCount, int kPlaces>
-INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces], const float* table, const float* bias, Lanes (&sum)[kPlaces][kCount]) {
-  const std::size_t per_map_row = static_cast<std::size_t>(c.width) * c.groups, per_tap = (static_cast<std::size_t>(c.groups) << c.group) * kCount * kLanes;
+INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces], const float* table, const float* bias,
+                        Lanes (&sum)[kPlaces][kCount]) {
+  const std::size_t per_map_row = static_cast<std::size_t>(c.width) * c.groups,
+                    per_tap = (static_cast<std::size_t>(c.groups) << c.group) * kCount * kLanes;
   for (int q = 0; q < kPlaces; ++q)
     for (int j = 0; j < kCount; ++j) sum[q][j] = load(bias + kLanes * j);
   auto add = [&](std::size_t place) {
@@ -181,7 +183,9 @@ inline Array<float> conv_table(const ConvShape& c, const Array<float>& taps) {
           const std::size_t rest = p & (p - 1);
           const int bit = p ? std::countr_zero(p) : 0;
           Lanes sum = zero();
-          if (p && bit < bits) sum = load(&table[in_table(c, base + rest, o)]) + load(&taps[(static_cast<std::size_t>(ky) * c.window_bits + first + bit) * c.length + o]);
+          if (p && bit < bits)
+            sum =
+                load(&table[in_table(c, base + rest, o)]) + load(&taps[(static_cast<std::size_t>(ky) * c.window_bits + first + bit) * c.length + o]);
           store(&table[in_table(c, base + p, o)], sum);
         }
     }

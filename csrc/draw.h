@@ -33,8 +33,7 @@ inline void draw_bytes(const DrawCall& call, std::uint8_t* out) {
 inline void draw_uniform(const DrawCall& call, float* out) {
   draw(call, 3 * call.count, [&](int image, std::size_t first, const std::uint8_t* drawn, std::size_t bytes) {
     float* to = out + image * call.count + first / 3;
-    for (std::size_t i = 0; i < bytes / 3; ++i, drawn += 3)
-      to[i] = static_cast<float>(drawn[0] << 16 | drawn[1] << 8 | drawn[2]) * 0x1p-24f;
+    for (std::size_t i = 0; i < bytes / 3; ++i, drawn += 3) to[i] = static_cast<float>(drawn[0] << 16 | drawn[1] << 8 | drawn[2]) * 0x1p-24f;
   });
 }
 

@@ -35,12 +35,11 @@ INLINE Word rate_word(const std::uint8_t* random, const std::uint8_t* pixels) {
 inline void encode_rate(const Call& call, int image, const std::uint8_t* pixels, const std::vector<int>& order, Signal& out) {
   const std::size_t padded = round_up(out.features, kBytes);
   Array<std::uint8_t> random(padded), moved(padded);
-  PhiloxKey key{static_cast<std::uint32_t>(call.seed), static_cast<std::uint32_t>(call.seed >> 32), 0,
-                static_cast<std::uint32_t>(call.index[image]), call.epoch};
+  PhiloxKey key{static_cast<std::uint32_t>(call.seed), static_cast<std::uint32_t>(call.seed >> 32), 0, static_cast<std::uint32_t>(call.index[image]),
+                call.epoch};
   for (int t = 0; t < call.steps; ++t) {
     key.step = static_cast<std::uint32_t>(t);
-    for (std::size_t at = 0; at < padded; at += kBytes)
-      random_bytes(key, static_cast<std::uint32_t>(at / 16), random.data() + at);
+    for (std::size_t at = 0; at < padded; at += kBytes) random_bytes(key, static_cast<std::uint32_t>(at / 16), random.data() + at);
     const std::uint8_t* r = random.data();
     if (!order.empty()) {
       for (int f = 0; f < out.features; ++f) moved[f] = random[order[f]];
@@ -106,8 +105,7 @@ inline Signal encode(const Plan& plan, const Call& call) {
   if (call.source == Source::values) return encode_values(plan, call);
   const int features = plan.image.features();
   const std::vector<int> order = plan.channels_last ? channels_first(plan.image) : std::vector<int>();
-  Signal out = call.source == Source::direct ? Signal::of_values(call.batch, 1, features)
-                                             : Signal::of_spikes(call.batch, call.steps, features);
+  Signal out = call.source == Source::direct ? Signal::of_values(call.batch, 1, features) : Signal::of_spikes(call.batch, call.steps, features);
   parallel(call.batch, call.threads, [&](int b) {
     if (call.source == Source::delta) return encode_delta(plan, call, b, order, out);
     const std::uint8_t* image = call.images + static_cast<std::size_t>(b) * features;

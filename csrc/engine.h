@@ -30,8 +30,7 @@ class GraphRun final : public Run {
     for (std::size_t i = stages_.size(); i-- > 0;) {
       const bool last = i + 1 == stages_.size();
       const Stage& stage = *stages_[i];
-      BackwardCall::Recorded given = call.recorded.empty() ? BackwardCall::Recorded{} : call.recorded[i];
-      if (last) given = {call.spikes, call.membrane};
+      BackwardCall::Recorded given = call.recorded[i];
       if (!stage.out.spikes) given = {given.membrane, nullptr};
       auto rows = [&](const float* from) { return GivenRows{from, batch_, steps_, stage.out.steps, static_cast<std::size_t>(stage.out.features)}; };
       const Dropped& dropped = dropped_[i];
@@ -56,14 +55,12 @@ class GraphRun final : public Run {
       }
   }
   void dense_membranes(int stage, float* out) const override { copy_rows(*stages_[stage], out); }
-  void end_state(int stage, float* v, float* z, float* a) const override {
+  void end_state(int stage, const StateOut& out) const override {
     const Stage& s = *stages_[stage];
     const std::size_t n = s.out.features;
-    for (int b = 0; b < batch_; ++b) {
-      std::memcpy(v + b * n, &s.state.v[b * s.state.length], n * sizeof(float));
-      if (z) std::memcpy(z + b * n, &s.state.z[b * s.state.length], n * sizeof(float));
-      if (a) std::memcpy(a + b * n, &s.state.a[b * s.state.length], n * sizeof(float));
-    }
+    for (S variable : every<S>())
+      for (int b = 0; out[variable] && b < batch_; ++b)
+        std::memcpy(out[variable] + b * n, &s.state.variables[variable][b * s.state.length], n * sizeof(float));
   }
   std::size_t bytes() const override {
     std::size_t sum = input_.bytes();
@@ -76,14 +73,14 @@ class GraphRun final : public Run {
   // Matrices are looked at where they are packed; biases and the neurons' own values, which are few, here.
   static void require_finite_values(const StageSpec& spec, const Call& call) {
     const auto check = [&](int slot, const std::string& layer) {
-      if (slot < 0) return;
+      if (slot == kAbsent) return;
       const Parameter& values = call.parameters[slot];
       float sum = 0;  // a product with zero is zero, or not a number
       for (std::size_t i = 0; i < values.count; ++i) sum += values.data[i] * 0.0f;
       if (sum != 0.0f) throw NotFinite{layer};
     };
-    check(spec.slots.bias, spec.name);
-    for (int slot : {spec.slots.beta, spec.slots.threshold, spec.slots.adaptation, spec.slots.adaptation_decay}) check(slot, spec.neuron_name);
+    check(spec.weights[Weight::bias], spec.name);
+    for (int slot : spec.neuron_parameters.values) check(slot, spec.neuron_name);
   }
   // What a stage hands to the next.
   const Signal& sent(std::size_t stage) const { return dropped_[stage].kept ? dropped_[stage].spikes : stages_[stage]->out; }

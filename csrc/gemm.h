@@ -6,7 +6,8 @@ namespace spikewise::SPIKEWISE_ISA {
 
 // out[r][:] = sum over k < depth of a[r][k] b[k][:], for kCount x 16 columns.
 template <int kCount>
-void multiply_rows(const float* a, std::size_t a_stride, int rows, const float* b, std::size_t b_stride, int depth, float* out, std::size_t out_stride) {
+void multiply_rows(const float* a, std::size_t a_stride, int rows, const float* b, std::size_t b_stride, int depth, float* out,
+                   std::size_t out_stride) {
   auto some = [&]<int kRows>(int r) {
     Lanes sum[kRows][kCount];
     for (int i = 0; i < kRows; ++i)

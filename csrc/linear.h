@@ -14,14 +14,14 @@ class LinearStage final : public TiledStage {
     prepare(in, call, from, keep_membranes || recurrent);
     inputs_ = in.features, rows_ = round_up(inputs_, 64), outputs_ = spec.out.features();
     if (spec.reorder) order_ = channels_first(spec.in);
-    weight_ = call.parameters[spec.slots.weight].data;
+    weight_ = given(call, Weight::weight);
     bias_ = Array<float>(row_length(outputs_), true);
-    if (spec.slots.bias >= 0) std::memcpy(bias_.data(), call.parameters[spec.slots.bias].data, sizeof(float) * outputs_);
-    matrix_ = recurrent ? call.parameters[spec.slots.recurrent].data : nullptr;
+    if (const float* bias = given(call, Weight::bias)) std::memcpy(bias_.data(), bias, sizeof(float) * outputs_);
+    matrix_ = given(call, Weight::recurrent);
     std::optional<InputRows> lists;
     if (in.spikes) lists.emplace(in, call.threads);
     const bool by_input = !lists || !lists->all_looked_up(), by_output = lists && !lists->looked_up.empty() && !order_.empty();
-    packed_ = packed<PackedMatrices>(call, {spec.slots.weight, spec.slots.recurrent}, by_input + 2 * by_output,
+    packed_ = packed<PackedMatrices>(call, {Weight::weight, Weight::recurrent}, by_input + 2 * by_output,
                                      [&] { return pack(by_input, by_output, call.threads); });
 #if defined(__AVX512F__)
     if (lists && !lists->looked_up.empty()) look_up_images(in, *lists, call.threads);
@@ -52,11 +52,11 @@ class LinearStage final : public TiledStage {
     };
     // The recurrent matrix first: summing over the steps of a constant input overwrites the first step's gradients.
     if (recurrent) {
-      float* to = call.gradients[spec.slots.recurrent];
+      float* to = gradient(call, Weight::recurrent);
       if (to) matrix_gradient(out, 1, {}, to, call.threads, [](int, int, int, int) {});
     }
-    matrix_gradient(in, 0, order_, call.gradients[spec.slots.weight], call.threads, ready);
-    if (float* to = spec.slots.bias >= 0 ? call.gradients[spec.slots.bias] : nullptr)
+    matrix_gradient(in, 0, order_, gradient(call, Weight::weight), call.threads, ready);
+    if (float* to = gradient(call, Weight::bias))
       for (int o = 0; o < outputs_; ++o) {
         to[o] = 0;
         for (int part = 0; part < split().parts; ++part) to[o] += bias[part * length + o];
@@ -185,7 +185,7 @@ class LinearStage final : public TiledStage {
     constexpr std::size_t kWidth = kCount * kLanes;
     const std::size_t stride = bits.blocks * kBlockLanes, f = 64 * static_cast<std::size_t>(tile), wide = width(tile);
     const std::size_t groups = (wide + kLookupOutputs - 1) / kLookupOutputs, turns = bits.chunks * groups;
-    float *sums = scratch(0, kWidth * stride), *tables = scratch(1, kLookupTables);
+    float *sums = scratch(Room::currents, kWidth * stride), *tables = scratch(Room::tables, kLookupTables);
     for (std::size_t o = 0; o < kWidth; ++o) std::fill(sums + o * stride, sums + (o + 1) * stride, bias_[f + o]);
     for (std::size_t turn = 0; turn < turns; ++turn) {
       const std::size_t chunk = turn / groups, o = turn % groups * kLookupOutputs, next = turn + 1;
@@ -198,7 +198,7 @@ class LinearStage final : public TiledStage {
       }
     }
     if (wide < kWidth) std::fill(sums + wide * stride, sums + kWidth * stride, 0.0f);
-    float* currents = scratch(8, (round_up(in_steps, kLanes) + kLanes) * kWidth);
+    float* currents = scratch(Room::turned_currents, (round_up(in_steps, kLanes) + kLanes) * kWidth);
     for (std::size_t k = 0; k < images.size(); ++k) {
       const std::size_t first = k * in_steps, from = first / kLanes * kLanes;
       for (std::size_t lane = from; lane < first + in_steps; lane += kLanes)
@@ -212,12 +212,12 @@ class LinearStage final : public TiledStage {
   template <int kCount>
   float* add_rows(const InputRows& lists, int tile, int first, int last) {
     constexpr std::size_t kWidth = kCount * kLanes;
-    float* currents = scratch(0, static_cast<std::size_t>(last - first) * lists.steps * kWidth);
-    float* usuals = scratch(8, static_cast<std::size_t>(last - first) * kWidth);
+    float* currents = scratch(Room::currents, static_cast<std::size_t>(last - first) * lists.steps * kWidth);
+    float* usuals = scratch(Room::usual_currents, static_cast<std::size_t>(last - first) * kWidth);
     std::vector<int> images;
     for (int b = first; b < last; ++b)
       if (lists.way[b] != Way::lookups) images.push_back(b);
-    float* table = scratch(1, InputRows::kBlockInputs / 4 * InputRows::kPatterns * kWidth);
+    float* table = scratch(Room::tables, InputRows::kBlockInputs / 4 * InputRows::kPatterns * kWidth);
     for (std::size_t block = 0; block < lists.blocks; ++block) {
       const float* weights = tile_weights(tile) + block * InputRows::kBlockInputs * kWidth;
       if (std::any_of(images.begin(), images.end(), [&](int b) { return lists.way[b] == Way::patterns; })) {
@@ -227,7 +227,8 @@ class LinearStage final : public TiledStage {
       for (int b : images) {
         const float* from = lists.way[b] == Way::patterns ? table : weights;
         float* usual = usuals + (b - first) * kWidth;
-        add_listed_rows<kCount>(lists, lists.place(b, lists.steps, block), from, block ? usual : &bias_[64 * static_cast<std::size_t>(tile)], nullptr, usual);
+        add_listed_rows<kCount>(lists, lists.place(b, lists.steps, block), from, block ? usual : &bias_[64 * static_cast<std::size_t>(tile)], nullptr,
+                                usual);
         for (int t = 0; t < lists.steps; ++t) {
           float* to = currents + (static_cast<std::size_t>(b - first) * lists.steps + t) * kWidth;
           add_listed_rows<kCount>(lists, lists.place(b, t, block), from, block ? to : nullptr, block + 1 == lists.blocks ? usual : nullptr, to);
@@ -239,7 +240,8 @@ class LinearStage final : public TiledStage {
 
   // to = before + the rows listed at `place` of `lists` + after; null is zero.
   template <int kCount>
-  INLINE static void add_listed_rows(const InputRows& lists, std::size_t place, const float* table, const float* before, const float* after, float* to) {
+  INLINE static void add_listed_rows(const InputRows& lists, std::size_t place, const float* table, const float* before, const float* after,
+                                     float* to) {
     const std::size_t *at = &lists.start[place], more = at[0], less = at[1], end = at[2];
     Lanes sum[kCount];
     for (int j = 0; j < kCount; ++j) sum[j] = before ? load(before + kLanes * j) : spikewise::SPIKEWISE_ISA::zero();
@@ -252,7 +254,7 @@ class LinearStage final : public TiledStage {
   template <int kCount>
   float* multiply(const Signal& in, int tile, int first, int last) {
     constexpr std::size_t kWidth = kCount * kLanes;
-    float* currents = scratch(0, static_cast<std::size_t>(last - first) * in.steps * kWidth);
+    float* currents = scratch(Room::currents, static_cast<std::size_t>(last - first) * in.steps * kWidth);
     for (int b = first; b < last; ++b) {
       float* to = currents + static_cast<std::size_t>(b - first) * in.steps * kWidth;
       multiply_rows<kCount>(in.row(b, 0), in.length, in.steps, tile_weights(tile), kWidth, inputs_, to, kWidth);
@@ -269,8 +271,7 @@ class LinearStage final : public TiledStage {
     const std::size_t f = 64 * static_cast<std::size_t>(tile);
     if (has_neurons() && !spec.neuron.recurrent) return run_chunk(b, f, width(tile), 0, steps, currents, in_steps == 1 ? 0 : kWidth);
     Signal& held = kept();
-    for (int t = 0; t < held.steps; ++t)
-      std::memcpy(held.row(b, t) + f, currents + (in_steps == 1 ? 0 : t) * kWidth, sizeof(float) * kWidth);
+    for (int t = 0; t < held.steps; ++t) std::memcpy(held.row(b, t) + f, currents + (in_steps == 1 ? 0 : t) * kWidth, sizeof(float) * kWidth);
   }
 
   int inputs_ = 0, in_steps_ = 0;

@@ -58,7 +58,8 @@ inline LaneBits bits_of_rows(const Signal& in, std::span<const int> images) {
       for (std::size_t w = 0; w < 2 * in.words; ++w) {
         const std::size_t chunk = w / kChunkWords;
         if (chunk >= out.chunks) break;  // half of a frame's last word may be padding
-        out.at(chunk, lane / kBlockLanes, w % kChunkWords)[lane % kBlockLanes] = static_cast<std::uint32_t>(in.frame(b, t)[w / 2] >> (w % 2 * kWordBits));
+        out.at(chunk, lane / kBlockLanes, w % kChunkWords)[lane % kBlockLanes] =
+            static_cast<std::uint32_t>(in.frame(b, t)[w / 2] >> (w % 2 * kWordBits));
       }
   for (std::size_t chunk = 0; chunk < out.chunks; ++chunk)
     for (std::size_t block = 0; block < out.blocks; ++block) out.note_active(chunk, block);
@@ -97,7 +98,8 @@ inline void tabulate_groups(const LookupWeights& weights, std::size_t first, std
 }
 
 // sums[output][lane] += what the bits of a block's lanes pick from the tables of a chunk, group after group.
-__attribute__((noinline)) inline void look_up(const std::uint32_t* words, std::uint64_t active, const float* tables, float* sums, std::size_t stride) {
+__attribute__((noinline)) inline void look_up(const std::uint32_t* words, std::uint64_t active, const float* tables, float* sums,
+                                              std::size_t stride) {
   constexpr int kHalves = kBlockLanes / kLanes;
   __m512 sum[kLookupOutputs][kHalves];
   for (int j = 0; j < kLookupOutputs; ++j)

@@ -13,8 +13,8 @@ struct PackedConv {
 class MapStage final : public Stage {
  public:
   MapStage(const StageSpec& stage, const Call& call)
-      : Stage(stage, call), conv_(stage), pool_(stage, is_conv() ? conv_.length : stage.made.c),
-        unpooled_(PoolShape::nothing(stage, conv_.length)), places_(pool_.routes() ? pool_ : unpooled_) {}
+      : Stage(stage, call), conv_(stage), pool_(stage, is_conv() ? conv_.length : stage.made.c), unpooled_(PoolShape::nothing(stage, conv_.length)),
+        places_(pool_.routes() ? pool_ : unpooled_) {}
 
   void forward(const Signal& in, const Call& call, const StateIn* from, bool keep_membranes) override {
     prepare(in, call, from, keep_membranes);
@@ -25,16 +25,16 @@ class MapStage final : public Stage {
     choice_bytes = chosen_.bytes();
     if (is_conv()) {
       bias_ = Array<float>(conv_.length, true);
-      if (spec.slots.bias >= 0) std::memcpy(bias_.data(), call.parameters[spec.slots.bias].data, sizeof(float) * conv_.channels);
-      packed_ = packed<PackedConv>(call, {spec.slots.weight}, in.spikes, [&] {
-        PackedConv made{.taps = taps(spec, conv_, call.parameters[spec.slots.weight].data), .table = {}};
+      if (const float* bias = given(call, Weight::bias)) std::memcpy(bias_.data(), bias, sizeof(float) * conv_.channels);
+      packed_ = packed<PackedConv>(call, {Weight::weight}, in.spikes, [&] {
+        PackedConv made{.taps = taps(spec, conv_, given(call, Weight::weight)), .table = {}};
         if (in.spikes) made.table = conv_table(conv_, made.taps);
         return made;
       });
     }
     if (batch < call.threads) return forward_few(in, call.threads);
     parallel(batch, call.threads, [&](int b) {
-      float* currents = scratch(0, in.steps * current_length());
+      float* currents = scratch(Room::currents, in.steps * current_length());
       for (int t = 0; t < in.steps; ++t) forward_frame(in, b, t, currents);
       finish(in.steps, b, currents);
     });
@@ -45,7 +45,7 @@ class MapStage final : public Stage {
     const Split split{batch, std::min(batch, 16)};
     std::vector<ParameterGradients> neurons(wants_neuron_gradients(call) ? split.parts : 0);
     for (ParameterGradients& one : neurons) one = ParameterGradients(population->length);
-    const bool wanted = is_conv() && (call.gradients[spec.slots.weight] || (spec.slots.bias >= 0 && call.gradients[spec.slots.bias]));
+    const bool wanted = is_conv() && (gradient(call, Weight::weight) || gradient(call, Weight::bias));
     const std::size_t weights = wanted ? gradient_length(in) : 0;
     Array<float> sums(split.parts * weights, true), bias(wanted ? split.parts * conv_.length : 0, true);
     parallel(split.parts, call.threads, [&](int part) {
@@ -65,8 +65,10 @@ class MapStage final : public Stage {
     const std::size_t inputs = spec.in.features();
     const bool whole = width >= inputs;  // a part is cut out of the whole: that is rare
     for (int t = 0; t < in_steps_; ++t) {
-      float* row = whole ? to + t * stride : scratch(10, round_up(inputs, 64) + kLanes);
-      if (is_conv()) back_through_conv(conv_, places_, routed(image, t, 4), by_output_, scratch(5, conv_.row_bits() * conv_.height_in + 64), row);
+      float* row = whole ? to + t * stride : scratch(Room::whole_row, round_up(inputs, 64) + kLanes);
+      if (is_conv())
+        back_through_conv(conv_, places_, routed(image, t), by_output_, scratch(Room::input_map_gradients, conv_.row_bits() * conv_.height_in + 64),
+                          row);
       else {
         std::fill(row, row + inputs, 0.0f);
         unpool(pool_, kept().row(image, t), chosen(image, t), row);
@@ -118,23 +120,24 @@ class MapStage final : public Stage {
   const float* source(const Signal& in, int b, int t) {
     if (!is_conv()) {
       if (!in.spikes) return in.row(b, t);
-      float* expanded = scratch(1, round_up(in.features, 64));
+      float* expanded = scratch(Room::map_before_pooling, round_up(in.features, 64));
       expand(in.frame(b, t), in.features, expanded);
       return expanded;
     }
-    float* made = scratch(1, static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length);
+    float* made = scratch(Room::map_before_pooling, static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length);
     if (in.spikes) {
       convolve_frame(in, b, t, unpooled_, conv_.length, made, nullptr);
     } else {
-      const float* map = padded_map(conv_, in.row(b, t), scratch(2, conv_.row_bits() * conv_.height_in));
-      for_each_channels(conv_, [&]<int kCount>(std::size_t first) { convolve_values<kCount>(conv_, map, packed_->taps.data(), bias_.data(), first, made); });
+      const float* map = padded_map(conv_, in.row(b, t), scratch(Room::padded_map, conv_.row_bits() * conv_.height_in));
+      for_each_channels(conv_,
+                        [&]<int kCount>(std::size_t first) { convolve_values<kCount>(conv_, map, packed_->taps.data(), bias_.data(), first, made); });
     }
     return made;
   }
 
   void convolve_frame(const Signal& in, int b, int t, const PoolShape& shape, std::size_t spacing, float* to, std::uint8_t* which) {
-    const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(0, conv_.padded_words() + 1));
-    TableRow* rows = scratch<TableRow>(0, static_cast<std::size_t>(conv_.height_in) * conv_.width * conv_.groups + 8);
+    const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(Room::padded_frame, conv_.padded_words() + 1));
+    TableRow* rows = scratch<TableRow>(Room::window_rows, static_cast<std::size_t>(conv_.height_in) * conv_.width * conv_.groups + 8);
     window_rows(conv_, frame, rows);
     for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
       with_kind(shape.kind, [&]<PoolKind kKind>() {
@@ -148,7 +151,7 @@ class MapStage final : public Stage {
   void back_image(int b, const OutputGradient& next, ParameterGradients* sums) {
     Signal& held = kept();
     if (!has_neurons()) return next.of(b, 0, features(), held.row(b, 0), held.length);
-    float *z = scratch(0, steps * held.length), *v = scratch(1, steps * held.length);
+    float *z = scratch(Room::spike_gradients, steps * held.length), *v = scratch(Room::membrane_gradients, steps * held.length);
     next.of(b, 0, features(), z, held.length);
     const bool beside = next.of_membrane(b, 0, features(), v, held.length);
     if (!spec.neuron.spikes()) v = z;
@@ -157,15 +160,15 @@ class MapStage final : public Stage {
   }
 
   // The gradient of the convolution's outputs: where the pool's windows chose, or everywhere.
-  GradientMap routed(int b, int t, int slot) const {
+  GradientMap routed(int b, int t) const {
     if (pool_.routes()) return {kept().row(b, t), static_cast<std::size_t>(pool_.channels), chosen(b, t)};
-    return {unpooled(b, t, slot), conv_.length, nullptr};
+    return {unpooled(b, t), conv_.length, nullptr};
   }
 
   // Gradient of the map before pooling, [position][conv length].
-  const float* unpooled(int b, int t, int slot) const {
+  const float* unpooled(int b, int t) const {
     const std::size_t size = static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length;
-    float* to = scratch(slot, size);
+    float* to = scratch(Room::map_gradients, size);
     std::fill(to, to + size, 0.0f);
     unpool(pool_, kept().row(b, t), chosen(b, t), to);
     return to;
@@ -177,7 +180,7 @@ class MapStage final : public Stage {
   }
 
   void add_step(const Signal& in, int b, int t, float* sums, float* bias) {
-    const GradientMap g = in.spikes ? routed(b, t, 2) : GradientMap{unpooled(b, t, 2), conv_.length, nullptr};
+    const GradientMap g = in.spikes ? routed(b, t) : GradientMap{unpooled(b, t), conv_.length, nullptr};
     const std::size_t count = in.spikes ? places_.base.size() : static_cast<std::size_t>(conv_.width) * conv_.height;
     for (std::size_t o = 0; o < conv_.length; o += kLanes) {
       Lanes sum = load(bias + o);
@@ -185,12 +188,12 @@ class MapStage final : public Stage {
       store(bias + o, sum);
     }
     if (in.spikes) {
-      const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(0, conv_.padded_words() + 1));
-      Word* windows = scratch<Word>(1, window_words(conv_) * conv_.width * conv_.height);
+      const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(Room::padded_frame, conv_.padded_words() + 1));
+      Word* windows = scratch<Word>(Room::window_bits, window_words(conv_) * conv_.width * conv_.height);
       window_bits(conv_, frame, windows);
       gather_all(conv_, places_, windows, g, sums);
     } else {
-      const float* map = padded_map(conv_, in.row(b, t), scratch(4, conv_.row_bits() * conv_.height_in));
+      const float* map = padded_map(conv_, in.row(b, t), scratch(Room::padded_map, conv_.row_bits() * conv_.height_in));
       for_each_channels(conv_, [&]<int kCount>(std::size_t first) { gather_values<kCount>(conv_, map, g.values, first, sums); });
     }
   }
@@ -199,7 +202,7 @@ class MapStage final : public Stage {
     const int k = conv_.kernel;
     const std::size_t size = sums.size() / split.parts, channel = by_channel_ ? round_up(conv_.weights(), kLanes) : 1,
                       tap = by_channel_ ? 1 : conv_.length;
-    if (float* to = call.gradients[spec.slots.weight])
+    if (float* to = gradient(call, Weight::weight))
       for (int o = 0; o < conv_.channels; ++o)
         for (int i = 0; i < conv_.channels_in; ++i)
           for (int at = 0; at < k * k; ++at) {
@@ -208,7 +211,7 @@ class MapStage final : public Stage {
               sum += sums[part * size + (static_cast<std::size_t>(at) * conv_.channels_in + i) * tap + o * channel];
             to[(static_cast<std::size_t>(o) * conv_.channels_in + i) * k * k + at] = sum;
           }
-    if (float* to = spec.slots.bias >= 0 ? call.gradients[spec.slots.bias] : nullptr)
+    if (float* to = gradient(call, Weight::bias))
       for (int o = 0; o < conv_.channels; ++o) {
         to[o] = 0;
         for (int part = 0; part < split.parts; ++part) to[o] += bias[part * conv_.length + o];

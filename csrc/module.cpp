@@ -9,6 +9,7 @@
 #include "isa.h"
 
 namespace nb = nanobind;
+using namespace nb::literals;
 using namespace spikewise;
 
 namespace {
@@ -20,36 +21,6 @@ T* at(Address address) {
   return reinterpret_cast<T*>(address);
 }
 
-Shape shape(nb::handle h) {
-  const auto [c, height, width] = nb::cast<std::tuple<int, int, int>>(h);
-  return {c, height, width};
-}
-
-StageSpec stage(nb::dict d) {
-  auto integer = [&](const char* key) { return nb::cast<int>(d[key]); };
-  auto flag = [&](const char* key) { return nb::cast<bool>(d[key]); };
-  StageSpec s;
-  s.name = nb::cast<std::string>(d["name"]), s.neuron_name = nb::cast<std::string>(d["neuron_name"]);
-  s.op = static_cast<Op>(integer("op"));
-  s.in = shape(d["in"]), s.made = shape(d["made"]), s.out = shape(d["out"]);
-  s.kernel = integer("kernel"), s.stride = integer("stride"), s.padding = integer("padding");
-  s.pool = static_cast<PoolKind>(integer("pool")), s.pool_size = integer("pool_size"), s.pool_stride = integer("pool_stride");
-  s.reorder = flag("reorder");
-  s.neuron = {.kind = static_cast<NeuronKind>(integer("neuron")),
-              .reset = static_cast<Reset>(integer("reset")),
-              .delay = flag("delay"),
-              .reset_gradient = flag("reset_gradient"),
-              .threshold_gradient = flag("threshold_gradient"),
-              .relative = flag("relative"),
-              .recurrent = integer("recurrent") >= 0,
-              .bump = static_cast<Bump>(integer("bump")),
-              .bump_first = nb::cast<float>(d["bump_first"]),
-              .bump_second = nb::cast<float>(d["bump_second"])};
-  s.slots = {integer("weight"), integer("bias"), integer("recurrent"), integer("beta"), integer("threshold"), integer("adaptation"),
-             integer("adaptation_decay")};
-  return s;
-}
-
 Kernels kernels_of(const std::string& version) {
   for (const Version& v : versions())
     if (v.name == version) return v.kernels;
@@ -58,47 +29,22 @@ Kernels kernels_of(const std::string& version) {
 
 struct PlanHolder {
   std::shared_ptr<Plan> plan{new Plan, [](Plan* gone) {
-    forget_packed(gone);
-    delete gone;
-  }};
+                               forget_packed(gone);
+                               delete gone;
+                             }};
   Kernels kernels;
 
-  PlanHolder(nb::list stages, nb::tuple image, bool channels_last, const std::string& version) {
-    for (nb::handle one : stages) plan->stages.push_back(stage(nb::cast<nb::dict>(one)));
-    plan->image = shape(image);
-    plan->channels_last = channels_last;
-    kernels = kernels_of(version);
+  PlanHolder(std::vector<StageSpec> stages, Shape image, bool channels_last, const std::string& version) : kernels(kernels_of(version)) {
+    plan->stages = std::move(stages), plan->image = image, plan->channels_last = channels_last;
   }
 
-  std::unique_ptr<Run> run(nb::dict d) const {
-    auto address = [&](const char* key) { return nb::cast<Address>(d[key]); };
-    Call call;
-    call.batch = nb::cast<int>(d["batch"]), call.steps = nb::cast<int>(d["steps"]), call.threads = nb::cast<int>(d["threads"]);
-    call.source = static_cast<Source>(nb::cast<int>(d["source"]));
-    call.images = at<std::uint8_t>(address("images")), call.values = at<float>(address("values"));
-    call.constant = nb::cast<bool>(d["constant"]);
-    call.first_spike = at<std::int32_t>(address("first_spike"));
-    call.path = at<std::int32_t>(address("path")), call.threshold = nb::cast<float>(d["threshold"]);
-    call.seed = nb::cast<std::uint64_t>(d["seed"]), call.epoch = nb::cast<std::uint32_t>(d["epoch"]);
-    call.index = at<std::int64_t>(address("index"));
-    for (const auto& [data, count] : nb::cast<std::vector<std::tuple<Address, std::size_t>>>(d["parameters"]))
-      call.parameters.push_back({at<float>(data), count});
-    for (const auto& [v, z, a] : nb::cast<std::vector<std::tuple<Address, Address, Address>>>(d["state"]))
-      call.state.push_back({at<float>(v), at<float>(z), at<float>(a)});
-    for (Address mask : nb::cast<std::vector<Address>>(d["dropout"])) call.dropout.push_back(at<std::uint8_t>(mask));
-    call.frozen = nb::cast<std::uint64_t>(d["frozen"]);
-    call.keep = nb::cast<bool>(d["keep"]), call.keep_membranes = nb::cast<bool>(d["keep_membranes"]);
-    call.spikes = at<float>(address("spikes")), call.membrane = at<float>(address("membrane"));
+  std::unique_ptr<Run> run(const Call& call) const {
     const nb::gil_scoped_release release;
     return kernels.forward(plan, call);
   }
 };
 
-void backward(Run& run, Address spikes, Address membrane, const std::vector<std::tuple<Address, Address>>& recorded,
-              const std::vector<Address>& gradients, int threads) {
-  BackwardCall call{.spikes = at<float>(spikes), .membrane = at<float>(membrane), .threads = threads};
-  for (const auto& [z, v] : recorded) call.recorded.push_back({at<float>(z), at<float>(v)});
-  for (Address one : gradients) call.gradients.push_back(at<float>(one));
+void backward(Run& run, const BackwardCall& call) {
   const nb::gil_scoped_release release;
   run.backward(call);
 }
@@ -117,6 +63,120 @@ void draw(const std::string& version, std::tuple<std::uint32_t, std::uint32_t> k
   else kernels.draw_bytes(call, at<std::uint8_t>(out));
 }
 
+// A field that holds an array: Python sets its address.
+template <class Owner, class T>
+void array(nb::class_<Owner>& bound, const char* name, T* Owner::* field) {
+  bound.def_prop_rw(
+      name, [field](const Owner& self) { return reinterpret_cast<Address>(self.*field); },
+      [field](Owner& self, Address address) { self.*field = at<T>(address); });
+}
+
+void bind_enums(nb::module_& m) {
+  nb::enum_<Op>(m, "Op").value("none", Op::none).value("linear", Op::linear).value("conv", Op::conv);
+  nb::enum_<PoolKind>(m, "PoolKind").value("none", PoolKind::none).value("max", PoolKind::max).value("avg", PoolKind::avg);
+  nb::enum_<NeuronKind>(m, "NeuronKind")
+      .value("none", NeuronKind::none)
+      .value("spiking", NeuronKind::spiking)
+      .value("adaptive", NeuronKind::adaptive)
+      .value("integrator", NeuronKind::integrator);
+  nb::enum_<Reset>(m, "Reset").value("subtract", Reset::subtract).value("zero", Reset::zero).value("none", Reset::none);
+  nb::enum_<Surrogate>(m, "Surrogate")
+      .value("fast_sigmoid", Surrogate::fast_sigmoid)
+      .value("atan", Surrogate::atan)
+      .value("triangle", Surrogate::triangle)
+      .value("boxcar", Surrogate::boxcar)
+      .value("sigmoid", Surrogate::sigmoid)
+      .value("straight_through", Surrogate::straight_through);
+  nb::enum_<Source>(m, "Source")
+      .value("rate", Source::rate)
+      .value("latency", Source::latency)
+      .value("periodic", Source::periodic)
+      .value("direct", Source::direct)
+      .value("values", Source::values)
+      .value("delta", Source::delta);
+  nb::enum_<NeuronParameter>(m, "NeuronParameter")
+      .value("beta", NeuronParameter::beta)
+      .value("threshold", NeuronParameter::threshold)
+      .value("adaptation", NeuronParameter::adaptation)
+      .value("adaptation_decay", NeuronParameter::adaptation_decay);
+  nb::enum_<StateVariable>(m, "StateVariable").value("v", StateVariable::v).value("z", StateVariable::z).value("a", StateVariable::a);
+  nb::enum_<Weight>(m, "Weight").value("weight", Weight::weight).value("bias", Weight::bias).value("recurrent", Weight::recurrent);
+}
+
+void bind_plan(nb::module_& m) {
+  nb::class_<Shape>(m, "Shape")
+      .def(
+          "__init__", [](Shape* self, int c, int h, int w) { new (self) Shape{c, h, w}; }, "c"_a, "h"_a = 1, "w"_a = 1)
+      .def("__eq__", [](const Shape& a, const Shape& b) { return a.c == b.c && a.h == b.h && a.w == b.w; });
+  nb::class_<NeuronSpec>(m, "NeuronSpec")
+      .def(nb::init<>())
+      .def_rw("kind", &NeuronSpec::kind)
+      .def_rw("reset", &NeuronSpec::reset)
+      .def_rw("delay", &NeuronSpec::delay)
+      .def_rw("reset_gradient", &NeuronSpec::reset_gradient)
+      .def_rw("threshold_gradient", &NeuronSpec::threshold_gradient)
+      .def_rw("relative", &NeuronSpec::relative)
+      .def_rw("recurrent", &NeuronSpec::recurrent)
+      .def_rw("surrogate", &NeuronSpec::surrogate)
+      .def_rw("surrogate_first", &NeuronSpec::surrogate_first)
+      .def_rw("surrogate_second", &NeuronSpec::surrogate_second);
+  nb::class_<StageSpec>(m, "StageSpec")
+      .def(nb::init<>())
+      .def_rw("name", &StageSpec::name)
+      .def_rw("neuron_name", &StageSpec::neuron_name)
+      .def_rw("op", &StageSpec::op)
+      .def_rw("in_shape", &StageSpec::in)
+      .def_rw("made", &StageSpec::made)
+      .def_rw("out", &StageSpec::out)
+      .def_rw("kernel", &StageSpec::kernel)
+      .def_rw("stride", &StageSpec::stride)
+      .def_rw("padding", &StageSpec::padding)
+      .def_rw("pool", &StageSpec::pool)
+      .def_rw("pool_size", &StageSpec::pool_size)
+      .def_rw("pool_stride", &StageSpec::pool_stride)
+      .def_rw("neuron", &StageSpec::neuron)
+      .def_rw("reorder", &StageSpec::reorder)
+      .def("place", [](StageSpec& self, Weight w, int slot) { self.weights[w] = slot; })
+      .def("place", [](StageSpec& self, NeuronParameter p, int slot) { self.neuron_parameters[p] = slot; });
+  nb::class_<PlanHolder>(m, "Plan").def(nb::init<std::vector<StageSpec>, Shape, bool, const std::string&>()).def("run", &PlanHolder::run);
+}
+
+void bind_calls(nb::module_& m) {
+  nb::class_<Call> call(m, "Call");
+  call.def(nb::init<>())
+      .def_rw("batch", &Call::batch)
+      .def_rw("steps", &Call::steps)
+      .def_rw("threads", &Call::threads)
+      .def_rw("source", &Call::source)
+      .def_rw("constant", &Call::constant)
+      .def_rw("threshold", &Call::threshold)
+      .def_rw("seed", &Call::seed)
+      .def_rw("epoch", &Call::epoch)
+      .def_rw("frozen", &Call::frozen)
+      .def_rw("keep", &Call::keep)
+      .def_rw("keep_membranes", &Call::keep_membranes)
+      .def("add_parameter", [](Call& self, Address data, std::size_t count) { self.parameters.push_back({at<float>(data), count}); })
+      .def("add_dropout", [](Call& self, Address mask) { self.dropout.push_back(at<std::uint8_t>(mask)); })
+      .def("add_state", [](Call& self) { self.state.push_back(StateIn::all(nullptr)); })
+      .def("set_state", [](Call& self, StateVariable variable, Address address) { self.state.back()[variable] = at<float>(address); });
+  array(call, "images", &Call::images);
+  array(call, "values", &Call::values);
+  array(call, "first_spike", &Call::first_spike);
+  array(call, "path", &Call::path);
+  array(call, "index", &Call::index);
+  array(call, "spikes", &Call::spikes);
+  array(call, "membrane", &Call::membrane);
+  nb::class_<BackwardCall> back(m, "BackwardCall");
+  back.def(nb::init<>())
+      .def_rw("threads", &BackwardCall::threads)
+      .def("add_recorded",
+           [](BackwardCall& self, Address spikes, Address membrane) { self.recorded.push_back({at<float>(spikes), at<float>(membrane)}); })
+      .def("add_gradient", [](BackwardCall& self, Address gradient) { self.gradients.push_back(at<float>(gradient)); });
+  nb::class_<StateOut>(m, "StateOut")
+      .def("__init__", [](StateOut* self) { new (self) StateOut(StateOut::all(nullptr)); })
+      .def("set", [](StateOut& self, StateVariable variable, Address address) { self[variable] = at<float>(address); });
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -128,16 +188,16 @@ NB_MODULE(_native, m) {
       PyErr_SetString(PyExc_FloatingPointError, error.stage.c_str());
     }
   });
+  bind_enums(m);
+  bind_plan(m);
+  bind_calls(m);
   nb::class_<Run>(m, "Run")
       .def("backward", &backward)
       .def("count", [](const Run& run, int stage, Address out) { run.count(stage, at<float>(out)); })
       .def("spikes", [](const Run& run, int stage, Address out) { run.dense_spikes(stage, at<float>(out)); })
       .def("membranes", [](const Run& run, int stage, Address out) { run.dense_membranes(stage, at<float>(out)); })
-      .def("state", [](const Run& run, int stage, Address v, Address z, Address a) { run.end_state(stage, at<float>(v), at<float>(z), at<float>(a)); })
+      .def("state", &Run::end_state)
       .def("bytes", &Run::bytes);
-  nb::class_<PlanHolder>(m, "Plan")
-      .def(nb::init<nb::list, nb::tuple, bool, const std::string&>())
-      .def("run", &PlanHolder::run);
   m.def("draw", &draw);
   m.def("versions", [] {
     std::vector<std::string> names;

@@ -1,4 +1,4 @@
-// Neuron models, sixteen neurons at a time. To add one: a struct with `step` and `back`, and a line in `with_neuron`.
+// Neuron models, sixteen neurons at a time. To add one: a struct like those here, and a line in `with_neuron`.
 // The arithmetic and its order are those of spikewise/dynamics, so that exact inputs give exactly the same spikes.
 #pragma once
 #include <cmath>
@@ -8,54 +8,45 @@
 
 namespace spikewise::SPIKEWISE_ISA {
 
+using P = NeuronParameter;
+using S = StateVariable;
+
 // Parameters of sixteen neurons, or gradients for them.
-struct LaneParameters {
-  Lanes beta, threshold, adaptation, adaptation_decay;
-};
+using LaneParameters = ByEnum<P, Lanes>;
 
-// What a neuron carries from step to step (z: spikes of the last step, 0 or 1).
-struct LaneState {
-  Lanes v, z, a;
-};
-
-// What backward carries from a step to the one before it: gradients of the state it started from.
-struct LaneBack {
-  Lanes v, z, a;
-};
+// What a neuron carries from step to step (z: spikes of the last step, 0 or 1); backward, the gradients of that.
+using LaneState = ByEnum<S, Lanes>;
 
 // What backward knows of one step.
 struct LaneStep {
-  Lanes membrane;           // compared with the threshold
-  Lanes a;                  // adaptation in this step
-  LaneState before;         // state the step started from
+  Lanes membrane;    // compared with the threshold
+  Lanes traced;      // the model's traced variable after this step
+  LaneState before;  // state the step started from
   Lanes gradient_z, gradient_v;
 };
 
 // dz/dx of `spikewise.surrogates`.
-INLINE Lanes bump(const NeuronSpec& n, Lanes x) {
-  const Lanes one = splat(1.0f), first = splat(n.bump_first);
-  switch (n.bump) {
-    case Bump::fast_sigmoid: {
+INLINE Lanes surrogate_slope(const NeuronSpec& n, Lanes x) {
+  const Lanes one = splat(1.0f), first = splat(n.surrogate_first);
+  switch (n.surrogate) {
+    case Surrogate::fast_sigmoid: {
       const Lanes d = one + first * absolute(x);
       return one / (d * d);
     }
-    case Bump::atan: {
-      const Lanes s = splat(static_cast<float>(M_PI / 2) * n.bump_first) * x;
-      return splat(n.bump_first / 2) / (one + s * s);
+    case Surrogate::atan: {
+      const Lanes s = splat(static_cast<float>(M_PI / 2) * n.surrogate_first) * x;
+      return splat(n.surrogate_first / 2) / (one + s * s);
     }
-    case Bump::triangle:
-      return first * larger(one - absolute(x) / splat(n.bump_second), zero());
-    case Bump::boxcar:
-      return where(greater(first, absolute(x)), splat(1 / (2 * n.bump_first)));
-    case Bump::sigmoid: {
+    case Surrogate::triangle: return first * larger(one - absolute(x) / splat(n.surrogate_second), zero());
+    case Surrogate::boxcar: return where(greater(first, absolute(x)), splat(1 / (2 * n.surrogate_first)));
+    case Surrogate::sigmoid: {
       float s[kLanes];
       store(s, first * x);
       for (float& one_of : s) one_of = 1 / (1 + std::exp(-one_of));
       const Lanes y = load(s);
       return first * y * (one - y);
     }
-    case Bump::straight_through:
-      return one;
+    case Surrogate::straight_through: return one;
   }
   return one;
 }
@@ -67,77 +58,105 @@ INLINE Lanes after_spikes(Lanes v, Lanes z, Lanes threshold) {
   else return v;
 }
 
+// Sixteen neurons' variables, all zero.
+INLINE LaneState no_state() {
+  LaneState s;
+  for (Lanes& one : s.values) one = zero();
+  return s;
+}
+INLINE LaneParameters no_gradients() {
+  LaneParameters g;
+  for (Lanes& one : g.values) one = zero();
+  return g;
+}
+
+// A model says which parameters and state variables it has, and which variable backward cannot read off the membranes
+// (`kTraced`; `count` is none): it is traced forward once more.
+
 // IF, LIF and, with kAdapts, ALIF.
 template <Reset kReset, bool kDelay, bool kAdapts>
 struct Spiking {
   static constexpr bool kSpikes = true;
-  static constexpr bool kHasAdaptation = kAdapts;
-
-  INLINE static Lanes moving_threshold(Lanes a, const LaneParameters& p) {
-    if constexpr (kAdapts) return p.threshold + p.adaptation * a;
-    else return p.threshold;
+  static constexpr S kTraced = kAdapts ? S::a : S::count;
+  static constexpr auto variables() {
+    if constexpr (kAdapts) return std::array{S::v, S::z, S::a};
+    else return std::array{S::v, S::z};
+  }
+  static constexpr auto parameters() {
+    if constexpr (kAdapts) return std::array{P::beta, P::threshold, P::adaptation, P::adaptation_decay};
+    else return std::array{P::beta, P::threshold};
   }
 
-  INLINE static Lanes adapt(const LaneState& before, const LaneParameters& p) {
-    if constexpr (kAdapts) return p.adaptation_decay * before.a + before.z;
-    else return before.a;
+  INLINE static Lanes moving_threshold(Lanes a, const LaneParameters& p) {
+    if constexpr (kAdapts) return p[P::threshold] + p[P::adaptation] * a;
+    else return p[P::threshold];
+  }
+
+  // The traced variable after a step that starts from `before`.
+  INLINE static Lanes trace(const LaneState& before, const LaneParameters& p) {
+    if constexpr (kAdapts) return p[P::adaptation_decay] * before[S::a] + before[S::z];
+    else return zero();
   }
 
   // Membrane compared with the threshold; `s` becomes the next state.
   INLINE static Lanes step(LaneState& s, Lanes current, const LaneParameters& p, Mask& fired) {
-    const Lanes a = adapt(s, p);
-    Lanes v = p.beta * s.v + current;
-    if constexpr (kDelay) v = after_spikes<kReset>(v, s.z, p.threshold);
+    const Lanes a = trace(s, p);
+    Lanes v = p[P::beta] * s[S::v] + current;
+    if constexpr (kDelay) v = after_spikes<kReset>(v, s[S::z], p[P::threshold]);
     fired = greater(v - moving_threshold(a, p), zero());
-    const Lanes z = where(fired, splat(1.0f));
-    s = {kDelay ? v : after_spikes<kReset>(v, z, p.threshold), z, a};
+    s[S::z] = where(fired, splat(1.0f));
+    s[S::v] = kDelay ? v : after_spikes<kReset>(v, s[S::z], p[P::threshold]);
+    if constexpr (kAdapts) s[S::a] = a;
     return v;
   }
 
-  // The state after a step whose membrane and adaptation are known.
+  // The state after a step whose membrane and traced variable are known.
   INLINE static LaneState replay(Lanes membrane, Lanes a, const LaneParameters& p) {
-    const Lanes z = where(greater(membrane - moving_threshold(a, p), zero()), splat(1.0f));
-    return {kDelay ? membrane : after_spikes<kReset>(membrane, z, p.threshold), z, a};
+    LaneState s = no_state();
+    s[S::z] = where(greater(membrane - moving_threshold(a, p), zero()), splat(1.0f));
+    s[S::v] = kDelay ? membrane : after_spikes<kReset>(membrane, s[S::z], p[P::threshold]);
+    if constexpr (kAdapts) s[S::a] = a;
+    return s;
   }
 
   // Gradient of the step's current; `back` becomes that of the state before, `g` collects those of the parameters.
-  INLINE static Lanes back(const NeuronSpec& n, const LaneStep& at, const LaneParameters& p, LaneBack& back, LaneParameters& g) {
-    const Lanes v = at.membrane, moving = moving_threshold(at.a, p), distance = v - moving;
+  INLINE static Lanes back(const NeuronSpec& n, const LaneStep& at, const LaneParameters& p, LaneState& back, LaneParameters& g) {
+    const Lanes v = at.membrane, moving = moving_threshold(at.traced, p), distance = v - moving;
     const Lanes z = where(greater(distance, zero()), splat(1.0f));
     const Lanes through_reset = splat(n.reset_gradient ? 1.0f : 0.0f);
-    Lanes dz = at.gradient_z + back.z, dv = at.gradient_v;
-    if constexpr (kDelay || kReset == Reset::none) dv = dv + back.v;
+    Lanes dz = at.gradient_z + back[S::z], dv = at.gradient_v;
+    if constexpr (kDelay || kReset == Reset::none) dv = dv + back[S::v];
     else if constexpr (kReset == Reset::subtract) {
-      dv = dv + back.v;
-      dz = dz - through_reset * p.threshold * back.v;
-      g.threshold = g.threshold - z * back.v;
+      dv = dv + back[S::v];
+      dz = dz - through_reset * p[P::threshold] * back[S::v];
+      g[P::threshold] = g[P::threshold] - z * back[S::v];
     } else {
-      dv = dv + back.v * (splat(1.0f) - z);
-      dz = dz - through_reset * v * back.v;
+      dv = dv + back[S::v] * (splat(1.0f) - z);
+      dz = dz - through_reset * v * back[S::v];
     }
     Lanes slope;
     if (n.relative) {
       const Lanes scale = moving + splat(1e-5f);
-      slope = dz * bump(n, distance / scale) / scale;
-    } else slope = dz * bump(n, distance);
+      slope = dz * surrogate_slope(n, distance / scale) / scale;
+    } else slope = dz * surrogate_slope(n, distance);
     dv = dv + slope;
     const Lanes gradient_moving = n.threshold_gradient ? zero() - slope : zero();
-    g.threshold = g.threshold + gradient_moving;
-    back.z = zero();
+    g[P::threshold] = g[P::threshold] + gradient_moving;
+    back[S::z] = zero();
     if constexpr (kAdapts) {
-      const Lanes da = p.adaptation * gradient_moving + back.a;
-      g.adaptation = g.adaptation + gradient_moving * at.a;
-      g.adaptation_decay = g.adaptation_decay + da * at.before.a;
-      back.a = p.adaptation_decay * da;
-      back.z = da;
+      const Lanes da = p[P::adaptation] * gradient_moving + back[S::a];
+      g[P::adaptation] = g[P::adaptation] + gradient_moving * at.traced;
+      g[P::adaptation_decay] = g[P::adaptation_decay] + da * at.before[S::a];
+      back[S::a] = p[P::adaptation_decay] * da;
+      back[S::z] = da;
     }
     if constexpr (kDelay && kReset == Reset::subtract) {
-      back.z = back.z - through_reset * p.threshold * dv;
-      g.threshold = g.threshold - at.before.z * dv;
+      back[S::z] = back[S::z] - through_reset * p[P::threshold] * dv;
+      g[P::threshold] = g[P::threshold] - at.before[S::z] * dv;
     }
-    if constexpr (kDelay && kReset == Reset::zero) dv = dv * (splat(1.0f) - at.before.z);
-    g.beta = g.beta + dv * at.before.v;
-    back.v = p.beta * dv;
+    if constexpr (kDelay && kReset == Reset::zero) dv = dv * (splat(1.0f) - at.before[S::z]);
+    g[P::beta] = g[P::beta] + dv * at.before[S::v];
+    back[S::v] = p[P::beta] * dv;
     return dv;
   }
 };
@@ -145,19 +164,24 @@ struct Spiking {
 // A membrane that leaks and never spikes.
 struct Integrator {
   static constexpr bool kSpikes = false;
-  static constexpr bool kHasAdaptation = false;
+  static constexpr S kTraced = S::count;
+  static constexpr auto variables() { return std::array{S::v}; }
+  static constexpr auto parameters() { return std::array{P::beta}; }
 
-  INLINE static Lanes adapt(const LaneState& before, const LaneParameters&) { return before.a; }
   INLINE static Lanes step(LaneState& s, Lanes current, const LaneParameters& p, Mask& fired) {
-    s.v = p.beta * s.v + current;
+    s[S::v] = p[P::beta] * s[S::v] + current;
     fired = greater(zero(), zero());
-    return s.v;
+    return s[S::v];
   }
-  INLINE static LaneState replay(Lanes membrane, Lanes, const LaneParameters&) { return {membrane, zero(), zero()}; }
-  INLINE static Lanes back(const NeuronSpec&, const LaneStep& at, const LaneParameters& p, LaneBack& back, LaneParameters& g) {
-    const Lanes dv = at.gradient_v + back.v;
-    g.beta = g.beta + dv * at.before.v;
-    back.v = p.beta * dv;
+  INLINE static LaneState replay(Lanes membrane, Lanes, const LaneParameters&) {
+    LaneState s = no_state();
+    s[S::v] = membrane;
+    return s;
+  }
+  INLINE static Lanes back(const NeuronSpec&, const LaneStep& at, const LaneParameters& p, LaneState& back, LaneParameters& g) {
+    const Lanes dv = at.gradient_v + back[S::v];
+    g[P::beta] = g[P::beta] + dv * at.before[S::v];
+    back[S::v] = p[P::beta] * dv;
     return dv;
   }
 };

@@ -15,8 +15,8 @@ struct PhiloxKey {
 constexpr std::uint32_t kMultiply0 = 0xD2511F53u, kMultiply1 = 0xCD9E8D57u;
 constexpr std::uint32_t kKeyStep0 = 0x9E3779B9u, kKeyStep1 = 0xBB67AE85u;
 constexpr int kRounds = 10;
-constexpr int kBlocks = 16;            // blocks made at once
-constexpr int kBytes = 16 * kBlocks;   // bytes made at once
+constexpr int kBlocks = 16;           // blocks made at once
+constexpr int kBytes = 16 * kBlocks;  // bytes made at once
 
 #if defined(__AVX512F__)
 
@@ -50,8 +50,7 @@ inline void random_bytes(const PhiloxKey& key, std::uint32_t first, std::uint8_t
   // Lanes hold one block each; a block's four words belong side by side.
   const __m512i a = _mm512_unpacklo_epi32(c0, c1), b = _mm512_unpackhi_epi32(c0, c1);
   const __m512i c = _mm512_unpacklo_epi32(c2, c3), d = _mm512_unpackhi_epi32(c2, c3);
-  const __m512i rows[4] = {_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c), _mm512_unpacklo_epi64(b, d),
-                           _mm512_unpackhi_epi64(b, d)};
+  const __m512i rows[4] = {_mm512_unpacklo_epi64(a, c), _mm512_unpackhi_epi64(a, c), _mm512_unpacklo_epi64(b, d), _mm512_unpackhi_epi64(b, d)};
   for (int r = 0; r < 4; ++r) {
     auto at = [&](int quarter) { return reinterpret_cast<__m128i*>(out + 16 * (4 * quarter + r)); };
     _mm_storeu_si128(at(0), _mm512_extracti32x4_epi32(rows[r], 0));

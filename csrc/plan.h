@@ -6,14 +6,23 @@
 #include <string>
 #include <vector>
 
+#include "enums.h"
+
 namespace spikewise {
 
-enum class Op : int { none, linear, conv };
-enum class PoolKind : int { none, max, avg };
-enum class NeuronKind : int { none, spiking, adaptive, integrator };
-enum class Reset : int { subtract, zero, none };
-enum class Bump : int { fast_sigmoid, atan, triangle, boxcar, sigmoid, straight_through };
-enum class Source : int { rate, latency, periodic, direct, values, delta };
+enum class Op { none, linear, conv };
+enum class PoolKind { none, max, avg };
+enum class NeuronKind { none, spiking, adaptive, integrator };
+enum class Reset { subtract, zero, none };
+enum class Surrogate { fast_sigmoid, atan, triangle, boxcar, sigmoid, straight_through };
+enum class Source { rate, latency, periodic, direct, values, delta };
+
+// What the caller hands over, by the names that it has in Python. Neurons have one value of each, or one a neuron.
+enum class NeuronParameter { beta, threshold, adaptation, adaptation_decay, count };
+// What neurons keep from step to step, by its name in the neuron's `State`.
+enum class StateVariable { v, z, a, count };
+// Matrices and biases of a stage.
+enum class Weight { weight, bias, recurrent, count };
 
 // Channels, height and width. Inside the engine every map is [height][width][channels].
 struct Shape {
@@ -25,15 +34,15 @@ struct NeuronSpec {
   NeuronKind kind = NeuronKind::none;
   Reset reset = Reset::subtract;
   bool delay = false, reset_gradient = false, threshold_gradient = true, relative = false, recurrent = false;
-  Bump bump = Bump::atan;
-  float bump_first = 1, bump_second = 1;
+  Surrogate surrogate = Surrogate::atan;
+  float surrogate_first = 1, surrogate_second = 1;  // its settings, in their order
   bool spikes() const { return kind == NeuronKind::spiking || kind == NeuronKind::adaptive; }
 };
 
-// Positions in a call's list of parameters; absent is -1.
-struct ParameterSlots {
-  int weight = -1, bias = -1, recurrent = -1, beta = -1, threshold = -1, adaptation = -1, adaptation_decay = -1;
-};
+// Positions in a call's list of parameters.
+constexpr int kAbsent = -1;
+using WeightSlots = ByEnum<Weight, int>;
+using NeuronSlots = ByEnum<NeuronParameter, int>;
 
 // One weighted operation (or none), then pooling, then neurons; each may be missing.
 struct StageSpec {
@@ -45,13 +54,14 @@ struct StageSpec {
   PoolKind pool = PoolKind::none;
   int pool_size = 1, pool_stride = 1;
   NeuronSpec neuron;
-  ParameterSlots slots;
+  WeightSlots weights = WeightSlots::all(kAbsent);
+  NeuronSlots neuron_parameters = NeuronSlots::all(kAbsent);
   bool reorder = false;  // the weights of a linear operation count its inputs as [c][h][w]
 };
 
 struct Plan {
   std::vector<StageSpec> stages;
-  Shape image;             // of what enters the first stage
+  Shape image;                 // of what enters the first stage
   bool channels_last = false;  // whether the first stage reads a map, so that the input is reordered to [h][w][c]
 };
 
@@ -61,9 +71,8 @@ struct Parameter {
 };
 
 // Where an earlier run ended, for one stage: [batch][features] each, in the engine's order; null is rest.
-struct StateIn {
-  const float *v = nullptr, *z = nullptr, *a = nullptr;
-};
+using StateIn = ByEnum<StateVariable, const float*>;
+using StateOut = ByEnum<StateVariable, float*>;  // null is not wanted
 
 struct Call {
   int batch = 0, steps = 0, threads = 1;
@@ -78,23 +87,21 @@ struct Call {
   std::uint32_t epoch = 0;
   const std::int64_t* index = nullptr;
   std::vector<Parameter> parameters;
-  std::vector<StateIn> state;  // empty, or one for each stage
+  std::vector<StateIn> state;                // empty, or one for each stage
   std::vector<const std::uint8_t*> dropout;  // empty, or for each stage 1 where a spike goes on, [batch][features]; null for all
-  std::uint64_t frozen = 0;    // number of weights that never change; 0 if these may
-  bool keep = false;           // keep what backward needs
-  bool keep_membranes = false; // keep the membranes of every stage
-  float* spikes = nullptr;     // of the last stage, [steps][batch][classes]; null if it has none
-  float* membrane = nullptr;   // of the last stage, [steps][batch][classes]
+  std::uint64_t frozen = 0;                  // number of weights that never change; 0 if these may
+  bool keep = false;                         // keep what backward needs
+  bool keep_membranes = false;               // keep the membranes of every stage
+  float* spikes = nullptr;                   // of the last stage, [steps][batch][classes]; null if it has none
+  float* membrane = nullptr;                 // of the last stage, [steps][batch][classes]
 };
 
 struct BackwardCall {
-  const float* spikes = nullptr;    // gradient of the outputs; null is zero
-  const float* membrane = nullptr;
   struct Recorded {
     const float *spikes = nullptr, *membrane = nullptr;
   };
-  std::vector<Recorded> recorded;   // empty, or gradients of what each stage did, [steps][batch][features]; null is zero
-  std::vector<float*> gradients;    // one for each parameter, null if not wanted; neuron parameters are [features]
+  std::vector<Recorded> recorded;  // gradients of what each stage did, [steps][batch][features]; null is zero
+  std::vector<float*> gradients;   // one for each parameter, null if not wanted; neuron parameters are [features]
   int threads = 1;
 };
 
@@ -105,9 +112,9 @@ class Run {
   virtual void backward(const BackwardCall&) = 0;
   // Spike (or event) counts of each feature over steps and batch, in the engine's order: of a stage's output, or input (-1 - stage).
   virtual void count(int stage, float* out) const = 0;
-  virtual void dense_spikes(int stage, float* out) const = 0;    // [steps][batch][features]
+  virtual void dense_spikes(int stage, float* out) const = 0;  // [steps][batch][features]
   virtual void dense_membranes(int stage, float* out) const = 0;
-  virtual void end_state(int stage, float* v, float* z, float* a) const = 0;  // [batch][features]
+  virtual void end_state(int stage, const StateOut& out) const = 0;  // [batch][features]
   virtual std::size_t bytes() const = 0;
 };
 

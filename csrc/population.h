@@ -12,26 +12,24 @@ struct Population {
   NeuronSpec spec;
   int features = 0;
   std::size_t length = 0;
-  Array<float> beta, threshold, adaptation, adaptation_decay;  // one value a neuron
+  ByEnum<P, Array<float>> values;  // one value a neuron
 
   Population(const StageSpec& stage, const std::vector<Parameter>& parameters)
       : spec(stage.neuron), features(stage.out.features()), length(row_length(features)) {
-    auto spread = [&](int slot, float otherwise) {
-      Array<float> out(length);
-      for (std::size_t f = 0; f < length; ++f) {
-        const bool given = slot >= 0 && f < static_cast<std::size_t>(features);
-        out[f] = given ? parameters[slot].data[parameters[slot].count == 1 ? 0 : f] : otherwise;
-      }
-      return out;
-    };
-    beta = spread(stage.slots.beta, 1.0f);
-    threshold = spread(stage.slots.threshold, 1.0f);
-    adaptation = spread(stage.slots.adaptation, 0.0f);
-    adaptation_decay = spread(stage.slots.adaptation_decay, 0.0f);
+    for (P p : every<P>()) {
+      const int slot = stage.neuron_parameters[p];
+      if (slot == kAbsent) continue;
+      const Parameter& given = parameters[slot];
+      values[p] = Array<float>(length, true);
+      for (int f = 0; f < features; ++f) values[p][f] = given.data[given.count == 1 ? 0 : f];
+    }
   }
 
+  template <class Model>
   INLINE LaneParameters at(std::size_t f) const {
-    return {load(&beta[f]), load(&threshold[f]), load(&adaptation[f]), load(&adaptation_decay[f])};
+    LaneParameters out = no_gradients();
+    for (P p : Model::parameters()) out[p] = load(&values[p][f]);
+    return out;
   }
   // Bits of the 64 features from f on that exist.
   Word existing(std::size_t f) const {
@@ -40,32 +38,31 @@ struct Population {
   }
 };
 
-// State of every neuron for each image: [batch][length].
+// State of every neuron for each image: [batch][length] of each variable that the model has.
 struct PopulationState {
-  Array<float> v, z, a;
+  ByEnum<S, Array<float>> variables;
   std::size_t length = 0;
 
   PopulationState() = default;
   PopulationState(int batch, const Population& p, const StateIn* from) : length(p.length) {
-    const std::size_t size = batch * length;
-    v = start(size, from ? from->v : nullptr, batch, p.features);
-    z = start(size, from ? from->z : nullptr, batch, p.features);
-    if (p.spec.kind == NeuronKind::adaptive) a = start(size, from ? from->a : nullptr, batch, p.features);
+    with_neuron(p.spec, [&]<class Model>(Model) {
+      for (S variable : Model::variables()) variables[variable] = start(batch, p.features, from ? (*from)[variable] : nullptr);
+    });
   }
-  LaneState at(int image, std::size_t f) const {
-    const std::size_t i = image * length + f;
-    return {load(&v[i]), load(&z[i]), a ? load(&a[i]) : zero()};
+  template <class Model>
+  INLINE LaneState at(int image, std::size_t f) const {
+    LaneState out = no_state();
+    for (S variable : Model::variables()) out[variable] = load(&variables[variable][image * length + f]);
+    return out;
   }
-  void put(int image, std::size_t f, const LaneState& s) {
-    const std::size_t i = image * length + f;
-    store(&v[i], s.v);
-    store(&z[i], s.z);
-    if (a) store(&a[i], s.a);
+  template <class Model>
+  INLINE void put(int image, std::size_t f, const LaneState& s) {
+    for (S variable : Model::variables()) store(&variables[variable][image * length + f], s[variable]);
   }
 
  private:
-  Array<float> start(std::size_t size, const float* from, int batch, int features) const {
-    Array<float> out(size, true);
+  Array<float> start(int batch, int features, const float* from) const {
+    Array<float> out(batch * length, true);
     for (int b = 0; from && b < batch; ++b) std::memcpy(&out[b * length], from + static_cast<std::size_t>(b) * features, sizeof(float) * features);
     return out;
   }
@@ -86,7 +83,7 @@ template <class Model, int kCount>
 void run_neurons(const Population& p, PopulationState& state, int image, std::size_t f, int from, int to, const ForwardPlaces& at) {
   LaneState s[kCount];
   LaneParameters parameters[kCount];
-  for (int j = 0; j < kCount; ++j) s[j] = state.at(image, f + kLanes * j), parameters[j] = p.at(f + kLanes * j);
+  for (int j = 0; j < kCount; ++j) s[j] = state.at<Model>(image, f + kLanes * j), parameters[j] = p.at<Model>(f + kLanes * j);
   const Word existing = p.existing(f);
   for (int t = from; t < to; ++t) {
     const float* current = at.current + t * at.current_stride;
@@ -99,21 +96,21 @@ void run_neurons(const Population& p, PopulationState& state, int image, std::si
     }
     if (at.spikes) at.spikes[t * at.spikes_stride] = word & existing;
   }
-  for (int j = 0; j < kCount; ++j) state.put(image, f + kLanes * j, s[j]);
+  for (int j = 0; j < kCount; ++j) state.put<Model>(image, f + kLanes * j, s[j]);
 }
 
-// Gradients of the neuron parameters, one a neuron: beta, threshold, adaptation, adaptation_decay.
+// Gradients of the neuron parameters, one a neuron.
 struct ParameterGradients {
-  Array<float> sums;
+  Array<float> sums;  // [parameter][length]
   std::size_t length = 0;
 
   ParameterGradients() = default;
-  explicit ParameterGradients(std::size_t n) : sums(4 * n, true), length(n) {}
+  explicit ParameterGradients(std::size_t n) : sums(kCountOf<P> * n, true), length(n) {}
+  float* of(P p) { return &sums[static_cast<std::size_t>(p) * length]; }
+  const float* of(P p) const { return &sums[static_cast<std::size_t>(p) * length]; }
+  template <class Model>
   void add(std::size_t f, const LaneParameters& g) {
-    add_to(&sums[f], g.beta);
-    add_to(&sums[length + f], g.threshold);
-    add_to(&sums[2 * length + f], g.adaptation);
-    add_to(&sums[3 * length + f], g.adaptation_decay);
+    for (P p : Model::parameters()) add_to(of(p) + f, g[p]);
   }
 };
 
@@ -123,21 +120,21 @@ struct BackwardPlaces {
   const float* gradient_z;
   const float* gradient_v;  // null is zero
   std::size_t gradient_stride;
-  float* a;  // [steps][stride] scratch for the adaptation, filled by trace_adaptation
-  std::size_t a_stride;
-  LaneBack* back;  // [count], zero before the last step
+  float* traced;  // [steps][stride] scratch for the model's traced variable, filled by trace_variable
+  std::size_t traced_stride;
+  LaneState* back;  // [count], zero before the last step
 };
 
-// Write the adaptation in every step, from the membranes.
+// Write the traced variable after every step, from the membranes.
 template <class Model, int kCount>
-void trace_adaptation(const Population& p, std::size_t f, int steps, const BackwardPlaces& at) {
+void trace_variable(const Population& p, std::size_t f, int steps, const BackwardPlaces& at) {
   for (int j = 0; j < kCount; ++j) {
-    const LaneParameters parameters = p.at(f + kLanes * j);
-    LaneState s{zero(), zero(), zero()};
+    const LaneParameters parameters = p.at<Model>(f + kLanes * j);
+    LaneState s = no_state();
     for (int t = 0; t < steps; ++t) {
-      const Lanes a = Model::adapt(s, parameters);
-      store(at.a + t * at.a_stride + kLanes * j, a);
-      s = Model::replay(load(at.membrane + t * at.membrane_stride + kLanes * j), a, parameters);
+      const Lanes traced = Model::trace(s, parameters);
+      store(at.traced + t * at.traced_stride + kLanes * j, traced);
+      s = Model::replay(load(at.membrane + t * at.membrane_stride + kLanes * j), traced, parameters);
     }
   }
 }
@@ -146,9 +143,9 @@ void trace_adaptation(const Population& p, std::size_t f, int steps, const Backw
 template <class Model, int kCount>
 void back_neurons(const Population& p, ParameterGradients* gradients, std::size_t f, int from, int to, const BackwardPlaces& at) {
   LaneParameters parameters[kCount], g[kCount];
-  Lanes membrane[kCount], a[kCount];
-  auto adaptation = [&](int t, int j) {
-    if constexpr (Model::kHasAdaptation) return load(at.a + t * at.a_stride + kLanes * j);
+  Lanes membrane[kCount], traced[kCount];
+  auto traced_at = [&](int t, int j) {
+    if constexpr (Model::kTraced != S::count) return load(at.traced + t * at.traced_stride + kLanes * j);
     else return zero();
   };
   // A row is a page or more from the next, which no processor fetches by itself.
@@ -158,20 +155,20 @@ void back_neurons(const Population& p, ParameterGradients* gradients, std::size_
   constexpr int kAhead = 8;
   for (int t = to - 1; t >= to - kAhead; --t) fetch(t);
   for (int j = 0; j < kCount; ++j) {
-    parameters[j] = p.at(f + kLanes * j);
-    g[j] = {zero(), zero(), zero(), zero()};
+    parameters[j] = p.at<Model>(f + kLanes * j);
+    g[j] = no_gradients();
     membrane[j] = load(at.membrane + (to - 1) * at.membrane_stride + kLanes * j);
-    a[j] = adaptation(to - 1, j);
+    traced[j] = traced_at(to - 1, j);
   }
   for (int t = to - 1; t >= from; --t) {
     fetch(t - kAhead);
     for (int j = 0; j < kCount; ++j) {
       const std::size_t lane = kLanes * j;
-      LaneStep step{.membrane = membrane[j], .a = a[j], .before = {zero(), zero(), zero()}};
+      LaneStep step{.membrane = membrane[j], .traced = traced[j], .before = no_state()};
       if (t > 0) {
         membrane[j] = load(at.membrane + (t - 1) * at.membrane_stride + lane);
-        a[j] = adaptation(t - 1, j);
-        step.before = Model::replay(membrane[j], a[j], parameters[j]);
+        traced[j] = traced_at(t - 1, j);
+        step.before = Model::replay(membrane[j], traced[j], parameters[j]);
       }
       step.gradient_z = load(at.gradient_z + t * at.gradient_stride + lane);
       step.gradient_v = at.gradient_v ? load(at.gradient_v + t * at.gradient_stride + lane) : zero();
@@ -179,7 +176,7 @@ void back_neurons(const Population& p, ParameterGradients* gradients, std::size_
     }
   }
   if (gradients)
-    for (int j = 0; j < kCount; ++j) gradients->add(f + kLanes * j, g[j]);
+    for (int j = 0; j < kCount; ++j) gradients->add<Model>(f + kLanes * j, g[j]);
 }
 
 // Call work<1..4>() with the number of sixteens that hold `width` <= 64 neurons.

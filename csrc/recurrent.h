@@ -39,7 +39,7 @@ class TiledStage : public Stage {
       auto gradient = [&](int b, int t) { return std::as_const(*this).kept().row(b, t) + f; };
       with_lanes(width(tile), [&]<int kCount>() {
         if (tables) {
-          float* memory = scratch(2, static_cast<std::size_t>(kMostTables) * kGroupPatterns * kCount * kLanes);
+          float* memory = scratch(Room::time_tables, static_cast<std::size_t>(kMostTables) * kGroupPatterns * kCount * kLanes);
           for (int block = lists->first_block[part]; block < lists->first_block[part + 1]; ++block) {
             ready(part, tile, lists->blocks[block].first, lists->blocks[block].last);
             add_block<kCount>(*lists, block, in.steps, gradient, memory, sums.of(part, tile));
@@ -61,9 +61,9 @@ class TiledStage : public Stage {
   void run_recurrent(const Call& call) {
     parallel(batch, call.threads, [&](int b) {
       std::vector<Row> rows;
-      float* total = scratch(3, row_length(outputs_));
+      float* total = scratch(Room::total_current, row_length(outputs_));
       for (int f = 0; f < outputs_; ++f)
-        if (state.z[b * state.length + f] != 0) rows.push_back(static_cast<Row>(f));
+        if (state.variables[S::z][b * state.length + f] != 0) rows.push_back(static_cast<Row>(f));
       for (int t = 0; t < steps; ++t) {
         for (int tile = 0; tile < tiles(); ++tile) step_tile(b, t, tile, rows, total);
         rows.clear();
@@ -121,25 +121,27 @@ class TiledStage : public Stage {
   void back_images(int first, int last, const OutputGradient& next, ParameterGradients* sums) {
     const std::size_t length = kept().length, frame = length * steps, lanes = length / kLanes;
     const int count = last - first;
-    float *z = scratch(0, count * frame), *v = scratch(1, count * frame), *a = scratch(3, count * frame), *fed = scratch(4, count * length);
-    std::vector<LaneBack> back(count * lanes, LaneBack{splat(0), splat(0), splat(0)});
+    float *z = scratch(Room::spike_gradients, count * frame), *v = scratch(Room::membrane_gradients, count * frame);
+    float *traced = scratch(Room::traced, count * frame), *fed = scratch(Room::fed_back, count * length);
+    std::vector<LaneState> back(count * lanes, no_state());
     bool beside = false;
     for (int i = 0; i < count; ++i) {
       next.of(first + i, 0, length_of_features(), z + i * frame, length);
       beside = next.of_membrane(first + i, 0, length_of_features(), v + i * frame, length);
     }
     auto places = [&](int i, std::size_t f) {
-      return BackwardPlaces{kept().row(first + i, 0) + f, length, z + i * frame + f, beside ? v + i * frame + f : nullptr, length,
-                            a + i * frame + f, length, &back[i * lanes + f / kLanes]};
+      return BackwardPlaces{
+          kept().row(first + i, 0) + f, length, z + i * frame + f, beside ? v + i * frame + f : nullptr, length, traced + i * frame + f, length,
+          &back[i * lanes + f / kLanes]};
     };
     auto each_tile = [&](auto&& work) {
       for (int tile = 0; tile < tiles(); ++tile)
         with_lanes(width(tile), [&]<int kCount>() { work.template operator()<kCount>(64 * static_cast<std::size_t>(tile)); });
     };
     with_neuron(spec.neuron, [&]<class Model>(Model) {
-      if constexpr (Model::kHasAdaptation)
+      if constexpr (Model::kTraced != S::count)
         each_tile([&]<int kCount>(std::size_t f) {
-          for (int i = 0; i < count; ++i) trace_adaptation<Model, kCount>(*population, f, steps, places(i, f));
+          for (int i = 0; i < count; ++i) trace_variable<Model, kCount>(*population, f, steps, places(i, f));
         });
       for (int t = steps - 1; t >= 0; --t)
         each_tile([&]<int kCount>(std::size_t f) {

@@ -109,8 +109,8 @@ struct InputRows {
 
   std::size_t blocks = 0;
   int steps = 0;
-  std::vector<Way> way;            // of each image, decided by the image alone
-  std::vector<int> looked_up;      // the images whose way that is, those with few active groups first
+  std::vector<Way> way;        // of each image, decided by the image alone
+  std::vector<int> looked_up;  // the images whose way that is, those with few active groups first
   Array<Word> usual;
   std::vector<std::size_t> start;  // [blocks x batch x (steps + 1) x (added, taken away) + 1], as they are read
   Array<Row> rows;
@@ -130,9 +130,7 @@ struct InputRows {
   }
   bool all_looked_up() const { return looked_up.size() == way.size(); }
   // Where the rows to add begin; those to take away begin at the next place.
-  std::size_t place(int image, int step, std::size_t block) const {
-    return ((block * way.size() + image) * (steps + 1) + step) * 2;
-  }
+  std::size_t place(int image, int step, std::size_t block) const { return ((block * way.size() + image) * (steps + 1) + step) * 2; }
 
  private:
   // Bits to add and to take away in word w.
@@ -190,7 +188,7 @@ struct InputRows {
   void settle(int b, const Rows& rows_of) {
     for (int t = 0; t <= steps; ++t)
       for (std::size_t block = 0; block < blocks; ++block)
-        for (std::size_t* at = &start[place(b, t, block)], *end = at + 2; at < end; ++at) *at = rows_of(*at & 0xffffu, *at >> 16);
+        for (std::size_t *at = &start[place(b, t, block)], *end = at + 2; at < end; ++at) *at = rows_of(*at & 0xffffu, *at >> 16);
   }
   void list(const Signal& in, int b) {
     if (way[b] == Way::lookups) return;
@@ -219,7 +217,8 @@ struct InputRows {
   static Row* list_groups(Word word, std::size_t first, Row* to) {
 #if defined(__AVX512F__)
     const Word nibble = 0x0f0f0f0f0f0f0f0fu;
-    const __m128i low = _mm_cvtsi64_si128(static_cast<long long>(word & nibble)), high = _mm_cvtsi64_si128(static_cast<long long>(word >> 4 & nibble));
+    const __m128i low = _mm_cvtsi64_si128(static_cast<long long>(word & nibble)),
+                  high = _mm_cvtsi64_si128(static_cast<long long>(word >> 4 & nibble));
     const __m128i patterns = _mm_unpacklo_epi8(low, high);
     const __m512i row = _mm512_add_epi32(_mm512_cvtepu8_epi32(patterns), counting(static_cast<int>(first), kPatterns));
     return append(to, row, _mm_test_epi8_mask(patterns, patterns));

@@ -42,9 +42,7 @@ INLINE Lanes ones(std::uint32_t bits) { return {_mm512_maskz_mov_ps(static_cast<
 INLINE Lanes from_bytes(const std::uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
-INLINE void to_bytes(std::uint8_t* p, Lanes a) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(a.x)));
-}
+INLINE void to_bytes(std::uint8_t* p, Lanes a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(a.x))); }
 
 #else
 
@@ -68,30 +66,63 @@ struct Mask {
 
 #define EACH for (int i = 0; i < kParts; ++i)
 // Part by part: GCC copies a whole struct of parts through the stack in pieces of 16 bytes, which no wider load can follow.
-INLINE Lanes load(const float* p) { Lanes r; EACH std::memcpy(&r.x[i], p + i * kPartLanes, sizeof(Part)); return r; }
+INLINE Lanes load(const float* p) {
+  Lanes r;
+  EACH std::memcpy(&r.x[i], p + i * kPartLanes, sizeof(Part));
+  return r;
+}
 INLINE void store(float* p, Lanes a) { EACH std::memcpy(p + i * kPartLanes, &a.x[i], sizeof(Part)); }
-INLINE Lanes splat(float a) { Lanes r; EACH r.x[i] = a - Part{}; return r; }
-INLINE Lanes operator+(Lanes a, Lanes b) { EACH a.x[i] += b.x[i]; return a; }
-INLINE Lanes operator-(Lanes a, Lanes b) { EACH a.x[i] -= b.x[i]; return a; }
-INLINE Lanes operator*(Lanes a, Lanes b) { EACH a.x[i] *= b.x[i]; return a; }
-INLINE Lanes operator/(Lanes a, Lanes b) { EACH a.x[i] /= b.x[i]; return a; }
-INLINE Mask greater(Lanes a, Lanes b) { Mask m; EACH m.x[i] = a.x[i] > b.x[i]; return m; }
-INLINE Mask different(Lanes a, Lanes b) { Mask m; EACH m.x[i] = a.x[i] != b.x[i]; return m; }
-INLINE Lanes where(Mask m, Lanes a) { EACH a.x[i] = (Part)((IntPart)a.x[i] & m.x[i]); return a; }
+INLINE Lanes splat(float a) {
+  Lanes r;
+  EACH r.x[i] = a - Part{};
+  return r;
+}
+INLINE Lanes operator+(Lanes a, Lanes b) {
+  EACH a.x[i] += b.x[i];
+  return a;
+}
+INLINE Lanes operator-(Lanes a, Lanes b) {
+  EACH a.x[i] -= b.x[i];
+  return a;
+}
+INLINE Lanes operator*(Lanes a, Lanes b) {
+  EACH a.x[i] *= b.x[i];
+  return a;
+}
+INLINE Lanes operator/(Lanes a, Lanes b) {
+  EACH a.x[i] /= b.x[i];
+  return a;
+}
+INLINE Mask greater(Lanes a, Lanes b) {
+  Mask m;
+  EACH m.x[i] = a.x[i] > b.x[i];
+  return m;
+}
+INLINE Mask different(Lanes a, Lanes b) {
+  Mask m;
+  EACH m.x[i] = a.x[i] != b.x[i];
+  return m;
+}
+INLINE Lanes where(Mask m, Lanes a) {
+  EACH a.x[i] = (Part)((IntPart)a.x[i] & m.x[i]);
+  return a;
+}
 INLINE Lanes where(Mask m, Lanes a, Lanes b) {
   EACH a.x[i] = (Part)(((IntPart)a.x[i] & m.x[i]) | ((IntPart)b.x[i] & ~m.x[i]));
   return a;
 }
 INLINE Lanes larger(Lanes a, Lanes b) { return where(greater(a, b), a, b); }
-INLINE Lanes absolute(Lanes a) { EACH a.x[i] = (Part)((IntPart)a.x[i] & 0x7fffffff); return a; }
+INLINE Lanes absolute(Lanes a) {
+  EACH a.x[i] = (Part)((IntPart)a.x[i] & 0x7fffffff);
+  return a;
+}
 #if defined(__AVX2__)
 INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
   EACH c.x[i] = (Part)_mm256_fmadd_ps((__m256)a.x[i], (__m256)b.x[i], (__m256)c.x[i]);
   return c;
 }
 INLINE std::uint32_t bits_of(Mask m) {
-  return static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)m.x[0])) |
-         static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)m.x[1])) << 8;
+  return static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)m.x[0])) | static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)m.x[1])) << 8;
 }
 #else
 INLINE Lanes fma(Lanes a, Lanes b, Lanes c) { return a * b + c; }
@@ -113,8 +144,7 @@ INLINE Lanes from_bytes(const std::uint8_t* p) {
 }
 // a, plus b in the lanes whose bit is set.
 INLINE Lanes add_where(Lanes a, std::uint16_t bits, Lanes b) {
-  alignas(64) static constexpr std::int32_t kBit[kLanes] = {1,   2,   4,    8,    16,   32,   64,    128,
-                                                            256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+  alignas(64) static constexpr std::int32_t kBit[kLanes] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
   IntPart bit[kParts];
   std::memcpy(bit, kBit, sizeof bit);
   for (int i = 0; i < kParts; ++i) a.x[i] += (Part)((IntPart)b.x[i] & ((bit[i] & (bits - IntPart{})) != 0));

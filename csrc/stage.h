@@ -6,17 +6,10 @@
 #include "encode.h"
 #include "fingerprint.h"
 #include "population.h"
+#include "scratch.h"
 #include "weight_gradient.h"
 
 namespace spikewise::SPIKEWISE_ISA {
-
-// Memory of one thread that is not given back; each slot is one array.
-template <class T = float>
-T* scratch(int slot, std::size_t count) {
-  thread_local Array<T> arrays[12];
-  if (arrays[slot].size() < count) arrays[slot] = Array<T>(count);
-  return arrays[slot].data();
-}
 
 // Gradient of a stage's output, asked for an image and a range of features, at all its steps.
 class OutputGradient {
@@ -48,21 +41,25 @@ class Stage : public OutputGradient {
   PopulationState state;
 
  protected:
-  // What `make` packs from the weights in `slots`, by an earlier call if they have not changed since. In training they
+  // What `make` packs from the weights named, by an earlier call if they have not changed since. In training they
   // change every time, so nothing is kept.
   template <class Packed, class Make>
-  std::shared_ptr<const Packed> packed(const Call& call, std::initializer_list<int> slots, std::size_t variant, Make&& make) const {
+  std::shared_ptr<const Packed> packed(const Call& call, std::initializer_list<Weight> weights, std::size_t variant, Make&& make) const {
     if (call.keep) return std::make_shared<const Packed>(make());
     Fingerprint content{};
     content[0] = variant;
     if (call.frozen) content[1] = call.frozen, content[2] = ~std::uint64_t{0};
-    for (int slot : slots)
-      if (slot >= 0 && !call.frozen) content = fingerprint(content, call.parameters[slot].data, call.parameters[slot].count, call.threads);
+    for (Weight w : weights)
+      if (const int slot = spec.weights[w]; slot != kAbsent && !call.frozen)
+        content = fingerprint(content, call.parameters[slot].data, call.parameters[slot].count, call.threads);
     if (auto found = find_packed(plan, number, content)) return std::static_pointer_cast<const Packed>(found);
     auto made = std::make_shared<const Packed>(make());
     keep_packed(plan, number, content, made, made->bytes());
     return made;
   }
+
+  // A weight or bias; null if the stage has none.
+  const float* given(const Call& call, Weight w) const { return spec.weights[w] == kAbsent ? nullptr : call.parameters[spec.weights[w]].data; }
 
   bool has_neurons() const { return spec.neuron.kind != NeuronKind::none; }
   std::size_t features() const { return static_cast<std::size_t>(spec.out.features()); }
@@ -94,19 +91,19 @@ class Stage : public OutputGradient {
   // Turn the kept membranes of features [f, f + width) of one image into gradients of the currents.
   void back_chunk(int image, std::size_t f, int width, const float* z, const float* v, std::size_t stride, ParameterGradients* sums) {
     Signal& held = kept();
-    LaneBack back[4];
-    for (LaneBack& one : back) one = {spikewise::SPIKEWISE_ISA::zero(), spikewise::SPIKEWISE_ISA::zero(), spikewise::SPIKEWISE_ISA::zero()};
+    LaneState back[4];
+    for (LaneState& one : back) one = no_state();
     const BackwardPlaces at{.membrane = held.row(image, 0) + f,
                             .membrane_stride = held.length,
                             .gradient_z = z,
                             .gradient_v = v,
                             .gradient_stride = stride,
-                            .a = spec.neuron.kind == NeuronKind::adaptive ? scratch(7, 64 * static_cast<std::size_t>(steps)) : nullptr,
-                            .a_stride = 64,
+                            .traced = scratch(Room::traced, 64 * static_cast<std::size_t>(steps)),
+                            .traced_stride = 64,
                             .back = back};
     with_neuron(spec.neuron, [&]<class Model>(Model) {
       with_lanes(width, [&]<int kCount>() {
-        if constexpr (Model::kHasAdaptation) trace_adaptation<Model, kCount>(*population, f, steps, at);
+        if constexpr (Model::kTraced != S::count) trace_variable<Model, kCount>(*population, f, steps, at);
         back_neurons<Model, kCount>(*population, sums, f, 0, steps, at);
       });
     });
@@ -116,7 +113,8 @@ class Stage : public OutputGradient {
   void gradient_of_currents(int image, std::size_t f, int width, const OutputGradient& next, ParameterGradients* sums) {
     Signal& held = kept();
     if (!has_neurons()) return next.of(image, f, width, held.row(image, 0) + f, held.length);
-    float *z = scratch(5, 64 * static_cast<std::size_t>(steps)), *v = scratch(6, 64 * static_cast<std::size_t>(steps));
+    float* z = scratch(Room::spike_gradients, 64 * static_cast<std::size_t>(steps));
+    float* v = scratch(Room::membrane_gradients, 64 * static_cast<std::size_t>(steps));
     next.of(image, f, width, z, 64);
     const bool beside = next.of_membrane(image, f, width, v, 64);
     if (!spec.neuron.spikes()) back_chunk(image, f, width, z, z, 64, sums);
@@ -130,19 +128,20 @@ class Stage : public OutputGradient {
       for (std::size_t i = f; i < f + width; i += kLanes) add_to(held.row(image, 0) + i, load(held.row(image, t) + i));
   }
 
+  // The caller's array for the gradient of a parameter; null if it is not wanted, or there is none.
+  float* gradient(const BackwardCall& call, Weight w) const { return gradient(call, spec.weights[w]); }
+  static float* gradient(const BackwardCall& call, int slot) { return slot == kAbsent ? nullptr : call.gradients[slot]; }
+
   bool wants_neuron_gradients(const BackwardCall& call) const {
-    const ParameterSlots& s = spec.slots;
-    for (int slot : {s.beta, s.threshold, s.adaptation, s.adaptation_decay})
-      if (slot >= 0 && call.gradients[slot]) return true;
-    return false;
+    const auto& slots = spec.neuron_parameters.values;
+    return std::any_of(slots.begin(), slots.end(), [&](int slot) { return gradient(call, slot) != nullptr; });
   }
   void write_neuron_gradients(const std::vector<ParameterGradients>& parts, const BackwardCall& call) const {
-    const int slots[] = {spec.slots.beta, spec.slots.threshold, spec.slots.adaptation, spec.slots.adaptation_decay};
-    for (int k = 0; k < 4; ++k) {
-      float* to = slots[k] >= 0 ? call.gradients[slots[k]] : nullptr;
+    for (P p : every<P>()) {
+      float* to = gradient(call, spec.neuron_parameters[p]);
       for (std::size_t f = 0; to && f < features(); ++f) {
         to[f] = 0;
-        for (const ParameterGradients& part : parts) to[f] += part.sums[k * part.length + f];
+        for (const ParameterGradients& part : parts) to[f] += part.of(p)[f];
       }
     }
   }

@@ -129,7 +129,7 @@ class Pool {
   std::condition_variable wake_, done_;
   std::deque<Job*> jobs_;
   std::size_t workers_ = 0;
-  int asleep_ = 0;                     // workers that only a notice wakes
+  int asleep_ = 0;                    // workers that only a notice wakes
   std::atomic<unsigned> offered_{0};  // jobs so far
 };
 

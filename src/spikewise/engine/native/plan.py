@@ -1,7 +1,4 @@
-"""A graph compiled into the stages of the native engine (`refusals.py` says which cannot be).
-
-A stage is one weighted operation (or none), then pooling, then neurons; each may be missing.
-"""
+"""A graph compiled for the native engine: what the extension is told about each of its stages."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,28 +9,14 @@ import torch
 from torch import Tensor
 
 from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
+from spikewise.engine.native.stages import Stage, as_map, stages_of
 from spikewise.extension import extension, isa
-from spikewise.graph import (
-    AvgPool,
-    BatchNorm,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Graph,
-    Linear,
-    MaxPool,
-    NamedLayer,
-    Neuron,
-    Shape,
-)
+from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, MaxPool, NamedLayer, Neuron
 from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangle
 
-__all__ = ["Compiled", "compiled", "recalled", "stages_of"]
+__all__ = ["Compiled", "Slot", "compiled", "recalled"]
 
 _T = TypeVar("_T")
-_RESETS = {"subtract": 0, "zero": 1, "none": 2}
-_NEURON_PARAMETERS = ("beta", "threshold", "adaptation", "adaptation_decay")
-_NEURON_KINDS = {IF: 1, LIF: 1, ALIF: 2, LeakyIntegrator: 3}
 
 
 class Slot(NamedTuple):
@@ -48,28 +31,6 @@ class Slot(NamedTuple):
     """Share of the layer's inputs that dropout silences in training; the weights make up for it."""
     constant: Tensor | None = None
     """The value of a neuron parameter that is not stored with the weights."""
-
-
-class Stage(NamedTuple):
-    """The layers of a graph that run together, and what the engine is told about them."""
-
-    layers: tuple[NamedLayer, ...]
-    facts: dict[str, Any]
-
-    @property
-    def neuron(self) -> NamedLayer | None:
-        """The stage's neuron layer."""
-        return next((at for at in self.layers if isinstance(at.layer, Neuron)), None)
-
-    @property
-    def norm(self) -> NamedLayer | None:
-        """The batch normalisation behind the stage's weights."""
-        return next((at for at in self.layers if isinstance(at.layer, BatchNorm)), None)
-
-    @property
-    def dropout(self) -> Dropout | None:
-        """What silences the stage's spikes in training."""
-        return next((at.layer for at in self.layers if isinstance(at.layer, Dropout)), None)
 
 
 class Compiled(NamedTuple):
@@ -102,145 +63,87 @@ def recalled(function: Callable[[Graph], _T], graph: Graph) -> _T:
 
 @lru_cache(maxsize=64)
 def _compiled(graph: Graph) -> Compiled:
-    module = extension()
-    assert module is not None
+    native: Any = extension()
+    assert native is not None
     slots: list[Slot] = []
     stages = stages_of(graph)
-    facts = [_with_slots(stage, slots) for stage in stages]
+    specs = [_spec(native, stage, slots) for stage in stages]
     channels, height, width = graph.image_shape
-    image = (graph.encoder.channels(channels), height, width)
-    reads_map = stages[0].facts["op"] != "linear" and stages[0].facts["in"] == image
-    handle = module.Plan(facts, image, reads_map, isa())
-    return Compiled(handle, stages, tuple(slots))
+    image = native.Shape(graph.encoder.channels(channels), height, width)
+    reads_map = specs[0].op != native.Op.linear and specs[0].in_shape == image
+    return Compiled(native.Plan(specs, image, reads_map, isa()), stages, tuple(slots))
 
 
-def stages_of(graph: Graph) -> tuple[Stage, ...]:
-    """The layers that run together, in order; of a graph whose layers the engine knows."""
-    stages: list[Stage] = []
-    map_before_flatten: Shape | None = None
-    dropped = 0.0
-    for position, at in enumerate(graph.named):
-        match at.layer:
-            case Flatten():
-                if stages and len(at.input) == 3:  # the first stage reads the image in its own order
-                    map_before_flatten = at.input
-            case Linear() | Conv2d():
-                stages.append(Stage((at,), {**_operation(at, map_before_flatten), "dropped": dropped}))
-                map_before_flatten, dropped = None, 0.0
-            case BatchNorm():
-                stages[-1] = _joined(stages[-1], at, {})
-            case Dropout(p=p):
-                stages[-1] = _joined(stages[-1], at, {"stream": 1 + position})
-                dropped = p
-            case MaxPool() | AvgPool():
-                if not stages or not _takes_pool(stages[-1]):
-                    stages.append(Stage((), _nothing(at.input)))
-                stages[-1] = _joined(stages[-1], at, _pool(at))
-            case Neuron():
-                if not stages or stages[-1].neuron or _shape(at.input) != stages[-1].facts["out"]:
-                    stages.append(Stage((), _nothing(at.input)))
-                stages[-1] = _joined(stages[-1], at, _neuron(at.layer))
-    return tuple(stages)
-
-
-def _joined(stage: Stage, at: NamedLayer, facts: dict[str, Any]) -> Stage:
-    return Stage((*stage.layers, at), {**stage.facts, **facts})
-
-
-def _takes_pool(stage: Stage) -> bool:
-    return stage.facts["op"] != "linear" and stage.facts["pool"] == "none" and stage.neuron is None
-
-
-def _shape(shape: Shape) -> tuple[int, int, int]:
-    return (shape[0], 1, 1) if len(shape) == 1 else (shape[0], shape[1], shape[2])
-
-
-def _nothing(shape: Shape) -> dict[str, Any]:
-    whole = _shape(shape)
-    return {"op": "none", "in": whole, "made": whole, "out": whole, "pool": "none", "reorder": False}
-
-
-def _operation(at: NamedLayer, before: Shape | None) -> dict[str, Any]:
-    layer = at.layer
-    made = _shape(at.output)
-    facts = {"in": _shape(before or at.input), "made": made, "out": made, "pool": "none", "reorder": before is not None}
-    if isinstance(layer, Conv2d):
-        return {"op": "conv", **facts, "kernel": layer.kernel, "stride": layer.stride, "padding": layer.padding}
-    return {"op": "linear", **facts}
-
-
-def _pool(at: NamedLayer) -> dict[str, Any]:
-    layer = at.layer
-    assert isinstance(layer, MaxPool | AvgPool)
-    kind = "max" if isinstance(layer, MaxPool) else "avg"
-    return {"pool": kind, "pool_size": layer.size, "pool_stride": layer.stride or layer.size, "out": _shape(at.output)}
-
-
-def _neuron(layer: Neuron) -> dict[str, Any]:
-    dynamics = layer.dynamics
-    facts: dict[str, Any] = {"neuron": _NEURON_KINDS[type(dynamics)]}
-    if isinstance(dynamics, LeakyIntegrator):
-        return facts
-    assert isinstance(dynamics, IF | LIF | ALIF)
-    kind, first, second = _bump(dynamics.surrogate)
-    facts |= {
-        "reset": _RESETS[dynamics.reset],
-        "delay": dynamics.reset_delay,
-        "reset_gradient": dynamics.reset_gradient,
-    }
-    facts |= {"bump": kind, "bump_first": first, "bump_second": second}
-    if isinstance(dynamics, ALIF):
-        facts |= {"threshold_gradient": dynamics.threshold_gradient, "relative": dynamics.relative_surrogate}
-    return facts
-
-
-def _bump(surrogate: Surrogate) -> tuple[int, float, float]:
-    match surrogate:
-        case FastSigmoid(slope=slope):
-            return 0, slope, 0.0
-        case ATan(alpha=alpha):
-            return 1, alpha, 0.0
-        case Triangle(height=height, width=width):
-            return 2, height, width
-        case Boxcar(width=width):
-            return 3, width, 0.0
-        case Sigmoid(slope=slope):
-            return 4, slope, 0.0
-        case StraightThrough():
-            return 5, 0.0, 0.0
-
-
-_MISSING: dict[str, Any] = {
-    "kernel": 1, "stride": 1, "padding": 0, "pool_size": 1, "pool_stride": 1, "neuron": 0, "reset": 0, "delay": False,
-    "reset_gradient": False, "threshold_gradient": True, "relative": False,
-        "bump": 1, "bump_first": 1.0, "bump_second": 1.0,
-}  # fmt: skip
-_NUMBERS = {"op": {"none": 0, "linear": 1, "conv": 2}, "pool": {"none": 0, "max": 1, "avg": 2}}
-
-
-def _with_slots(stage: Stage, slots: list[Slot]) -> dict[str, Any]:
-    """The facts as the extension reads them, each parameter's place among `slots` included."""
-    neurons = stage.neuron.name if stage.neuron else ""
-    facts: dict[str, Any] = {**_MISSING, **stage.facts, "name": stage.layers[0].name, "neuron_name": neurons}
-    for key, numbers in _NUMBERS.items():
-        facts[key] = numbers[facts[key]]
-    facts |= dict.fromkeys(("weight", "bias", "recurrent", *_NEURON_PARAMETERS), -1)
+def _spec(native: Any, stage: Stage, slots: list[Slot]) -> Any:
+    """One stage as the extension reads it, each parameter's place among `slots` included."""
+    spec = native.StageSpec()
+    spec.name = stage.layers[0].name
+    spec.in_shape, spec.made = native.Shape(*as_map(stage.input)), native.Shape(*as_map(stage.made))
+    spec.out = native.Shape(*as_map(stage.output))
+    spec.reorder = stage.flattened is not None
+    match stage.operation.layer if stage.operation else None:
+        case Conv2d() as conv:
+            spec.op = native.Op.conv
+            spec.kernel, spec.stride, spec.padding = conv.kernel, conv.stride, conv.padding
+        case Linear():
+            spec.op = native.Op.linear
+    if stage.pool is not None:
+        pool: Any = stage.pool.layer
+        spec.pool = native.PoolKind.max if isinstance(pool, MaxPool) else native.PoolKind.avg
+        spec.pool_size, spec.pool_stride = pool.size, pool.stride or pool.size
+    if stage.neuron is not None:
+        spec.neuron_name, spec.neuron = stage.neuron.name, _neuron(native, stage.neuron)
     for at in stage.layers:
-        if isinstance(at.layer, BatchNorm):
-            continue
-        wanted = set(at.parameters())
-        if stage.norm and isinstance(at.layer, Linear | Conv2d):
-            wanted.add("bias")
-        if isinstance(at.layer, Neuron):
-            wanted |= set(at.layer.dynamics.values())
-        for key in sorted(wanted):
-            facts[key] = len(slots)
+        for key, kind in _wanted(native, stage, at).items():
+            spec.place(kind, len(slots))
             slots.append(_slot(stage, at, key))
-    return facts
+    return spec
+
+
+def _neuron(native: Any, at: NamedLayer) -> Any:
+    """The neurons of a stage, their parameters aside."""
+    assert isinstance(at.layer, Neuron)
+    spec = native.NeuronSpec()
+    spec.recurrent = at.layer.recurrent
+    match at.layer.dynamics:
+        case LeakyIntegrator():
+            spec.kind = native.NeuronKind.integrator
+        case IF() | LIF() | ALIF() as dynamics:
+            spec.kind = native.NeuronKind.spiking
+            spec.reset, spec.delay = getattr(native.Reset, dynamics.reset), dynamics.reset_delay
+            spec.reset_gradient = dynamics.reset_gradient
+            _set_surrogate(native, spec, dynamics.surrogate)
+            if isinstance(dynamics, ALIF):
+                spec.kind = native.NeuronKind.adaptive
+                spec.threshold_gradient, spec.relative = dynamics.threshold_gradient, dynamics.relative_surrogate
+    return spec
+
+
+def _set_surrogate(native: Any, spec: Any, surrogate: Surrogate) -> None:
+    spec.surrogate = getattr(native.Surrogate, surrogate.kind)
+    match surrogate:
+        case FastSigmoid(slope=first) | ATan(alpha=first) | Boxcar(width=first) | Sigmoid(slope=first):
+            spec.surrogate_first = first
+        case Triangle(height=height, width=width):
+            spec.surrogate_first, spec.surrogate_second = height, width
+        case StraightThrough():
+            pass
+
+
+def _wanted(native: Any, stage: Stage, at: NamedLayer) -> dict[str, Any]:
+    """The parameters that the engine reads of a layer, by name, and what each is to it."""
+    if isinstance(at.layer, BatchNorm):  # folded into the weights before it
+        return {}
+    wanted: dict[str, Any] = {key: getattr(native.Weight, key, None) for key in at.parameters()}
+    if stage.norm and isinstance(at.layer, Linear | Conv2d):
+        wanted["bias"] = native.Weight.bias
+    if isinstance(at.layer, Neuron):
+        wanted |= {key: getattr(native.NeuronParameter, key) for key in at.layer.dynamics.values()}
+    return dict(sorted(wanted.items()))
 
 
 def _slot(stage: Stage, at: NamedLayer, key: str) -> Slot:
     if not isinstance(at.layer, Neuron):
-        return Slot(at, key, stage.norm, stage.facts["dropped"] if key == "weight" else 0.0)
+        return Slot(at, key, stage.norm, stage.dropped if key == "weight" else 0.0)
     stored = key in at.parameters()
     return Slot(at, key, constant=None if stored else torch.tensor([at.layer.dynamics.values()[key]]))

@@ -7,7 +7,8 @@ import torch
 from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.engine.contract import Ask
-from spikewise.engine.native.plan import recalled, stages_of
+from spikewise.engine.native.plan import recalled
+from spikewise.engine.native.stages import as_map, stages_of
 from spikewise.extension import extension
 from spikewise.graph import AvgPool, BatchNorm, Conv2d, Dropout, Flatten, Graph, Linear, MaxPool, NamedLayer, Neuron
 
@@ -68,7 +69,8 @@ def _obstacle(graph: Graph) -> str | None:
     if reason:
         return reason
     last = stages_of(graph)[-1]
-    if len(last.layers[-1].output) != 1 or (last.facts["op"] != "linear" and last.facts["made"][1:] != (1, 1)):
+    linear = last.operation is not None and isinstance(last.operation.layer, Linear)
+    if len(last.layers[-1].output) != 1 or not (linear or as_map(last.made)[1:] == (1, 1)):
         return f"layer {graph.named[-1].name}: the network does not end in a linear layer or its neurons"
     return None
 

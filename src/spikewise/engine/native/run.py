@@ -9,13 +9,14 @@ import torch
 from jaxtyping import Float, Int32, UInt8
 from torch import Tensor
 
-from spikewise.dynamics import ALIFState, IntegratorState, LIFState, NeuronState
+from spikewise.dynamics import NeuronState
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.engine.contract import EngineResult, FrozenWeights, LayerTrace, RunOptions
 from spikewise.engine.measuring import fed_back
 from spikewise.engine.native.plan import Compiled, Slot, compiled
 from spikewise.engine.parameters import folded, neuron_parameters, recurrent_matrix
 from spikewise.errors import EngineError
+from spikewise.extension import extension
 from spikewise.graph import Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
@@ -23,8 +24,7 @@ from spikewise.types import Draw
 
 __all__ = ["kept_bytes", "run_encoded", "run_encoding"]
 
-_SOURCES: dict[type, int] = {Rate: 0, Latency: 1, Periodic: 2, Direct: 3, Delta: 5}
-_VALUES = 4
+_SOURCES: dict[type, str] = {Rate: "rate", Latency: "latency", Periodic: "periodic", Direct: "direct", Delta: "delta"}
 
 
 def kept_bytes(result: EngineResult) -> int:
@@ -40,12 +40,14 @@ def kept_bytes(result: EngineResult) -> int:
 
 
 class _Input(NamedTuple):
-    """What enters the first stage; the tensors are kept while the engine reads them."""
+    """What enters the first stage."""
 
-    batch: int
-    steps: int
-    facts: dict[str, Any]
+    call: Any
+    """The extension's `Call`, in which the input stands."""
+    constant: bool
+    """A current that is the same at every step."""
     tensors: tuple[Tensor, ...]
+    """Kept while the engine reads them."""
     draw: Draw
 
 
@@ -59,14 +61,11 @@ def run_encoding(
         return run_encoded(graph, weights, encoder.expected(images), draw, options)
     images, index = images.contiguous(), draw.index.contiguous()
     table = _table(encoder)
-    facts = {
-        "source": _SOURCES[type(encoder)], "images": images.data_ptr(), "values": 0, "constant": False,
-        "first_spike": table.data_ptr(), "path": table.data_ptr(),
-        "threshold": encoder.threshold if isinstance(encoder, Delta) else 0.0,
-        "seed": draw.seed & (2**64 - 1), "epoch": draw.epoch,
-        "index": index.data_ptr(),
-    }  # fmt: skip
-    return _run(graph, weights, _Input(len(images), encoder.steps, facts, (images, index, table), draw), options)
+    call = _call(len(images), encoder.steps, draw, _SOURCES[type(encoder)])
+    call.images, call.index = images.data_ptr(), index.data_ptr()
+    call.first_spike = call.path = table.data_ptr()
+    call.threshold = encoder.threshold if isinstance(encoder, Delta) else 0.0
+    return _run(graph, weights, _Input(call, isinstance(encoder, Direct), (images, index, table), draw), options)
 
 
 def run_encoded(
@@ -75,11 +74,18 @@ def run_encoded(
     """Run the graph over spikes or currents."""
     constant = len(inputs) > 1 and inputs.stride(0) == 0
     values = (inputs[:1] if constant else inputs).detach().contiguous()
-    facts = {
-        "source": _VALUES, "images": 0, "values": values.data_ptr(), "constant": constant,
-        "first_spike": 0, "path": 0, "threshold": 0.0, "seed": 0, "epoch": draw.epoch, "index": 0,
-    }  # fmt: skip
-    return _run(graph, weights, _Input(inputs.shape[1], len(inputs), facts, (values,), draw), options)
+    call = _call(inputs.shape[1], len(inputs), draw, "values")
+    call.values, call.constant = values.data_ptr(), constant
+    return _run(graph, weights, _Input(call, constant, (values,), draw), options)
+
+
+def _call(batch: int, steps: int, draw: Draw, source: str) -> Any:
+    native: Any = extension()
+    call = native.Call()
+    call.batch, call.steps, call.threads = batch, steps, torch.get_num_threads()
+    call.source = getattr(native.Source, source)
+    call.seed, call.epoch = draw.seed & (2**64 - 1), draw.epoch
+    return call
 
 
 @lru_cache(maxsize=32)
@@ -146,6 +152,7 @@ class _Job:
 
     def __init__(self, plan: Compiled, given: _Input, options: RunOptions) -> None:
         self.plan, self.given, self.options = plan, given, options
+        self.batch, self.steps = given.call.batch, given.call.steps
         last = plan.stages[-1].neuron
         self.last_spikes = last is not None and isinstance(last.layer, Neuron) and last.layer.spikes
         self.handle: Any = None
@@ -155,19 +162,18 @@ class _Job:
 
     def forward(self, parameters: list[Tensor], *, keep: bool) -> tuple[Tensor, Tensor]:
         """Spikes (empty if the last layer has none) and membrane of the last layer."""
-        given, classes = self.given, self.plan.stages[-1].layers[-1].output[0]
-        shape = (given.steps, given.batch, classes)
+        call, classes = self.given.call, self.plan.stages[-1].layers[-1].output[0]
+        shape = (self.steps, self.batch, classes)
         spikes, membrane = torch.empty(shape if self.last_spikes else 0), torch.empty(shape)
-        state, held = self._state()
-        masks = self._dropout_masks()
+        for p in parameters:
+            call.add_parameter(p.data_ptr(), p.numel())
+        held, masks = self._set_state(), self._dropout_masks()
+        for mask in masks:
+            call.add_dropout(_address(mask))
+        call.keep, call.keep_membranes, call.frozen = keep, bool(self.options.record), self.frozen
+        call.spikes, call.membrane = spikes.data_ptr() if self.last_spikes else 0, membrane.data_ptr()
         try:
-            self.handle = self.plan.handle.run({
-                **given.facts, "batch": given.batch, "steps": given.steps, "threads": torch.get_num_threads(),
-                "parameters": [(p.data_ptr(), p.numel()) for p in parameters], "state": state, "keep": keep,
-                "keep_membranes": bool(self.options.record), "spikes": spikes.data_ptr() if self.last_spikes else 0,
-                "membrane": membrane.data_ptr(), "frozen": self.frozen,
-                "dropout": [_address(mask) for mask in masks],
-            })  # fmt: skip
+            self.handle = self.plan.handle.run(call)
         except FloatingPointError as error:
             raise EngineError(
                 f"Layer {error} has parameters that are not finite; training diverged, or the file is damaged."
@@ -186,65 +192,59 @@ class _Job:
                 masks.append(None)
                 continue
             shape = stage.layers[-1].output
-            kept = uniform(self.given.draw, math.prod(shape), stage.facts["stream"]) >= drop.p
+            kept = uniform(self.given.draw, math.prod(shape), stage.stream) >= drop.p
             masks.append(_engine_order(kept.view(-1, *shape).to(torch.uint8)).flatten(1))
         return masks
 
-    def _state(self) -> tuple[list[tuple[int, int, int]], list[Tensor]]:
-        """Addresses of the state to start from, for each stage, and the tensors that hold it."""
-        if self.options.state is None:
-            return [], []
+    def _set_state(self) -> list[Tensor]:
+        """Tell the call which state each stage starts from; the tensors that hold it."""
         held: list[Tensor] = []
-        addresses = []
+        if self.options.state is None:
+            return held
+        native: Any = extension()
         for stage in self.plan.stages:
-            before = self.options.state.get(stage.neuron.name) if stage.neuron else None
-            row = [0, 0, 0]
-            for k, name in enumerate(("v", "z", "a")):
-                value = getattr(before, name, None)
-                if value is not None:
-                    held.append(_engine_order(value.detach().float()))
-                    row[k] = held[-1].data_ptr()
-            addresses.append((row[0], row[1], row[2]))
-        return addresses, held
+            self.given.call.add_state()
+            before: Any = self.options.state.get(stage.neuron.name) if stage.neuron else None
+            for name, value in {} if before is None else before._asdict().items():
+                held.append(_engine_order(value.detach().float()))
+                self.given.call.set_state(getattr(native.StateVariable, name), held[-1].data_ptr())
+        return held
 
     def state_of(self, position: int, at: NamedLayer) -> NeuronState:
         """State of a neuron layer after the last step."""
         assert isinstance(at.layer, Neuron)
-        batch, dynamics = self.given.batch, at.layer.dynamics
-        count = 1 if not at.layer.spikes else 3 if "adaptation" in dynamics.values() else 2
-        parts = [torch.empty(batch, math.prod(at.output)) for _ in range(count)]
-        addresses = [part.data_ptr() for part in parts] + [0] * (3 - count)
-        self.handle.state(position, *addresses)
-        tensors = [_graph_order(part, at.output) for part in parts]
-        kind = (IntegratorState, LIFState, ALIFState)[count - 1]
-        return kind(*tensors)
+        native: Any = extension()
+        kind: Any = at.layer.dynamics.State
+        parts = {name: torch.empty(self.batch, math.prod(at.output)) for name in kind._fields}
+        wanted = native.StateOut()
+        for name, part in parts.items():
+            wanted.set(getattr(native.StateVariable, name), part.data_ptr())
+        self.handle.state(position, wanted)
+        state: NeuronState = kind(*(_graph_order(part, at.output) for part in parts.values()))
+        return state
 
     def measured(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Spike rates of the spiking layers and event rates of the inputs of the weighted ones."""
-        frames = self.given.steps * self.given.batch
+        frames = self.steps * self.batch
         rates: dict[str, Tensor] = {}
         events: dict[str, Tensor] = {}
         for position, stage in enumerate(self.plan.stages):
             first, neuron = stage.layers[0], stage.neuron
             if isinstance(first.layer, Linear | Conv2d):
                 # a linear stage behind a flatten layer reads a map, the first one the image in its own order
-                shape = stage.facts["in"] if stage.facts["reorder"] or isinstance(first.layer, Conv2d) else first.input
+                shape = stage.input
                 counts = self._counts(-1 - position, shape, first.input)
-                constant = position == 0 and (
-                    self.given.facts["constant"] or self.given.facts["source"] == _SOURCES[Direct]
-                )
-                events[first.name] = counts / (self.given.batch if constant or self._is_constant(position) else frames)
+                events[first.name] = counts / (self.batch if self._is_constant(position) else frames)
             if neuron is not None and isinstance(neuron.layer, Neuron) and neuron.layer.spikes:
                 rates[neuron.name] = self._counts(position, neuron.output, neuron.output) / frames
                 if neuron.layer.feedback(neuron.output):
                     before = (self.options.state or {}).get(neuron.name)
-                    events |= fed_back(neuron, rates, before, self.state_of(position, neuron), self.given.steps)
+                    events |= fed_back(neuron, rates, before, self.state_of(position, neuron), self.steps)
         return rates, events
 
     def _is_constant(self, position: int) -> bool:
         """Whether what enters a stage is the same at every step: a constant input that met no neuron yet."""
-        constant = self.given.facts["constant"] or self.given.facts["source"] == _SOURCES[Direct]
-        return bool(constant) and all(stage.neuron is None for stage in self.plan.stages[:position])
+        return self.given.constant and all(stage.neuron is None for stage in self.plan.stages[:position])
 
     def _counts(self, which: int, shape: tuple[int, ...], wanted: tuple[int, ...]) -> Tensor:
         out = torch.empty(math.prod(shape))
@@ -261,7 +261,7 @@ class _Job:
     def recorded(self) -> list[Tensor]:
         """Spikes (empty where there are none) and membranes of each recorded stage."""
         out: list[Tensor] = []
-        frames, over = self.given.steps * self.given.batch, (self.given.steps, self.given.batch)
+        frames, over = self.steps * self.batch, (self.steps, self.batch)
         for position, at in self.recorded_stages():
             assert isinstance(at.layer, Neuron)
             spikes, membrane = (torch.empty(frames, math.prod(at.output)) for _ in range(2))
@@ -326,10 +326,15 @@ class _Run(torch.autograd.Function):
             torch.empty_like(p) if needed else None
             for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)
         ]
-        given = job.given_back(gradients)
-        rows = [(_address(spikes), _address(membrane)) for spikes, membrane in given]
+        native: Any = extension()
+        call, given = native.BackwardCall(), job.given_back(gradients)
+        call.threads = torch.get_num_threads()
+        for spikes, membrane in given:
+            call.add_recorded(_address(spikes), _address(membrane))
+        for gradient in out:
+            call.add_gradient(_address(gradient))
         job.spent = True
-        job.handle.backward(*rows[-1], rows, [_address(g) for g in out], torch.get_num_threads())
+        job.handle.backward(call)
         return None, *out
 
 
