@@ -27,8 +27,9 @@ test-wheel: $(VENV)/.test
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt --no-deps -r requirements/peers.txt
 	build/wheel-env/bin/python -P -m pytest -p no:cacheprovider $(ARGS) $(TESTS)
 
-# Needs nothing but ruff, so that it answers in seconds in a fresh clone.
+# Needs nothing but ruff and clang-format, so that it answers in seconds in a fresh clone.
 lint: $(VENV)/.lint
+	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 
@@ -37,6 +38,7 @@ types: $(VENV)/.test
 	$(BIN)/mypy
 
 format: $(VENV)/.lint
+	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
 
@@ -77,7 +79,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.lint: constraints.txt | $(VENV)/bin/python
-	$(PIP) install -q -c constraints.txt ruff
+	$(PIP) install -q -c constraints.txt ruff clang-format
 	touch $@
 
 # Compiled anew when its sources change.
