@@ -1,4 +1,4 @@
-"""The step is strict; each bump is its formula, and the slope of the smooth step it stands for."""
+"""The step is strict; each derivative is its formula, and the slope of the smooth step it stands for."""
 
 import math
 from typing import get_args

@@ -1,7 +1,7 @@
-"""Surrogate gradients: the spike is a strict step forward and a smooth bump backward.
+"""Surrogate gradients: the spike is a strict step forward, and has a smooth derivative backward.
 
 Forward, every surrogate is  z = 1 if x > 0 else 0  with  x = v - threshold.
-Backward, dz/dx is replaced by the named bump. Source: Neftci, Mostafa and Zenke, "Surrogate gradient learning in
+Backward, dz/dx is replaced by the named derivative. Source: Neftci, Mostafa and Zenke, "Surrogate gradient learning in
 spiking neural networks", IEEE Signal Processing Magazine 36(6), 2019.
 """
 

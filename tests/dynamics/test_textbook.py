@@ -11,7 +11,7 @@ from battery import ALIF, IF, LIF, MODES, Izhikevich, LeakyIntegrator, drive, la
 from spikewise.surrogates import ATan, FastSigmoid, Triangle
 
 T, B, F = 60, 2, 4
-bump = {
+derivative = {
     "fast_sigmoid": lambda x: 1 / (1 + 3 * abs(x)) ** 2,
     "atan": lambda x: 1 / (1 + (np.pi * x) ** 2),
     "triangle": lambda x: 0.7 * max(0.0, 1 - abs(x) / 1.5),
@@ -48,7 +48,7 @@ def check(neuron, one_neuron):
     for b, f in itertools.product(range(B), range(F)):
         along = {f"d_{key}": towards[key] for key in neuron.learn}
         book[:, :, b, f] = one_neuron(
-            currents.detach()[:, b, f].tolist(), direction[:, b, f].tolist(), bump[neuron.surrogate.kind], along
+            currents.detach()[:, b, f].tolist(), direction[:, b, f].tolist(), derivative[neuron.surrogate.kind], along
         )
     z, membrane, dz, dv = torch.from_numpy(book)
 
@@ -72,7 +72,10 @@ def name(neuron):
 
 @pytest.mark.parametrize("neuron", [*cases(LIF, beta=0.8, threshold=0.9), *cases(IF, threshold=1.1)], ids=name)
 def test_lif_and_if_follow_the_textbook_with_every_derivative(neuron):
-    check(neuron, lambda currents, direction, bump, along: textbook.lif(currents, direction, neuron, bump, **along))
+    check(
+        neuron,
+        lambda currents, direction, derivative, along: textbook.lif(currents, direction, neuron, derivative, **along),
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,9 @@ def test_alif_follows_the_textbook_with_every_derivative(neuron):
     }
     check(
         neuron,
-        lambda currents, direction, bump, along: textbook.adaptive(currents, direction, neuron, bump, **along, **fixed),
+        lambda currents, direction, derivative, along: textbook.adaptive(
+            currents, direction, neuron, derivative, **along, **fixed
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 Each function takes currents [T] and their direction, and returns spikes, membranes before the reset, and the
 derivatives of both.
-`bump` is the surrogate's derivative; `d_beta` and `d_threshold` are the direction in the parameters.
+`derivative` is the surrogate's derivative; `d_beta` and `d_threshold` are the direction in the parameters.
 """
 
 from typing import NamedTuple
@@ -27,14 +27,14 @@ def reset(v, dv, z, dz, level, mode):
     return v, dv
 
 
-def lif(currents, direction, neuron, bump, *, d_beta=0.0, d_threshold=0.0):
+def lif(currents, direction, neuron, derivative, *, d_beta=0.0, d_threshold=0.0):
     return adaptive(
-        currents, direction, neuron, bump, d_beta=d_beta, d_threshold=d_threshold, adaptation=0.0, decay=0.0
+        currents, direction, neuron, derivative, d_beta=d_beta, d_threshold=d_threshold, adaptation=0.0, decay=0.0
     )
 
 
 def adaptive(
-    currents, direction, neuron, bump, *, d_beta=0.0, d_threshold=0.0, adaptation, decay, moving_gradient=True
+    currents, direction, neuron, derivative, *, d_beta=0.0, d_threshold=0.0, adaptation, decay, moving_gradient=True
 ):
     beta, threshold = neuron.values()["beta"], neuron.threshold
     held, d_held, z, dz, a, da = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -47,7 +47,7 @@ def adaptive(
             v, dv = reset(v, dv, z, reset_dz, (threshold, d_threshold), neuron.reset)
         level, d_level = threshold + adaptation * a, (d_threshold + adaptation * da) * moving_gradient
         z = 1.0 if v > level else 0.0
-        dz = bump(v - level) * (dv - d_level)
+        dz = derivative(v - level) * (dv - d_level)
         out.append((z, v, dz, dv))
         held, d_held = v, dv
         if not neuron.reset_delay:

@@ -39,10 +39,10 @@ def time_first(array) -> Tensor:
 
 def dynamics(name, surrogate):
     if name == "lif":
-        bump = (
+        surrogate = (
             FastSigmoid(slope=1.0) if surrogate == "fast_sigmoid" else Triangle(height=1 / (1 + 1e-5), width=1 + 1e-5)
         )
-        return LIF(beta=math.exp(-1 / 10), reset="zero", reset_delay=True, surrogate=bump)
+        return LIF(beta=math.exp(-1 / 10), reset="zero", reset_delay=True, surrogate=surrogate)
     return ALIF(
         beta=math.exp(-1 / 20),
         threshold=0.03,

@@ -235,7 +235,7 @@ def test_a_readout_of_the_mean_adds_what_each_later_step_still_feels():
     assert [x / norms[-1] for x in norms] == pytest.approx([x / felt[-1] for x in felt], rel=1e-4)
 
 
-def test_the_window_and_the_passage_of_a_surrogate_are_areas_under_its_bump():
+def test_the_window_and_the_passage_of_a_surrogate_are_areas_under_its_derivative():
     distance = torch.linspace(-2, 2, 400_001, dtype=torch.float64)
     window, passed = passage(Triangle(width=1.0), distance)
     assert window == pytest.approx(1.8 / 4, abs=1e-4)  # above a tenth of the peak within 0.9

@@ -79,6 +79,6 @@ def test_the_triangle_surrogate_agrees(norse):
 
     x = torch.linspace(-2, 2, 81, requires_grad=True)
     gradients = [
-        torch.autograd.grad(bump(x).sum(), x)[0] for bump in (Triangle(height=0.3), lambda x: triangle_fn(x, 0.3))
+        torch.autograd.grad(spike(x).sum(), x)[0] for spike in (Triangle(height=0.3), lambda x: triangle_fn(x, 0.3))
     ]
     torch.testing.assert_close(*gradients)

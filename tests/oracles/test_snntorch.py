@@ -89,7 +89,7 @@ def test_surrogates_agree(snntorch, surrogate, name, arguments):
     x = torch.linspace(-1, 1, 201, requires_grad=True)
     other = getattr(snntorch.surrogate, name)(**arguments)
     assert torch.equal(surrogate(x), other(x))
-    gradients = [torch.autograd.grad(bump(x).sum(), x)[0] for bump in (surrogate, other)]
+    gradients = [torch.autograd.grad(spike(x).sum(), x)[0] for spike in (surrogate, other)]
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 

@@ -76,7 +76,7 @@ def test_surrogates_agree(jelly):
     x = torch.linspace(-1.013, 1, 200, requires_grad=True)
     for one, other in pairs:
         assert torch.equal(one(x), other(x))
-        gradients = [torch.autograd.grad(bump(x).sum(), x)[0] for bump in (one, other)]
+        gradients = [torch.autograd.grad(spike(x).sum(), x)[0] for spike in (one, other)]
         torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-6)
 
 

@@ -44,7 +44,7 @@ class Carry(NamedTuple):
     a: Tensor
 
 
-def bump_facts(surrogate: Surrogate) -> tuple[int, float, float]:
+def surrogate_facts(surrogate: Surrogate) -> tuple[int, float, float]:
     """Number of a surrogate's derivative in the kernel, and its two constants."""
     match surrogate:
         case FastSigmoid(slope=slope):
@@ -78,7 +78,7 @@ class Population:
         self.shape = (*at.output[1:], at.output[0]) if last else at.output
         self.features = at.output[0] if last else math.prod(at.output)
         self.plane = 1 if last else math.prod(at.output[1:])
-        self.facts, self.backward_facts, self.bump = _facts(self.dynamics)
+        self.facts, self.backward_facts, self.surrogate = _facts(self.dynamics)
 
     def parameters(self) -> tuple[list[Any], dict[str, int]]:
         """Arguments of the four parameters, and whether each is a number, a stored value or one a channel."""
@@ -142,11 +142,11 @@ class Population:
         backward_kernel[grid_of(total, _LANES_BACK)](
             nowhere if gz is None else gz, nowhere if gv is None else gv, membrane,
             nowhere if kept.adaptation is None else kept.adaptation, out, out.stride(0) if in_parts else 0,
-            totals.get("current", nowhere), nowhere, nowhere, nowhere, *carried, *grown, *values, *self.bump[1:],
+            totals.get("current", nowhere), nowhere, nowhere, nowhere, *carried, *grown, *values, *self.surrogate[1:],
             self.features, self.plane, total, steps, (steps - 1) * total, steps - 1 + earlier,
-            **kinds, **self.facts, **self.backward_facts, BUMP=self.bump[0], STARTED=False, HAS_GZ=gz is not None,
-            HAS_GV=gv is not None, CARRY=carry is not None, LEARNS="beta" in totals, SUM="current" in totals,
-            PARTS=len(out) if in_parts else 0, SIZE=_LANES_BACK, enable_fp_fusion=False,
+            **kinds, **self.facts, **self.backward_facts, SURROGATE=self.surrogate[0], STARTED=False,
+            HAS_GZ=gz is not None, HAS_GV=gv is not None, CARRY=carry is not None, LEARNS="beta" in totals,
+            SUM="current" in totals, PARTS=len(out) if in_parts else 0, SIZE=_LANES_BACK, enable_fp_fusion=False,
         )  # fmt: skip
 
     def totals(self, like: Tensor, *, summed: bool) -> dict[str, Tensor]:
@@ -198,4 +198,4 @@ def _facts(dynamics: Any) -> tuple[dict[str, Any], dict[str, Any], tuple[int, fl
         "THRESHOLD_GRADIENT": getattr(dynamics, "threshold_gradient", True),
         "RELATIVE": getattr(dynamics, "relative_surrogate", False),
     }
-    return both, back, bump_facts(dynamics.surrogate) if spiking else (5, 0.0, 0.0)
+    return both, back, surrogate_facts(dynamics.surrogate) if spiking else (5, 0.0, 0.0)

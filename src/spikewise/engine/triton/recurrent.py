@@ -46,9 +46,9 @@ def back(
     recurrent_backward_kernel[(triton.cdiv(batch, _IMAGES),)](
         nowhere if gz is None else gz, nowhere if gv is None else gv, membrane,
         nowhere if kept.adaptation is None else kept.adaptation, matrix, out, out.stride(0), totals["current"],
-        *(totals.get(name, nowhere) for name in PARAMETERS), *values, *population.bump[1:], steps, batch,
+        *(totals.get(name, nowhere) for name in PARAMETERS), *values, *population.surrogate[1:], steps, batch,
         (steps - 1) * membrane[0].numel(), **kinds, **population.facts, **population.backward_facts,
-        BUMP=population.bump[0], HAS_GZ=gz is not None, HAS_GV=gv is not None, LEARNS="beta" in totals,
+        SURROGATE=population.surrogate[0], HAS_GZ=gz is not None, HAS_GV=gv is not None, LEARNS="beta" in totals,
         PARTS=len(matrix), **_tile(population), enable_fp_fusion=False,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ the reference's do.
 import triton
 import triton.language as tl
 
-__all__ = ["backward_kernel", "bump", "forward_kernel", "parameter", "reset", "step_back"]
+__all__ = ["backward_kernel", "forward_kernel", "parameter", "reset", "step_back", "surrogate_derivative"]
 
 
 @triton.jit
@@ -36,19 +36,19 @@ def reset(v, z, threshold, RESET: tl.constexpr):
 
 
 @triton.jit
-def bump(x, first, second, BUMP: tl.constexpr):
-    """What stands for dz/dx; the numbers are those of `plan.bump_facts`."""
-    if BUMP == 0:
+def surrogate_derivative(x, first, second, SURROGATE: tl.constexpr):
+    """What stands for dz/dx; the numbers are those of `population.surrogate_facts`."""
+    if SURROGATE == 0:
         d = 1.0 + first * tl.abs(x)
         slope = 1.0 / (d * d)
-    elif BUMP == 1:
+    elif SURROGATE == 1:
         y = second * x
         slope = first / (1.0 + y * y)
-    elif BUMP == 2:
+    elif SURROGATE == 2:
         slope = first * tl.maximum(1.0 - tl.abs(x) / second, 0.0)
-    elif BUMP == 3:
+    elif SURROGATE == 3:
         slope = tl.where(tl.abs(x) < first, 0.5 / first, 0.0)
-    elif BUMP == 4:
+    elif SURROGATE == 4:
         e = tl.exp(-first * tl.abs(x))  # s (1 - s) is the same on both sides, and this side cannot overflow
         slope = first * e / ((1.0 + e) * (1.0 + e))
     else:
@@ -113,7 +113,7 @@ def forward_kernel(
 def step_back(
     v, a, z_was, a_was, gs, gz, gv, ga, g_theta, g_rise, g_fade, theta, rise, fade, first, second,
     SPIKES: tl.constexpr, ADAPTIVE: tl.constexpr, RESET: tl.constexpr, DELAY: tl.constexpr,
-    RESET_GRADIENT: tl.constexpr, THRESHOLD_GRADIENT: tl.constexpr, RELATIVE: tl.constexpr, BUMP: tl.constexpr,
+    RESET_GRADIENT: tl.constexpr, THRESHOLD_GRADIENT: tl.constexpr, RELATIVE: tl.constexpr, SURROGATE: tl.constexpr,
 ):  # fmt: skip
     """One step of the way back: from gradients of the state behind it, of its spikes and of its membrane.
 
@@ -137,7 +137,7 @@ def step_back(
                     gz -= v * gs
         if RELATIVE:
             x = x / (moving + 1e-5)
-        gx = gz * bump(x, first, second, BUMP)
+        gx = gz * surrogate_derivative(x, first, second, SURROGATE)
         if RELATIVE:
             gx = gx / (moving + 1e-5)
         g += gx
@@ -169,7 +169,7 @@ def backward_kernel(
     beta, threshold, adaptation, decay, first, second, features, plane, total, steps, last, reach,
     BETA: tl.constexpr, THRESHOLD: tl.constexpr, ADAPTATION: tl.constexpr, DECAY: tl.constexpr,
     SPIKES: tl.constexpr, ADAPTIVE: tl.constexpr, RESET: tl.constexpr, DELAY: tl.constexpr,
-    RESET_GRADIENT: tl.constexpr, THRESHOLD_GRADIENT: tl.constexpr, RELATIVE: tl.constexpr, BUMP: tl.constexpr,
+    RESET_GRADIENT: tl.constexpr, THRESHOLD_GRADIENT: tl.constexpr, RELATIVE: tl.constexpr, SURROGATE: tl.constexpr,
     STARTED: tl.constexpr, HAS_GZ: tl.constexpr, HAS_GV: tl.constexpr, CARRY: tl.constexpr, LEARNS: tl.constexpr,
     SUM: tl.constexpr, PARTS: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
@@ -231,7 +231,7 @@ def backward_kernel(
             gv_at -= total
         g, gc, ga, g_theta, g_rise, g_fade = step_back(
             v, a, z_was, a_was, gs, gc + gz, gv, ga, g_theta, g_rise, g_fade, theta, rise, fade, first, second,
-            SPIKES, ADAPTIVE, RESET, DELAY, RESET_GRADIENT, THRESHOLD_GRADIENT, RELATIVE, BUMP,
+            SPIKES, ADAPTIVE, RESET, DELAY, RESET_GRADIENT, THRESHOLD_GRADIENT, RELATIVE, SURROGATE,
         )  # fmt: skip
         g_leak += g * s_was
         gs = leak * g

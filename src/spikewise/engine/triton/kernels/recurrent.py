@@ -94,7 +94,7 @@ def recurrent_backward_kernel(
     d_beta, d_threshold, d_adaptation, d_decay, beta, threshold, adaptation, decay, first, second, steps, batch, last,
     BETA: tl.constexpr, THRESHOLD: tl.constexpr, ADAPTATION: tl.constexpr, DECAY: tl.constexpr,
     SPIKES: tl.constexpr, ADAPTIVE: tl.constexpr, RESET: tl.constexpr, DELAY: tl.constexpr,
-    RESET_GRADIENT: tl.constexpr, THRESHOLD_GRADIENT: tl.constexpr, RELATIVE: tl.constexpr, BUMP: tl.constexpr,
+    RESET_GRADIENT: tl.constexpr, THRESHOLD_GRADIENT: tl.constexpr, RELATIVE: tl.constexpr, SURROGATE: tl.constexpr,
     HAS_GZ: tl.constexpr, HAS_GV: tl.constexpr, LEARNS: tl.constexpr, N: tl.constexpr, PARTS: tl.constexpr,
     MP: tl.constexpr, NP: tl.constexpr,
 ):  # fmt: skip
@@ -144,7 +144,7 @@ def recurrent_backward_kernel(
             gv_at -= total
         g, gc, ga, g_theta, g_rise, g_fade = step_back(
             v, a, z_was, a_was, gs, gz, gv, ga, g_theta, g_rise, g_fade, theta, rise, fade, first, second,
-            SPIKES, ADAPTIVE, RESET, DELAY, RESET_GRADIENT, THRESHOLD_GRADIENT, RELATIVE, BUMP,
+            SPIKES, ADAPTIVE, RESET, DELAY, RESET_GRADIENT, THRESHOLD_GRADIENT, RELATIVE, SURROGATE,
         )  # fmt: skip
         g_leak += g * s_was
         gs = leak * g
