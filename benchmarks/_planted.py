@@ -1,4 +1,4 @@
-"""Image sets with planted leaks and giveaways: 600 images of two classes, and one thing that should be found."""
+"""Image sets with planted leaks and shortcuts: 600 images of two classes, and one thing that should be found."""
 
 import io
 from collections.abc import Callable
@@ -256,7 +256,7 @@ def plant_copies(clean: ImageSet, kind: str, seed: int) -> Planted:
     return Planted(made(pixels, clean.labels, clean.classes), pairs)
 
 
-# Giveaways in the pixels: what the images of the second class have, and those of the first have not.
+# Shortcuts in the pixels: what the images of the second class have, and those of the first have not.
 
 
 def _spot(place: tuple[float, float], size: int, level: int) -> Edit:
@@ -335,7 +335,7 @@ def plant_mark(clean: ImageSet, kind: str) -> ImageSet:
     return made(pixels, clean.labels, clean.classes)
 
 
-# Giveaways in the files: `write(picture, folder, number, label)` saves one image.
+# Shortcuts in the files: `write(picture, folder, number, label)` saves one image.
 
 
 def _exif(tag: int, words: tuple[object, object]) -> Callable[[Image.Image, int], dict[str, object]]:

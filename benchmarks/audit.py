@@ -1,4 +1,4 @@
-"""What the audit finds of planted leaks and giveaways, what it says of clean sets, and what it costs.
+"""What the audit finds of planted leaks and shortcuts, what it says of clean sets, and what it costs.
 
 The last part searches 100,000 images with planted copies: seconds, recall, false alarms. They are drawn from MNIST and
 Fashion-MNIST where SPIKEWISE_DATA has them, else they are smooth noise. Each kind of copy is planted 250 times.
@@ -80,10 +80,10 @@ def _found(name: str, kind: str, seed: int) -> str:
 
 
 def marks(seed: int = 0) -> None:
-    """Which giveaways in the pixels raise which findings."""
-    print("\nGiveaways in the pixels of the second class: the gravest finding on the label, and its score\n")
+    """Which shortcuts in the pixels raise which findings."""
+    print("\nShortcuts in the pixels of the second class: the gravest finding on the label, and its score\n")
     names = [name for name in BASES if available(name)]
-    print(f"| giveaway | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    print(f"| shortcut | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for kind in (None, *MARKS):
         row = []
         for name in names:
@@ -94,10 +94,10 @@ def marks(seed: int = 0) -> None:
 
 
 def files() -> None:
-    """Which giveaways in files raise which findings."""
+    """Which shortcuts in files raise which findings."""
     whole = base(next(iter(BASES)), 0)
-    print("\nGiveaways in the files of Fashion-MNIST, pullover and coat: the gravest finding on the label\n")
-    print("| giveaway | finding |\n|---|---|")
+    print("\nShortcuts in the files of Fashion-MNIST, pullover and coat: the gravest finding on the label\n")
+    print("| shortcut | finding |\n|---|---|")
     for kind in FILES:
         with tempfile.TemporaryDirectory() as folder:
             root = write_files(whole, kind, Path(folder) / "set")
@@ -116,8 +116,8 @@ def clean(seeds: tuple[int, ...] = (0, 1, 2)) -> None:
             for words, images in (("own", whole), ("random", relabelled(whole, seed))):
                 found = audited(images)
                 red, amber = (
-                    ", ".join(one.check for one in found.findings if one.gravity == gravity) or "none"
-                    for gravity in ("red", "amber")
+                    ", ".join(one.check for one in found.findings if one.severity == severity) or "none"
+                    for severity in ("red", "amber")
                 )
                 print(f"| {name} | {seed} | {words} | {red} | {amber} |", flush=True)
 
@@ -143,9 +143,9 @@ def audited(images: ImageSet) -> Audit:
 
 def _told(found: Audit) -> str:
     told = [one for one in found.findings if one.check.startswith("label-from")]
-    worst = [one for one in told if one.gravity == told[0].gravity] if told else []
+    worst = [one for one in told if one.severity == told[0].severity] if told else []
     words = (
-        f"{one.check.removeprefix('label-from-')} ({GRAVE[one.gravity]}, {one.probe.score:.2f})"
+        f"{one.check.removeprefix('label-from-')} ({GRAVE[one.severity]}, {one.probe.score:.2f})"
         for one in worst[:2]
         if one.probe is not None
     )

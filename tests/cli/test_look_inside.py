@@ -58,7 +58,7 @@ def test_diagnose_prints_findings_with_their_settings_and_every_layer(command, f
     found = stored(folder, "diagnosis")
     assert found["findings"]  # one epoch on 200 images is too little
     for finding in found["findings"]:
-        assert f"{finding['gravity']}: {finding['code'].replace('_', ' ')} ({finding['network']}" in done.stdout
+        assert f"{finding['severity']}: {finding['code'].replace('_', ' ')} ({finding['network']}" in done.stdout
         assert all(f"--set {setting}" in done.stdout for setting in finding["settings"])
     rows = [line.split()[:2] for line in done.stdout.splitlines()]
     layers = [[one["network"], layer["layer"]] for one in found["networks"] for layer in one["seeds"][0]["layers"]]

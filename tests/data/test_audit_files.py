@@ -49,7 +49,7 @@ def test_a_colour_mode_that_tells_the_label_is_grave(folder):
     root = folder(lambda image, path, name: image.convert("RGBA" if name == "cat" else "L").save(path))
     found = audited(root, grey=True).find("label-from-bit-depth-colour-mode")
     assert found is not None
-    assert (found.gravity, found.probe.score) == ("red", 1.0)
+    assert (found.severity, found.probe.score) == ("red", 1.0)
 
 
 def test_compression_that_tells_the_label_is_grave(folder):
@@ -58,20 +58,20 @@ def test_compression_that_tells_the_label_is_grave(folder):
 
     found = audited(folder(save)).find("label-from-file-format-compression")
     assert found is not None
-    assert found.gravity == "red"
+    assert found.severity == "red"
 
 
 def test_a_size_that_tells_the_label_is_grave_and_mixed_sizes_are_named(folder):
     root = folder(lambda image, path, name: image.resize((SIDE + 4 * (name == "cat"), SIDE)).save(path))
     found = audited(root, size=SIDE)
-    assert found.find("label-from-image-size").gravity == "red"
+    assert found.find("label-from-image-size").severity == "red"
     assert "20x24 60" in found.find("mixed-sizes").title
 
 
 def test_names_that_tell_the_label_are_a_fact(folder):
     root = folder(lambda image, path, name: image.save(path.with_name(f"{name}{path.name}")))
     found = audited(root).find("label-from-file-name")
-    assert found.gravity == "info"
+    assert found.severity == "info"
 
 
 def test_damaged_files_are_listed_and_left_out(folder):
@@ -182,7 +182,7 @@ def hidden(image, path, name):
 def test_what_files_say_besides_their_pixels_is_worth_knowing(folder, save, words):
     found = audited(folder(save, count=30)).find("label-from-metadata")
     assert found is not None
-    assert found.gravity == "amber"
+    assert found.severity == "amber"
     assert words in found.title
 
 
@@ -199,7 +199,7 @@ def numbered(step, offset):
 def test_numbers_in_names_that_tell_the_label_are_a_fact(folder, number):
     found = audited(folder(number, count=50)).find("label-from-number-in-the-file-name")
     assert found is not None
-    assert found.gravity == "info"
+    assert found.severity == "info"
 
 
 def test_the_parts_of_a_file_are_named(tmp_path):

@@ -61,7 +61,7 @@ def planted(image_set: ImageSet, pairs) -> ImageSet:
 def test_a_clean_set_has_no_grave_finding_and_no_duplicates(seed):
     images = blobs(seed=seed, groups=np.arange(400) // 2)
     found = audit(images, split(images, SplitConfig(seed=seed)))
-    assert [one.title for one in found.findings if one.gravity == "red"] == []
+    assert [one.title for one in found.findings if one.severity == "red"] == []
     assert found.nearness.pairs == 0
     assert not {one.check for one in found.findings} & {"duplicates-across", "near-duplicates-across", "parts-differ"}
 
@@ -77,7 +77,7 @@ def test_copies_in_the_test_part_are_grave_and_named():
     images, parts = blobs(), halves(400)
     found = audit(planted(images, [(0, 300), (4, 304), (8, 204)]), parts).find("duplicates-across")
     assert found is not None
-    assert (found.gravity, found.count) == ("red", 3)
+    assert (found.severity, found.count) == ("red", 3)
     assert {tuple(place.index for place in group) for group in found.groups} == {(0, 300), (4, 304), (8, 204)}
     assert "train/validation 1, train/test 2" in found.title
     assert "2 of 100 test images (2.0%)" in found.effect
@@ -87,7 +87,7 @@ def test_copies_in_the_test_part_are_grave_and_named():
 def test_copies_that_do_not_reach_the_test_part_flatter_validation_only():
     found = audit(planted(blobs(), [(0, 200)]), halves(400)).find("duplicates-across")
     assert found is not None
-    assert found.gravity == "amber"
+    assert found.severity == "amber"
     assert "validation" in found.effect
 
 
@@ -96,7 +96,7 @@ def test_copies_within_a_part_are_a_fact():
     assert found.find("duplicates-across") is None
     within = found.find("duplicates-within")
     assert within is not None
-    assert (within.gravity, within.count) == ("info", 1)
+    assert (within.severity, within.count) == ("info", 1)
     assert "train has 199 distinct of 200" in within.title
 
 
@@ -111,7 +111,7 @@ def test_subjects_on_both_sides_are_grave_and_kept_together_they_are_not():
     leaky = audit(images, split(images, SplitConfig(grouped=False)))
     found = leaky.find("subjects-across")
     assert found is not None
-    assert found.gravity == "red"
+    assert found.severity == "red"
     assert "Do not trust" in leaky.verdict
     assert any("split.grouped=true" in line for line in advice(leaky))
     assert audit(images, split(images)).find("subjects-across") is None
@@ -134,10 +134,10 @@ def test_subjects_that_are_alike_only_within_parts_were_numbered_anew():
     parts = Split(np.arange(300), np.arange(300, 320), np.arange(320, 640))
     found = audit(whole, parts).find("subjects-across")
     assert found is not None
-    assert found.gravity == "amber"
+    assert found.severity == "amber"
     assert "given anew" in found.effect
     same = audit(changed(whole, images=images[np.r_[0:320, 0:320]][:, None] // 2 + images[:, None] // 2), parts)
-    assert same.find("subjects-across").gravity == "red"
+    assert same.find("subjects-across").severity == "red"
 
 
 def test_near_duplicates_across_parts_are_grave_when_they_are_many():
@@ -149,7 +149,7 @@ def test_near_duplicates_across_parts_are_grave_when_they_are_many():
     found = audit(changed(images, images=pixels), halves(400))
     finding = found.find("near-duplicates-across")
     assert finding is not None
-    assert (finding.gravity, finding.count, found.near_across) == ("red", 12, 12)
+    assert (finding.severity, finding.count, found.near_across) == ("red", 12, 12)
     assert {tuple(place.index for place in group) for group in finding.groups} == {
         (4 * k, 300 + 4 * k) for k in range(12)
     }
@@ -162,7 +162,7 @@ def test_a_corner_mark_that_tells_the_label_is_grave():
     pixels[:, 0, -1, -1] = 250 - 60 * images.labels
     found = audit(changed(images, images=pixels), halves(400)).find("label-from-corner-pixels")
     assert found is not None
-    assert found.gravity == "red"
+    assert found.severity == "red"
     assert found.probe is not None
     assert found.probe.score > 0.95
     assert found.probe.chance == 0.25
@@ -173,7 +173,7 @@ def test_brightness_that_tells_the_label_is_worth_knowing():
     pixels = (images.images * np.where(images.labels == 0, 0.4, 1.0)[:, None, None, None]).astype(np.uint8)
     found = audit(changed(images, images=pixels), halves(400)).find("label-from-mean-contrast")
     assert found is not None
-    assert found.gravity == "amber"
+    assert found.severity == "amber"
 
 
 def test_parts_that_were_not_drawn_alike_are_told_apart():
@@ -198,7 +198,7 @@ def test_a_rare_class_makes_accuracy_flatter():
     labels = (np.arange(400) % 10 == 0).astype(np.int64)
     found = audit(changed(blobs(classes=2), labels=labels), halves(400)).find("class-balance")
     assert found is not None
-    assert found.gravity == "amber"
+    assert found.severity == "amber"
     assert "90.0%" in found.effect
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikewise.data import Role, SplitConfig, split, straddling
+from spikewise.data import Role, SplitConfig, part_overlap, split
 from spikewise.data.audit import audit, clean_split, look_at
 from spikewise.data.split_file import SplitFile, read_split
 from spikewise.errors import DataError, MissingDataError
@@ -34,13 +34,13 @@ def test_a_published_test_part_is_kept_and_what_is_like_it_is_left_out(leaky):
     assert set(found.test) == set(range(50, 60)) - {51}
     assert found.left_out == {"identical images with different labels": (1, 51), "like a test image": (0,)}
     assert 40 in found.train  # a validation image that is like a training image joins it
-    assert straddling(leaky, found.split).clean
+    assert part_overlap(leaky, found.split).clean
 
 
 def test_subjects_are_kept_on_one_side_whatever_the_config_says(make_set):
     image_set = make_set(np.arange(400) % 2, groups=np.arange(400) // 4)
     found = mended(image_set, grouped=False, limit=30)
-    assert straddling(image_set, found.split).groups == 0
+    assert part_overlap(image_set, found.split).groups == 0
     assert sum(map(len, found.split)) == 400
     shares = [len(part) / 400 for part in found.split]
     np.testing.assert_allclose(shares, [0.65, 0.15, 0.2], atol=0.03)

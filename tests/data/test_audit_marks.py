@@ -54,7 +54,7 @@ def test_a_mark_is_grave_and_its_place_and_images_are_named(make_set, mark):
         mark(images.images[k, 0])
     found = audit(images, halves(400)).find("label-from-mark")
     assert found is not None
-    assert found.gravity == "red"
+    assert found.severity == "red"
     assert found.probe is not None
     assert found.probe.score > 0.95
     assert (
@@ -73,7 +73,7 @@ def test_the_lowest_bit_of_a_pixel_is_found(make_set):
     images.images[:, 0, 11, 5] = images.images[:, 0, 11, 5] & 0xFE | images.labels.astype(np.uint8)
     found = audit(images, halves(400)).find("label-from-mark")
     assert found is not None
-    assert found.gravity == "red"
+    assert found.severity == "red"
     assert "Lowest bits of" in found.title
     assert "row 11, column 5" in found.title
 
@@ -134,7 +134,7 @@ def test_what_a_camera_or_a_program_leaves_is_worth_knowing(make_set, edit, chec
         images.images[k, 0] = np.clip(edit(images.images[k, 0].astype(int)), 0, 255)
     found = audit(images, halves(400)).find(check)
     assert found is not None
-    assert found.gravity == "amber"
+    assert found.severity == "amber"
     assert found.probe.score > 0.95
 
 

@@ -29,14 +29,14 @@ def test_fingerprints_under_several_subjects_a_frame_and_two_kinds_of_files(real
 
 def test_a_random_split_of_fingerprints_puts_people_on_both_sides(real_data: Path):
     found = audited(real_data, "socofing", "split.grouped=false")
-    assert found.find("subjects-across").gravity == "red"
+    assert found.find("subjects-across").severity == "red"
 
 
 def test_altered_prints_are_told_by_their_bit_depth(real_data: Path):
     found = audited(real_data, "socofing", "data.target=altered", "data.subjects=60")
-    giveaway = found.find("label-from-bit-depth-colour-mode")
-    assert giveaway.gravity == "red"
-    assert giveaway.probe.score > 0.99
+    shortcut = found.find("label-from-bit-depth-colour-mode")
+    assert shortcut.severity == "red"
+    assert shortcut.probe.score > 0.99
 
 
 def test_chest_xrays_share_patient_names_across_parts_and_files_within(real_data: Path):

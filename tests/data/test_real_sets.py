@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikewise.data import Role, SplitConfig, Verdict, load_data, split, straddling, verify
+from spikewise.data import Role, SplitConfig, Verdict, load_data, part_overlap, split, verify
 from spikewise.data.idx import encode_idx, read_idx
 
 pytestmark = pytest.mark.real
@@ -50,9 +50,9 @@ def test_emnist_is_read_as_mnist_stored_transposed(real_data: Path, tmp_path: Pa
 def test_pneumoniamnist_leaks_eight_images_into_validation(real_data: Path):
     found = load_data("pneumoniamnist", data_dir=real_data)
     assert counts(found) == [4708, 524, 624]
-    report = straddling(found, split(found))
+    report = part_overlap(found, split(found))
     assert report.duplicate_pairs == {"train/validation": 8, "train/test": 0, "validation/test": 0}
-    assert straddling(found, split(found, SplitConfig(published=False))).clean
+    assert part_overlap(found, split(found, SplitConfig(published=False))).clean
     balanced = split(found, SplitConfig(published=False, undersample="all"))
     assert np.bincount(found.labels[np.concatenate(balanced)]).tolist() == [1583, 1583]
 
@@ -61,14 +61,14 @@ def test_chest_xrays_know_their_patients(real_data: Path, tmp_path: Path):
     found = load_data("chest-xray", data_dir=real_data, cache_dir=tmp_path, size=32, grey=True)
     assert counts(found) == [5216, 0, 624]
     assert found.classes == ("NORMAL", "PNEUMONIA")
-    anew = straddling(found, split(found, SplitConfig(published=False)))
+    anew = part_overlap(found, split(found, SplitConfig(published=False)))
     assert (anew.groups, anew.duplicates) == (0, 0)
     published = split(found)
-    assert straddling(found, published).duplicate_pairs["train/test"] == 0
+    assert part_overlap(found, published).duplicate_pairs["train/test"] == 0
     by_path = load_data(real_data / "chest_xray", cache_dir=tmp_path, size=32, grey=True)
     np.testing.assert_array_equal(by_path.groups, found.groups)
     inside = published._replace(test=published.test[:0])
-    assert straddling(found, inside).groups == 0
+    assert part_overlap(found, inside).groups == 0
 
 
 def test_socofing_has_ten_fingers_of_600_people(real_data: Path, tmp_path: Path):
@@ -77,8 +77,8 @@ def test_socofing_has_ten_fingers_of_600_people(real_data: Path, tmp_path: Path)
     assert len(np.unique(found.groups)) == 600
     assert np.bincount(found.labels).tolist() == [600] * 10
     parts = split(found)
-    assert straddling(found, parts).clean
-    assert straddling(found, parts).contradictions > 0  # one print under two people and two fingers
+    assert part_overlap(found, parts).clean
+    assert part_overlap(found, parts).contradictions > 0  # one print under two people and two fingers
     assert all(set(np.bincount(found.labels[part])) <= {len(part) // 10} for part in parts)
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spikewise.data import Role, SplitConfig, class_weights, split, straddling
+from spikewise.data import Role, SplitConfig, class_weights, part_overlap, split
 from spikewise.data.duplicates import identical_images
 from spikewise.errors import ConfigError, DataError
 
@@ -41,7 +41,7 @@ def test_subjects_stay_together_and_shares_hold(make_set, subjects, seed):
     images = make_set(labels, groups=groups)
     parts = split(images, SplitConfig(seed=seed))
     assert_disjoint(parts)
-    assert straddling(images, parts).clean
+    assert part_overlap(images, parts).clean
     for part, share in zip(parts, (0.65, 0.15, 0.2), strict=True):
         assert abs(len(part) / len(labels) - share) < 0.06
         assert abs(labels[part].mean() - labels.mean()) < 0.12
@@ -71,14 +71,14 @@ def test_identical_images_stay_together_across_subjects(make_set):
     order = rng.permutation(300)
     images = make_set((np.arange(300) // 3 % 2)[order], images=pixels[order], groups=rng.integers(0, 150, 300))
     alone = make_set(images.labels, images=images.images)
-    assert straddling(alone, split(alone)).clean
+    assert part_overlap(alone, split(alone)).clean
     few = make_set(images.labels, images=images.images, groups=np.repeat(np.arange(100), 3)[order])
-    assert straddling(few, split(few)).clean
+    assert part_overlap(few, split(few)).clean
 
 
 def test_ungrouped_splits_may_separate_subjects(make_set):
     images = make_set(BALANCED, groups=np.arange(300) // 10)
-    report = straddling(images, split(images, SplitConfig(grouped=False)))
+    report = part_overlap(images, split(images, SplitConfig(grouped=False)))
     assert report.groups > 0
     assert not report.clean
 
@@ -92,7 +92,7 @@ def test_published_parts_are_kept_and_validation_comes_from_train(make_set):
     np.testing.assert_array_equal(parts.test, np.arange(200, 300))
     assert set(parts.train) | set(parts.validation) == set(range(200))
     assert len(parts.validation) == pytest.approx(30, abs=3)
-    assert straddling(images, parts).clean
+    assert part_overlap(images, parts).clean
     anew = split(images, SplitConfig(published=False))
     assert set(anew.test) != set(range(200, 300))
 
@@ -110,7 +110,7 @@ def test_a_published_split_that_leaks_is_kept_and_counted(make_set):
     pixels[260] = pixels[1]
     images = make_set(BALANCED, roles=ROLES, images=pixels, groups=np.r_[np.arange(299), 0])
     parts = split(images)
-    report = straddling(images, parts)
+    report = part_overlap(images, parts)
     assert (report.duplicates, report.duplicate_images, report.groups, report.group_images) == (2, 4, 1, 2)
     assert sum(report.duplicate_pairs.values()) == 2
     assert report.contradictions == 2 - (BALANCED[0] == BALANCED[250]) - (BALANCED[1] == BALANCED[260])

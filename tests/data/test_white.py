@@ -126,7 +126,7 @@ def test_dark_bytes_are_taken_as_they_are_with_a_caution(tmp_path: Path):
 def test_a_caution_is_a_finding_of_the_audit(tmp_path: Path):
     found = loaded(tmp_path, stored(4095, "u2"))
     findings = [one for one in audit(found, cache_dir=tmp_path / "cache").findings if one.check == "pixel-range"]
-    assert [(one.gravity, "4095 was taken for white" in one.title) for one in findings] == [("amber", True)]
+    assert [(one.severity, "4095 was taken for white" in one.title) for one in findings] == [("amber", True)]
 
 
 @pytest.mark.parametrize("shape", [(12, 3, 9, 3), (12, 1, 9, 3), (12, 3, 3, 3)])

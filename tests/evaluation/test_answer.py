@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikewise.data.audit.records import Audit, Finding as Found, Nearness, Probe  # isort: skip
+from spikewise.data.audit.records import Audit, AuditFinding as Found, Nearness, Probe  # isort: skip
 from spikewise.evaluation import write_verdict
 from spikewise.evaluation.answer import ALIKE, ANSWER_WORDS, OPEN, judge
 from spikewise.evaluation.opponents import opponents_of
@@ -17,16 +17,16 @@ from spikewise.evaluation.results import (
     Cost,
     DataFacts,
     NetworkResult,
+    Overlap,
     PairComparison,
     Part,
     Protocol,
     SeedResult,
-    Straddling,
     Verdict,
 )
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.anytime import Anytime, EarlyExit, NetworkAnytime
-from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding
+from spikewise.evaluation.sections.diagnosis import Diagnosis, NetworkFinding
 from spikewise.evaluation.sections.yardsticks import Yardstick, YardstickDifference, Yardsticks
 from spikewise.evaluation.tuning import Tuning
 from spikewise.evaluation.untrained import Place, place_of
@@ -132,10 +132,10 @@ def yardsticks(accuracy, snn, half=0.01, others=()):
     )
 
 
-def fault(name="snn", gravity="serious", settings=("train.learning_rate=0.0003",), code="learning_rate_too_high"):
-    return Finding(
+def fault(name="snn", severity="serious", settings=("train.learning_rate=0.0003",), code="learning_rate_too_high"):
+    return NetworkFinding(
         code=code,
-        gravity=gravity,
+        severity=severity,
         network=name,
         seeds=(0,),
         text="It rose.",
@@ -490,9 +490,9 @@ def test_what_makes_figures_wrong_is_a_reservation_in_the_headline():
     sides = network("snn", 0.9, 25.0), network("twin", 0.9)
     assert run(*sides).headline.endswith("a quarter of its energy.")
     for rest in (
-        {"data": data(straddling=Straddling(duplicates=3))},
+        {"data": data(overlap=Overlap(duplicates=3))},
         {"protocol": Protocol(seeds=(0, 1, 2), epochs=1, test_opened=9)},
-        {"sections": Sections(audit=audited(0.5, grave=(Found(check="x", gravity="red", title="T", effect="E"),)))},
+        {"sections": Sections(audit=audited(0.5, grave=(Found(check="x", severity="red", title="T", effect="E"),)))},
     ):
         verdict = run(*sides, **rest)
         assert verdict.headline.endswith(", with reservations.")
@@ -500,7 +500,7 @@ def test_what_makes_figures_wrong_is_a_reservation_in_the_headline():
 
 
 def test_what_is_no_answer_has_no_reservations():
-    leaks = data(straddling=Straddling(duplicates=3))
+    leaks = data(overlap=Overlap(duplicates=3))
     verdict = run(network("snn", 0.9, seeds=1), network("twin", 0.9, seeds=1), significant=None, data=leaks)
     assert verdict.answer == "cannot_tell"
     assert "reservations" not in verdict.headline

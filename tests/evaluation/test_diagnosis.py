@@ -64,7 +64,7 @@ class Trained(NamedTuple):
 
     @property
     def codes(self) -> dict[str, str]:
-        return {one.code: one.gravity for one in self.found.findings}
+        return {one.code: one.severity for one in self.found.findings}
 
 
 def trained(out: Path, *overrides: str, epochs: int = 3, shuffled: bool = False, kind: str = "train") -> Trained:
@@ -124,7 +124,7 @@ BROKEN = {
 def test_a_network_that_was_broken_on_purpose_is_diagnosed_right(case, tmp_path):
     overrides, code = BROKEN[case]
     found = trained(tmp_path, *overrides).found
-    serious = [one for one in found.findings if one.gravity == "serious"]
+    serious = [one for one in found.findings if one.severity == "serious"]
     assert [one.code for one in serious] == [code]  # the cause alone, and nothing that only follows from it
     asked = resolve("digits", layers=[map(parse_change, SMALL)], overrides=overrides)
     mended = changed_by(asked, serious[0].settings)

@@ -19,7 +19,7 @@ from spikewise.evaluation.results import (
 )
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.anytime import Anytime, AnytimeStep, EarlyExit, NetworkAnytime
-from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding
+from spikewise.evaluation.sections.diagnosis import Diagnosis, NetworkFinding
 from spikewise.evaluation.sections.robustness import FamilyScores, Robustness, ScoreDifference
 from spikewise.evaluation.sections.yardsticks import Yardstick, YardstickDifference, Yardsticks
 from spikewise.evaluation.statistics import Resampling
@@ -221,8 +221,8 @@ def test_simple_classifiers_stand_beside_the_networks(rng, labels, against, answ
 def test_what_the_diagnosis_calls_serious_is_in_the_verdict(rng, labels):
     told = {"network": "snn", "seeds": (0, 1), "text": "The encoder sends nothing.", "advice": "Lower its threshold."}
     findings = (
-        Finding(code="input_silent", gravity="serious", evidence={}, **told),
-        Finding(code="overfitting", gravity="warning", evidence={}, **{**told, "text": "By heart."}),
+        NetworkFinding(code="input_silent", severity="serious", evidence={}, **told),
+        NetworkFinding(code="overfitting", severity="warning", evidence={}, **{**told, "text": "By heart."}),
     )
     sections = Sections(diagnosis=Diagnosis(findings=findings, images=64, chance=0.5))
     verdict, _ = verdict_of(labels, right_with(rng, labels, 0.9), right_with(rng, labels, 0.9), sections=sections)

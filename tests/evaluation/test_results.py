@@ -8,6 +8,7 @@ import pytest
 
 from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation.results import SCHEMA_VERSION, EpochRecord, Estimate, Results, results_json_schema
+from spikewise.evaluation.sections.diagnosis import NetworkFinding
 
 
 def part(per_class: list[int]) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def content() -> dict[str, Any]:
             "train": part([3, 3]),
             "validation": part([1, 1]),
             "test": part([2, 2]),
-            "straddling": {"duplicates": 0},
+            "overlap": {"duplicates": 0},
         },
         "protocol": {"seeds": [0], "epochs": 1, "test_opened": 2},
         "networks": [network("snn", "spiking"), network("twin", "twin")],
@@ -233,3 +234,12 @@ def test_the_json_schema_describes_every_field():
     assert schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
     assert set(schema["properties"]) == set(Results.model_fields)
     assert "per image" in schema["$defs"]["Cost"]["description"]
+
+
+def test_the_spellings_of_older_runs_are_read():
+    older = content()
+    older["data"]["straddling"] = {**older["data"].pop("overlap"), "subjects": 2}
+    assert Results(**older).data.overlap.subjects == 2
+    finding = {"code": "dead_units", "network": "snn", "seeds": [0], "text": "t", "evidence": {}, "advice": "a"}
+    assert NetworkFinding(**finding, gravity="warning") == NetworkFinding(**finding, severity="warning")
+    assert "gravity" not in NetworkFinding(**finding, gravity="warning").model_dump()

@@ -15,10 +15,10 @@ from spikewise.evaluation.results import (
     DataFacts,
     Estimate,
     NetworkResult,
+    Overlap,
     Part,
     Protocol,
     SeedResult,
-    Straddling,
 )
 from spikewise.evaluation.statistics import Resampling, bootstrap_seeds_and_images
 
@@ -168,7 +168,7 @@ def test_costs_are_given_under_the_named_model_and_not_as_measured(rng):
 
 
 def test_leaks_are_said_plainly(rng):
-    leaky = facts(1000, straddling=Straddling(duplicates=1, near_duplicates=2, subjects=12), subjects=40)
+    leaky = facts(1000, overlap=Overlap(duplicates=1, near_duplicates=2, subjects=12), subjects=40)
     verdict, _ = judged(rng, 0.95, 0.80, data=leaky)
     assert (
         "The split leaks: 1 group of identical images, 2 groups of nearly identical images, 12 subjects"
@@ -185,7 +185,7 @@ def test_known_subjects_that_were_not_kept_apart_are_a_reservation(rng):
 RULE = "the number after 'person' in file names"
 
 
-@pytest.mark.parametrize("found", [{}, {"straddling": Straddling(subjects=12)}], ids=["not kept apart", "straddling"])
+@pytest.mark.parametrize("found", [{}, {"overlap": Overlap(subjects=12)}], ids=["not kept apart", "overlap"])
 @pytest.mark.parametrize(
     ("trust", "words"),
     [
@@ -210,11 +210,11 @@ def test_a_reservation_about_subjects_says_how_they_were_told(rng, trust, words,
 
 def test_doubtful_subjects_flatter_accuracy_only_if_they_are_subjects_and_copies_do_in_any_case(rng):
     doubtful = {"subjects": 40, "subjects_rule": RULE, "subjects_trust": "doubtful"}
-    alone = judged(rng, 0.95, 0.80, data=facts(1000, straddling=Straddling(subjects=12), **doubtful))[0]
+    alone = judged(rng, 0.95, 0.80, data=facts(1000, overlap=Overlap(subjects=12), **doubtful))[0]
     assert "The split may leak: 12 subjects in more than one part, which can flatter every accuracy if they are" in (
         alone.paragraph
     )
-    both = judged(rng, 0.95, 0.80, data=facts(1000, straddling=Straddling(duplicates=3, subjects=12), **doubtful))[0]
+    both = judged(rng, 0.95, 0.80, data=facts(1000, overlap=Overlap(duplicates=3, subjects=12), **doubtful))[0]
     assert "3 groups of identical images, 12 subjects in more than one part, which can flatter every accuracy. " in (
         both.paragraph
     )
@@ -260,7 +260,7 @@ def test_bad_input_is_refused_in_words(rng):
 
 
 def test_a_leak_that_spares_the_test_part_flatters_no_accuracy(rng):
-    leaky = facts(1000, straddling=Straddling(duplicates=8, reaches_test=False))
+    leaky = facts(1000, overlap=Overlap(duplicates=8, reaches_test=False))
     verdict, _ = judged(rng, 0.95, 0.80, data=leaky)
     assert "8 groups of identical images in more than one part, none in the test part" in verdict.paragraph
     assert "flattered" not in verdict.paragraph

@@ -50,7 +50,7 @@ def test_the_audit_warns_before_training_and_stands_in_results_and_report(leaky,
     audit = done.results.sections.audit
     assert audit.count("red") >= 1
     assert "duplicates" in audit.findings[0].check
-    assert done.results.data.straddling.near_duplicates == audit.near_across
+    assert done.results.data.overlap.near_duplicates == audit.near_across
     page = (done.folder / "report.html").read_text()
     assert 'id="audit"' in page
     assert "<code>spikewise audit DATA --fix clean.json</code>" in page

@@ -13,12 +13,12 @@ from spikewise.evaluation import (
     EpochRecord,
     Estimate,
     NetworkResult,
+    Overlap,
     Part,
     Protocol,
     Resampling,
     Results,
     SeedResult,
-    Straddling,
     classification_metrics,
     compare_networks,
     confusion,
@@ -140,7 +140,7 @@ def results(classes=DIGITS, *, seeds=(0, 1, 2), networks=ROLES, test=40, steps=2
         "train": _part(5400, K),
         "validation": _part(600, K),
         "test": _part(test, K),
-        "straddling": Straddling(duplicates=0, near_duplicates=0),
+        "overlap": Overlap(duplicates=0, near_duplicates=0),
     }
     facts = DataFacts(**{**facts, **(data or {})})
     rules = {"seeds": tuple(seeds), "epochs": epochs, "test_opened": len(networks) * len(seeds), "batch_size": 128}

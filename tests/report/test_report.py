@@ -9,7 +9,7 @@ import pytest
 from fake import ROLES, artifacts, made, results
 
 from spikewise.errors import RunError
-from spikewise.evaluation import Straddling
+from spikewise.evaluation import Overlap
 from spikewise.evaluation.units import energy_unit, latency
 from spikewise.evaluation.verdict import ACCURACIES
 from spikewise.report import Linked, render, render_many, write_report
@@ -291,19 +291,19 @@ RULE = {"subjects_rule": "the number after 'person' in file names"}
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ({"data": {"straddling": Straddling(duplicates=3)}}, "3 groups of identical images lie in more than one part"),
-        ({"data": {"straddling": Straddling(subjects=1)}}, "1 subject occurs in more than one part"),
+        ({"data": {"overlap": Overlap(duplicates=3)}}, "3 groups of identical images lie in more than one part"),
+        ({"data": {"overlap": Overlap(subjects=1)}}, "1 subject occurs in more than one part"),
         ({"protocol": {"test_opened": 99}}, "The test set was opened more than once a run"),
         ({"seeds": (0,)}, "One seed"),
         ({}, "31 of 512 neurons never spike (snn, seed 0)"),
         ({"data": {"subjects": 600}}, "Subjects were not kept apart"),
         (
-            {"data": {"straddling": Straddling(subjects=2), "subjects": 600, "subjects_trust": "likely", **RULE}},
+            {"data": {"overlap": Overlap(subjects=2), "subjects": 600, "subjects_trust": "likely", **RULE}},
             "2 subjects occur in more than one part; which can flatter every accuracy. The subjects were read by the "
             "number after 'person' in file names.",
         ),
         (
-            {"data": {"straddling": Straddling(subjects=2), "subjects": 600, "subjects_trust": "doubtful", **RULE}},
+            {"data": {"overlap": Overlap(subjects=2), "subjects": 600, "subjects_trust": "doubtful", **RULE}},
             "2 subjects occur in more than one part; which can flatter every accuracy if they are subjects. These "
             "subjects are doubtful: they were read by the number after 'person' in file names, and may be none.",
         ),
@@ -317,7 +317,7 @@ def test_reservations_stand_before_the_first_figures_that_they_are_about(small, 
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ({"data": {"straddling": Straddling(duplicates=3)}}, "3 groups of identical images lie in more than one part"),
+        ({"data": {"overlap": Overlap(duplicates=3)}}, "3 groups of identical images lie in more than one part"),
         ({"seeds": (0,)}, "With reservations : one seed"),
     ],
 )

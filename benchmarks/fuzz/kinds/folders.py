@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.fuzz.mutate import Rng
 from spikewise.cli.images import named_sources
-from spikewise.data import ImageSet, SplitConfig, load_data, split, straddling
+from spikewise.data import ImageSet, SplitConfig, load_data, part_overlap, split
 from spikewise.data.classes import match_classes
 from spikewise.data.names import as_path, shown
 
@@ -125,7 +125,7 @@ def _agree(root: Path, found: ImageSet, case: Folders) -> None:
     assert match_classes(found.classes, found.classes) == {name: k for k, name in enumerate(found.classes)}
     matched = match_classes(case.other, found.classes)
     assert len(set(matched.values())) == len(matched), "two classes became one"
-    straddling(found, split(found, SplitConfig(published=False)))
+    part_overlap(found, split(found, SplitConfig(published=False)))
     named_sources([str(root)], io.BytesIO())
 
 

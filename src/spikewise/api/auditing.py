@@ -25,7 +25,7 @@ class Audited(NamedTuple):
     """Of its image files, if it has some."""
 
     def audit(self, progress: Progress | None = None) -> Audit:
-        """Look for leaks, giveaways and damage; an audit of the same images and split is read back."""
+        """Look for leaks, shortcuts and damage; an audit of the same images and split is read back."""
         return audit_images(self.images, self.split, root=self.folder, progress=progress)
 
     def clean_split(self) -> SplitFile:

@@ -10,7 +10,7 @@ from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text
 
 if TYPE_CHECKING:
-    from spikewise.data.audit import Audit, Finding
+    from spikewise.data.audit import Audit, AuditFinding
     from spikewise.data.split_file import SplitFile
 
 __all__ = ["register"]
@@ -52,7 +52,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option
     as_json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Look for leaks, giveaways and damage in a set and its split, and say what to do about them.
+    """Look for leaks, shortcuts and damage in a set and its split, and say what to do about them.
 
     Nothing is trained. Files that cannot be decoded are left out and listed. The second audit of the same images is
     read from the cache.
@@ -82,13 +82,13 @@ def audit(  # noqa: PLR0913  # one parameter for each option
 
 
 def _print(found: "Audit", fix: Path | None, mended: "SplitFile | None", page: Path | None) -> None:
-    from spikewise.data.audit import GRAVITIES, advice
+    from spikewise.data.audit import SEVERITIES, advice
 
     print_text(found.verdict, style="bold red" if found.count("red") else "bold")
-    for gravity in GRAVITIES:
-        findings = [one for one in found.findings if one.gravity == gravity]
+    for severity in SEVERITIES:
+        findings = [one for one in found.findings if one.severity == severity]
         if findings:
-            heading, style = _HEADINGS[gravity]
+            heading, style = _HEADINGS[severity]
             print()
             print_text(heading, style=style)
         for one in findings:
@@ -110,11 +110,11 @@ def _print(found: "Audit", fix: Path | None, mended: "SplitFile | None", page: P
     print_rows(["", ""], rows)
 
 
-def _print_finding(finding: "Finding") -> None:
+def _print_finding(finding: "AuditFinding") -> None:
     from spikewise.data.audit import examples
 
     print_text(finding.title, indent=2)
-    if finding.gravity == "info":
+    if finding.severity == "info":
         return
     print_text(finding.effect, style="dim", indent=6)
     for line in examples(finding):

@@ -144,11 +144,11 @@ def _load(
 
 def _content(source: str, settings: list[str] | None, data_dir: Path | None, skip_bad: bool) -> list[list[str]]:
     """What stands in the files."""
-    from spikewise.data import split, straddling
+    from spikewise.data import part_overlap, split
 
     images, experiment = _load(source, settings, data_dir, skip_bad)
     parts = split(images, experiment.split)
-    leaks = straddling(images, parts)
+    leaks = part_overlap(images, parts)
     rows = [
         ["images", f"{len(images):,} of {'x'.join(map(str, images.image_shape))} (channels, height, width)"],
         ["subjects", _subjects(images)],

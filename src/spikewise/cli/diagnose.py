@@ -35,7 +35,7 @@ def diagnose(
         return
     for finding in found.findings:
         where = finding.network if finding.layer is None else f"{finding.network}, {finding.layer}"
-        print_text(f"{finding.gravity}: {finding.code.replace('_', ' ')} ({where})", style="bold")
+        print_text(f"{finding.severity}: {finding.code.replace('_', ' ')} ({where})", style="bold")
         print_text(finding.text, indent=2)
         print_text(" ".join([finding.advice, *(f"--set {one}" for one in finding.settings)]), indent=2)
     if not found.findings:

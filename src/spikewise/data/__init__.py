@@ -7,7 +7,7 @@ from spikewise.data.catalog import CATALOG, KnownFile, KnownSet
 from spikewise.data.config import DataConfig, Layout
 from spikewise.data.decode import decode_image
 from spikewise.data.downloads import FileVerdict, Verdict, download, verify
-from spikewise.data.duplicates import Straddling, straddling
+from spikewise.data.duplicates import PartOverlap, part_overlap
 from spikewise.data.image_set import Aspect, ImageSet, Role, Split
 from spikewise.data.incoming import Reading
 from spikewise.data.load import load_data
@@ -25,12 +25,12 @@ __all__ = [
     "KnownFile",
     "KnownSet",
     "Layout",
+    "PartOverlap",
     "Progress",
     "Reading",
     "Role",
     "Split",
     "SplitConfig",
-    "Straddling",
     "Verdict",
     "augment",
     "batches",
@@ -40,8 +40,8 @@ __all__ = [
     "draw_changes",
     "load_data",
     "make_changes",
+    "part_overlap",
     "sample_positions",
     "split",
-    "straddling",
     "verify",
 ]

@@ -8,11 +8,11 @@ from jaxtyping import Int64, UInt8
 
 from spikewise.data.image_set import ImageSet, Split
 
-__all__ = ["Straddling", "identical_images", "straddling"]
+__all__ = ["PartOverlap", "identical_images", "part_overlap"]
 
 
 @dataclass(frozen=True)
-class Straddling:
+class PartOverlap:
     """What stands on two sides of a split; all zero in a clean one."""
 
     groups: int | None
@@ -54,7 +54,7 @@ def identical_images(
     return np.fromiter((numbers.setdefault(digest, len(numbers)) for digest in digests), np.int64, len(positions))
 
 
-def straddling(image_set: ImageSet, split: Split) -> Straddling:
+def part_overlap(image_set: ImageSet, split: Split) -> PartOverlap:
     """Count the subjects and the identical images that stand on more than one side of a split.
 
     Only images that are in the split count. Published splits may leak; those made by `split` do not.
@@ -71,7 +71,7 @@ def straddling(image_set: ImageSet, split: Split) -> Straddling:
         _, numbers = np.unique(image_set.groups[chosen], return_inverse=True)
         crossed = _presence(numbers, part).sum(axis=1) > 1
         groups, group_images = int(crossed.sum()), int(crossed[numbers].sum())
-    return Straddling(
+    return PartOverlap(
         groups=groups,
         group_images=group_images,
         duplicates=int(crossing.sum()),

@@ -19,8 +19,8 @@ def doubts(
 ) -> list[str]:
     """What may make the figures themselves wrong, so that the headline must not stand alone."""
     audit = None if sections is None else sections.audit
-    grave = [] if audit is None else [one for one in audit.findings if one.gravity == "red"]
-    found = _leaks(data) if data.straddling.reaches_test else []
+    grave = [] if audit is None else [one for one in audit.findings if one.severity == "red"]
+    found = _leaks(data) if data.overlap.reaches_test else []
     runs = sum(len(network.runs) for network in networks)
     if protocol is not None and protocol.test_opened > runs:
         found.append(
@@ -36,8 +36,8 @@ def caveats(
     protocol: Protocol | None,
 ) -> list[str]:
     """What makes the figures less certain, or flatters choices but not the test."""
-    found = [] if data.straddling.reaches_test else _leaks(data)
-    if data.subjects is not None and not data.grouped and not data.straddling.subjects:
+    found = [] if data.overlap.reaches_test else _leaks(data)
+    if data.subjects is not None and not data.grouped and not data.overlap.subjects:
         known = "" if data.subjects_trust == "doubtful" else ", although they are known"
         found.append(f"The split does not keep subjects apart{known}.{subjects_told(data)}")
     units = min([pair.units for pair in comparisons], default=data.test.images)
@@ -58,7 +58,7 @@ def caveats(
 
 
 def _leaks(data: DataFacts) -> list[str]:
-    leaks, found = data.straddling, []
+    leaks, found = data.overlap, []
     if leaks.duplicates:
         found.append(f"{count_of(leaks.duplicates, 'group')} of identical images")
     if leaks.near_duplicates:

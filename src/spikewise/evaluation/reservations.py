@@ -132,7 +132,7 @@ def serious_findings(sections: Sections | None) -> list[str]:
         f"{capital(called(one.network))} ({seeds_named([str(seed) for seed in one.seeds])}) has a serious fault: "
         f"{one.text} {one.advice}"
         for one in sections.diagnosis.findings
-        if one.gravity == "serious"
+        if one.severity == "serious"
     ]
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from spikewise.config import parse
 from spikewise.data.white import Kind
@@ -67,7 +67,7 @@ class Part(Record):
     per_class: Many[Count]
 
 
-class Straddling(Record):
+class Overlap(Record):
     """Leaks: groups of (nearly) identical images, and subjects, in more than one part; null where nobody looked."""
 
     duplicates: Count | None = None
@@ -109,7 +109,8 @@ class DataFacts(Record):
     """`stated` by the user or the publisher; `likely`: file names follow a usual convention; `doubtful`: what was read
     from names may not be people."""
     grouped: bool = False
-    straddling: Straddling = Straddling()
+    overlap: Annotated[Overlap, Field(validation_alias=AliasChoices("overlap", "straddling"))] = Overlap()
+    """Older runs say `straddling`."""
     publishable: bool = True
     notes: Many[str] = ()
     cautions: Many[str] = ()

@@ -9,7 +9,7 @@ from spikewise.evaluation.collapse import collapsed_runs
 from spikewise.evaluation.reservations import at_chance
 from spikewise.evaluation.results import DataFacts, NetworkResult
 from spikewise.evaluation.sections import Sections
-from spikewise.evaluation.sections.diagnosis import Finding
+from spikewise.evaluation.sections.diagnosis import NetworkFinding
 from spikewise.evaluation.wording import called, count_of, listed, seeds_named, shares
 
 __all__ = ["Fault", "Place", "advice_for", "faults_of", "faults_told", "place_of", "remedy_for", "rerun", "search_for"]
@@ -74,16 +74,16 @@ def search_for(place: Place) -> str:
     return f"spikewise diagnose {shlex.quote(str(place.folder))}"
 
 
-def advice_for(names: Sequence[str], sections: Sections | None) -> Finding | None:
+def advice_for(names: Sequence[str], sections: Sections | None) -> NetworkFinding | None:
     """The gravest finding about these networks that comes with a setting; what is only worth knowing is left out."""
     findings = () if sections is None or sections.diagnosis is None else sections.diagnosis.findings
-    usable = [one for one in findings if one.network in names and one.settings and one.gravity != "note"]
-    return min(usable, key=lambda one: one.gravity != "serious", default=None)
+    usable = [one for one in findings if one.network in names and one.settings and one.severity != "note"]
+    return min(usable, key=lambda one: one.severity != "serious", default=None)
 
 
-def rerun(findings: Sequence[Finding], place: Place) -> str:
+def rerun(findings: Sequence[NetworkFinding], place: Place) -> str:
     """The command that runs once more with what the first usable finding advises; empty where none has a setting."""
-    settings = next((one.settings for one in findings if one.settings and one.gravity != "note"), ())
+    settings = next((one.settings for one in findings if one.settings and one.severity != "note"), ())
     if not settings:
         return ""
     file = shlex.quote(str(place.folder / "experiment.toml"))
@@ -108,7 +108,7 @@ def _collapse(network: NetworkResult) -> Fault | None:
 
 def _serious(network: NetworkResult, sections: Sections | None) -> Fault | None:
     findings = () if sections is None or sections.diagnosis is None else sections.diagnosis.findings
-    found = next((one for one in findings if one.network == network.name and one.gravity == "serious"), None)
+    found = next((one for one in findings if one.network == network.name and one.severity == "serious"), None)
     if found is None:
         return None
     where = "" if found.layer is None else f" in {found.layer}"

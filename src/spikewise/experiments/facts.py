@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikewise.data import ImageSet, Split, straddling
-from spikewise.data import Straddling as StraddlingCounts
+from spikewise.data import ImageSet, PartOverlap, Split, part_overlap
 from spikewise.data.appearance import appearance
 from spikewise.errors import ConfigError, unknown_choice
-from spikewise.evaluation.results import Appearance, DataFacts, Environment, Part, Straddling
+from spikewise.evaluation.results import Appearance, DataFacts, Environment, Overlap, Part
 from spikewise.experiments.experiment import Experiment
 
 __all__ = ["cpu_name", "data_facts", "environment", "resolve_device"]
@@ -57,7 +56,7 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
     Args:
         near: groups of nearly identical images in more than one part, where somebody looked.
     """
-    leaks = straddling(images, split)
+    leaks = part_overlap(images, split)
 
     def part(index: np.ndarray) -> Part:
         counts = np.bincount(images.labels[index], minlength=len(images.classes))
@@ -78,7 +77,7 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
         subjects_rule=images.subjects_rule.words if images.subjects_rule else "",
         subjects_trust=images.subjects_rule.trust if images.subjects_rule else None,
         grouped=images.groups is not None and experiment.split.grouped,
-        straddling=Straddling(
+        overlap=Overlap(
             duplicates=leaks.duplicates,
             near_duplicates=near,
             subjects=leaks.groups,
@@ -93,7 +92,7 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
     )
 
 
-def _reaches_test(images: ImageSet, split: Split, leaks: StraddlingCounts) -> bool:
+def _reaches_test(images: ImageSet, split: Split, leaks: PartOverlap) -> bool:
     seen = np.concatenate([split.train, split.validation])
     subjects = images.groups is not None and bool(np.isin(images.groups[split.test], images.groups[seen]).any())
     return subjects or any(count for pair, count in leaks.duplicate_pairs.items() if pair.endswith("test"))

@@ -10,7 +10,7 @@ import torch
 from spikewise import engine
 from spikewise.engine import RunOptions
 from spikewise.evaluation.diagnosis import Symptom, distance_from_threshold, slope_that_passes
-from spikewise.evaluation.sections.diagnosis import Finding, FindingCode
+from spikewise.evaluation.sections.diagnosis import FindingCode, NetworkFinding
 from spikewise.experiments.trials import Trials, setting_of_layer
 from spikewise.models import MLP, Conv
 
@@ -32,7 +32,7 @@ class _Remedy(NamedTuple):
     evidence: Mapping[str, float] = {}
 
 
-def find_cause(symptom: Symptom, trials: Trials, seeds: Sequence[int]) -> Finding:
+def find_cause(symptom: Symptom, trials: Trials, seeds: Sequence[int]) -> NetworkFinding:
     """The finding that a symptom amounts to.
 
     Args:
@@ -40,9 +40,9 @@ def find_cause(symptom: Symptom, trials: Trials, seeds: Sequence[int]) -> Findin
         seeds: the trainings that have it.
     """
     remedy = _REMEDIES[symptom.code](symptom, trials)
-    return Finding(
+    return NetworkFinding(
         code=remedy.code,
-        gravity=symptom.gravity,
+        severity=symptom.severity,
         network=trials.candidate.name,
         layer=symptom.layer,
         seeds=tuple(seeds),

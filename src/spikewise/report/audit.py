@@ -3,26 +3,26 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from spikewise.data.audit import GRAVITIES, Audit, Finding, Gravity, Probe, advice, examples
+from spikewise.data.audit import SEVERITIES, Audit, AuditFinding, Probe, Severity, advice, examples
 
 __all__ = ["AuditContent", "audit_content"]
 
 _LISTED = 12
 """Groups of images that are named under a finding."""
-_HEADINGS: dict[Gravity, str] = {"red": "Grave", "amber": "Worth knowing", "info": "Facts"}
+_HEADINGS: dict[Severity, str] = {"red": "Grave", "amber": "Worth knowing", "info": "Facts"}
 
 
 class ShownFinding(NamedTuple):
     """One finding."""
 
-    finding: Finding
+    finding: AuditFinding
     examples: Sequence[str]
 
 
 class Chapter(NamedTuple):
-    """The findings of one gravity."""
+    """The findings of one severity."""
 
-    gravity: Gravity
+    severity: Severity
     title: str
     findings: Sequence[ShownFinding]
 
@@ -54,11 +54,11 @@ class AuditContent(NamedTuple):
 
 
 def audit_content(audit: Audit) -> AuditContent:
-    """Findings by gravity, what to do, and the probes by target."""
+    """Findings by severity, what to do, and the probes by target."""
     chapters = [
-        Chapter(gravity, _HEADINGS[gravity], [ShownFinding(one, examples(one, _LISTED)) for one in chosen])
-        for gravity in GRAVITIES
-        if (chosen := [one for one in audit.findings if one.gravity == gravity])
+        Chapter(severity, _HEADINGS[severity], [ShownFinding(one, examples(one, _LISTED)) for one in chosen])
+        for severity in SEVERITIES
+        if (chosen := [one for one in audit.findings if one.severity == severity])
     ]
     targets = dict.fromkeys(probe.target for probe in audit.probes)
     tables = [_table(target, [probe for probe in audit.probes if probe.target == target]) for target in targets]

@@ -173,7 +173,7 @@ def _rates(results: Results) -> str:
 
 
 def _data(results: Results) -> str:
-    data, leaks = results.data, results.data.straddling
+    data, leaks = results.data, results.data.overlap
     parts = ", ".join(
         f"{count(part.images)} {name}"
         for name, part in (("training", data.train), ("validation", data.validation), ("test", data.test))

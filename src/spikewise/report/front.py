@@ -143,7 +143,7 @@ def _mending(results: Results) -> list[NextStep]:
         looks = results.verdict.remedy.startswith("spikewise diagnose")
         what = "See what went wrong" if looks else "Train again with the setting that mends what went wrong"
         steps.append(NextStep(what, results.verdict.remedy))
-    if audit is not None and any(one.gravity == "red" for one in audit.findings):
+    if audit is not None and any(one.severity == "red" for one in audit.findings):
         steps += [NextStep(line, "") for line in advice(audit)[:1]]
     return steps
 

@@ -41,7 +41,7 @@ def _learned_nothing(results: Results) -> list[Notice]:
 
 
 def _leaks(results: Results) -> list[Notice]:
-    data, leaks = results.data, results.data.straddling
+    data, leaks = results.data, results.data.overlap
     out = []
     effect = (
         "which can flatter every accuracy" if leaks.reaches_test else "none in the test part, so only choices suffer"
@@ -58,7 +58,7 @@ def _leaks(results: Results) -> list[Notice]:
 
 def _subjects(data: DataFacts, effect: str) -> list[Notice]:
     """Subjects in more than one part; where these are doubtful, so is the leak."""
-    number, doubtful, told = data.straddling.subjects, data.subjects_trust == "doubtful", subjects_told(data)
+    number, doubtful, told = data.overlap.subjects, data.subjects_trust == "doubtful", subjects_told(data)
     if number:
         text = f"{number:,} {'subject occurs' if number == 1 else 'subjects occur'} in more than one part; {effect}"
         if doubtful:

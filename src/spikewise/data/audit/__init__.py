@@ -7,20 +7,20 @@ from spikewise.lazy import lazy_exports
 if TYPE_CHECKING:
     from spikewise.data.audit.files import folder_of
     from spikewise.data.audit.look import Look, look_at
-    from spikewise.data.audit.mend import clean_split
-    from spikewise.data.audit.records import GRAVITIES, Audit, Finding, Gravity, Nearness, Place, Probe
+    from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, Nearness, Place, Probe, Severity
+    from spikewise.data.audit.repair import clean_split
     from spikewise.data.audit.run import audit, file_facts
     from spikewise.data.audit.wording import advice, examples
 
 __all__ = [
-    "GRAVITIES",
+    "SEVERITIES",
     "Audit",
-    "Finding",
-    "Gravity",
+    "AuditFinding",
     "Look",
     "Nearness",
     "Place",
     "Probe",
+    "Severity",
     "advice",
     "audit",
     "clean_split",
@@ -36,9 +36,10 @@ __getattr__ = lazy_exports(
     {
         "folder_of": "spikewise.data.audit.files",
         **dict.fromkeys(("Look", "look_at"), "spikewise.data.audit.look"),
-        "clean_split": "spikewise.data.audit.mend",
+        "clean_split": "spikewise.data.audit.repair",
         **dict.fromkeys(
-            ("GRAVITIES", "Audit", "Finding", "Gravity", "Nearness", "Place", "Probe"), "spikewise.data.audit.records"
+            ("SEVERITIES", "Audit", "AuditFinding", "Severity", "Nearness", "Place", "Probe"),
+            "spikewise.data.audit.records",
         ),
         **dict.fromkeys(("audit", "file_facts"), "spikewise.data.audit.run"),
         **dict.fromkeys(("advice", "examples"), "spikewise.data.audit.wording"),

@@ -8,7 +8,7 @@ from jaxtyping import Int64, UInt8
 from scipy.stats import chi2_contingency
 
 from spikewise.data.audit.look import PARTS, Look
-from spikewise.data.audit.records import Finding
+from spikewise.data.audit.records import AuditFinding
 from spikewise.data.audit.shrink import CHUNK
 
 __all__ = ["health_findings"]
@@ -23,16 +23,16 @@ _UNEQUAL, _MOVED = 3.0, 0.1
 _SURE = 1e-3
 
 
-def health_findings(look: Look, damaged: tuple[str, ...] = ()) -> Iterator[Finding]:
+def health_findings(look: Look, damaged: tuple[str, ...] = ()) -> Iterator[AuditFinding]:
     """Damaged and blank images, frames, mixed sizes; class balance and whether the parts share it.
 
     Args:
         damaged: Files that could not be decoded and are not in the set.
     """
     if damaged:
-        yield Finding(
+        yield AuditFinding(
             check="damaged-files",
-            gravity="amber",
+            severity="amber",
             title=f"{len(damaged):,} files cannot be decoded: truncated, empty or no images",
             effect="They are left out; if they are more frequent in one class, the rest is no fair sample.",
             remedy="Fetch the damaged files again or remove them; other commands refuse the set without --skip-bad.",
@@ -47,27 +47,27 @@ def health_findings(look: Look, damaged: tuple[str, ...] = ()) -> Iterator[Findi
     yield from _moved(look)
 
 
-def _range(look: Look) -> Iterator[Finding]:
+def _range(look: Look) -> Iterator[AuditFinding]:
     for caution in look.images.cautions:
-        yield Finding(
+        yield AuditFinding(
             check="pixel-range",
-            gravity="amber",
+            severity="amber",
             title=caution.rstrip("."),
             effect="If it is wrong, every picture is too dark or too bright, and so is the spike count and its energy.",
             remedy="Look at some images (`spikewise data show`), and set data.white or data.background.",
         )
 
 
-def _blank(look: Look) -> Iterator[Finding]:
+def _blank(look: Look) -> Iterator[AuditFinding]:
     pixels = look.images.images
     spread = np.concatenate([_spread(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK)])
     blank = np.flatnonzero(spread < _BLANK)
     if len(blank):
         classes = Counter(look.images.classes[label] for label in look.labels[blank].tolist())
         listed = ", ".join(f"{name} {count:,}" for name, count in classes.most_common(5))
-        yield Finding(
+        yield AuditFinding(
             check="blank-images",
-            gravity="amber",
+            severity="amber",
             title=f"{len(blank):,} {'image is' if len(blank) == 1 else 'images are'} blank, or nearly ({listed})",
             effect="They show nothing; where they belong to one class, blankness tells it.",
             remedy="Look at the blank images, and remove them unless nothing is what they are meant to show.",
@@ -81,7 +81,7 @@ def _spread(images: UInt8[np.ndarray, "N C H W"]) -> Int64[np.ndarray, " N"]:
     return np.asarray(flat.max(axis=1).astype(np.int64) - flat.min(axis=1))
 
 
-def _frame(look: Look) -> Iterator[Finding]:
+def _frame(look: Look) -> Iterator[AuditFinding]:
     pixels = look.images.images
     some = np.asarray(pixels[np.linspace(0, len(pixels) - 1, min(len(pixels), 2000)).astype(np.int64)])
     edges = {
@@ -95,9 +95,9 @@ def _frame(look: Look) -> Iterator[Finding]:
     drawn = {edge: levels for edge, levels in framed.items() if any(8 < level < 247 for level in levels)}
     if drawn:
         listed = ", ".join(f"{edge} {len(levels)} (grey {levels[0]:.0f})" for edge, levels in drawn.items())
-        yield Finding(
+        yield AuditFinding(
             check="frame",
-            gravity="amber",
+            severity="amber",
             title=f"A frame is drawn around the images; lines that are the same in all: {listed}",
             effect="It carries no information but draws spikes or currents in every step, and where a class or a "
             "folder has another frame it tells that one.",
@@ -108,9 +108,9 @@ def _frame(look: Look) -> Iterator[Finding]:
         listed = ", ".join(
             f"{edge} {len(levels)}{'+' if len(levels) == _LINES else ''}" for edge, levels in framed.items()
         )
-        yield Finding(
+        yield AuditFinding(
             check="padding",
-            gravity="info",
+            severity="info",
             title=f"Lines at the edges are empty in all images: {listed}",
             effect="None on accuracy; they cost what empty pixels cost.",
             count=sum(map(len, framed.values())),
@@ -132,15 +132,15 @@ def _steady_lines(images: UInt8[np.ndarray, "N C H W"]) -> list[float]:
     return levels
 
 
-def _sizes(look: Look) -> Iterator[Finding]:
+def _sizes(look: Look) -> Iterator[AuditFinding]:
     inside = set(look.images.sources or ())
     sizes = Counter((one.height, one.width) for one in look.facts if one.file in inside and one.format)
     if len(sizes) > 1:
         listed = ", ".join(f"{height}x{width} {count:,}" for (height, width), count in sizes.most_common(4))
         shapes = {round(width / height, 2) for height, width in sizes}
-        yield Finding(
+        yield AuditFinding(
             check="mixed-sizes",
-            gravity="amber" if len(shapes) > 1 else "info",
+            severity="amber" if len(shapes) > 1 else "info",
             title=f"Files come in {len(sizes):,} sizes (height x width: {listed}{', ...' if len(sizes) > 4 else ''})",
             effect="Resizing leaves traces of the first size, such as blur"
             + ("; other proportions are stretched." if len(shapes) > 1 else "."),
@@ -149,7 +149,7 @@ def _sizes(look: Look) -> Iterator[Finding]:
         )
 
 
-def _balance(look: Look) -> Iterator[Finding]:
+def _balance(look: Look) -> Iterator[AuditFinding]:
     counts = np.bincount(look.labels, minlength=len(look.images.classes))
     most, least = int(counts.argmax()), int(counts.argmin())
     ratio = counts[most] / max(1, counts[least])
@@ -162,9 +162,9 @@ def _balance(look: Look) -> Iterator[Finding]:
         if counts[most] > counts[least]
         else f"Every class has as many images ({counts[most]:,})"
     )
-    yield Finding(
+    yield AuditFinding(
         check="class-balance",
-        gravity="amber" if unequal else "info",
+        severity="amber" if unequal else "info",
         title=title,
         effect=f"Guessing {names[most]} is right {share:.1%} of the time."
         + (" Accuracy flatters; balanced accuracy does not." if unequal else ""),
@@ -172,7 +172,7 @@ def _balance(look: Look) -> Iterator[Finding]:
     )
 
 
-def _moved(look: Look) -> Iterator[Finding]:
+def _moved(look: Look) -> Iterator[AuditFinding]:
     table = np.stack([np.bincount(look.labels[look.part == k], minlength=len(look.images.classes)) for k in range(3)])
     used = table[table.sum(axis=1) > 0]
     if len(used) < 2 or (used.sum(axis=0) == 0).any():
@@ -184,9 +184,9 @@ def _moved(look: Look) -> Iterator[Finding]:
         label = int(np.ptp(shares, axis=0).argmax())
         present = [name for name, row in zip(PARTS, table, strict=True) if row.sum()]
         listed = ", ".join(f"{name} {share:.0%}" for name, share in zip(present, shares[:, label], strict=True))
-        yield Finding(
+        yield AuditFinding(
             check="balance-differs",
-            gravity="amber",
+            severity="amber",
             title=f"The parts hold different shares of the classes: {look.images.classes[label]} is {listed}",
             effect="Accuracy on test and validation cannot be compared; a threshold chosen on one is off on the other.",
             remedy="Read balanced accuracy and AUC, or divide all images anew with split.published=false.",

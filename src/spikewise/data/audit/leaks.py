@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int8, Int64
 
-from spikewise.data.audit.kinship import kinship
 from spikewise.data.audit.look import PARTS, Look, members
-from spikewise.data.audit.records import Finding, Gravity
+from spikewise.data.audit.records import AuditFinding, Severity
+from spikewise.data.audit.subject_likeness import subject_likeness
 
 __all__ = ["leak_findings", "near_across"]
 
@@ -28,7 +28,7 @@ class _Crossing(NamedTuple):
     """Test images of groups that training or validation has, too."""
 
 
-def leak_findings(look: Look) -> Iterator[Finding]:
+def leak_findings(look: Look) -> Iterator[AuditFinding]:
     """Duplicates, near-duplicates and subjects across the parts, and duplicates that contradict each other."""
     yield from _exact(look)
     yield from _near(look)
@@ -41,13 +41,13 @@ def near_across(look: Look) -> int:
     return len(_near_crossing(look).groups)
 
 
-def _exact(look: Look) -> Iterator[Finding]:
+def _exact(look: Look) -> Iterator[AuditFinding]:
     crossing = _crossing(look, look.same)
     if crossing.groups:
         n = len(crossing.groups)
-        yield Finding(
+        yield AuditFinding(
             check="duplicates-across",
-            gravity="red" if crossing.tested else "amber",
+            severity="red" if crossing.tested else "amber",
             title=f"{_count(n, 'image stands', 'images stand')} in more than one part, pixel for pixel"
             f" ({_pairs(crossing.pairs)})",
             effect=_effect(look, crossing),
@@ -63,9 +63,9 @@ def _exact(look: Look) -> Iterator[Finding]:
             for k, name in enumerate(PARTS)
             if len(np.unique(look.same[look.part == k])) < (look.part == k).sum()
         )
-        yield Finding(
+        yield AuditFinding(
             check="duplicates-within",
-            gravity="amber" if extra > 0.01 * len(look.labels) else "info",
+            severity="amber" if extra > 0.01 * len(look.labels) else "info",
             title=f"{_count(len(within), 'group', 'groups')} of identical images within a part"
             + (f" ({places})" if places else ""),
             effect="They count twice; intervals are a little too narrow where they are in the test part.",
@@ -75,14 +75,14 @@ def _exact(look: Look) -> Iterator[Finding]:
         )
 
 
-def _near(look: Look) -> Iterator[Finding]:
+def _near(look: Look) -> Iterator[AuditFinding]:
     crossing = _near_crossing(look)
     if crossing.groups:
         n, tests = len(crossing.groups), max(1, int((look.part == 2).sum()))
-        gravity: Gravity = "red" if crossing.tested > _MANY_NEAR * tests else "amber"
-        yield Finding(
+        severity: Severity = "red" if crossing.tested > _MANY_NEAR * tests else "amber"
+        yield AuditFinding(
             check="near-duplicates-across",
-            gravity=gravity,
+            severity=severity,
             title=f"{_count(n, 'group', 'groups')} of nearly identical images in more than one part"
             f" ({_pairs(crossing.pairs)})",
             effect=f"{_effect(look, crossing)}{_changes(look, crossing)}",
@@ -93,9 +93,9 @@ def _near(look: Look) -> Iterator[Finding]:
     across = {int(group[0]) for group in crossing.groups}
     rest = [group for group in _near_groups(look) if int(group[0]) not in across]
     if rest:
-        yield Finding(
+        yield AuditFinding(
             check="near-duplicates-within",
-            gravity="info",
+            severity="info",
             title=f"{_count(len(rest), 'group', 'groups')} of nearly identical images that stay within one part",
             effect="None while they stay together; another split could separate them.",
             remedy="Keep them together: the split of `--fix` does.",
@@ -137,12 +137,12 @@ def _near_crossing(look: Look) -> _Crossing:
     return _describe(look, groups)
 
 
-def _subjects(look: Look) -> Iterator[Finding]:
+def _subjects(look: Look) -> Iterator[AuditFinding]:
     groups = look.images.groups
     if groups is None:
-        yield Finding(
+        yield AuditFinding(
             check="subjects-unknown",
-            gravity="info",
+            severity="info",
             title="Which images show the same subject is not known",
             effect="If several images come from one person, patient or object, test accuracy may be flattered unseen.",
             remedy="Say how subjects are named in the files with data.group_pattern, if the set has subjects.",
@@ -151,14 +151,14 @@ def _subjects(look: Look) -> Iterator[Finding]:
     crossing = _crossing(look, groups)
     if crossing.groups:
         n = len(crossing.groups)
-        kin = kinship(look) if crossing.tested else None
+        kin = subject_likeness(look) if crossing.tested else None
         doubt = kin is not None and kin.refuted
         effect = _subject_effect(look, crossing) + (f" {kin.describe()}" if kin else "")
         if doubt:
             effect += " So numbers were probably given anew in each part, and the subjects may be different ones."
-        yield Finding(
+        yield AuditFinding(
             check="subjects-across",
-            gravity="red" if crossing.tested and not doubt else "amber",
+            severity="red" if crossing.tested and not doubt else "amber",
             title=f"{_count(n, 'subject has', 'subjects have')} images in more than one part"
             f" ({_pairs(crossing.pairs)})" + (", by their names" if doubt else ""),
             effect=effect,
@@ -169,9 +169,9 @@ def _subjects(look: Look) -> Iterator[Finding]:
         )
     shared = [group for group in members(look.same) if len(np.unique(groups[group])) > 1]
     if shared:
-        yield Finding(
+        yield AuditFinding(
             check="duplicates-of-subjects",
-            gravity="amber",
+            severity="amber",
             title=f"{_count(len(shared), 'image is', 'images are')} filed under several subjects, pixel for pixel",
             effect="One of the subjects is wrong, so keeping subjects apart does not keep these images apart.",
             remedy="Correct or remove images that are filed under several subjects. Spikewise keeps identical images "
@@ -181,8 +181,8 @@ def _subjects(look: Look) -> Iterator[Finding]:
         )
 
 
-def _contradictions(look: Look) -> Iterator[Finding]:
-    for check, numbers, how, gravity in (
+def _contradictions(look: Look) -> Iterator[AuditFinding]:
+    for check, numbers, how, severity in (
         ("conflicting-labels", look.same, "identical", "amber"),
         ("conflicting-near-labels", look.alike, "nearly identical", "info"),
     ):
@@ -190,10 +190,10 @@ def _contradictions(look: Look) -> Iterator[Finding]:
         if check == "conflicting-near-labels":
             groups = [group for group in groups if len(np.unique(look.same[group])) > 1]
         if groups:
-            grave = gravity == "amber" and sum(map(len, groups)) > 0.05 * len(look.labels)
-            yield Finding(
+            grave = severity == "amber" and sum(map(len, groups)) > 0.05 * len(look.labels)
+            yield AuditFinding(
                 check=check,
-                gravity="red" if grave else gravity,  # type: ignore[arg-type]  # one of three words
+                severity="red" if grave else severity,  # type: ignore[arg-type]  # one of three words
                 title=f"{_count(len(groups), 'group', 'groups')} of {how} images with different labels",
                 effect="No network can get all of them right; training on them teaches noise.",
                 remedy="Correct labels that contradict each other, or leave the images out, as `--fix` does.",

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from spikewise.config import Config
 from spikewise.errors import DataError
 from spikewise.files import write_text
 
-__all__ = ["GRAVITIES", "Audit", "Finding", "Gravity", "Nearness", "Place", "Probe"]
+__all__ = ["SEVERITIES", "Audit", "AuditFinding", "Nearness", "Place", "Probe", "Severity"]
 
-Gravity = Literal["red", "amber", "info"]
+Severity = Literal["red", "amber", "info"]
 """`red`: figures would be wrong. `amber`: worth knowing before believing them. `info`: a fact."""
 
-GRAVITIES: tuple[Gravity, ...] = ("red", "amber", "info")
+SEVERITIES: tuple[Severity, ...] = ("red", "amber", "info")
 """The worst first."""
 
 _Count = Annotated[int, Field(ge=0)]
@@ -61,12 +61,12 @@ class Probe(Config):
         return (self.score - self.chance) / (1 - self.chance)
 
 
-class Finding(Config):
+class AuditFinding(Config):
     """One thing that was found."""
 
     check: str
     """Which check found it, as one stable word such as `duplicates-across`."""
-    gravity: Gravity
+    severity: Annotated[Severity, Field(validation_alias=AliasChoices("severity", "gravity"))]  # older audits: gravity
     title: str
     """What was found, in one line."""
     effect: str
@@ -117,7 +117,7 @@ class Audit(Config):
     """How many subjects are known; none where they are not."""
     verdict: str
     """One sentence."""
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     """The worst first."""
     probes: tuple[Probe, ...]
     """Every probe, also those that found nothing."""
@@ -136,11 +136,11 @@ class Audit(Config):
             return f"Do not trust figures from this split: {grave} grave finding{'s' if grave > 1 else ''}"
         return f"No grave leak; {known} worth knowing" if known else "Nothing was found that would flatter a result"
 
-    def count(self, gravity: Gravity) -> int:
-        """How many findings are of this gravity."""
-        return sum(finding.gravity == gravity for finding in self.findings)
+    def count(self, severity: Severity) -> int:
+        """How many findings are of this severity."""
+        return sum(finding.severity == severity for finding in self.findings)
 
-    def find(self, check: str) -> Finding | None:
+    def find(self, check: str) -> AuditFinding | None:
         """The finding of a check, or none."""
         return next((finding for finding in self.findings if finding.check == check), None)
 

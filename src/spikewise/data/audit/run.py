@@ -11,14 +11,14 @@ import numpy as np
 from spikewise import __version__
 from spikewise.data.audit.clues import file_clues, folder_targets, metadata_clues, name_clues, pixel_clues, targets
 from spikewise.data.audit.files import FileFacts, read_facts
-from spikewise.data.audit.giveaways import giveaway_findings, mark_findings
 from spikewise.data.audit.health import health_findings
 from spikewise.data.audit.leaks import leak_findings, near_across
 from spikewise.data.audit.look import PARTS, Look, look_at
 from spikewise.data.audit.marks import find_marks
 from spikewise.data.audit.near import RATIO
 from spikewise.data.audit.probe import Clue, run_probes
-from spikewise.data.audit.records import GRAVITIES, Audit, Finding, Nearness, Probe
+from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, Nearness, Probe
+from spikewise.data.audit.shortcuts import mark_findings, shortcut_findings
 from spikewise.data.cache import Progress
 from spikewise.data.folder import list_folder
 from spikewise.data.image_set import ImageSet, Split
@@ -41,7 +41,7 @@ def audit(
     progress: Progress | None = None,
     altered_among: int | None = None,
 ) -> Audit:
-    """Look for leaks, giveaways and damage in a set and its split.
+    """Look for leaks, shortcuts and damage in a set and its split.
 
     Args:
         split: The parts to look at; none leaves out what is about parts.
@@ -97,9 +97,9 @@ def _audit(
     tell("probing", 1, 2)
     probes = list(_probes(look))
     marks = find_marks(look)
-    findings = [*leak_findings(look), *mark_findings(look, marks), *giveaway_findings(probes)]
+    findings = [*leak_findings(look), *mark_findings(look, marks), *shortcut_findings(probes)]
     findings += health_findings(look, images.damaged)
-    findings.sort(key=lambda finding: GRAVITIES.index(finding.gravity))
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     tell("probing", 2, 2)
     near = look.near
     return Audit(
@@ -147,9 +147,9 @@ def _worth_keeping(probes: Sequence[Probe]) -> list[Probe]:
     return [probe for probe in probes if not probe.clue.startswith("metadata") or probe.skill >= 0.2]
 
 
-def _verdict(findings: Sequence[Finding]) -> str:
-    grave = [finding for finding in findings if finding.gravity == "red"]
-    known = sum(finding.gravity == "amber" for finding in findings)
+def _verdict(findings: Sequence[AuditFinding]) -> str:
+    grave = [finding for finding in findings if finding.severity == "red"]
+    known = sum(finding.severity == "amber" for finding in findings)
     others = f" Besides, {_things(known)} worth knowing." if known else ""
     if grave:
         return f"Do not trust figures from this split: {'; '.join(finding.title for finding in grave)}.{others}"

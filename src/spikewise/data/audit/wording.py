@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spikewise.data.audit.records import Audit, Finding, Place
+from spikewise.data.audit.records import Audit, AuditFinding, Place
 
 __all__ = ["advice", "examples"]
 
@@ -12,7 +12,7 @@ _JOINED = {"duplicates": " = ", "conflicting": " = "}
 """Between the images of a group, by the first word of the check."""
 
 
-def examples(finding: Finding, most: int = 3) -> list[str]:
+def examples(finding: AuditFinding, most: int = 3) -> list[str]:
     """The first few images or files of a finding, those that belong together in one line."""
     sign = " ~ " if "near" in finding.check else _JOINED.get(finding.check.partition("-")[0], ", ")
     lines = [_group(group, sign) for group in finding.groups[:most]] or list(finding.files[:most])
@@ -22,7 +22,7 @@ def examples(finding: Finding, most: int = 3) -> list[str]:
 
 def advice(audit: Audit) -> list[str]:
     """What to do about grave findings and those worth knowing, each once, the most urgent first."""
-    remedies = (one.remedy for one in audit.findings if one.gravity != "info" and one.remedy)
+    remedies = (one.remedy for one in audit.findings if one.severity != "info" and one.remedy)
     return list(dict.fromkeys(remedies))
 
 

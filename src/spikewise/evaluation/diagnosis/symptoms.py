@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from spikewise.evaluation.diagnosis.activity import MOST
 from spikewise.evaluation.results import EpochRecord
-from spikewise.evaluation.sections.diagnosis import FindingCode, Gravity, LayerHealth, SeedDiagnosis
+from spikewise.evaluation.sections.diagnosis import FindingCode, LayerHealth, SeedDiagnosis, Severity
 
 __all__ = ["Facts", "Objective", "Symptom", "find_symptoms"]
 
@@ -64,7 +64,7 @@ class Symptom(NamedTuple):
     """Something that was noticed; `code` is a `FindingCode`, or "layer_quiet" or "layer_busy", whose cause is open."""
 
     code: FindingCode | str
-    gravity: Gravity
+    severity: Severity
     layer: str | None
     text: str
     evidence: dict[str, float]
@@ -79,7 +79,7 @@ def find_symptoms(facts: Facts) -> list[Symptom]:
     root = root or _rate_too_high(facts) or _changed_in_training(facts) or _surrogate(facts) or _rate_too_low(facts)
     root = root or _chance(facts)
     found = [root] if root else [*_gradients(facts), *_worse_than_linear(facts)]
-    if root is None or root.gravity != "serious":
+    if root is None or root.severity != "serious":
         found += _curves(facts)
     found += [*_dead_units(facts), *_idle(facts, root), *_unfinished(facts)]
     return found
@@ -151,8 +151,8 @@ def _surrogate(facts: Facts) -> Symptom | None:
             f"where it passes a tenth of its peak or more."
         )
         evidence = {"window": layer.window, "passed": layer.passed, "rate": layer.rate}
-        gravity: Gravity = "serious" if layer.window < _WINDOW_SERIOUS else "warning"
-        return Symptom("surrogate_too_narrow", gravity, layer.layer, text, evidence)
+        severity: Severity = "serious" if layer.window < _WINDOW_SERIOUS else "warning"
+        return Symptom("surrogate_too_narrow", severity, layer.layer, text, evidence)
     return None
 
 
@@ -290,7 +290,7 @@ def _dead_units(facts: Facts) -> list[Symptom]:
 
 
 def _idle(facts: Facts, root: Symptom | None) -> list[Symptom]:
-    blamed = root is not None and root.gravity == "serious"
+    blamed = root is not None and root.severity == "serious"
     return [
         Symptom(
             "some_neurons_idle",

@@ -1,23 +1,23 @@
 """Records of the section on diagnosis: what is wrong inside the trained networks, and what to change."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from spikewise.evaluation.record import Count, Figures, Many, Number, Record, Share
 
 __all__ = [
     "Diagnosis",
-    "Finding",
     "FindingCode",
-    "Gravity",
     "InputHealth",
     "LayerHealth",
     "NetworkDiagnosis",
+    "NetworkFinding",
     "SeedDiagnosis",
+    "Severity",
 ]
 
-Gravity = Literal["serious", "warning", "note"]
+Severity = Literal["serious", "warning", "note"]
 """`serious`: the network cannot learn so. `warning`: it costs accuracy or spikes. `note`: worth knowing."""
 
 FindingCode = Literal[
@@ -48,11 +48,11 @@ FindingCode = Literal[
 ]
 
 
-class Finding(Record):
+class NetworkFinding(Record):
     """One thing that is wrong, or worth knowing, in one network."""
 
     code: FindingCode
-    gravity: Gravity
+    severity: Annotated[Severity, Field(validation_alias=AliasChoices("severity", "gravity"))]  # older runs: gravity
     network: str
     layer: str | None = None
     """None where the finding is about the network as a whole."""
@@ -130,9 +130,9 @@ class NetworkDiagnosis(Record):
 
 
 class Diagnosis(Record):
-    """Every network of a run; `findings` are ordered by gravity."""
+    """Every network of a run; `findings` are ordered by severity."""
 
-    findings: Many[Finding] = ()
+    findings: Many[NetworkFinding] = ()
     networks: Many[NetworkDiagnosis] = ()
     images: Count
     """Validation images in the batch of which membranes and gradients were taken."""

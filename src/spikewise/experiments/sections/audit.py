@@ -6,5 +6,5 @@ __all__ = ["make"]
 
 
 def make(study: Study) -> SectionResult:
-    """Leaks, giveaways and damage in the images and their split; made before the training, and read back here."""
+    """Leaks, shortcuts and damage in the images and their split; made before the training, and read back here."""
     return SectionResult(study.setting.audit())

@@ -18,7 +18,7 @@ from spikewise.evaluation.diagnosis import (
     weight_change,
 )
 from spikewise.evaluation.prediction import predict
-from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, NetworkDiagnosis, SeedDiagnosis
+from spikewise.evaluation.sections.diagnosis import Diagnosis, NetworkDiagnosis, NetworkFinding, SeedDiagnosis
 from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.remedies import find_cause
 from spikewise.experiments.sections.study import SectionResult, Study
@@ -62,7 +62,7 @@ def diagnose(study: Study) -> Diagnosis:
         networks.append(network)
         findings += found
         most = max(most, size)
-    findings.sort(key=lambda one: _ORDER.index(one.gravity))
+    findings.sort(key=lambda one: _ORDER.index(one.severity))
     return Diagnosis(
         findings=tuple(findings),
         networks=tuple(networks),
@@ -92,7 +92,7 @@ class _Context:
 
 def _network(
     context: _Context, candidate: Candidate, chosen: tuple[int, ...]
-) -> tuple[NetworkDiagnosis, list[Finding], int]:
+) -> tuple[NetworkDiagnosis, list[NetworkFinding], int]:
     seeds: list[SeedDiagnosis] = []
     noticed: dict[tuple[str, str | None], list[tuple[int, Symptom]]] = {}
     for seed in chosen:
@@ -105,9 +105,9 @@ def _network(
     return record, findings, len(context.batch(candidate.graph, 0).labels)
 
 
-def _finding(context: _Context, candidate: Candidate, found: list[tuple[int, Symptom]]) -> Finding:
+def _finding(context: _Context, candidate: Candidate, found: list[tuple[int, Symptom]]) -> NetworkFinding:
     """One finding for what several seeds have, told by the gravest."""
-    seed, symptom = min(found, key=lambda one: _ORDER.index(one[1].gravity))
+    seed, symptom = min(found, key=lambda one: _ORDER.index(one[1].severity))
     trials = Trials(context.setting, candidate, seed, context.batch(candidate.graph, seed))
     return find_cause(symptom, trials, [one for one, _ in found])
 

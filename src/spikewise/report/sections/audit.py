@@ -10,7 +10,7 @@ __all__ = ["view"]
 
 
 def view(results: Results, folder: Path | None) -> View | None:
-    """Findings by gravity; None where nobody looked."""
+    """Findings by severity; None where nobody looked."""
     del folder  # this section has no arrays
     found = results.sections.audit
     if found is None:

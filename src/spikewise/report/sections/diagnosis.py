@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from spikewise import viz
 from spikewise.evaluation import Results
-from spikewise.evaluation.sections.diagnosis import Diagnosis, Finding, LayerHealth, NetworkDiagnosis
+from spikewise.evaluation.sections.diagnosis import Diagnosis, LayerHealth, NetworkDiagnosis, NetworkFinding
 from spikewise.evaluation.untrained import Place, rerun
 from spikewise.evaluation.wording import called
 from spikewise.report.numbers import NONE, brief
@@ -60,7 +60,7 @@ def _finding(section: Diagnosis) -> str:
     first, more = section.findings[0], len(section.findings) - 1
     where = f"{called(first.network)}{f', {first.layer}' if first.layer else ''}"
     rest = f", and {more} more" if more else ""
-    return f"{where[:1].upper()}{where[1:]}: {first.code.replace('_', ' ')} ({first.gravity}){rest}."
+    return f"{where[:1].upper()}{where[1:]}: {first.code.replace('_', ' ')} ({first.severity}){rest}."
 
 
 def rows(section: Diagnosis) -> list[Row]:
@@ -68,7 +68,7 @@ def rows(section: Diagnosis) -> list[Row]:
     return [_row(network, layer) for network in section.networks for layer in _layers(network)]
 
 
-def again(findings: Sequence[Finding], kind: str, folder: Path) -> str:
+def again(findings: Sequence[NetworkFinding], kind: str, folder: Path) -> str:
     """The command that runs once more with what the gravest finding advises; empty where none has a setting.
 
     Args:

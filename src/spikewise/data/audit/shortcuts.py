@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from spikewise.data.audit.look import Look
 from spikewise.data.audit.marks import Mark
-from spikewise.data.audit.records import Finding, Gravity, Probe
+from spikewise.data.audit.records import AuditFinding, Probe, Severity
 
-__all__ = ["giveaway_findings", "mark_findings"]
+__all__ = ["mark_findings", "shortcut_findings"]
 
 _REFERENCE = "4 x 4 pixels"
 _EASY = " So much from so little means that the classes are easy, or marked: look at some images of each."
@@ -30,7 +30,7 @@ _CERTAIN, _LIKELY = 0.8, 0.5
 """Skills of marks: for grave, for worth knowing."""
 
 
-def giveaway_findings(probes: Sequence[Probe]) -> Iterator[Finding]:
+def shortcut_findings(probes: Sequence[Probe]) -> Iterator[AuditFinding]:
     """One finding for each clue to the label, one for each origin and for the shift between parts."""
     coarse = max((probe.score for probe in probes if (probe.target, probe.clue) == ("label", _REFERENCE)), default=0.0)
     strong = [probe for probe in probes if probe.target == "label" and _tells(probe, _STRONG)]
@@ -44,9 +44,9 @@ def giveaway_findings(probes: Sequence[Probe]) -> Iterator[Finding]:
     yield from _shift([probe for probe in probes if probe.target == "part"])
     for probe in probes:
         if probe.target == "label" and probe.clue == _REFERENCE:
-            yield Finding(
+            yield AuditFinding(
                 check="coarse-reference",
-                gravity="info",
+                severity="info",
                 title=f"16 grey areas (4 x 4 pixels) alone tell the label with {_score(probe)}",
                 effect="A yardstick: what a network must beat to have learnt more than where an image is bright."
                 + (_EASY if probe.skill >= _GRAVE else ""),
@@ -54,20 +54,20 @@ def giveaway_findings(probes: Sequence[Probe]) -> Iterator[Finding]:
             )
 
 
-def _label(probe: Probe) -> Finding:
+def _label(probe: Probe) -> AuditFinding:
     meant = probe.clue in _MEANT
-    gravity: Gravity = "amber" if meant or not _tells(probe, _GRAVE) else "red"
+    severity: Severity = "amber" if meant or not _tells(probe, _GRAVE) else "red"
     name = probe.clue in _NAMES
     if name:
-        gravity = "info"
+        severity = "info"
     effect = (
         "Networks do not see file names; but classes that are named differently often come from different sources."
         if name
         else "A network may learn this instead of what the images are about, and fail on images of another origin."
     )
-    return Finding(
+    return AuditFinding(
         check=f"label-from-{_slug(probe.clue)}",
-        gravity=gravity,
+        severity=severity,
         title=f"{_capital(probe.clue)} alone {_verb(probe.clue)} the label with {_score(probe)}",
         effect=effect,
         remedy="" if name else _remedy(probe.clue),
@@ -75,16 +75,16 @@ def _label(probe: Probe) -> Finding:
     )
 
 
-def _metadata(probes: Sequence[Probe]) -> Iterator[Finding]:
+def _metadata(probes: Sequence[Probe]) -> Iterator[AuditFinding]:
     if not probes:
         return
     best = max(probes, key=lambda probe: probe.skill)
     ranked = sorted(probes, key=lambda probe: -probe.skill)
     listed = ", ".join(f"{_field(probe.clue)} ({probe.score:.2f})" for probe in ranked[:_LISTED])
     more = f" and {len(ranked) - _LISTED} more" if len(ranked) > _LISTED else ""
-    yield Finding(
+    yield AuditFinding(
         check="label-from-metadata",
-        gravity="amber",
+        severity="amber",
         title=f"What the files say besides their pixels tells the label: {listed}{more}; best: {_score(best)}",
         effect="Networks do not see it here, but the files of the classes were made differently (camera, program, "
         "time, hand), and the pixels may show that, too. Other programs may read it.",
@@ -98,19 +98,19 @@ def _field(clue: str) -> str:
     return clue.removeprefix("metadata (").removesuffix(")")
 
 
-def mark_findings(look: Look, marks: Sequence[Mark]) -> Iterator[Finding]:
+def mark_findings(look: Look, marks: Sequence[Mark]) -> Iterator[AuditFinding]:
     """The strongest mark, and which images have it."""
-    known = [mark for mark in marks if _gravity(mark) is not None]
+    known = [mark for mark in marks if _severity(mark) is not None]
     if not known:
         return
-    best = max(known, key=lambda mark: (_gravity(mark) == "red", mark.probe.score + mark.gain))
-    gravity = _gravity(best)
-    assert gravity is not None
+    best = max(known, key=lambda mark: (_severity(mark) == "red", mark.probe.score + mark.gain))
+    severity = _severity(best)
+    assert severity is not None
     name = best.probe.target.removeprefix("class ")
     steady = " (one grey level in nearly all)" if best.constant else ""
-    yield Finding(
+    yield AuditFinding(
         check="label-from-mark",
-        gravity=gravity,
+        severity=severity,
         title=f"{_capital(best.probe.clue)} alone tell the images of {name}{steady} from the others with "
         f"{_score(best.probe)}; what surrounds them, with {best.around:.2f}",
         effect="No part of a subject is so small and so certain: a mark, a defect of one device or a trace of "
@@ -122,7 +122,7 @@ def mark_findings(look: Look, marks: Sequence[Mark]) -> Iterator[Finding]:
     )
 
 
-def _gravity(mark: Mark) -> Gravity | None:
+def _severity(mark: Mark) -> Severity | None:
     """Grave where it cannot be the subject; none where it may well be."""
     skill, certain = mark.probe.skill, mark.probe.p < _SURE
     if certain and skill >= _CERTAIN and (mark.constant or mark.gain >= _MARKED):
@@ -142,15 +142,15 @@ def _remedy(clue: str) -> str:
     return "Bring the files of all classes to one kind (program, colour mode, size, compression), then audit again."
 
 
-def _origin(probes: Sequence[Probe]) -> Iterator[Finding]:
+def _origin(probes: Sequence[Probe]) -> Iterator[AuditFinding]:
     best = max(probes, key=lambda probe: probe.skill)
     if not _tells(best, _ORIGIN):
         return
     clues = [probe for probe in probes if _tells(probe, _ORIGIN)]
     listed = ", ".join(f"{probe.clue} ({probe.score:.2f})" for probe in clues)
-    yield Finding(
+    yield AuditFinding(
         check="origin-from-file",
-        gravity="amber",
+        severity="amber",
         title=f"{_capital(listed)} {'tell' if len(clues) > 1 else _verb(best.clue)} the {best.target}",
         effect="The folders were not made in the same way. As long as folders are not what is classified, it only "
         "shows that mixing them brings a shortcut in; where they are, accuracy says nothing.",
@@ -159,23 +159,23 @@ def _origin(probes: Sequence[Probe]) -> Iterator[Finding]:
     )
 
 
-def _shift(probes: Sequence[Probe]) -> Iterator[Finding]:
+def _shift(probes: Sequence[Probe]) -> Iterator[AuditFinding]:
     if not probes:
         return
     best = max(probes, key=lambda probe: probe.skill)
     if _tells(best, _SHIFT):
-        yield Finding(
+        yield AuditFinding(
             check="parts-differ",
-            gravity="amber",
+            severity="amber",
             title=f"{_capital(best.clue)} {_verb(best.clue)} test images from training images with {_score(best)}",
             effect="The parts were not drawn alike: validation says less of the test, in either direction.",
             remedy="Say beside the result that the parts differ, or divide all images anew with split.published=false.",
             probe=best,
         )
         return
-    yield Finding(
+    yield AuditFinding(
         check="parts-alike",
-        gravity="info",
+        severity="info",
         title=f"No probe tells test from training images well (best: {best.clue}, {_score(best)})",
         effect="The parts look as if they were drawn alike.",
         probe=best,

@@ -14,14 +14,14 @@ from spikewise.data.audit.look import Look
 from spikewise.data.audit.shrink import shrink, standard
 from spikewise.data.counter import permutation
 
-__all__ = ["Kinship", "kinship"]
+__all__ = ["SubjectLikeness", "subject_likeness"]
 
 _ASKED, _STRANGERS, _FEWEST = 400, 40, 30
 _SURE = 3.0
 """Standard errors."""
 
 
-class Kinship(NamedTuple):
+class SubjectLikeness(NamedTuple):
     """How often an image of the same subject and class is closer than a stranger of that class; 0.5 is chance."""
 
     across: float
@@ -48,14 +48,14 @@ class Kinship(NamedTuple):
         )
 
 
-def kinship(look: Look) -> Kinship | None:
+def subject_likeness(look: Look) -> SubjectLikeness | None:
     """Measure it on at most 400 subjects a side; none where there are fewer than 30 to ask."""
     across, within = _kin(look, across=True), _kin(look, across=False)
     if min(len(across), len(within)) < _FEWEST:
         return None
     scores = [_closer(look, pairs) for pairs in (across, within)]
     (a, a_error), (b, b_error) = ((float(s.mean()), float(s.std(ddof=1) / np.sqrt(len(s)))) for s in scores)
-    return Kinship(a, a_error, b, b_error)
+    return SubjectLikeness(a, a_error, b, b_error)
 
 
 def _kin(look: Look, *, across: bool) -> list[tuple[int, int]]:
