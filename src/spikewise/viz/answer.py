@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from spikewise.evaluation.units import quantity
-from spikewise.viz.canvas import TEXT, axes, label, new_figure
+from spikewise.viz.canvas import TEXT, axes, fitted, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["PricedNetwork", "accuracy_against_energy"]
@@ -62,15 +62,15 @@ def accuracy_against_energy(
         ax.step([*(x for x, _ in corners), right], levels, where="post", color=theme.grid, linewidth=5,
                 solid_joinstyle="miter", zorder=1, label="front")  # fmt: skip
     _scales(ax, networks, None if simple is None else simple[1], right, theme)
-    ax.set_title("test accuracy, %", loc="left", size=TEXT + 0.5, color=theme.ink)
+    ax.set_title("test accuracy, %", loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink)
     ax.set_xlabel("energy of one image, computed")
     ax.grid(color=theme.grid, linewidth=0.6)
-    legend = figure.legend(**_entries(ax, networks), loc="outside lower left", ncols=2, frameon=False,
+    legend = figure.legend(**_entries(ax, networks), loc="lower left", ncols=2, frameon=False,
                            fontsize=TEXT - 0.5, labelcolor=theme.ink,
                            columnspacing=1.2, handletextpad=0.5)  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
-    return figure
+    return fitted(figure, below=legend)
 
 
 def _entries(ax: Axes, networks: Mapping[str, PricedNetwork]) -> dict[str, Any]:  # keywords of matplotlib

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from spikewise.evaluation.units import quantity
-from spikewise.viz.canvas import TEXT, axes, label, new_figure
+from spikewise.viz.canvas import TEXT, axes, fitted, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["CostCourse", "StepCourse", "accuracy_over_cost", "accuracy_over_steps"]
@@ -157,11 +157,12 @@ def _accuracy_axis(ax: Axes, finals: Sequence[float], references: Sequence[float
 
 
 def _finish(figure: Figure, ax: Axes, theme: Theme) -> None:
-    ax.set_title("test accuracy, %", loc="left", size=TEXT + 0.5, color=theme.ink)
+    ax.set_title("test accuracy, %", loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink)
     ax.grid(color=theme.grid, linewidth=0.6)
-    legend = figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=TEXT, labelcolor=theme.ink)
+    legend = figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=TEXT, labelcolor=theme.ink)
     for text in legend.get_texts():
         text.set_parse_math(False)
+    fitted(figure, below=legend)
 
 
 def _diamond(colour: str, theme: Theme) -> dict[str, Any]:  # keywords of matplotlib

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from spikewise.viz.canvas import TEXT, axes, label, new_figure
+from spikewise.viz.canvas import TEXT, axes, fitted, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["reliability_diagram"]
@@ -49,7 +49,7 @@ def reliability_diagram(
             label=label(name),
         )
     ax.set(xlim=(100 * lowest - 2, 102), ylim=(100 * lowest - 2, 102), xlabel="confidence, %", ylabel="accuracy, %")
-    ax.set_title(title, loc="left", size=TEXT + 0.5, color=theme.ink)
+    ax.set_title(title, loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink)
     ax.grid(color=theme.grid, linewidth=0.6)
     ax.legend(loc="lower right", frameon=False, fontsize=TEXT, labelcolor=theme.ink)
-    return figure
+    return fitted(figure)

@@ -7,31 +7,35 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 from spikewise.files import write_bytes
 from spikewise.viz.theme import LIGHT, Theme
 
-__all__ = ["TEXT", "Margins", "axes", "figure_bytes", "label", "new_figure", "quiet_fonts", "save_figure", "style",
-           "with_legend"]  # fmt: skip
+__all__ = ["TEXT", "Margins", "axes", "figure_bytes", "fitted", "label", "new_figure", "quiet_fonts", "save_figure",
+           "style", "with_legend"]  # fmt: skip
 
 TEXT = 8.5
 """Font size in points, for figures about 4.6 inches wide."""
 WIDTH = 4.6
 _MILLIMETRES, _LINE = 25.4, 0.17
 """Of an inch; inches of a line of a legend."""
+_EDGE = 0.04
+"""Inches between what a figure holds and its edge."""
 
 
 class Margins(NamedTuple):
-    """Room around the axes, in inches. Measuring it instead (matplotlib's default) doubles the time to draw."""
+    """Room around the axes, in inches; `fitted` measures it."""
 
     left: float
     right: float
@@ -40,24 +44,53 @@ class Margins(NamedTuple):
 
 
 def new_figure(height: float, *, width: float = WIDTH, margins: Margins | None = None, theme: Theme = LIGHT) -> Figure:
-    """An empty figure of that size in inches, drawn by Agg; without `margins` they are measured."""
-    figure = Figure(figsize=(width, height), layout=None if margins else "constrained", facecolor=theme.surface)
+    """An empty figure of that size in inches, drawn by Agg; one without `margins` is to be `fitted` when all is in."""
+    figure = Figure(figsize=(width, height), facecolor=theme.surface)
     FigureCanvasAgg(figure)
-    if margins is not None:
-        figure.subplots_adjust(
-            left=margins.left / width,
-            right=1 - margins.right / width,
-            top=1 - margins.top / height,
-            bottom=margins.bottom / height,
-        )
+    _adjust(figure, margins or Margins(0.45, 0.1))
     return figure
+
+
+def fitted(figure: Figure, *, gap: float = 0.1, below: Artist | None = None) -> Figure:
+    """The figure with room for what stands around its axes, measured once; matplotlib's own way draws it three times.
+
+    Args:
+        gap: between axes beside and below one another, in inches.
+        below: a legend at the lower edge, which the axes stay clear of.
+    """
+    renderer = cast(FigureCanvasAgg, figure.canvas).get_renderer()  # type: ignore[no-untyped-call]  # of matplotlib
+    with quiet_fonts():
+        room = 0.0 if below is None else below.get_window_extent(renderer).y1 / figure.dpi
+        outer = Bbox.union([box for box in (ax.get_tightbbox(renderer) for ax in figure.axes) if box is not None])
+    inner = Bbox.union([ax.get_window_extent(renderer) for ax in figure.axes])
+    sides = [inner.x0 - outer.x0, outer.x1 - inner.x1, outer.y1 - inner.y1, inner.y0 - outer.y0]
+    left, right, top, bottom = (max(side, 0) / figure.dpi + _EDGE for side in sides)
+    _adjust(figure, Margins(left, right, top, bottom + room), gap)
+    return figure
+
+
+def _adjust(figure: Figure, margins: Margins, gap: float | None = None) -> None:
+    width, height = figure.get_size_inches()
+    inside = width - margins.left - margins.right, height - margins.top - margins.bottom
+    figure.subplots_adjust(
+        left=margins.left / width,
+        right=1 - margins.right / width,
+        top=1 - margins.top / height,
+        bottom=margins.bottom / height,
+    )
+    grid = figure.axes[0].get_gridspec() if figure.axes else None
+    if gap is not None and grid is not None:
+        across, down = (  # in parts of the mean size of an axes
+            gap * count / max(room - gap * (count - 1), gap)
+            for room, count in zip(inside, (grid.ncols, grid.nrows), strict=True)
+        )
+        figure.subplots_adjust(wspace=across, hspace=down)
 
 
 def axes(figure: Figure, rows: int = 1, *, heights: Sequence[float] | None = None, theme: Theme = LIGHT) -> list[Axes]:
     """Axes under one another that share the horizontal axis."""
     ratios = None if heights is None else list(heights)
-    gap = {"hspace": 0.3} if figure.get_layout_engine() is None else None
-    grid = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios, gridspec_kw=gap)
+    grid = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios, gridspec_kw={"hspace": 0.3})
     return [style(ax, theme=theme) for ax in grid[:, 0]]
 
 

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
 from spikewise.evaluation.units import unit_of
-from spikewise.viz.canvas import TEXT, axes, label, new_figure
+from spikewise.viz.canvas import TEXT, axes, fitted, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["confusion_matrix", "cost_bars", "learning_curves", "mean_and_range"]
 
 _DASHES = ("-", "--", "-.", ":")
+_GAP = 0.3
+"""Inches between panels with a title."""
 _NAMED = 24
 """Classes up to which each row of a confusion matrix is named and numbered."""
 
@@ -60,14 +62,14 @@ def learning_curves(
         ax.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
         line = ax.plot(epochs, mean, _DASHES[position % 4], color=colour, linewidth=1.8, label=label(name))[0]
         line.set(gid=f"mean-{position}", marker="o" if len(mean) == 1 else "")
-    ax.set_title(ylabel, loc="left", size=TEXT + 0.5, color=theme.ink)
+    ax.set_title(ylabel, loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink)
     ax.set_xlabel("epoch")
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if all(len(one) == 1 for seeds in runs.values() for one in seeds):  # no axis has a whole number of parts there
         ax.set(xlim=(0.5, 1.5), xticks=[1])
     _legend(ax, theme)
-    return figure
+    return fitted(figure)
 
 
 def confusion_matrix(
@@ -95,7 +97,7 @@ def confusion_matrix(
     ax.set_xticks(ticks, names, rotation=45 if turned else (0 if named else 90), ha="right" if turned else "center",
                   size=size, parse_math=False)  # fmt: skip
     ax.set_yticks(ticks, names, size=size, parse_math=False)
-    return figure
+    return fitted(figure)
 
 
 def cost_bars(
@@ -131,8 +133,8 @@ def cost_bars(
                 color=theme.ink,
             )
         _plain_panel(ax, quantity, [label(name, 16) for name in values], theme)
-        ax.set_xlim(0, 1.2 * top)
-    return figure
+        ax.set_xlim(0, 1.3 * top)  # room for the longest figure
+    return fitted(figure, gap=_GAP)
 
 
 def _brief(value: float) -> str:
@@ -143,7 +145,7 @@ def _plain_panel(ax: Axes, title: str, names: Sequence[str], theme: Theme) -> No
     ax.set_facecolor("none")
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.set_title(label(title, 60), loc="left", size=TEXT, color=theme.muted, parse_math=False)
+    ax.set_title(label(title, 60), loc="left", y=1.0, size=TEXT, color=theme.muted, parse_math=False)
     ax.set_yticks(range(len(names)), names, size=TEXT, color=theme.ink, parse_math=False)
     ax.set(xticks=[], ylim=(len(names) - 0.5, -0.5))
     ax.tick_params(length=0)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spikewise.viz.canvas import TEXT, axes, label, new_figure
+from spikewise.viz.canvas import TEXT, axes, fitted, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["gradients_over_time"]
@@ -37,11 +37,11 @@ def gradients_over_time(layers: Mapping[str, Sequence[float]], *, theme: Theme =
         )
     if any(value > 0 for norms in layers.values() for value in norms):
         ax.set_yscale("log")
-    ax.set_title("gradient at the membranes", loc="left", size=TEXT + 0.5, color=theme.ink)
+    ax.set_title("gradient at the membranes", loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink)
     ax.set_xlabel("time step")
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
     ax.minorticks_off()
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if layers:
         ax.legend(loc="best", frameon=False, fontsize=TEXT, labelcolor=theme.ink)
-    return figure
+    return fitted(figure)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from spikewise.errors import ShapeError
-from spikewise.viz.canvas import TEXT, Margins, axes, label, new_figure, style
+from spikewise.viz.canvas import TEXT, Margins, axes, fitted, label, new_figure, style
 from spikewise.viz.theme import DARK, LIGHT, Theme
 
 __all__ = ["attribution_picture", "attributions", "certainty_over_time", "class_rates", "deletion_curves"]
@@ -57,7 +57,7 @@ def attributions(
     for ax, (name, pixels) in zip(panels, pictures.items(), strict=True):
         ax.imshow(pixels, interpolation="nearest")
         ax.set_axis_off()
-        ax.set_title(label(name, 26), size=TEXT - 1, color=theme.ink, parse_math=False)
+        ax.set_title(label(name, 26), y=1.0, size=TEXT - 1, color=theme.ink, parse_math=False)
     return figure
 
 
@@ -78,7 +78,7 @@ def deletion_curves(
         dashes = "--" if order in ("bottom first", "brightest first") else "-"
         ax.plot([100 * x for x in shares], [100 * y for y in values], dashes, color=colour, linewidth=1.6, label=name)
     ax.set(xlim=(0, 100), ylim=(0, None), xlabel="black pixels, %")
-    ax.set_title(label(title, 60), loc="left", size=TEXT + 0.5, color=theme.ink, parse_math=False)
+    ax.set_title(label(title, 60), loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink, parse_math=False)
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
     ax.legend(
         loc="upper center", bbox_to_anchor=(0.46, -0.2), ncol=2, frameon=False, fontsize=TEXT, labelcolor=theme.ink
@@ -103,7 +103,7 @@ def class_rates(rates: Float[np.ndarray, "K F"], classes: Sequence[str], *, titl
     ax.set_yticks(range(rows), [label(name, 14) for name in classes], size=min(TEXT, 200 / rows), parse_math=False)
     ax.set_xlabel(f"{rates.shape[1]} neurons, by the class they answer to most")
     ax.set_xticks([])
-    ax.set_title(label(title, 60), loc="left", size=TEXT + 0.5, color=theme.ink, parse_math=False)
+    ax.set_title(label(title, 60), loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink, parse_math=False)
     return figure
 
 
@@ -126,13 +126,13 @@ def certainty_over_time(
     panels = [style(ax, theme=theme) for ax in grid.flat]
     for ax, name, line, bars in zip(panels, names, sure, attribution, strict=False):
         _course(ax, line, bars, theme)
-        ax.set_title(label(name, 22), loc="left", size=TEXT - 0.5, color=theme.ink, parse_math=False)
+        ax.set_title(label(name, 22), loc="left", y=1.0, size=TEXT - 0.5, color=theme.ink, parse_math=False)
     for ax in panels[len(names) :]:
         ax.set_axis_off()
     for ax in panels[max(0, len(names) - _COLUMNS) : len(names)]:
         ax.set_xlabel("time step")
         ax.tick_params(labelbottom=True)
-    return figure
+    return fitted(figure, gap=0.3)
 
 
 def _course(ax: Axes, line: Float[np.ndarray, " T"], bars: Float[np.ndarray, " T"], theme: Theme) -> None:

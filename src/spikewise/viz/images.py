@@ -14,6 +14,9 @@ from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["picture", "png_bytes", "sample_grid"]
 
+_CELL, _SIDE = 0.56, 0.5
+"""Inches from one image to the next, and of the longer side of one."""
+
 
 def picture(image: UInt8[np.ndarray, "C H W"], *, limit: int = 96) -> Image.Image:
     """A picture of an image with 1 (grey), 3 (colour) or another number of channels (their mean, grey).
@@ -47,15 +50,19 @@ def sample_grid(
 ) -> Figure:
     """A row for each class that occurs, with its name and its first `columns` images."""
     shown = [k for k in range(len(classes)) if (labels == k).any()]
-    figure = new_figure(0.2 + 0.56 * max(len(shown), 1), width=1.6 + 0.56 * columns, margins=Margins(0, 0), theme=theme)
+    width, height = 1.6 + _CELL * columns, 0.2 + _CELL * max(len(shown), 1)
+    figure = new_figure(height, width=width, margins=Margins(0, 0), theme=theme)
+    ax = figure.add_axes((0, 0, 1, 1))  # one for all, in inches: an axes for each image takes most of the time
+    ax.set_axis_off()
     for row, k in enumerate(shown):
+        middle = height * (1 - (row + 0.5) / len(shown))
         for column, image in enumerate(images[labels == k][:columns]):
-            place = ((1.4 + 0.56 * column) / (1.6 + 0.56 * columns), 1 - (row + 1) / len(shown), 0, 0)
-            ax = figure.add_axes((*place[:2], 0.5 / (1.6 + 0.56 * columns), 0.9 / len(shown)))
-            ax.imshow(
-                np.asarray(picture(image)), cmap="gray", vmin=0, vmax=255, interpolation="nearest", gid=f"sample-{k}"
-            )
-            ax.set_axis_off()
-        x, y = 1.3 / (1.6 + 0.56 * columns), 1 - (row + 0.5) / len(shown)
-        figure.text(x, y, label(classes[k], 18), ha="right", va="center", size=TEXT, color=theme.ink, parse_math=False)
+            pixels = np.asarray(picture(image))
+            across, down = (_SIDE * side / max(pixels.shape[:2]) / 2 for side in pixels.shape[1::-1])
+            x = 1.4 + _CELL * column + _SIDE / 2
+            ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest", gid=f"sample-{k}",
+                      extent=(x - across, x + across, middle - down, middle + down), aspect="auto")  # fmt: skip
+        figure.text(1.3 / width, middle / height, label(classes[k], 18), ha="right", va="center", size=TEXT,
+                    color=theme.ink, parse_math=False)  # fmt: skip
+    ax.set(xlim=(0, width), ylim=(0, height))
     return figure

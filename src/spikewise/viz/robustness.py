@@ -52,7 +52,7 @@ def robustness_curve(
     ax.set_xlabel(words[1])
     ax.xaxis.label.set_fontsize(TEXT - 1)
     ax.tick_params(labelsize=TEXT - 1)
-    ax.set_title(words[0], loc="left", size=TEXT, color=theme.ink, pad=4)
+    ax.set_title(words[0], loc="left", y=1.0, size=TEXT, color=theme.ink, pad=4)
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
     return figure
 

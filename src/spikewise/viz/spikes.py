@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
-from spikewise.viz.canvas import TEXT, Margins, axes, label, new_figure
+from spikewise.viz.canvas import TEXT, Margins, axes, fitted, label, new_figure
+from spikewise.viz.stack import Panel, stacked
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["OutputTrace", "evidence_over_time", "is_spikes", "membrane_traces", "raster", "sampled_rows", "spike_rates"]
@@ -41,17 +42,16 @@ def raster(trains: Mapping[str, Num[np.ndarray, "T F"]], *, theme: Theme = LIGHT
         raise ShapeError(f"A raster needs spikes [T, F]; got {[spikes.shape for spikes in trains.values()]}.")
     heights = [0.5 + min(spikes.shape[1], limit) / 90 for spikes in trains.values()]
     figure = new_figure(sum(heights) + 0.3 * len(heights) + 0.4, margins=Margins(0.1, 0.1), theme=theme)
-    panels = axes(figure, len(trains), heights=heights, theme=theme)
-    for ax, (name, spikes) in zip(panels, trains.items(), strict=True):
+    panels = stacked(figure, heights, theme=theme)
+    _time_axis(panels[0].ax, len(next(iter(trains.values()))))
+    for panel, (name, spikes) in zip(panels, trains.items(), strict=True):
         rows = sampled_rows(spikes.shape[1], limit)
-        _dashes(ax, spikes[:, rows] > 0, colour=theme.series[0], gid="spikes")
+        _dashes(panel, spikes[:, rows] > 0, colour=theme.series[0], gid="spikes")
         if (spikes < 0).any():
-            _dashes(ax, spikes[:, rows] < 0, colour=theme.series[1], gid="negative")
+            _dashes(panel, spikes[:, rows] < 0, colour=theme.series[1], gid="negative")
         shown = f"{spikes.shape[1]}" if len(rows) == spikes.shape[1] else f"{len(rows)} of {spikes.shape[1]}"
-        ax.set_title(label(name, 40), loc="left", size=TEXT, color=theme.ink, parse_math=False)
-        ax.set_title(f"{shown} neurons", loc="right", size=TEXT, color=theme.muted)
-        ax.set(ylim=(len(rows), 0), yticks=[])
-    _time_axis(panels[-1], len(next(iter(trains.values()))))
+        panel.title(label(name, 40), size=TEXT, color=theme.ink)
+        panel.title(f"{shown} neurons", right=True, size=TEXT, color=theme.muted)
     return figure
 
 
@@ -79,17 +79,15 @@ def membrane_traces(
     """
     top = [] if received is None else [0.9]
     figure = new_figure(0.65 + 1.1 * (len(top) + len(outputs)), margins=Margins(1.25, 0.1), theme=theme)
-    panels = axes(figure, len(top) + len(outputs), heights=top + [0.85] * len(outputs), theme=theme)
+    panels = stacked(figure, top + [0.85] * len(outputs), theme=theme)
+    _time_axis(panels[0].ax, len(outputs[0].membrane))
     if received is not None:
         rows = sampled_rows(received.shape[1], 128)
         _dashes(panels[0], received[:, rows] > 0, colour=theme.muted, gid="received")
-        panels[0].set(ylim=(len(rows), 0), yticks=[])
-        panels[0].set_title("spikes of the layer before", loc="left", size=TEXT, color=theme.muted)
-    low, high = _common_range([trace.membrane for trace in outputs], threshold)
-    for ax, (position, trace) in zip(panels[len(top) :], enumerate(outputs), strict=True):
-        _membrane(ax, trace, threshold, theme, theme.colour(position))
-        ax.set_ylim(low, high)
-    _time_axis(panels[-1], len(outputs[0].membrane))
+        panels[0].title("spikes of the layer before", size=TEXT, color=theme.muted)
+    ends = _common_range([trace.membrane for trace in outputs], threshold)
+    for panel, (position, trace) in zip(panels[len(top) :], enumerate(outputs), strict=True):
+        _membrane(panel, trace, ends, threshold, theme.colour(position))
     return figure
 
 
@@ -137,40 +135,38 @@ def spike_rates(
     ax.set(ylim=(len(rows) - 0.5, -0.5), xlabel="spikes per neuron and step")
     ax.set_xlim(0, max([max(seeds, default=0) for *_, seeds in rows] + [0.01]) * 1.1)
     ax.grid(axis="x", color=theme.grid, linewidth=0.6)
-    return figure
+    return fitted(figure)
 
 
-def _dashes(ax: Axes, spikes: Bool[np.ndarray, "T R"], *, colour: str, gid: str) -> None:
-    """Draw spikes as one path of upright dashes: a thousand of them cost one element."""
+def _dashes(panel: Panel, spikes: Bool[np.ndarray, "T R"], *, colour: str, gid: str) -> None:
+    """Draw spikes as one path of upright dashes, the first row on top: a thousand of them cost one element."""
     at, row = np.nonzero(spikes)
     width = float(np.clip(100 / max(len(spikes), 1), 0.8, 4.5))
     points = np.stack([np.stack([at, row + 0.1], 1), np.stack([at, row + 0.9], 1)], 1).reshape(-1, 2)
     codes = np.tile([Outline.MOVETO, Outline.LINETO], len(at))
     outline = Outline(points, codes) if len(at) else Outline(np.zeros((0, 2)))
-    ax.add_patch(PathPatch(outline, fill=False, edgecolor=colour, linewidth=width, capstyle="butt", gid=gid))
+    dashes = PathPatch(outline, fill=False, edgecolor=colour, linewidth=width, capstyle="butt", gid=gid,
+                       transform=panel.scale(spikes.shape[1], 0))  # fmt: skip
+    panel.ax.add_artist(dashes)  # `add_patch` would look where each dash ends, to fit axes whose ends are known
 
 
-def _membrane(ax: Axes, trace: OutputTrace, threshold: float | None, theme: Theme, colour: str) -> None:
-    steps = np.arange(len(trace.membrane))
-    ax.plot(
-        steps,
-        trace.membrane,
-        color=colour,
-        linewidth=1.6,
-        gid="membrane",
-        marker="o" if len(steps) <= 30 else "",
-        markersize=1.6,
-    )
+def _membrane(
+    panel: Panel, trace: OutputTrace, ends: tuple[float, float], threshold: float | None, colour: str
+) -> None:
+    ax, theme, steps = panel.ax, panel.theme, np.arange(len(trace.membrane))
+    place = panel.scale(*ends)
+    ax.plot(steps, trace.membrane, color=colour, linewidth=1.6, gid="membrane", marker="o" if len(steps) <= 30 else "",
+            markersize=1.6, transform=place)  # fmt: skip
     if threshold is not None:
-        ax.axhline(threshold, color=theme.muted, linewidth=0.8, linestyle=(0, (4, 3)), gid="threshold")
+        ax.plot(ax.get_xlim(), [threshold] * 2, color=theme.muted, linewidth=0.8, linestyle=(0, (4, 3)),
+                gid="threshold", transform=place)  # fmt: skip
     if trace.spikes is not None and np.any(trace.spikes):
         when = np.nonzero(trace.spikes)[0]
-        ax.plot(when, [1.0] * len(when), "|", transform=ax.get_xaxis_transform(), color=theme.ink,
-                markersize=8, markeredgewidth=1.6, clip_on=False, gid="output")  # fmt: skip
-    ax.set_ylabel(label(trace.name, 12), rotation=0, ha="right", va="center", color=colour, parse_math=False)
-    ax.set_title(trace.role, loc="right", size=TEXT - 0.5, color=theme.muted, pad=7)
-    ax.yaxis.set_label_coords(-0.1, 0.5)
-    ax.locator_params(axis="y", nbins=3)
+        ax.plot(when, [panel.top] * len(when), "|", color=theme.ink, markersize=8, markeredgewidth=1.6, clip_on=False,
+                gid="output")  # fmt: skip
+    panel.name(label(trace.name, 12), colour)
+    panel.title(trace.role, right=True, pad=7, size=TEXT - 0.5, color=theme.muted)
+    panel.marks(*ends)
 
 
 def _common_range(traces: Sequence[NDArray[np.floating]], threshold: float | None) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from spikewise.evaluation import Estimate
-from spikewise.viz.canvas import TEXT, Margins, axes, label, new_figure
+from spikewise.viz.canvas import TEXT, Margins, axes, fitted, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["Bar", "Point", "configuration_bars", "difference_forest", "factor_boxes", "metric_curve"]
@@ -72,10 +72,10 @@ def factor_boxes(
             _box(ax, y, scale * np.asarray(values, dtype=np.float64), theme)
         ax.set_yticks(range(len(levels)), [label(name, 20) for name in levels], parse_math=False)
         ax.set_ylim(len(levels) - 0.5, -0.5)
-        ax.set_title(label(factor, 40), loc="left", size=TEXT, color=theme.ink, parse_math=False)
+        ax.set_title(label(factor, 40), loc="left", y=1.0, size=TEXT, color=theme.ink, parse_math=False)
         ax.grid(axis="x", color=theme.grid, linewidth=0.6)
     panels[-1].set_xlabel(xlabel)
-    return figure
+    return fitted(figure, gap=0.3)
 
 
 def _box(ax: Axes, y: int, values: NDArray[np.float64], theme: Theme) -> None:
@@ -146,7 +146,7 @@ def metric_curve(
                     ends = [max(ends[0], 0.0), min(ends[1], 100.0)]
                 ax.plot([point.x] * 2, ends, color=colour, linewidth=1.1, alpha=0.75)
     _scale_of([point.x for points in curves.values() for point in points], ax)
-    ax.set_title(ylabel, loc="left", size=TEXT + 0.5, color=theme.ink, parse_math=False)
+    ax.set_title(ylabel, loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink, parse_math=False)
     ax.set_xlabel(xlabel, parse_math=False)
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
     if len(curves) > 1:
