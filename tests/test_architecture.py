@@ -16,6 +16,8 @@ LEVELS = [
     {"dynamics", "losses", "data"},
     {"layers"},
     {"graph"},
+    {"modelling"},
+    {"resnet"},
     {"engine", "models"},
     {"network"},
     {"evaluation"},

@@ -9,12 +9,12 @@ from spikewise import engine
 from spikewise.dynamics import Dynamics, RegisteredNeuron
 from spikewise.encoders import Direct, Encoder, RegisteredEncoder, intensities
 from spikewise.engine import RunOptions
-from spikewise.graph import Flatten, Graph, Layer, Linear, Neuron
+from spikewise.graph import Dropout, Flatten, Graph, Layer, Linear, Neuron
 from spikewise.network import Network
 from spikewise.readouts import LastMembrane
 from spikewise.types import Draw, Signal
 
-NEEDED = {"features": 3, "channels": 3, "kernel": 2}
+NEEDED = {"features": 3, "channels": 3, "kernel": 2, "main": (Dropout(),)}
 """Values of the fields that have no default, by name."""
 STEPS, BATCH = 12, 3
 
@@ -67,7 +67,7 @@ def run_alone(layer, shape, inputs):
     flat = (Flatten(),) if len(shape) == 1 else ()
     after = () if len(layer.output_shape(shape)) == 1 else (Flatten(),)
     graph = Graph(image_shape=image, encoder=Direct(steps=STEPS), layers=(*flat, layer, *after), readout=LastMembrane())
-    at = graph.named[len(flat)]
+    at = next(at for at in graph.named if at.layer == layer)
     options = RunOptions(record=frozenset({at.name}), measure=True)
     weights = Network(graph, seed=1).weights
     result = engine.run(

@@ -19,12 +19,16 @@ from spikewise.graph import (
     Conv2d,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     Graph,
     Layer,
     Linear,
     MaxPool,
     Neuron,
+    Residual,
+    Signal,
     SpikingActivation,
+    SumPool,
 )
 from spikewise.readouts import LastMembrane, SpikeCount
 
@@ -51,8 +55,15 @@ def graph(*layers, encoder=Rate(), readout=LastMembrane(), image_shape=(2, 12, 1
     return Graph(image_shape=image_shape, encoder=encoder, layers=layers, readout=readout)
 
 
-def test_every_kind_of_layer_is_in_the_example():
-    assert {type(layer) for layer in ALL_LAYERS} == set(get_args(get_args(Layer)[0]))
+BLOCK = Residual(
+    main=(Conv2d(channels=4, kernel=3, stride=2, padding=1), BatchNorm(), Neuron(dynamics=LIF())),
+    shortcut=(SumPool(), Conv2d(channels=4, kernel=1), Neuron(dynamics=LIF())),
+)
+RESIDUAL = (BLOCK, Residual(main=(BLOCK.main[2], Residual(main=(Dropout(),)))), GlobalAvgPool(), Linear(features=3))
+
+
+def test_every_kind_of_layer_is_in_the_examples():
+    assert {type(layer) for layer in (*ALL_LAYERS, *RESIDUAL, *BLOCK.shortcut)} == set(get_args(get_args(Layer)[0]))
 
 
 @given(
@@ -162,3 +173,119 @@ def test_layers_that_do_not_fit_are_named(layers, says):
 def test_a_leaky_integrator_cannot_feed_back_spikes():
     with pytest.raises(ConfigError, match="no spikes to feed back"):
         Neuron(dynamics=LeakyIntegrator(), recurrent=True)
+
+
+def test_a_block_lists_both_paths_and_their_sum():
+    named = graph(*RESIDUAL).named
+    assert [(at.name, at.inputs, at.output) for at in named] == [
+        ("conv2d1", ("",), (4, 6, 6)),
+        ("batch_norm1", ("conv2d1",), (4, 6, 6)),
+        ("lif1", ("batch_norm1",), (4, 6, 6)),
+        ("sum_pool1", ("",), (2, 6, 6)),
+        ("conv2d2", ("sum_pool1",), (4, 6, 6)),
+        ("lif2", ("conv2d2",), (4, 6, 6)),
+        ("add1", ("lif1", "lif2"), (4, 6, 6)),
+        ("lif3", ("add1",), (4, 6, 6)),
+        ("dropout1", ("lif3",), (4, 6, 6)),
+        ("add2", ("dropout1", "lif3"), (4, 6, 6)),
+        ("add3", ("add2", "add1"), (4, 6, 6)),
+        ("global_avg_pool1", ("add3",), (4,)),
+        ("linear1", ("global_avg_pool1",), (3,)),
+    ]
+    assert graph(*RESIDUAL).last_reads["add1"] == "add3"
+    assert [at.name for at in graph(*RESIDUAL).readers("lif3")] == ["dropout1", "add2"]
+    again = Graph.model_validate_json(graph(*RESIDUAL).model_dump_json())
+    assert again == graph(*RESIDUAL)
+
+
+def test_what_a_sum_sends_on():
+    spikes, values = Neuron(dynamics=LIF()), Conv2d(channels=2, kernel=1)
+    sums = {
+        "spikes": Residual(main=(spikes,)),
+        "values": Residual(main=(values,)),
+        "constant": Residual(main=(values,), shortcut=(values,)),
+    }
+    rest = (GlobalAvgPool(), Linear(features=3))
+    leaving = {
+        name: next(at.leaving for at in graph(block, *rest, encoder=code).named if at.name == "add1")
+        for name, block in sums.items()
+        for code in [Direct() if name == "constant" else Rate()]
+    }
+    assert leaving == {
+        "spikes": Signal("multispikes"),
+        "values": Signal("values"),
+        "constant": Signal("values", constant=True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        (
+            Residual(main=(Conv2d(channels=3, kernel=1),)),
+            r"add1, the sum of conv2d1 and the encoder: its main path gives 3x12x12 and its shortcut 2x12x12",
+        ),
+        (
+            Residual(main=(Conv2d(channels=2, kernel=3),), shortcut=(MaxPool(),)),
+            r"sum of conv2d1 and max_pool1: .*2x10x10",
+        ),
+    ],
+)
+def test_paths_that_do_not_fit_are_named(block, says):
+    with pytest.raises(ShapeError, match=says):
+        graph(block, GlobalAvgPool(), Linear(features=3))
+
+
+def test_a_block_has_a_main_path():
+    with pytest.raises(ConfigError, match="main"):
+        Residual(main=())
+
+
+@given(
+    size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    groups=st.sampled_from([1, 2, 4]),
+)
+def test_a_rectangular_dilated_grouped_convolution_has_pytorchs_shape_and_fan_out(
+    size, kernel, stride, padding, dilation, groups
+):
+    layer = Conv2d(
+        channels=8, kernel=kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=False
+    )
+    shape = (4, *size)
+    image = torch.ones(1, *shape, requires_grad=True)
+    weight = torch.ones(8, 4 // groups, *kernel)
+    try:
+        out = F.conv2d(image, weight, None, stride, padding, dilation, groups)
+    except RuntimeError:
+        with pytest.raises(ShapeError, match="larger than its input"):
+            layer.output_shape(shape)
+        return
+    out.sum().backward()
+    assert layer.output_shape(shape) == tuple(out.shape[1:])
+    assert layer.parameters(shape) == {"weight": tuple(weight.shape)}
+    assert torch.equal(layer.fan_out(shape), image.grad[0])
+
+
+def test_groups_are_equal():
+    with pytest.raises(ConfigError, match="6 channels do not fall into 4 equal groups"):
+        Conv2d(channels=6, kernel=1, groups=4)
+    with pytest.raises(ShapeError, match=r"conv2d1.*input's 2 channels do not fall into 3 equal groups"):
+        graph(Conv2d(channels=6, kernel=1, groups=3), GlobalAvgPool(), Linear(features=3))
+
+
+def test_a_pools_padding_leaves_something_in_every_window():
+    with pytest.raises(ConfigError, match="at most half its window of 2x3; got 1x2"):
+        MaxPool(size=(2, 3), padding=(1, 2))
+
+
+def test_what_older_versions_could_not_say_is_written_down_only_where_it_is_said():
+    assert Conv2d(channels=2, kernel=3).model_dump(mode="json") == {
+        "kind": "conv2d", "channels": 2, "kernel": 3, "stride": 1, "padding": 0, "bias": True,
+        "init": {"kind": "uniform", "gain": 1.0},
+    }  # fmt: skip
+    assert MaxPool().model_dump(mode="json") == {"kind": "max_pool", "size": 2, "stride": None}
+    assert Conv2d(channels=2, kernel=3, groups=2).model_dump()["groups"] == 2

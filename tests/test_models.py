@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from spikewise.dynamics import ALIF, IF, LIF, Izhikevich, LeakyIntegrator
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Rate
+from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.graph import Activation, Flatten, Graph, Linear, Neuron, SpikingActivation
 from spikewise.initial import Uniform
 from spikewise.losses import CountMSE, CrossEntropy, StepCrossEntropy
-from spikewise.models import MLP, Conv, Layers, build, readout_gain, twin
+from spikewise.models import MLP, Conv, Layers, ResNet, build, readout_gain, twin
 from spikewise.network import Network
 from spikewise.readouts import FilteredSum, LastMembrane, MaxMembrane, MeanMembrane, SpikeCount
 
@@ -19,6 +20,9 @@ MODELS = {
     "conv": Conv(channels=(3, 4), kernels=(3, 5), batch_norm=True, hidden=(6,), output=LIF()),
     "hybrid": Conv(channels=(3,), kernels=(3,), cell=Activation(), hidden=(6,), hidden_cell=LIF(), output="none"),
     "spiking relu": Conv(channels=(3,), kernels=(3,), cell=SpikingActivation(function="tanh"), output="none"),
+    "membrane": ResNet(channels=(3, 4), blocks=(1, 2)),
+    "sew": ResNet(channels=(3, 4), shortcut="sew", cell=CubaLIF(), stem_pool=2, dropout=0.1),
+    "current": ResNet(channels=(3, 4), shortcut="current", output="none"),
     "layers": Layers(sequence=(Flatten(), Linear(features=9), Neuron(dynamics=LIF()), Linear(features=5))),
 }
 
@@ -40,6 +44,47 @@ def test_the_layers_of_each_model():
     assert kinds(graph(pooled_first)) == ["conv2d", "max_pool", "lif", "flatten", "linear", "lif"]
 
 
+def test_the_blocks_of_a_residual_network():
+    norm = ["conv2d", "batch_norm"]
+    cell = ["lif"]
+    end = ["global_avg_pool", "linear", "leaky_integrator"]
+    membrane = [*norm, *[*cell, *norm, *cell, *norm, "add"], *[*cell, *norm, *cell, *norm, *cell, *norm, "add"], *cell]
+    assert kinds(graph(ResNet(channels=(3, 4)))) == [*membrane, *end]
+    sew = [*norm, *cell, *[*norm, *cell, *norm, *cell, "add"], *[*norm, *cell, *norm, *cell, *norm, *cell, "add"]]
+    assert kinds(graph(ResNet(channels=(3, 4), shortcut="sew"))) == [*sew, *end]
+    current = [*norm, *cell, *[*norm, *cell, *norm, "add", *cell], *[*norm, *cell, *norm, *norm, "add", *cell]]
+    assert kinds(graph(ResNet(channels=(3, 4), shortcut="current"))) == [*current, *end]
+    built = graph(ResNet(channels=(3, 4)))
+    assert [at.output for at in built.named if at.name.startswith("add")] == [(3, 8, 8), (4, 4, 4)]
+    assert built.parameter_shapes()["lif1.beta"] == (3, 1, 1)
+
+
+@pytest.mark.parametrize("shortcut", ["sew", "current", "membrane"])
+def test_a_block_passes_its_input_on_where_its_own_weights_are_zero(shortcut):
+    """The identity mapping that residual blocks are made for (Fang et al. 2021, sec. 3.2)."""
+    network = Network(
+        graph(ResNet(channels=(3,), shortcut=shortcut, cell=LIF(beta=0.0, threshold=0.1)), Direct(steps=2))
+    ).eval()
+    state = network.state_dict()
+    network.load_state_dict({**state, "batch_norm3.weight": torch.zeros(3)})
+    before = {"sew": "lif1", "current": "lif1", "membrane": "batch_norm1"}[shortcut]
+    images = torch.randint(0, 256, (2, 2, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    traces = network(images, options=RunOptions(record=frozenset({before, "add1"}))).result.traces
+    assert torch.equal(
+        traces["add1"].output, traces[before].spikes if shortcut != "membrane" else traces[before].output
+    )
+    assert traces["add1"].output.any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"blocks": (1, 2)}, "3 entries and model.blocks 2"), ({"stem_kernel": 4}, "stem_kernel is odd.*got 4")],
+)
+def test_residual_networks_that_cannot_be(wrong, says):
+    with pytest.raises(ConfigError, match=says):
+        ResNet(**wrong)
+
+
 def test_same_padding_keeps_the_map_for_odd_kernels_and_pool_1_is_none():
     built = graph(Conv(channels=(3, 4), kernels=(3, 5), pool=1))
     assert [at.output[1:] for at in built.named if len(at.output) == 3] == [(8, 8)] * 4
@@ -54,11 +99,11 @@ def test_the_twin_has_the_same_weights_no_neurons_and_sees_the_image_once(name):
     shared = {
         key: shape
         for key, shape in spiking.parameter_shapes().items()
-        if not key.startswith(("lif", "alif", "leaky_integrator"))
+        if not key.startswith(("lif", "alif", "cuba_lif", "leaky_integrator"))
     }
     assert other.parameter_shapes() == shared
     assert other.spiking_layers == ()
-    assert not [layer for layer in other.layers if isinstance(layer, Neuron)]
+    assert not [at for at in other.named if isinstance(at.layer, Neuron)]
     assert (other.encoder, other.readout) == (Direct(steps=1), LastMembrane(scale=readout_gain(spiking)))
     assert other.classes == spiking.classes
     images = torch.zeros(2, 2, 8, 8, dtype=torch.uint8)
@@ -89,6 +134,8 @@ GAINS = [
     (None, MeanMembrane(), 25, 1.0),
     (None, LastMembrane(scale=3.0), 1, 3.0),
     (IF(threshold=0.5), SpikeCount(), 20, 40.0),
+    (CubaLIF(alpha=0.5, beta=0.5, threshold=9.0), LastMembrane(), 3, 1.75 + 0.5 * 1.5 + 0.25 * 1),
+    (CubaLIF(alpha=0.5, threshold=0.5), SpikeCount(), 3, (1 + 1.5 + 1.75) / 0.5),
 ]
 
 

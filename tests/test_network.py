@@ -12,8 +12,18 @@ from spikewise.encoders import Delta, Direct, Latency, Rate
 from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.evaluation.ties import evidence_of, logits_without_ties
-from spikewise.graph import BatchNorm, Conv2d, Dropout, Flatten, Graph, Linear, Neuron, SpikingActivation
-from spikewise.models import MLP, Conv, build
+from spikewise.graph import (
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Graph,
+    Linear,
+    Neuron,
+    SpikingActivation,
+)
+from spikewise.models import MLP, Conv, ResNet, build
 from spikewise.network import Network
 from spikewise.readouts import FilteredSum, LastMembrane, MaxMembrane, MeanMembrane, SpikeCount
 from spikewise.types import Draw
@@ -36,6 +46,8 @@ NETWORKS = {
         Latency(steps=30, tau=5),
         LastMembrane(),
     ),
+    "resnet": (ResNet(channels=(4, 6), shortcut="sew"), Direct(steps=4), MeanMembrane()),
+    "membrane shortcuts": (ResNet(channels=(4, 6), output="none"), Rate(steps=4), MeanMembrane()),
     "spiking relu": (
         Conv(channels=(4,), kernels=(3,), cell=SpikingActivation(dt=0.7), output="none"),
         Direct(steps=8),
@@ -247,3 +259,23 @@ def test_a_stored_parameter_comes_back_into_the_range_in_which_it_is_used(stored
     net.clamp_stored()
     assert net.lif1.beta is weight
     assert weight.item() == used
+
+
+@pytest.mark.parametrize("padding", [0, (1, 2)])
+def test_a_strided_kernel_of_one_pixel_is_pytorchs(padding):
+    """Computed another way, since oneDNN's own gradient of it writes beyond its memory."""
+    layer = Conv2d(channels=4, kernel=1, stride=(2, 3), padding=padding)
+    graph = Graph(
+        image_shape=(3, 7, 8), encoder=Direct(steps=1), layers=(layer, GlobalAvgPool()), readout=LastMembrane()
+    )
+    network = Network(graph, engine_name="reference")
+    images = torch.randint(0, 256, (5, 3, 7, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    wanted = F.conv2d(images.double() / 255, network.weights["conv2d1.weight"].double(),
+                      network.weights["conv2d1.bias"].double(), (2, 3), padding).mean((2, 3))  # fmt: skip
+    found = network(images).logits
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-6)
+    found.square().sum().backward()
+    weight = network.weights["conv2d1.weight"].detach().double().requires_grad_()
+    bias = network.weights["conv2d1.bias"].detach().double()
+    F.conv2d(images.double() / 255, weight, bias, (2, 3), padding).mean((2, 3)).square().sum().backward()
+    torch.testing.assert_close(network.weights["conv2d1.weight"].grad.double(), weight.grad, rtol=1e-4, atol=1e-6)

@@ -3,14 +3,15 @@
 from typing import Annotated, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
+from torch import Tensor
 
 from spikewise.config import Config
 from spikewise.dynamics import LIF, Dynamics, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Direct, Encoder
 from spikewise.errors import ConfigError
 from spikewise.graph import (
-    Activation,
     BatchNorm,
     Conv2d,
     Dropout,
@@ -20,22 +21,16 @@ from spikewise.graph import (
     Linear,
     MaxPool,
     Neuron,
-    SpikingActivation,
 )
 from spikewise.initial import Init, Uniform
 from spikewise.losses import CountMSE, Loss, StepCrossEntropy
+from spikewise.modelling import Cell, Share, Size, Width, layer_of, output_of, scaled
 from spikewise.readouts import LastMembrane, MeanMembrane, Readout, SpikeCount, Trajectory
+from spikewise.resnet import ResNet
 
-__all__ = ["MLP", "Cell", "Conv", "Layers", "Model", "Share", "Size", "Width", "build", "readout_gain", "twin"]
-
-Size = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Width = Annotated[float, Field(gt=0)]
-Cell = Annotated[
-    Annotated[Dynamics, Field()] | Activation | SpikingActivation,
-    Field(discriminator="kind"),
-]
-"""What follows each weighted layer: a neuron, a conventional activation, or one carried by spikes."""
+__all__ = [
+    "MLP", "Cell", "Conv", "Layers", "Model", "ResNet", "Share", "Size", "Width", "build", "readout_gain", "twin",
+]  # fmt: skip
 
 
 class MLP(Config):
@@ -61,7 +56,7 @@ class MLP(Config):
     def layers(self, classes: int) -> tuple[Layer, ...]:
         """The layers for a number of classes."""
         last = Linear(features=classes, init=self.init)
-        return (Flatten(), *_dense(self.hidden, self), last, *_output(self.output))
+        return (Flatten(), *_dense(self.hidden, self), last, *output_of(self.output))
 
 
 class Conv(Config):
@@ -111,7 +106,7 @@ class Conv(Config):
         """The layers for a number of classes."""
         convolutions = [
             x
-            for pair in zip(_scaled(self.channels, self.width), self.kernels, strict=True)
+            for pair in zip(scaled(self.channels, self.width), self.kernels, strict=True)
             for x in self._convolution(*pair)
         ]
         return (
@@ -119,12 +114,12 @@ class Conv(Config):
             Flatten(),
             *_dense(self.hidden, self),
             Linear(features=classes, init=self.init),
-            *_output(self.output),
+            *output_of(self.output),
         )
 
     def _convolution(self, channels: int, kernel: int) -> list[Layer]:
         padding = kernel // 2 if self.padding == "same" else self.padding
-        cell, pool = [_layer_of(self.cell)], [MaxPool(size=self.pool)] if self.pool > 1 else []
+        cell, pool = [layer_of(self.cell)], [MaxPool(size=self.pool)] if self.pool > 1 else []
         norm = [BatchNorm()] if self.batch_norm else []
         after: list[Layer] = [*pool, *cell] if self.pool_before_cell else [*cell, *pool]
         convolution = Conv2d(channels=channels, kernel=kernel, padding=padding, bias=self.bias, init=self.init)
@@ -143,7 +138,7 @@ class Layers(Config):
         return self.sequence
 
 
-Model = Annotated[MLP | Conv | Layers, Field(discriminator="kind")]
+Model = Annotated[MLP | Conv | ResNet | Layers, Field(discriminator="kind")]
 
 
 def build(
@@ -207,36 +202,31 @@ def readout_gain(graph: Graph, loss: Loss | None = None) -> float:
     if isinstance(neuron, Izhikevich):
         return 1.0
     values = {} if neuron is None else neuron.values()
-    threshold, beta = values.get("threshold", 1.0), values.get("beta", 0.0)
+    threshold, drive = values.get("threshold", 1.0), _accumulated(values.get("alpha", 0.0), torch.ones(steps))
     if isinstance(loss, CountMSE) or (isinstance(loss, StepCrossEntropy) and loss.on == "spikes"):
-        return 1 / threshold
+        return float(drive.mean()) / threshold
     read = MeanMembrane() if isinstance(loss, StepCrossEntropy) else graph.readout
     if isinstance(read, SpikeCount):
-        return steps / threshold
-    response = (beta ** torch.arange(steps, dtype=torch.float64)).cumsum(0).view(-1, 1, 1)
+        return float(drive.sum()) / threshold
+    response = _accumulated(values.get("beta", 0.0), drive).view(-1, 1, 1)
     return float(read(Trajectory(None, response)))
 
 
-def _scaled(sizes: tuple[int, ...], width: float) -> list[int]:
-    return [max(1, round(size * width)) for size in sizes]
+def _accumulated(decay: float, x: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
+    """y <- decay y + x, in float64."""
+    out, y = torch.empty(len(x), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for t, now in enumerate(x.double()):
+        y = decay * y + now
+        out[t] = y
+    return out
 
 
 def _dense(hidden: tuple[int, ...], model: MLP | Conv) -> list[Layer]:
     cell = (model.hidden_cell if isinstance(model, Conv) else None) or model.cell
     drop: list[Layer] = [Dropout(p=model.dropout)] if model.dropout else []
-    after = _layer_of(cell, recurrent=model.recurrent, init=model.init)
+    after = layer_of(cell, recurrent=model.recurrent, init=model.init)
     return [
         x
-        for size in _scaled(hidden, model.width)
+        for size in scaled(hidden, model.width)
         for x in (Linear(features=size, bias=model.bias, init=model.init), after, *drop)
     ]
-
-
-def _layer_of(cell: Cell, *, recurrent: bool = False, init: Init = Uniform()) -> Layer:  # noqa: B008  # immutable
-    if isinstance(cell, Activation | SpikingActivation):
-        return cell
-    return Neuron(dynamics=cell, recurrent=recurrent, init=init)
-
-
-def _output(dynamics: Dynamics | Literal["none"]) -> list[Layer]:
-    return [] if dynamics == "none" else [Neuron(dynamics=dynamics)]

@@ -19,12 +19,15 @@ from spikewise.graph import (
     Conv2d,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     Graph,
     Layer,
     Linear,
     MaxPool,
     Neuron,
+    Residual,
     SpikingActivation,
+    SumPool,
 )
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane
@@ -44,6 +47,8 @@ class Case(NamedTuple):
     """"spikes", "several" spikes, "values", or "constant" values."""
     encoder: Encoder = Rate(steps=STEPS)
     native: bool = True
+    added: int = 0
+    """Numbers of one image that its sums add besides what weighted layers add."""
 
 
 DENSE = (Flatten(), Linear(features=9), LIF_HALF, *HEAD[1:])
@@ -131,6 +136,38 @@ CASES = {
         )
         for function, dt in (("relu", 0.5), ("relu", 2.0), ("relu", 10.0), ("tanh", 4.0))
     },
+    "a block that adds currents": Case(
+        (Conv2d(channels=4, kernel=3, padding=1), BatchNorm(), LIF_HALF,
+         Residual(main=(Conv2d(channels=4, kernel=3, stride=2, padding=1), BatchNorm(), LIF_HALF,
+                        Conv2d(channels=4, kernel=(3, 1), padding=(1, 0)), BatchNorm()),
+                  shortcut=(Conv2d(channels=4, kernel=1, stride=2),)),
+         LIF_HALF, *HEAD),
+        {"conv2d1": "spikes", "conv2d2": "spikes", "conv2d3": "spikes", "conv2d4": "spikes", "linear1": "spikes"},
+        native=False,
+    ),
+    "a block that adds spikes to a current": Case(
+        (Conv2d(channels=4, kernel=3), LIF_HALF, Residual(main=(Conv2d(channels=4, kernel=3, padding=1),)), LIF_HALF,
+         *HEAD),
+        {"conv2d1": "spikes", "conv2d2": "spikes", "linear1": "spikes"}, native=False, added=STEPS * 4 * 5 * 4,
+    ),
+    "blocks that add spikes": Case(
+        (Conv2d(channels=4, kernel=3), LIF_HALF,
+         Residual(main=(Conv2d(channels=4, kernel=3, padding=1, groups=2), LIF_HALF)),
+         Residual(main=(Conv2d(channels=4, kernel=3, padding=2, dilation=2, groups=4), LIF_HALF)), *HEAD),
+        {"conv2d1": "spikes", "conv2d2": "spikes", "conv2d3": "several", "linear1": "several"},
+        native=False, added=2 * STEPS * 4 * 5 * 4,
+    ),
+    "a block past the membranes": Case(
+        (Conv2d(channels=4, kernel=3), Residual(main=(LIF_HALF, Conv2d(channels=4, kernel=3, padding=1))),
+         Residual(main=(LIF_HALF, SumPool(size=2, padding=1), Conv2d(channels=5, kernel=(1, 2))),
+                  shortcut=(LIF_HALF, Conv2d(channels=5, kernel=1, stride=2))), LIF_HALF, GlobalAvgPool(), HEAD[1]),
+        {"conv2d1": "constant", "conv2d2": "spikes", "conv2d3": "several", "conv2d4": "spikes", "linear1": "values"},
+        Direct(steps=STEPS), native=False, added=STEPS * 4 * 5 * 4,
+    ),
+    "a block of values that never change": Case(
+        (Residual(main=(Conv2d(channels=2, kernel=1),)), LIF_HALF, *HEAD),
+        {"conv2d1": "constant", "linear1": "spikes"}, Direct(steps=STEPS), native=False, added=2 * 7 * 6,
+    ),
 }  # fmt: skip
 ENGINES = ["reference", "native"] if extension() is not None else ["reference"]
 
@@ -155,11 +192,12 @@ def synapses(at) -> torch.Tensor:
     if isinstance(layer, Linear):
         return torch.full(at.input, float(layer.features))
     count = torch.zeros(at.input)
+    (down, right), (above, left), (tall, wide) = layer.strides, layer.paddings, layer.dilations
     for y, x in itertools.product(range(at.output[1]), range(at.output[2])):
-        for dy, dx in itertools.product(range(layer.kernel), repeat=2):
-            row, column = y * layer.stride + dy - layer.padding, x * layer.stride + dx - layer.padding
+        for dy, dx in itertools.product(*map(range, layer.window)):
+            row, column = y * down + dy * tall - above, x * right + dx * wide - left
             if 0 <= row < at.input[1] and 0 <= column < at.input[2]:
-                count[:, row, column] += layer.channels
+                count[:, row, column] += layer.channels // layer.groups
     return count
 
 
@@ -168,11 +206,13 @@ def tally(case: Case, images: torch.Tensor) -> dict[str, float]:
     network = made(case, "reference")
     names = frozenset(at.name for at in network.graph.named)
     with torch.no_grad():
-        x = network.encode(images, Draw.first(BATCH))
+        outputs = {"": (network.encode(images, Draw.first(BATCH)), 1.0)}
         traces = network(images, Draw.first(BATCH), RunOptions(record=names)).result.traces
     out = dict.fromkeys(("macs", "effective_macs", "synaptic_operations", "dense_operations", "state_updates"), 0.0)
-    quantum, sent, units = 1.0, 0.0, 0
+    out["additions"] = float(case.added)
+    sent, units = 0.0, 0
     for at in network.graph.named:
+        x, quantum = outputs[at.inputs[0]]
         if isinstance(at.layer, Linear | Conv2d):
             fan_out, fed = synapses(at), case.fed[at.name]
             passes = 1 if fed == "constant" else STEPS
@@ -191,6 +231,7 @@ def tally(case: Case, images: torch.Tensor) -> dict[str, float]:
                 (trace.output, 1 / at.layer.dt) if isinstance(at.layer, SpikingActivation) else (trace.spikes, 1.0)
             )
             sent, units = sent + float((trace.spikes != 0).sum()) / BATCH, units + trace.spikes[0, 0].numel()
+        outputs[at.name] = (x, quantum)
         if f"{at.name}.recurrent" in case.fed:
             count = at.output[0]
             reached = count if at.layer.self_connections else count - 1
@@ -199,8 +240,12 @@ def tally(case: Case, images: torch.Tensor) -> dict[str, float]:
     return {**out, "active": sent / max(1, STEPS * units)}
 
 
+def inside(layer: Layer) -> list[Layer]:
+    return [layer, *(layer.main + layer.shortcut if isinstance(layer, Residual) else ())]
+
+
 def test_every_member_of_every_union_is_counted():
-    layers = [layer for case in CASES.values() for layer in case.layers]
+    layers = [layer for case in CASES.values() for block in case.layers for layer in inside(block)]
     assert {type(layer) for layer in layers} == set(get_args(get_args(Layer)[0]))
     neurons = {type(layer.dynamics) for layer in layers if isinstance(layer, Neuron)}
     assert neurons == NEURON_KINDS
@@ -248,4 +293,4 @@ def test_loihi_has_no_price_for_sums_of_weights_nor_for_several_spikes_at_once()
         with torch.no_grad():
             result = network(images_for(case.encoder), Draw.first(BATCH), RunOptions(measure=True)).result
         price = loihi.price(layer_work(network.graph, result.input_events), 8)
-        assert (price is not None) == (set(case.fed.values()) == {"spikes"}), name
+        assert (price is not None) == (set(case.fed.values()) == {"spikes"} and not case.added), name

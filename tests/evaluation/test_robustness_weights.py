@@ -8,7 +8,7 @@ from spikewise.encoders import Direct, Rate
 from spikewise.errors import ConfigError
 from spikewise.evaluation.robustness import hidden_layers, noisy, quantised, silenced
 from spikewise.graph import Activation
-from spikewise.models import MLP, Conv, build
+from spikewise.models import MLP, Conv, ResNet, build
 from spikewise.network import Network
 from spikewise.readouts import LastMembrane, MaxMembrane
 from spikewise.types import Draw
@@ -122,3 +122,10 @@ def test_wrong_strengths_are_refused():
         quantised(net, 1)
     with pytest.raises(ConfigError, match="between 0 and 1"):
         silenced(net, 1.5, seed=0)
+
+
+def test_neurons_that_are_added_to_another_path_are_not_silenced_behind_the_sum():
+    sew = network(ResNet(channels=(4, 6), shortcut="sew"), Direct(steps=3))
+    assert [hidden.neurons.name for hidden in hidden_layers(sew.graph)] == ["lif2", "lif4"]
+    membrane = network(ResNet(channels=(4, 6)), Direct(steps=3))
+    assert [hidden.neurons.name for hidden in hidden_layers(membrane.graph)] == [f"lif{k}" for k in range(1, 7)]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spikewise.dynamics import IF, LIF
+from spikewise.dynamics import IF, LIF, CubaLIF
 from spikewise.surrogates import FastSigmoid, Triangle
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the peer's own
@@ -25,11 +25,11 @@ def ours(neuron, currents):
     return torch.stack(out, dim=1)
 
 
-def theirs(norse, currents):
+def theirs(norse, currents, synaptic=1 / DT):
     """Norse integrates a synaptic current too; forgotten at once (dt / tau_syn = 1), it leaves the bare membrane."""
     from norse.torch.functional.lif import LIFFeedForwardState, LIFParameters, lif_feed_forward_step
 
-    constants = (torch.tensor(x) for x in (1 / DT, TAU_INVERSE, 0.0, 1.0, 0.0))
+    constants = (torch.tensor(x) for x in (synaptic, TAU_INVERSE, 0.0, 1.0, 0.0))
     p = LIFParameters(*constants, method="super", alpha=torch.tensor(1.0))
     state, out = LIFFeedForwardState(torch.zeros_like(currents[0]), torch.zeros_like(currents[0])), []
     for current in currents:
@@ -42,6 +42,17 @@ def test_lif_agrees_with_beta_1_minus_dt_over_tau_and_the_input_scaled_by_dt_ove
     strong = 8 * currents
     one = ours(LIF(beta=1 - LEAK, reset="zero", reset_gradient=True, surrogate=FastSigmoid(slope=1)), LEAK * strong)
     other = theirs(norse, strong)
+    assert one[0].mean() > 0.02
+    assert torch.equal(one[0], other[0])
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    gradients = [torch.autograd.grad((run * weights).sum(), currents, retain_graph=True)[0] for run in (one, other)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
+
+
+def test_a_synaptic_current_that_lasts_is_our_current_based_lif(norse, currents, weights):
+    strong = 4 * currents
+    neuron = CubaLIF(alpha=0.8, beta=1 - LEAK, reset="zero", reset_gradient=True, surrogate=FastSigmoid(slope=1))
+    one, other = ours(neuron, LEAK * strong), theirs(norse, strong, synaptic=0.2 / DT)
     assert one[0].mean() > 0.02
     assert torch.equal(one[0], other[0])
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from spikewise.dynamics import LIF
+from spikewise.dynamics import LIF, CubaLIF
 from spikewise.encoders import Delta, Latency, Rate
 from spikewise.losses import CountMSE, CrossEntropy, StepCrossEntropy, Target
 from spikewise.readouts import MaxMembrane, SpikeCount, Trajectory
@@ -59,6 +59,31 @@ def test_leaky_with_its_delayed_reset_is_our_lif_with_a_delayed_reset(snntorch, 
 def test_leaky_with_an_immediate_reset_is_our_lif_with_a_gradient_through_the_reset(snntorch, currents, weights, reset):
     theirs_run = theirs(snntorch, currents, reset_mechanism=reset, reset_delay=False)
     assert_same_run_and_gradient(ours(currents, reset=reset, reset_gradient=True), theirs_run, currents, weights)
+
+
+@pytest.mark.parametrize("reset", ["subtract", "none"])
+@pytest.mark.parametrize("delay", [True, False])
+def test_synaptic_is_our_current_based_lif(snntorch, currents, weights, reset, delay):
+    cell = snntorch.Synaptic(
+        alpha=0.8,
+        beta=0.9,
+        reset_mechanism=reset,
+        reset_delay=delay,
+        spike_grad=snntorch.surrogate.fast_sigmoid(slope=5),
+    )
+    syn, mem = cell.reset_mem()
+    out = []
+    for current in currents:
+        spk, syn, mem = cell(0.3 * current, syn, mem)
+        out.append(torch.stack([spk, mem]))
+    neuron = CubaLIF(
+        alpha=0.8, beta=0.9, reset=reset, reset_delay=delay, reset_gradient=not delay, surrogate=FastSigmoid(slope=5)
+    )
+    state, found = neuron.initial_state(currents[0]), []
+    for current in currents:
+        z, _, state = neuron.step(0.3 * current, state, neuron.values())
+        found.append(torch.stack([z, state.v]))
+    assert_same_run_and_gradient(torch.stack(found, dim=1), torch.stack(out, dim=1), currents, weights)
 
 
 def test_leaky_delays_the_reset_to_zero_but_keeps_the_input_of_that_step(snntorch, currents):

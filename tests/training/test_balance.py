@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from spikewise.dynamics import ALIF, LIF, Izhikevich, LeakyIntegrator
+from spikewise.dynamics import ALIF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Direct, Latency, Rate
 from spikewise.engine import RunOptions
 from spikewise.evaluation.diagnosis.activity import dead_share, saturated_share
-from spikewise.graph import Activation
+from spikewise.graph import Activation, Conv2d, GlobalAvgPool, Linear, Neuron, Residual
 from spikewise.initial import Normal, Uniform
-from spikewise.models import MLP, Conv, build
+from spikewise.models import MLP, Conv, Layers, ResNet, build
 from spikewise.network import Network
 from spikewise.readouts import LastMembrane, MeanMembrane
 from spikewise.training import Silent, fit
@@ -45,6 +45,7 @@ MODELS = {
     "tiny weights": MLP(hidden=(60, 40), init=Normal(sd=1e-4)),
     "huge weights": Conv(channels=(8,), kernels=(3,), init=Uniform(gain=300.0)),
     "spikes to count": MLP(hidden=(60,), output=LIF()),
+    "current-based": MLP(hidden=(60, 40), cell=CubaLIF()),
     "pooled currents": Conv(channels=(8,), kernels=(3,), pool_before_cell=True),
 }
 
@@ -115,6 +116,32 @@ def test_batch_normalisation_is_left_to_do_it():
     before = {name: value.detach().clone() for name, value in net.weights.items() if "conv" in name}
     balance(net, pictures(0, 255), Draw.first(48))
     assert all(torch.equal(net.weights[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("shortcut", ["membrane", "sew", "current"])
+def test_blocks_are_left_to_their_normalisation_and_the_logits_are_bounded(shortcut):
+    net, images = network(ResNet(channels=(8, 12), shortcut=shortcut), Direct(steps=5)), pictures(0, 255)
+    before = {name: value.detach().clone() for name, value in net.weights.items() if "conv" in name}
+    assert balance(net, images, Draw.first(48)) == ()
+    assert all(torch.equal(net.weights[name], value) for name, value in before.items())
+    assert float(net(images, Draw.first(48)).logits.detach().std()) < 1.5
+
+
+def test_both_paths_into_a_sum_get_currents_of_variance_1():
+    block = Residual(
+        main=(Conv2d(channels=6, kernel=3, padding=1), Neuron(dynamics=LIF()), Conv2d(channels=6, kernel=3, padding=1)),
+        shortcut=(Conv2d(channels=6, kernel=1),),
+    )
+    net = network(
+        Layers(sequence=(block, Neuron(dynamics=LIF()), GlobalAvgPool(), Linear(features=4))), Direct(steps=5)
+    )
+    images = pictures(0, 255)
+    assert [one.layer for one in balance(net, images, Draw.first(48))] == ["lif1"]
+    with torch.no_grad():
+        options = RunOptions(record=frozenset({"conv2d2", "conv2d3"}))
+        traces = Network.run(net, net.encode(images, Draw.first(48)), Draw.first(48), options).result.traces
+    for trace in traces.values():
+        _standard(trace.output.flatten(0, 1).movedim(1, 0).flatten(1))
 
 
 def test_the_same_seed_starts_alike_and_no_input_that_is_always_the_same_is_blown_up():

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from spikewise.dynamics.alif import ALIF, ALIFState, alif_step
+from spikewise.dynamics.cuba import CubaLIF, CubaLIFState, cuba_lif_step
 from spikewise.dynamics.integrator import IntegratorState, LeakyIntegrator, integrator_step
 from spikewise.dynamics.izhikevich import Izhikevich, IzhikevichState, izhikevich_step
 from spikewise.dynamics.lif import IF, LIF, LIFState, lif_step
@@ -16,6 +17,8 @@ __all__ = [
     "IF",
     "LIF",
     "ALIFState",
+    "CubaLIF",
+    "CubaLIFState",
     "Dynamics",
     "IntegratorState",
     "Izhikevich",
@@ -29,12 +32,15 @@ __all__ = [
     "Reset",
     "SpikingNeuron",
     "alif_step",
+    "cuba_lif_step",
     "integrator_step",
     "izhikevich_step",
     "lif_step",
 ]
 
-Dynamics = Annotated[IF | LIF | ALIF | Izhikevich | LeakyIntegrator | RegisteredNeuron, Field(discriminator="kind")]
+Dynamics = Annotated[
+    IF | LIF | CubaLIF | ALIF | Izhikevich | LeakyIntegrator | RegisteredNeuron, Field(discriminator="kind")
+]
 """Every neuron model; the union is the list of choices."""
 
-NeuronState = LIFState | ALIFState | IzhikevichState | IntegratorState
+NeuronState = LIFState | CubaLIFState | ALIFState | IzhikevichState | IntegratorState

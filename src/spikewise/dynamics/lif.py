@@ -1,6 +1,6 @@
 """Leaky integrate-and-fire neurons, and integrate-and-fire as the case without leak."""
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from spikewise.dynamics.state import Decay, Parameters, Reset, SpikingNeuron, Threshold, reset_membrane, zeros_beside
 from spikewise.surrogates import ATan, Surrogate
 
-__all__ = ["IF", "LIF", "LIFState", "lif_step"]
+__all__ = ["IF", "LIF", "IntegrateAndFire", "LIFState", "lif_step"]
 
 
 class LIFState(NamedTuple):
@@ -20,14 +20,14 @@ class LIFState(NamedTuple):
     """Spikes of the last step."""
 
 
-class _IntegrateAndFire(SpikingNeuron):
+class IntegrateAndFire(SpikingNeuron):
     """What neurons with a fixed threshold share."""
 
     State: ClassVar[type[tuple[Tensor, ...]]] = LIFState
 
-    def initial_state(self, current: Float[Tensor, "B *F"]) -> LIFState:
+    def initial_state(self, current: Float[Tensor, "B *F"]) -> Any:  # `State`, as its class says
         """A layer at rest."""
-        return LIFState(zeros_beside(current), zeros_beside(current))
+        return self.State(*(zeros_beside(current) for _ in getattr(self.State, "_fields")))  # noqa: B009  # as above
 
     def distance(
         self, membrane: Float[Tensor, "T B *F"], spikes: Float[Tensor, "T B *F"], p: Parameters
@@ -41,7 +41,7 @@ class _IntegrateAndFire(SpikingNeuron):
         return membrane / p["threshold"]
 
 
-class LIF(_IntegrateAndFire):
+class LIF(IntegrateAndFire):
     """Leaky integrate-and-fire.
 
         v <- beta v + current
@@ -74,7 +74,7 @@ class LIF(_IntegrateAndFire):
         return lif_step(current, state, p, self)
 
 
-class IF(_IntegrateAndFire):
+class IF(IntegrateAndFire):
     """Integrate-and-fire: a LIF neuron whose membrane does not leak (beta = 1)."""
 
     kind: Literal["if"] = "if"

@@ -77,6 +77,7 @@ class NeuronConfig(Config):
         """Range to which each parameter is clamped where it is used; what is not named is unbounded."""
         above = float("inf")
         return {
+            "alpha": (0.0, 1.0),
             "beta": (0.0, 1.0),
             "threshold": (1e-3, above),
             "adaptation": (0.0, above),

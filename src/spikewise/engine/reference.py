@@ -3,7 +3,7 @@
 Any device, any neuron, autograd.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -22,18 +22,24 @@ from spikewise.graph import (
     Conv2d,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     Graph,
     Linear,
     MaxPool,
     NamedLayer,
     Neuron,
+    Residual,
     SpikingActivation,
+    SumPool,
 )
 from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["Done", "ReferenceEngine", "run_layer", "spiking_activation"]
+__all__ = ["Change", "Done", "ReferenceEngine", "run_layer", "run_layers", "spiking_activation"]
+
+Change = Callable[[NamedLayer, Tensor], Tensor]
+"""What becomes of a layer's output before others read it."""
 
 _FRAMES_PER_CHUNK = 128
 """oneDNN's channels-last convolution is several times faster on chunks that stay in cache."""
@@ -97,10 +103,9 @@ def _run(
     rates: dict[str, Tensor] = {}
     received: dict[str, Tensor] = {}
     active: dict[str, Tensor] = {}
-    for position, at in enumerate(graph.named):
+    for at, arrived, done in run_layers(graph, weights, inputs, draw, options):
         if options.measure and at.layer.weighted:
-            received[at.name] = events(done.output, at.arriving)
-        done = run_layer(at, weights, done.output, draw, (options, position))
+            received[at.name] = events(arrived[0], at.arriving)
         if done.state is not None:
             state[at.name] = done.state
         if at.name in options.record:
@@ -114,11 +119,32 @@ def _run(
     return EngineResult(Trajectory(done.spike_train(), membrane), state, traces, rates, received, active)
 
 
-def run_layer(  # noqa: PLR0911  # one line per kind of layer
-    at: NamedLayer, weights: Mapping[str, Tensor], x: Tensor, draw: Draw, how: tuple[RunOptions, int]
+def run_layers(
+    graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw, options: RunOptions,
+    change: Change | None = None,
+) -> Iterator[tuple[NamedLayer, tuple[Tensor, ...], Done]]:  # fmt: skip
+    """Run layer after layer: each with what arrived at it, [T, B, *F] from every layer it listens to, and what it did.
+
+    Args:
+        change: applied to the output of every layer before others read it.
+    """
+    outputs = {"": inputs}
+    for position, at in enumerate(graph.named):
+        arrived = tuple(outputs[name] for name in at.inputs)
+        done = run_layer(at, weights, arrived, draw, (options, position))
+        yield at, arrived, done
+        outputs[at.name] = done.output if change is None else change(at, done.output)
+        for name in at.inputs:
+            if graph.last_reads[name] == at.name:
+                outputs.pop(name, None)
+
+
+def run_layer(  # noqa: PLR0911, PLR0912  # one line per kind of layer
+    at: NamedLayer, weights: Mapping[str, Tensor], arrived: tuple[Tensor, ...], draw: Draw, how: tuple[RunOptions, int]
 ) -> Done:
-    """Run one layer, at a position of its graph, over its input [T, B, *F]."""
+    """Run one layer, at a position of its graph, over its input [T, B, *F] from each layer it listens to."""
     options, stream = how
+    x = arrived[0]
     own = {key: weights[f"{at.name}.{key}"] for key in at.parameters()}
     before = (options.state or {}).get(at.name)
     match at.layer:
@@ -138,10 +164,16 @@ def run_layer(  # noqa: PLR0911  # one line per kind of layer
             return Done(x.flatten(2))
         case Activation(function=function):
             return Done(_FUNCTIONS[function](x))
-        case MaxPool(size=size, stride=stride):
-            return Done(_over_frames(x, lambda frames: F.max_pool2d(frames, size, stride)))
-        case AvgPool(size=size, stride=stride):
-            return Done(_over_frames(x, lambda frames: F.avg_pool2d(frames, size, stride)))
+        case MaxPool() as pool:
+            return Done(_over_frames(x, lambda frames: F.max_pool2d(frames, pool.window, pool.strides, pool.padding)))
+        case AvgPool() as pool:
+            return Done(_over_frames(x, lambda frames: F.avg_pool2d(frames, pool.window, pool.strides, pool.padding)))
+        case SumPool() as pool:
+            return Done(_over_frames(x, lambda frames: _sum_pool(pool, frames)))
+        case GlobalAvgPool():
+            return Done(x.mean(dim=(3, 4)))
+        case Residual():
+            return Done(x + arrived[1])
 
 
 def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, before: Any) -> Done:
@@ -227,13 +259,28 @@ def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, traini
 
 def _in_chunks(layer: Conv2d, own: dict[str, Tensor], frames: Tensor) -> Tensor:
     weight = own["weight"].to(memory_format=torch.channels_last)
+    strides, paddings = layer.strides, layer.paddings
+    if layer.window == (1, 1) and strides != (1, 1):
+        # oneDNN's gradient of a strided kernel of one pixel writes beyond its memory (PyTorch 2.13, AVX2).
+        frames = F.pad(frames, (paddings[1], paddings[1], paddings[0], paddings[0]))[..., :: strides[0], :: strides[1]]
+        strides, paddings = (1, 1), (0, 0)
     out = [
         F.conv2d(
-            chunk.contiguous(memory_format=torch.channels_last), weight, own.get("bias"), layer.stride, layer.padding
+            chunk.contiguous(memory_format=torch.channels_last),
+            weight,
+            own.get("bias"),
+            strides,
+            paddings,
+            layer.dilations,
+            layer.groups,
         )
         for chunk in torch.split(frames, _FRAMES_PER_CHUNK)
     ]
     return torch.cat(out) if len(out) > 1 else out[0]
+
+
+def _sum_pool(layer: SumPool, frames: Tensor) -> Tensor:
+    return F.avg_pool2d(frames, layer.window, layer.strides, layer.padding, divisor_override=1)
 
 
 def _over_frames(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:

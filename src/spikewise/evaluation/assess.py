@@ -56,6 +56,7 @@ def assess_cost(network: Network, test: Sequence[Predictions], measured: CostMea
         macs=operations.macs,
         synaptic_operations=operations.synaptic_operations if spiking else None,
         state_updates=operations.state_updates,
+        additions=operations.additions,
         effective_macs=operations.effective_macs,
         dense_operations=operations.dense_operations,
         activation_sparsity=_sparsity(active) if spiking else None,

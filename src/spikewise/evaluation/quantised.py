@@ -20,10 +20,10 @@ from torch import Tensor
 
 from spikewise.data import ImageSet
 from spikewise.engine import RunOptions
-from spikewise.engine.reference import run_layer
+from spikewise.engine.reference import run_layers
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.robustness.weights import quantised
-from spikewise.graph import Activation, Graph
+from spikewise.graph import Activation, Graph, NamedLayer
 from spikewise.network import Network
 from spikewise.readouts import Trajectory
 from spikewise.ties import without_ties
@@ -63,7 +63,7 @@ def quantised_accuracy(
             that are answered.
     """
     calibration, index = parts
-    assert not any(layer.state_variables for layer in network.graph.layers)
+    assert not any(at.layer.state_variables for at in network.graph.named)
     chosen = calibration[np.unique(np.linspace(0, len(calibration) - 1, _CALIBRATION).round().astype(np.int64))]
     narrow = quantised(network, bits.weights).eval()
     scales = _scales(narrow, images, chosen, bits.activations)
@@ -128,11 +128,14 @@ def _quantiser(scale: float, at: _Range) -> Quantiser:
 def _forward(network: Network, images: Tensor, draw: Draw, quantisers: Mapping[str, Quantiser]) -> Tensor:
     """Logits with ties broken, some layers' outputs changed on their way."""
     graph: Graph = network.graph
+
+    def changed(at: NamedLayer, output: Tensor) -> Tensor:
+        return quantisers.get(at.name, _same)(output)
+
     with torch.no_grad():
-        x = network.encode(images, draw)
-        for position, at in enumerate(graph.named):
-            x = run_layer(at, network.weights, x, draw, (RunOptions(), position)).output
-            x = quantisers.get(at.name, _same)(x)
+        x = encoded = network.encode(images, draw)
+        for at, _, done in run_layers(graph, network.weights, encoded, draw, RunOptions(), changed):
+            x = changed(at, done.output)
         return without_ties(graph.readout(Trajectory(None, x)).float(), x.float().mean(0), draw.index)
 
 

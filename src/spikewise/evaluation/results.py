@@ -248,6 +248,8 @@ class Cost(Record):
     synaptic_operations: float | None = None
     """Additions caused by spikes, counted on the test part; null for a network without spikes."""
     state_updates: float = 0
+    additions: float = 0
+    """Of the sums of residual blocks, as far as they are not made with the products of weighted layers."""
     effective_macs: float | None = None
     """Those multiply-accumulates whose input is not zero, counted on the test part."""
     dense_operations: float | None = None

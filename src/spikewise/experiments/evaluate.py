@@ -237,7 +237,7 @@ def _cost(setting: Setting, candidate: Candidate, network: Network, test: list[P
 def _quantised(setting: Setting, candidate: Candidate, test: list[Predictions]) -> tuple[QuantisedTwin, ...]:
     """What the twin still knows at few bits: the opponent that the integer model prices, measured."""
     steps, graph = setting.steps, candidate.graph
-    if candidate.role != "twin" or steps == 1 or any(layer.state_variables for layer in graph.layers):
+    if candidate.role != "twin" or steps == 1 or any(at.layer.state_variables for at in graph.named):
         return ()
     parts = setting.split.train, setting.split.test
     accuracies = {

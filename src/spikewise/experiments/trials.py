@@ -15,7 +15,7 @@ from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import changed, number_at, parse_change
 from spikewise.losses import Target
-from spikewise.models import MLP, Conv, Model
+from spikewise.models import MLP, Conv, Model, ResNet
 from spikewise.network import Network
 from spikewise.training.balance import start
 from spikewise.types import Draw
@@ -144,7 +144,7 @@ class Trials:
 def setting_of_layer(model: Model | AutomaticModel, network: Network, layer: str) -> str | None:
     """Where an experiment sets the neurons of a layer, such as "model.cell"; None where no `--set` reaches them."""
     names = [at.name for at in network.graph.named]
-    if not isinstance(model, MLP | Conv) or layer not in names:
+    if not isinstance(model, MLP | Conv | ResNet) or layer not in names:
         return None
     if layer == names[-1]:
         return "model.output"

@@ -13,8 +13,9 @@ __all__ = ["methods"]
 
 _ENCODERS: Final = {"rate": "rate coding", "latency": "latency coding", "periodic": "periodic coding",
                     "direct": "direct (constant current) input", "delta": "delta coding"}  # fmt: skip
-_NEURONS: Final = {"if": "integrate-and-fire", "lif": "leaky integrate-and-fire", "alif": "adaptive leaky "
-                   "integrate-and-fire", "izhikevich": "Izhikevich"}  # fmt: skip
+_NEURONS: Final = {"if": "integrate-and-fire", "lif": "leaky integrate-and-fire", "cuba_lif": "current-based leaky "
+                   "integrate-and-fire", "alif": "adaptive leaky integrate-and-fire",
+                   "izhikevich": "Izhikevich"}  # fmt: skip
 
 Table = Mapping[str, Any]
 """A table of the resolved experiment."""

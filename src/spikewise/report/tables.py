@@ -189,6 +189,7 @@ _COUNTED: _Rows = (
     ("MACs with an input other than 0", "per image", lambda cost: count(cost.effective_macs or None)),
     ("Synaptic operations", "per image", lambda cost: count(cost.synaptic_operations)),
     ("Membrane updates", "per image", lambda cost: count(cost.state_updates or None)),
+    ("Additions of residual sums", "per image", lambda cost: count(cost.additions or None)),
     ("Silent neurons and steps", "share of all", lambda cost: percent(cost.activation_sparsity)),
     ("Spikes per synapse and step", "", lambda cost: brief(cost.spikes_per_synapse_and_step)),
     (

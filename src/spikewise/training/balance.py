@@ -28,7 +28,7 @@ from torch import Tensor
 from spikewise.data import batches
 from spikewise.engine import RunOptions
 from spikewise.engine.reference import run_layer
-from spikewise.graph import Activation, BatchNorm, Graph, NamedLayer, Neuron, SpikingActivation
+from spikewise.graph import Activation, BatchNorm, Graph, NamedLayer, Neuron, Residual, SpikingActivation
 from spikewise.network import Network
 from spikewise.readouts import Trajectory
 from spikewise.training.update import Task
@@ -87,17 +87,16 @@ def balance(network: Network, images: UInt8[Tensor, "B C H W"], draw: Draw) -> t
     Returns:
         The spiking layers whose weights were scaled, with the rates at which they now start.
     """
-    walk = _Walk(network, draw)
-    x = network.encode(images, draw)
+    walk = _Walk(network, images, draw)
     started = []
     for position, at in enumerate(network.graph.named):
         if at.layer.weighted:
             deciding = _deciding(network.graph, position)
             if deciding is None:
-                walk.soften(position, x)
+                walk.soften(position)
             elif not isinstance(network.graph.named[deciding].layer, BatchNorm):
-                started += walk.balance(position, deciding, x)
-        x = walk.through(position, position + 1, x)
+                started += walk.balance(position, deciding)
+        walk.goes_on(position)
     return tuple(started)
 
 
@@ -111,31 +110,53 @@ def _batch(graph: Graph, task: Task) -> Int64[np.ndarray, " B"]:
 def _deciding(graph: Graph, position: int) -> int | None:
     """Position of the layer that makes something of a weighted layer's currents; None behind the last of them."""
     for after, at in enumerate(graph.named[position + 1 :], start=position + 1):
-        if isinstance(at.layer, Activation | SpikingActivation | BatchNorm) or at.layer.spikes:
+        if isinstance(at.layer, Activation | SpikingActivation | BatchNorm | Residual) or at.layer.spikes:
             return after
         if at.layer.weighted:
-            return None
+            # With none between, a weighted layer reads these currents: they are logits of nothing. Where it does not,
+            # it begins the other path of a block, in whose sum these currents end.
+            return None if at.inputs == (graph.named[after - 1].name,) else _sum_behind(graph, after)
     return None
+
+
+def _sum_behind(graph: Graph, position: int) -> int:
+    return next(after for after, at in enumerate(graph.named) if after > position and isinstance(at.layer, Residual))
 
 
 class _Walk:
     """A network, layer by layer, over one batch."""
 
-    def __init__(self, network: Network, draw: Draw) -> None:
+    def __init__(self, network: Network, images: UInt8[Tensor, "B C H W"], draw: Draw) -> None:
         self.network, self.draw = network, draw
         self.named, self.weights = network.graph.named, network.weights
+        self.outputs = {"": network.encode(images, draw)}
+        """What each layer gave whose weights are settled."""
 
-    def through(self, first: int, end: int, x: Tensor) -> Tensor:
-        """What the layers from `first` to before `end` make of their input [T, B, *F]."""
+    def through(self, first: int, end: int, x: Tensor | None = None) -> Tensor:
+        """What the layers from `first` to before `end` make of what arrives at the first, or of `x` [T, B, *F]."""
+        fresh: dict[str, Tensor] = {}
         for position in range(first, end):
             at = self.named[position]
-            x = run_layer(at, self.weights, x, self.draw, (RunOptions(), position)).output
-        return x
+            if position == first and x is not None:
+                arrived: tuple[Tensor, ...] = (x,)
+            else:
+                arrived = tuple(fresh[name] if name in fresh else self.outputs[name] for name in at.inputs)
+            done = run_layer(at, self.weights, arrived, self.draw, (RunOptions(), position))
+            fresh[at.name] = done.output
+        return fresh[self.named[end - 1].name]
 
-    def balance(self, position: int, deciding: int, x: Tensor) -> list[Start]:
+    def goes_on(self, position: int) -> None:
+        """Run a layer whose weights are settled, and forget what no later one listens to."""
+        at, last = self.named[position], self.network.graph.last_reads
+        self.outputs[at.name] = self.through(position, position + 1)
+        for name in at.inputs:
+            if last[name] == at.name:
+                self.outputs.pop(name, None)
+
+    def balance(self, position: int, deciding: int) -> list[Start]:
         """Give a layer's currents mean 0 and variance 1, and neurons behind it their rate."""
         at = self.named[position]
-        current = self._current(position, x)
+        current = self._current(position)
         mean, spread = _moments(current, by_unit=self._bias(at) is not None)
         if not torch.isfinite(spread).all():
             return []  # training says which weights are no numbers
@@ -143,25 +164,26 @@ class _Walk:
         if not isinstance(self.named[deciding].layer, Neuron):
             return []
         unit = (current - _over_units(mean, current)) / _over_units(spread, current)
-        gain, rate = self._gain(position, deciding, unit.expand(len(x), *unit.shape[1:]))
+        gain, rate = self._gain(position, deciding, unit.expand(self.network.graph.steps, *unit.shape[1:]))
         self._scale(at, torch.full_like(spread, gain), torch.zeros_like(mean))
         return [Start(self.named[deciding].name, rate)]
 
-    def soften(self, position: int, x: Tensor) -> None:
+    def soften(self, position: int) -> None:
         """Make the last layer smaller where the logits would spread too far."""
-        logits = self._logits(position, x)
+        logits = self._logits(position)
         spread = float((logits - logits.mean(1, keepdim=True)).double().square().mean().sqrt())
         if spread > _LARGEST_SPREAD and np.isfinite(spread):
             at = self.named[position]
             self._scale(at, self._weight(at).new_full((1,), _LARGEST_SPREAD / spread), self._weight(at).new_zeros(1))
 
-    def _logits(self, position: int, x: Tensor) -> Float[Tensor, "B K"]:
-        membrane = self.through(position, len(self.named), x)
+    def _logits(self, position: int) -> Float[Tensor, "B K"]:
+        membrane = self.through(position, len(self.named))
         logits: Tensor = self.network.graph.readout(Trajectory(None, membrane))
         return logits
 
-    def _current(self, position: int, x: Tensor) -> Tensor:
+    def _current(self, position: int) -> Tensor:
         """What a weighted layer gives; once where its input is the same at every step."""
+        x = self.outputs[self.named[position].inputs[0]]
         constant = len(x) > 1 and x.stride(0) == 0
         return self.through(position, position + 1, x[:1] if constant else x)
 

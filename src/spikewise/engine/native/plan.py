@@ -84,13 +84,13 @@ def _spec(native: Any, stage: Stage, slots: list[Slot]) -> Any:
     match stage.operation.layer if stage.operation else None:
         case Conv2d() as conv:
             spec.op = native.Op.conv
-            spec.kernel, spec.stride, spec.padding = conv.kernel, conv.stride, conv.padding
+            spec.kernel, spec.stride, spec.padding = conv.window[0], conv.strides[0], conv.paddings[0]
         case Linear():
             spec.op = native.Op.linear
     if stage.pool is not None:
         pool: Any = stage.pool.layer
         spec.pool = native.PoolKind.max if isinstance(pool, MaxPool) else native.PoolKind.avg
-        spec.pool_size, spec.pool_stride = pool.size, pool.stride or pool.size
+        spec.pool_size, spec.pool_stride = pool.window[0], pool.strides[0]
     if stage.neuron is not None:
         spec.neuron_name, spec.neuron = stage.neuron.name, _neuron(native, stage.neuron)
     for at in stage.layers:

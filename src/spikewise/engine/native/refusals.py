@@ -92,11 +92,13 @@ def _place_obstacle(graph: Graph) -> str | None:
     return None
 
 
-def _layer_obstacle(at: NamedLayer) -> str | None:
+def _layer_obstacle(at: NamedLayer) -> str | None:  # noqa: PLR0911  # one line for each kind of layer
     match at.layer:
+        case Conv2d(plain=False) | MaxPool(plain=False) | AvgPool(plain=False):
+            return "a window that is not square, dilated, grouped or (of a pool) padded"
         case Linear() | Flatten() | AvgPool() | BatchNorm() | Dropout():
             return None
-        case Conv2d(kernel=size) | MaxPool(size=size):
+        case Conv2d(window=(size, _)) | MaxPool(window=(size, _)):
             return None if size <= _LARGEST_WINDOW else f"a window of {size} is larger than {_LARGEST_WINDOW}"
         case Neuron(dynamics=IF() | LIF() | ALIF() as dynamics):
             late = dynamics.reset_delay and dynamics.reset == "zero" and dynamics.reset_gradient

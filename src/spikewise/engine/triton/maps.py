@@ -87,11 +87,11 @@ class Convolved(Neurons):
         layer, (channels, height, width) = self.conv.layer, self.conv.input
         assert isinstance(layer, Conv2d)
         pool = self.pool.layer if self.pool else None
-        size = pool.size if isinstance(pool, MaxPool | AvgPool) else 1
+        size = pool.window[0] if isinstance(pool, MaxPool | AvgPool) else 1
         out, tall, wide = self.layers[-1].output
         return {
-            "H": height, "W": width, "CI": channels, "CO": out, "KERNEL": layer.kernel, "STRIDE": layer.stride,
-            "PAD": layer.padding, "POOL": size, "MEAN": isinstance(pool, AvgPool), "HP": tall, "WP": wide,
+            "H": height, "W": width, "CI": channels, "CO": out, "KERNEL": layer.window[0], "STRIDE": layer.strides[0],
+            "PAD": layer.paddings[0], "POOL": size, "MEAN": isinstance(pool, AvgPool), "HP": tall, "WP": wide,
         }  # fmt: skip
 
     def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
@@ -176,7 +176,8 @@ class Pooled(Stage):
         out = out.permute(0, 2, 3, 1).contiguous()
         value = out.view(*signal.value.shape[:2], *out.shape[1:])
         # A mean over a number of places that is no power of two would be rounded.
-        exact = signal.exact and (self.places is not None or layer.size**2 & (layer.size**2 - 1) == 0)
+        window = layer.window[0] ** 2
+        exact = signal.exact and (self.places is not None or window & (window - 1) == 0)
         if not exact:
             value = value.float()
         self.trace = Trace(None, _graph_order(value).expand(signal.steps, *_graph_order(value).shape[1:]))
@@ -195,10 +196,10 @@ class Pooled(Stage):
         if self.places is not None:
             out.flatten(2).scatter_(2, self.places.flatten(2), g.flatten(2))
         else:
-            part = g / layer.size**2
-            stride = layer.stride or layer.size
-            for y in range(layer.size):
-                for x in range(layer.size):
+            size, stride = layer.window[0], layer.strides[0]
+            part = g / size**2
+            for y in range(size):
+                for x in range(size):
                     out[:, :, y::stride, x::stride][:, :, : g.shape[2], : g.shape[3]] = part
         out = out.view(*gradient.output.shape[:2], *out.shape[1:])
         return out.permute(0, 1, 3, 4, 2).contiguous() if self.signal.shape is not None else out
@@ -211,7 +212,7 @@ _PROGRAMS = 1024
 def _walk_tile(conv: NamedLayer, at: NamedLayer) -> dict[str, int]:
     layer = conv.layer
     assert isinstance(layer, Conv2d)
-    taps = layer.kernel**2 * conv.input[0]
+    taps = layer.window[0] ** 2 * conv.input[0]
     channels, positions = max(16, triton.next_power_of_2(at.output[0])), math.prod(at.output[1:])
     return {
         "KC": min(64, max(16, triton.next_power_of_2(taps))),

@@ -26,7 +26,7 @@ def stages(graph: Graph) -> list[Stage]:
                 if neuron is not None:
                     layers.pop(0)
                 out.append(Dense(at, neuron))
-            case Conv2d():
+            case Conv2d(plain=True):
                 behind = [one for _, one in layers[:2]]
                 joined = _joined(behind)
                 del layers[: len(joined)]
@@ -51,7 +51,8 @@ def _joined(behind: list[NamedLayer]) -> tuple[NamedLayer, ...]:
 
 def without_overlap(at: NamedLayer) -> bool:
     """Whether a layer is a pooling whose windows meet edge to edge."""
-    return isinstance(at.layer, MaxPool | AvgPool) and at.layer.stride in (None, at.layer.size)
+    layer = at.layer
+    return isinstance(layer, MaxPool | AvgPool) and layer.plain and layer.strides == layer.window
 
 
 def walks(at: NamedLayer) -> bool:

@@ -7,7 +7,7 @@ import torch
 
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.engine.contract import Ask
-from spikewise.graph import Neuron, SpikingActivation
+from spikewise.graph import Graph, Neuron, Residual, SpikingActivation
 
 __all__ = ["refusal"]
 
@@ -24,10 +24,16 @@ def refusal(ask: Ask) -> str | None:
         return f"the Triton engine computes in float32 or bfloat16 precision, not on {ask.dtype}"
     if ask.encodes and not isinstance(ask.graph.encoder, _ENCODERS):
         return f"the encoder {ask.graph.encoder.label} has no version in Triton"
-    for at in ask.graph.named:
+    return _of_the_graph(ask.graph) or _of_this_run(ask)
+
+
+def _of_the_graph(graph: Graph) -> str | None:
+    for at in graph.named:
+        if isinstance(at.layer, Residual):
+            return f"layer {at.name}: it adds two paths, and its stages are a chain"
         if isinstance(at.layer, Neuron) and _resets_late(at.layer):
             return f"layer {at.name}: reset_gradient through a delayed reset to zero"
-    return _of_this_run(ask)
+    return None
 
 
 def _of_this_run(ask: Ask) -> str | None:

@@ -9,7 +9,7 @@ from spikewise.dynamics import NeuronState
 from spikewise.engine import reference
 from spikewise.engine.triton.job import Incoming, Job, Signal, Trace
 from spikewise.engine.triton.kernels import encode
-from spikewise.graph import Activation, AvgPool, Conv2d, Dropout, MaxPool, NamedLayer
+from spikewise.graph import Activation, AvgPool, Conv2d, Dropout, GlobalAvgPool, MaxPool, NamedLayer, SumPool
 
 __all__ = ["Drop", "Flat", "Plain", "Stage"]
 
@@ -80,7 +80,7 @@ class Drop(Stage):
         return gradient.output * self.mask
 
 
-_TIMELESS = (Conv2d, MaxPool, AvgPool, Activation)
+_TIMELESS = (Conv2d, MaxPool, AvgPool, SumPool, GlobalAvgPool, Activation)
 """Layers whose output at a step is that of the step's input alone: an input that never changes is run through once."""
 
 
@@ -105,7 +105,7 @@ class Plain(Stage):
                 # Their own leaves: what reaches them is handed on, not added to the caller's.
                 own = {k: v.detach().requires_grad_(v.requires_grad) for k, v in own.items()}
             self.own = own
-            self.done = reference.run_layer(at, own, self.x, job.draw, (job.options, self.position))
+            self.done = reference.run_layer(at, own, (self.x,), job.draw, (job.options, self.position))
             membrane = self.done.output if self.done.membrane is None else self.done.membrane
             self.spikes = self.done.spike_train()
             self.trace = Trace(self.spikes, membrane.expand(signal.steps, *membrane.shape[1:]))

@@ -120,7 +120,7 @@ def break_even_factor(
 def _arithmetic(work: Sequence[LayerWork], bits: int) -> float:
     del bits
     multiply_add = sum(layer.macs + layer.state_updates for layer in work)
-    additions = sum(layer.synaptic_operations for layer in work)
+    additions = sum(layer.synaptic_operations + layer.additions for layer in work)
     return multiply_add * (_FLOAT_MULTIPLICATION + _FLOAT_ADDITION) + additions * _FLOAT_ADDITION
 
 
@@ -143,7 +143,7 @@ def _integers(work: Sequence[LayerWork], bits: int, weight_bits: int = _WEIGHT_B
     update = integer_multiplication_pj(_SUM_BITS, _WEIGHT_BITS) + integer_addition_pj(_SUM_BITS)
     return sum(
         layer.macs * mac(_PIXEL_BITS if layer.from_image else bits)
-        + layer.synaptic_operations * integer_addition_pj(_SUM_BITS)
+        + (layer.synaptic_operations + layer.additions) * integer_addition_pj(_SUM_BITS)
         + layer.state_updates * update
         for layer in work
     )
@@ -151,7 +151,7 @@ def _integers(work: Sequence[LayerWork], bits: int, weight_bits: int = _WEIGHT_B
 
 def _loihi(work: Sequence[LayerWork], bits: int) -> float | None:
     del bits
-    if any(layer.macs or layer.several for layer in work):
+    if any(layer.macs or layer.several or layer.additions for layer in work):
         return None
     return sum(layer.synaptic_operations * _LOIHI_SYNAPSE + layer.state_updates * _LOIHI_NEURON for layer in work)
 

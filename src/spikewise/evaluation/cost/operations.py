@@ -3,11 +3,14 @@
     macs                  multiply-accumulates of weighted layers fed with real numbers
     synaptic operations   additions caused by spikes: each spike adds one weight to each neuron it reaches
     state updates         neurons x steps
+    additions             what the sums of residual blocks add besides
 
 What a layer is fed with, the layer before it says (`NamedLayer.arriving`).
 
 A constant current (direct encoding) is multiplied once and then reused at every step. Pooling, normalisation (folded
-into the weights at inference), biases and the encoder are not counted, for any network.
+into the weights at inference), biases and the encoder are not counted, for any network. Where a residual block adds
+what a weighted layer gives, the sum is made as its products are; what comes in otherwise, such as an identity
+shortcut, is an addition for each number and step (also for a spike that does not come: an upper bound).
 """
 
 import math
@@ -17,7 +20,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from spikewise.graph import Graph, NamedLayer
+from spikewise.graph import BatchNorm, Graph, NamedLayer, Residual
 
 __all__ = ["Access", "LayerWork", "Operations", "count_operations", "layer_work", "traffic_bytes"]
 
@@ -31,6 +34,8 @@ class Operations(NamedTuple):
     macs: float
     synaptic_operations: float
     state_updates: float
+    additions: float = 0.0
+    """Of the sums of residual blocks."""
     effective_macs: float = 0.0
     """Those multiply-accumulates whose input is not zero."""
     dense_operations: float = 0.0
@@ -58,6 +63,8 @@ class LayerWork(NamedTuple):
     """More than one spike may arrive at an input in one step."""
     dense_operations: float = 0.0
     state_updates: float = 0.0
+    additions: float = 0.0
+    """Of numbers that two paths bring."""
     fixed: tuple[Access, ...] = ()
     """Memory accesses whatever the spikes."""
     multiplying: tuple[Access, ...] = ()
@@ -93,6 +100,7 @@ def count_operations(graph: Graph, input_events: Mapping[str, Float[Tensor, "*F"
         macs=sum(layer.macs for layer in work),
         synaptic_operations=sum(layer.synaptic_operations for layer in work),
         state_updates=sum(layer.state_updates for layer in work),
+        additions=sum(layer.additions for layer in work),
         effective_macs=sum(layer.effective_macs for layer in work),
         dense_operations=sum(layer.dense_operations for layer in work),
     )
@@ -122,19 +130,44 @@ def layer_work(graph: Graph, input_events: Mapping[str, Float[Tensor, "*F"]]) ->
 
 
 def _walk(graph: Graph, events: Mapping[str, Tensor]) -> Iterator[LayerWork]:
-    values_arrive = graph.encoder.emits.carrier == "values"
+    by_values = {"": graph.encoder.emits.carrier == "values"}
+    """Whether what a layer sends on was made of real numbers, by the weighted layers that it comes from."""
     for at in graph.named:
+        by_values[at.name] = any(by_values[name] for name in at.inputs)
         if at.layer.weighted:
-            values_arrive = at.arriving.carrier == "values"
+            by_values[at.name] = at.arriving.carrier == "values"
             yield (
                 _by_values(at, graph.steps, events.get(at.name))
-                if values_arrive
+                if by_values[at.name]
                 else _by_events(at, graph.steps, events[at.name])
             )
+        if isinstance(at.layer, Residual):
+            yield _sum(graph, at)
         if at.layer.state_variables:
-            yield _neurons(at, graph.steps, values_arrive=values_arrive)
+            yield _neurons(at, graph.steps, values_arrive=by_values[at.name])
         if at.layer.feedback(at.output):
             yield _recurrent(at, graph.steps, events[f"{at.name}.recurrent"])
+
+
+def _sum(graph: Graph, at: NamedLayer) -> LayerWork:
+    """One addition for each number, unless both paths end in weighted layers, which add into the same accumulators."""
+    free = all(_accumulates(graph, name) for name in at.inputs)
+    passes = 1 if at.leaving.constant else graph.steps
+    count = 0.0 if free else float(passes * math.prod(at.output))
+    held = _WORD * math.prod(at.output)
+    return LayerWork(at.name, additions=count, fixed=(Access(3 * count, held),) if count else ())
+
+
+def _accumulates(graph: Graph, name: str) -> bool:
+    """Whether an output is a weighted layer's sum, normalised or not, that nothing else listens to."""
+    named = {layer.name: layer for layer in graph.named}
+    while name and len(graph.readers(name)) == 1:
+        if named[name].layer.weighted:
+            return True
+        if not isinstance(named[name].layer, BatchNorm):
+            return False
+        (name,) = named[name].inputs
+    return False
 
 
 def _by_events(at: NamedLayer, steps: int, share: Tensor) -> LayerWork:

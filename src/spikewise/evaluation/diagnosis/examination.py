@@ -77,19 +77,19 @@ def gradients_through_time(network: Network, batch: Batch, loss: Loss) -> dict[s
     membrane: through this step's spike, and through all later steps.
     """
     named = network.graph.named
-    neurons = {k: at.name for k, at in enumerate(named) if isinstance(at.layer, Neuron) and at.layer.spikes}
-    if not neurons:
+    feeding = {at.name: at.inputs[0] for at in named if isinstance(at.layer, Neuron) and at.layer.spikes}
+    if not feeding:
         return {}
     inputs = network.encode(batch.images, batch.draw).detach().clone().requires_grad_()
-    feeding = frozenset(named[k - 1].name for k in neurons if k)
+    recorded = RunOptions(record=frozenset(feeding.values()) - {""})
     with torch.enable_grad():
-        result = engine.run(network.graph, network.weights, inputs, batch.draw, RunOptions(record=feeding), "reference")
+        result = engine.run(network.graph, network.weights, inputs, batch.draw, recorded, "reference")
         target = Target.of(batch.labels, network.graph.classes)
         mean = loss(network.graph.readout(result.trajectory), result.trajectory, target)
-        currents = [result.traces[named[k - 1].name].output if k else inputs for k in neurons]
+        currents = [result.traces[name].output if name else inputs for name in feeding.values()]
         found = torch.autograd.grad(mean * len(batch.labels), currents, allow_unused=True)
     out = {}
-    for name, current, gradient in zip(neurons.values(), currents, found, strict=True):
+    for name, current, gradient in zip(feeding, currents, found, strict=True):
         whole = torch.zeros_like(current) if gradient is None else gradient
         out[name] = [float(x) for x in whole.flatten(2).double().norm(dim=2).mean(1)]
     return out

@@ -102,15 +102,27 @@ def silenced(network: Network, share: float, *, seed: int) -> Network:
 
 
 def hidden_layers(graph: Graph) -> tuple[Hidden, ...]:
-    """The layers of neurons or activations that a weighted layer listens to."""
+    """The layers of neurons or activations that one weighted layer, and nothing else, listens to.
+
+    What is added to another path cannot be silenced in the weights behind the sum, which the other path shares.
+    """
     found = []
-    for position, at in enumerate(graph.named):
+    for at in graph.named:
         if isinstance(at.layer, Activation) or at.layer.spikes:
-            later = graph.named[position + 1 :]
-            listener = next((one for one in later if one.layer.weighted), None)
+            listener = _only_listener(graph, at)
             if listener is not None:
                 found.append(Hidden(at, listener))
     return tuple(found)
+
+
+def _only_listener(graph: Graph, at: NamedLayer) -> NamedLayer | None:
+    while len(readers := graph.readers(at.name)) == 1:
+        at = readers[0]
+        if at.layer.weighted:
+            return at
+        if len(at.inputs) > 1:
+            return None
+    return None
 
 
 def _synapses(network: Network) -> dict[str, Tensor]:
