@@ -96,3 +96,14 @@ def test_no_module_is_hidden_by_a_name_of_its_package():
         for name in bound(init) & {path.stem for path in init.parent.iterdir() if path.name != "__init__.py"}
     ]
     assert not hidden
+
+
+def test_a_name_of_a_class_stands_for_one_thing():
+    """Whoever searches for it finds one. Private classes may share a name."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        place = path.relative_to(ROOT).as_posix()
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(place)
+    assert not {name: where for name, where in places.items() if len(where) > 1}

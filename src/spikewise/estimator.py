@@ -23,7 +23,7 @@ from spikewise.encoders import Encoder
 from spikewise.errors import ConfigError
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import logits_without_ties
-from spikewise.experiments.automatic import Chosen, chosen
+from spikewise.experiments.automatic import ChosenNetwork, chosen
 from spikewise.experiments.experiment import AnyModel
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.standard import Standard, standard_of, standardised
@@ -226,7 +226,7 @@ class _Chosen(Config):
     readout: Readout
     train: TrainConfig
 
-    def network(self, shape: tuple[int, int, int], standard: Standard | None) -> Chosen:
+    def network(self, shape: tuple[int, int, int], standard: Standard | None) -> ChosenNetwork:
         """The network and its input for images of channels, height, width."""
         found = chosen(self.model, self.encoder, shape)
         return found._replace(encoder=standardised(found.encoder, standard))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from spikewise.data import load_data
 from spikewise.data.audit.near import near_pairs
-from spikewise.data.audit.probe import Clue, Target, run_probes
+from spikewise.data.audit.probe import Clue, ProbeTarget, run_probes
 from spikewise.data.audit.shrink import shrink
 
 SIDE, COUNT = 28, 500
@@ -92,7 +92,7 @@ def test_shrinking_averages_areas():
 
 
 def probe(values, codes, units=None, linear=False):
-    target = Target("label", np.asarray(codes), np.arange(len(codes)) if units is None else units)
+    target = ProbeTarget("label", np.asarray(codes), np.arange(len(codes)) if units is None else units)
     return run_probes(target, [Clue("clue", np.asarray(values, float).reshape(len(codes), -1), linear)])
 
 

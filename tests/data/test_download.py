@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from spikewise.data import CATALOG, KnownFile, Verdict, download, verify
+from spikewise.data import CATALOG, FileState, KnownFile, download, verify
 from spikewise.data.catalog import Archive
 from spikewise.data.downloads import fetch_file
 from spikewise.errors import ChecksumError, ConfigError, MissingDataError
@@ -149,12 +149,12 @@ def test_verify_tells_ok_repacked_missing_and_wrong(tmp_path: Path, monkeypatch:
         (tmp_path / "mnist" / name).write_bytes(content)
     verdicts = {found.name: found.verdict for found in verify("mnist", tmp_path)}
     assert verdicts == {
-        "ok.gz": Verdict.OK,
-        "repacked.gz": Verdict.REPACKED,
-        "missing.gz": Verdict.MISSING,
-        "wrong.gz": Verdict.WRONG,
-        "cut.gz": Verdict.WRONG,
-        "unknown.gz": Verdict.UNVERIFIED,
+        "ok.gz": FileState.OK,
+        "repacked.gz": FileState.REPACKED,
+        "missing.gz": FileState.MISSING,
+        "wrong.gz": FileState.WRONG,
+        "cut.gz": FileState.WRONG,
+        "unknown.gz": FileState.UNVERIFIED,
     }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikewise.data import Role, SplitConfig, Verdict, load_data, part_overlap, split, verify
+from spikewise.data import FileState, Role, SplitConfig, load_data, part_overlap, split, verify
 from spikewise.data.idx import encode_idx, read_idx
 
 pytestmark = pytest.mark.real
@@ -22,7 +22,7 @@ def test_idx_sets_are_whole_and_as_published(real_data: Path, name, mean):
     assert counts(found) == [60_000, 0, 10_000]
     assert found.image_shape == (1, 28, 28)
     assert found.images.mean() / 255 == pytest.approx(mean, abs=0.001)
-    assert {file.verdict for file in verify(name, real_data)} == {Verdict.OK}
+    assert {file.verdict for file in verify(name, real_data)} == {FileState.OK}
 
 
 def test_repacked_fashion_files_are_the_same_images(real_data: Path, tmp_path: Path):
@@ -31,7 +31,7 @@ def test_repacked_fashion_files_are_the_same_images(real_data: Path, tmp_path: P
         repacked = gzip.compress(gzip.decompress(file.read_bytes()), 1)
         (tmp_path / "fashion-mnist" / file.name).write_bytes(repacked)
     verdicts = [found.verdict for found in verify("fashion-mnist", tmp_path) if found.name.startswith("t10k")]
-    assert verdicts == [Verdict.REPACKED] * 2
+    assert verdicts == [FileState.REPACKED] * 2
 
 
 def test_emnist_is_read_as_mnist_stored_transposed(real_data: Path, tmp_path: Path):

@@ -16,8 +16,9 @@ from spikewise.errors import ShapeError
 from spikewise.evaluation import Results
 from spikewise.evaluation.anytime import (
     TOLERANCES,
-    Course,
+    AnswersByStep,
     Followed,
+    LatencyByStep,
     Spent,
     choose_thresholds,
     confidence,
@@ -27,9 +28,6 @@ from spikewise.evaluation.anytime import (
     pareto_front,
     softmax,
     spread_steps,
-)
-from spikewise.evaluation.anytime import (
-    Latency as Milliseconds,
 )
 from spikewise.evaluation.anytime_runs import Counter, ImageSample, follow, measure_latency
 from spikewise.evaluation.cost import carried_bits, count_operations, energies, layer_work
@@ -50,7 +48,9 @@ def course(solved=SOLVED, *, sure=0.9, unsure=0.3):
     t = np.arange(1, STEPS + 1)[:, None]
     right = t >= solved
     probabilities = {STEPS: np.tile([0.9, 0.1], (solved.size, 1))}
-    return Course(np.zeros(solved.size, int), np.where(right, 0, 1), np.where(right, sure, unsure), probabilities)
+    return AnswersByStep(
+        np.zeros(solved.size, int), np.where(right, 0, 1), np.where(right, sure, unsure), probabilities
+    )
 
 
 def spent(t):
@@ -64,7 +64,7 @@ def followed(test, thresholds):
 
 def record(test, validation, seeds=1):
     thresholds = choose_thresholds(validation, TOLERANCES)
-    return over_time("snn", [followed(test, thresholds)] * seeds, Milliseconds({1: 0.1, STEPS: 0.5}, 0.2))
+    return over_time("snn", [followed(test, thresholds)] * seeds, LatencyByStep({1: 0.1, STEPS: 0.5}, 0.2))
 
 
 def test_accuracy_over_time_of_a_course_that_solves_each_image_at_a_known_step():
@@ -96,7 +96,7 @@ def test_a_confidence_that_knows_when_it_is_right_stops_each_image_the_moment_it
 def test_the_difference_is_that_of_the_same_network_on_the_same_image():
     test = course(np.full(100, 4))
     hasty = followed(test, [0.3] * len(TOLERANCES))  # at the first step, when all is wrong
-    found = over_time("snn", [hasty, hasty], Milliseconds({}, 0.2)).early_exit[0]
+    found = over_time("snn", [hasty, hasty], LatencyByStep({}, 0.2)).early_exit[0]
     assert (found.accuracy.mean, found.difference.mean, found.steps.mean) == (0.0, -1.0, 1.0)
 
 
@@ -118,7 +118,7 @@ def test_a_larger_tolerance_never_takes_more_steps_and_keeps_its_word_on_validat
     rng = np.random.default_rng(0)
     logits = np.cumsum(rng.normal(size=(STEPS, 2000, 4)) + 0.5 * np.eye(4)[np.arange(2000) % 4], axis=0)
     labels = np.arange(2000) % 4
-    found = Course(labels, logits.argmax(2), confidence(logits), {})
+    found = AnswersByStep(labels, logits.argmax(2), confidence(logits), {})
     thresholds = choose_thresholds(found, TOLERANCES)
     exits = [exit_steps(found.confidence, one) for one in thresholds]
     assert (np.diff([one.mean() for one in exits]) <= 0).all()
@@ -155,7 +155,7 @@ def test_spread_steps_hold_the_first_and_the_last():
 
 def test_no_seed_is_refused():
     with pytest.raises(ShapeError, match="at least one seed"):
-        over_time("snn", [], Milliseconds({}, 0.2))
+        over_time("snn", [], LatencyByStep({}, 0.2))
 
 
 NETWORKS = {

@@ -5,7 +5,7 @@ import pytest
 
 from spikewise.errors import ShapeError
 from spikewise.evaluation.calibration import (
-    Answers,
+    SplitLogits,
     calibrate,
     corrected_calibration_error,
     fit_temperature,
@@ -15,12 +15,12 @@ from spikewise.evaluation.estimates import estimate_metrics
 from spikewise.evaluation.metrics import brier_scores, expected_calibration_error, log_losses
 
 
-def drawn(images: int, seed: int, *, factor: float = 1.0, classes: int = 4) -> Answers:
+def drawn(images: int, seed: int, *, factor: float = 1.0, classes: int = 4) -> SplitLogits:
     """Labels drawn from softmax(logits): calibrated, until the logits are multiplied by `factor`."""
     rng = np.random.default_rng(seed)
     logits = 2 * rng.normal(size=(images, classes))
     labels = (rng.gumbel(size=logits.shape) + logits).argmax(1)
-    return Answers(labels, factor * logits)
+    return SplitLogits(labels, factor * logits)
 
 
 def softmax(logits):
@@ -82,11 +82,11 @@ def test_scaling_mends_a_boastful_network_and_changes_no_answer():
 FIGURES = ("ece", "ece_corrected", "brier", "nll")
 
 
-def trained(images: int, seed: int, *, runs: int = 3, between: float = 0.3) -> list[Answers]:
+def trained(images: int, seed: int, *, runs: int = 3, between: float = 0.3) -> list[SplitLogits]:
     """Several trainings on the same images: what they say differs by noise on the logits of that size."""
     rng = np.random.default_rng((seed, 1))
     labels, logits = drawn(images, seed)
-    return [Answers(labels, logits + between * rng.normal(size=logits.shape)) for _ in range(runs)]
+    return [SplitLogits(labels, logits + between * rng.normal(size=logits.shape)) for _ in range(runs)]
 
 
 def width(estimate):
@@ -127,7 +127,7 @@ def test_seeds_that_agree_leave_the_doubt_of_the_images():
 
 def test_copies_of_an_image_under_one_subject_say_nothing_new():
     once = trained(200, 0, between=0.0)
-    copies = [Answers(np.tile(one.labels, 4), np.tile(one.logits, (4, 1))) for one in once]
+    copies = [SplitLogits(np.tile(one.labels, 4), np.tile(one.logits, (4, 1))) for one in once]
     alone = calibrate("snn", once, once).as_trained
     together = calibrate("snn", copies, copies, np.tile(np.arange(200), 4)).as_trained
     taken_for_new = calibrate("snn", copies, copies).as_trained

@@ -17,7 +17,7 @@ from spikewise.encoders import Direct
 from spikewise.errors import RunError, TrainingError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.diagnosis import (
-    Batch,
+    ExaminedBatch,
     Facts,
     examine,
     find_symptoms,
@@ -213,9 +213,9 @@ def one_layer(*, dynamics, steps: int, readout) -> Network:
     return Network(graph, seed=3)
 
 
-def some_images(count: int = 5) -> Batch:
+def some_images(count: int = 5) -> ExaminedBatch:
     images = torch.randint(0, 256, (count, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return Batch(images, torch.arange(count) % 3, Draw.first(count))
+    return ExaminedBatch(images, torch.arange(count) % 3, Draw.first(count))
 
 
 def test_through_a_leaky_membrane_the_gradient_decays_by_beta_at_each_step_back():
@@ -288,7 +288,7 @@ def test_membranes_are_told_in_thresholds():
     assert layer.gradient_norms == tuple(said["lif1"])
 
 
-def load_like(batch: Batch) -> ImageSet:
+def load_like(batch: ExaminedBatch) -> ImageSet:
     roles = np.full(len(batch.labels), Role.UNASSIGNED, np.int8)
     return ImageSet("made up", batch.images.numpy(), batch.labels.numpy(), ("a", "b", "c"), roles, "")
 

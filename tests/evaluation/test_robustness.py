@@ -9,7 +9,7 @@ from spikewise.encoders import Direct, Latency, Rate
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.evaluation.robustness import (
     Images,
-    Scope,
+    RobustnessScope,
     TrainedCandidate,
     correct_answers,
     examine,
@@ -126,7 +126,7 @@ def knowing(graph, seed):
 
 @pytest.fixture(scope="module")
 def examined():
-    return examine([spiking(), conventional()], halves(), Scope(), attack_from="twin")
+    return examine([spiking(), conventional()], halves(), RobustnessScope(), attack_from="twin")
 
 
 def of(record, name):
@@ -173,7 +173,7 @@ def test_gradients_checks_and_transfer_stand_beside_the_attacks(examined):
 
 
 def test_a_latency_code_is_attacked_by_search_and_so_is_everybody_then():
-    scope = Scope(images=12, families=("attacks",))
+    scope = RobustnessScope(images=12, families=("attacks",))
     record = examine([spiking(encoder=Latency(steps=8)), conventional()], halves(), scope, attack_from="twin").record
     counted = [one.name for one in record.disturbances if one.counted]
     assert counted == ["search"]
@@ -198,7 +198,7 @@ def test_clean_and_changed_pixels_meet_the_same_random_numbers():
 
 
 def test_families_made_again_replace_the_old_ones_and_the_others_stay(examined):
-    scope = Scope(images=10, families=("neurons",))
+    scope = RobustnessScope(images=10, families=("neurons",))
     fresh = examine([spiking(), conventional()], halves(), scope).record
     both = merged(examined.record, fresh)
     assert [one.family for one in both.families] == list(FAMILIES)
@@ -210,7 +210,7 @@ def test_families_made_again_replace_the_old_ones_and_the_others_stay(examined):
 def test_a_network_without_hidden_neurons_leaves_the_family_out_and_says_so():
     graph = build(MLP(hidden=(), output="none"), Direct(steps=1), LastMembrane(), image_shape=(1, 8, 8), classes=2)
     bare = TrainedCandidate("bare", [Network(graph)], (0,))
-    record = examine([bare], halves(), Scope(families=("neurons",))).record
+    record = examine([bare], halves(), RobustnessScope(families=("neurons",))).record
     assert not record.disturbances
     assert "bare" in record.families[0].left_out[0]
 
@@ -220,4 +220,4 @@ def test_unknown_families_and_empty_examinations_are_refused():
     with pytest.raises(ConfigError, match="Did you mean 'weights'"):
         parse_families(["weight"])
     with pytest.raises(ShapeError, match="needs networks and images"):
-        examine([], halves(), Scope())
+        examine([], halves(), RobustnessScope())

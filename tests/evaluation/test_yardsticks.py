@@ -5,14 +5,14 @@ import pytest
 from sklearn.datasets import load_digits
 
 from spikewise.evaluation import yardsticks
-from spikewise.evaluation.yardsticks import Part, answer_all
+from spikewise.evaluation.yardsticks import LabelledImages, answer_all
 
 
-def digits(count: int) -> tuple[Part, Part, Part]:
+def digits(count: int) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
     given = load_digits()
     images = (given.images[:count, None] * 255 / 16).astype(np.uint8)
     a, b = count // 2, 3 * count // 4
-    return tuple(Part(images[s], given.target[:count][s]) for s in (slice(0, a), slice(a, b), slice(b, None)))
+    return tuple(LabelledImages(images[s], given.target[:count][s]) for s in (slice(0, a), slice(a, b), slice(b, None)))
 
 
 CLASSES = tuple("0123456789")
@@ -31,7 +31,7 @@ def test_each_is_far_better_than_guessing_on_digits_and_guessing_is_the_most_fre
 
 def test_test_labels_decide_nothing():
     train, validation, test = digits(400)
-    turned = Part(test.images, (test.labels + 1) % 10)
+    turned = LabelledImages(test.images, (test.labels + 1) % 10)
     plain, other = (answer_all(train, validation, one, CLASSES) for one in (test, turned))
     assert [one.setting for one in plain] == [one.setting for one in other]
     assert not any((a.right & b.right).any() for a, b in zip(plain, other, strict=True))
@@ -50,7 +50,7 @@ def test_large_sets_are_thinned_evenly(monkeypatch):
 def test_where_nothing_can_be_chosen_or_learned_there_is_guessing_alone(lack):
     train, validation, test = digits(200)
     if lack == "validation":
-        validation = Part(validation.images[:0], validation.labels[:0])
+        validation = LabelledImages(validation.images[:0], validation.labels[:0])
     else:
-        train = Part(train.images, np.zeros_like(train.labels))
+        train = LabelledImages(train.images, np.zeros_like(train.labels))
     assert [one.name for one in answer_all(train, validation, test, CLASSES)] == ["guessing"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spikewise.api.sections import study
 from spikewise.evaluation import Results
-from spikewise.evaluation.robustness import Scope, parse_families, selected
+from spikewise.evaluation.robustness import RobustnessScope, parse_families, selected
 from spikewise.evaluation.sections.robustness import FAMILIES, Robustness
 from spikewise.experiments import RunFolder
 from spikewise.experiments.sections import arrays_file
@@ -37,7 +37,7 @@ def robustness(
         ConfigError: there is no such family, or fewer than 2 images.
     """
     asked = parse_families(families)
-    scope = Scope(images=images, families=asked)
+    scope = RobustnessScope(images=images, families=asked)
     folder = RunFolder.open(Path(run))
     there = Results.load(folder.results).sections.robustness
     known = {one.family for one in there.families} if there else set()

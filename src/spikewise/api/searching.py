@@ -13,7 +13,7 @@ from spikewise.training.progress import Plan, display
 if TYPE_CHECKING:
     import pandas
 
-    from spikewise.experiments.sweep_effects import Choice, Difference
+    from spikewise.experiments.sweep_effects import Choice, SweepDifference
     from spikewise.experiments.sweep_table import Row
     from spikewise.experiments.tune import Tuned
 
@@ -28,7 +28,7 @@ class Swept(NamedTuple):
     """One for each network and seed of each cell, as `table.csv` has them."""
     choices: "list[Choice]"
     """The best level of each factor."""
-    differences: "list[Difference]"
+    differences: "list[SweepDifference]"
     """What changing one factor does, with intervals."""
 
     @property

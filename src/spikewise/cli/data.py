@@ -89,7 +89,7 @@ def download(name: Name, data_dir: o.DataDir = None, quiet: o.Quiet = False) -> 
 @commands.command()
 def verify(name: Name, data_dir: o.DataDir = None, as_json: o.Json = False) -> None:
     """Compare the files of a set with the published checksums; exit code 1 if one is missing or wrong."""
-    from spikewise.data.downloads import Verdict
+    from spikewise.data.downloads import FileState
     from spikewise.data.downloads import verify as compare_files
 
     found = compare_files(name, data_dir)
@@ -100,7 +100,7 @@ def verify(name: Name, data_dir: o.DataDir = None, as_json: o.Json = False) -> N
         print_rows(["file", "verdict", "path"], rows)
     else:
         print(f"{name} comes with the package; there are no files to verify.")
-    if any(one.verdict in (Verdict.MISSING, Verdict.WRONG) for one in found):
+    if any(one.verdict in (FileState.MISSING, FileState.WRONG) for one in found):
         raise typer.Exit(1)
 
 

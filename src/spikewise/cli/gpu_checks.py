@@ -14,14 +14,14 @@ from spikewise.exact import exact_arithmetic
 from spikewise.graph import Graph
 from spikewise.network import Network
 
-__all__ = ["Findings", "examine_gpus", "same_on"]
+__all__ = ["GpuReport", "examine_gpus", "same_on"]
 
 _KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 _APART = 1e-3
 """Largest difference of logits and gradients, relative to the largest of them, that sums in another order explain."""
 
 
-class Findings(NamedTuple):
+class GpuReport(NamedTuple):
     """What was found, whether it is as it should be, and what to do."""
 
     found: str
@@ -29,17 +29,17 @@ class Findings(NamedTuple):
     advice: str = ""
 
 
-def examine_gpus() -> dict[str, Findings]:
+def examine_gpus() -> dict[str, GpuReport]:
     """The cards, their driver and Triton, by name of what was looked at; one entry where there is nothing."""
     driver = _driver()
     if not torch.cuda.is_available():
         if driver is None:
-            return {"GPU": Findings("none, the processor computes")}
-        return {"GPU": Findings(f"NVIDIA driver {driver}, but PyTorch reaches no GPU", sound=False, advice=_why_not())}
+            return {"GPU": GpuReport("none, the processor computes")}
+        return {"GPU": GpuReport(f"NVIDIA driver {driver}, but PyTorch reaches no GPU", sound=False, advice=_why_not())}
     cards = ", ".join(_card(number) for number in range(torch.cuda.device_count()))
     return {
-        "GPU": Findings(cards),
-        "GPU driver": Findings(f"{driver or 'of unknown version'}, PyTorch is built for CUDA {torch.version.cuda}"),
+        "GPU": GpuReport(cards),
+        "GPU driver": GpuReport(f"{driver or 'of unknown version'}, PyTorch is built for CUDA {torch.version.cuda}"),
         "Triton": _triton(),
     }
 
@@ -86,13 +86,13 @@ def _card(number: int) -> str:
     return f"cuda:{number} {facts.name} ({facts.total_memory / 2**30:.0f} GiB, {capability})"
 
 
-def _triton() -> Findings:
+def _triton() -> GpuReport:
     """Without it, and without a card it compiles for, layers are launched one operation after the other."""
     advice = "Networks run on the GPU several times slower without it. Run: pip install triton"
     try:
-        return Findings(version("triton"))
+        return GpuReport(version("triton"))
     except PackageNotFoundError:
-        return Findings("not installed", sound=False, advice=advice)
+        return GpuReport("not installed", sound=False, advice=advice)
 
 
 def _driver() -> str | None:

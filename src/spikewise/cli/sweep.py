@@ -11,7 +11,7 @@ from spikewise.cli.console import print_json, print_rows, print_text, say
 if TYPE_CHECKING:
     from spikewise.experiments.sweep_cells import Asked
     from spikewise.experiments.sweep_folder import SweepFolder
-    from spikewise.experiments.sweep_page import Findings
+    from spikewise.experiments.sweep_page import SweepFindings
 
 __all__ = ["register"]
 
@@ -100,7 +100,7 @@ def _folder(name: str, asked: "Asked", conditions: list[str], data_dir: Path | N
     return SweepFolder.create(out, plan, placed)
 
 
-def _print(folder: "SweepFolder", found: "Findings") -> None:
+def _print(folder: "SweepFolder", found: "SweepFindings") -> None:
     metric = folder.sweep.metric
     states = [str(row["status"]) for row in {str(row["run"]): row for row in found.rows}.values()]
     print()
@@ -127,7 +127,7 @@ def _print(folder: "SweepFolder", found: "Findings") -> None:
     )
 
 
-def _as_json(folder: "SweepFolder", found: "Findings") -> dict[str, object]:
+def _as_json(folder: "SweepFolder", found: "SweepFindings") -> dict[str, object]:
     metric = folder.sweep.metric
     effects = [
         {**one._asdict(), "estimate": one.estimate.model_dump(mode="json"), "sentence": one.sentence(metric)}

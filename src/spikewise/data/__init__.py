@@ -6,7 +6,7 @@ from spikewise.data.cache import Progress
 from spikewise.data.catalog import CATALOG, KnownFile, KnownSet
 from spikewise.data.config import DataConfig, Layout
 from spikewise.data.decode import decode_image
-from spikewise.data.downloads import FileVerdict, Verdict, download, verify
+from spikewise.data.downloads import FileState, FileVerdict, download, verify
 from spikewise.data.duplicates import PartOverlap, part_overlap
 from spikewise.data.image_set import Aspect, ImageSet, Role, Split
 from spikewise.data.incoming import Reading
@@ -20,6 +20,7 @@ __all__ = [
     "Augmented",
     "Changes",
     "DataConfig",
+    "FileState",
     "FileVerdict",
     "ImageSet",
     "KnownFile",
@@ -31,7 +32,6 @@ __all__ = [
     "Role",
     "Split",
     "SplitConfig",
-    "Verdict",
     "augment",
     "batches",
     "class_weights",

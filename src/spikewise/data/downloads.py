@@ -21,7 +21,7 @@ from spikewise.data.locate import candidates, default_data_folder, missing
 from spikewise.errors import ChecksumError, DataError, MissingDataError, StorageError, unknown_choice
 from spikewise.files import make_folder, write_with
 
-__all__ = ["FileVerdict", "Verdict", "download", "fetch_file", "verify"]
+__all__ = ["FileState", "FileVerdict", "download", "fetch_file", "verify"]
 
 _BLOCK = 1 << 20
 _RECEIVED = 1 << 16  # what an interruption loses at most
@@ -29,7 +29,7 @@ _TIMEOUT = (10, 60)
 """Seconds to connect, and between two blocks."""
 
 
-class Verdict(StrEnum):
+class FileState(StrEnum):
     """What `verify` found."""
 
     OK = "ok"
@@ -45,7 +45,7 @@ class FileVerdict(NamedTuple):
     """What `verify` found of one file."""
 
     name: str
-    verdict: Verdict
+    verdict: FileState
     path: Path | None
 
 
@@ -99,7 +99,7 @@ def verify(name: str, data_dir: Path | None = None) -> list[FileVerdict]:
     places = candidates(known, data_dir)
     if known.manual is not None:
         path = places[0] if places else None
-        return [FileVerdict(known.title, Verdict.UNVERIFIED if path else Verdict.MISSING, path)]
+        return [FileVerdict(known.title, FileState.UNVERIFIED if path else FileState.MISSING, path)]
     return [verdict for file in known.files for verdict in _verify(file, places)]
 
 
@@ -206,7 +206,7 @@ def _is_there(folder: Path, file: KnownFile) -> bool:
     if isinstance(file, Archive) and path.is_file() and _digest(path, "md5") == file.md5:
         _unpack(path, file, folder)
         return True
-    return path.is_file() and _judge(path, file) in (Verdict.OK, Verdict.REPACKED, Verdict.UNVERIFIED)
+    return path.is_file() and _judge(path, file) in (FileState.OK, FileState.REPACKED, FileState.UNVERIFIED)
 
 
 def _verify(file: KnownFile, places: list[Path]) -> list[FileVerdict]:
@@ -215,21 +215,21 @@ def _verify(file: KnownFile, places: list[Path]) -> list[FileVerdict]:
         return [FileVerdict(file.name, _judge(found, file), found)]
     if isinstance(file, Archive):
         return [_member_verdict(Path(member).name, places) for member in file.members]
-    return [FileVerdict(file.name, Verdict.MISSING, None)]
+    return [FileVerdict(file.name, FileState.MISSING, None)]
 
 
 def _member_verdict(name: str, places: list[Path]) -> FileVerdict:
     found = next((place / name for place in places if (place / name).is_file()), None)
-    return FileVerdict(name, Verdict.UNVERIFIED if found else Verdict.MISSING, found)
+    return FileVerdict(name, FileState.UNVERIFIED if found else FileState.MISSING, found)
 
 
-def _judge(path: Path, file: KnownFile) -> Verdict:
+def _judge(path: Path, file: KnownFile) -> FileState:
     if file.md5 is None:
-        return Verdict.UNVERIFIED
+        return FileState.UNVERIFIED
     if _digest(path, "md5") == file.md5:
-        return Verdict.OK
+        return FileState.OK
     same = file.content_sha256 is not None and _unpacked_digest(path) == file.content_sha256
-    return Verdict.REPACKED if same else Verdict.WRONG
+    return FileState.REPACKED if same else FileState.WRONG
 
 
 def _digest(path: Path, kind: str, opener: Callable[[Path], Any] = lambda path: path.open("rb")) -> str:

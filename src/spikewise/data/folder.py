@@ -13,7 +13,7 @@ from spikewise.data.load_idx import is_idx
 from spikewise.data.names import listed, read_fingerprint, role_of, shown
 from spikewise.errors import DataError, MissingDataError
 
-__all__ = ["Entry", "Listing", "Tree", "class_tree", "is_fingerprints", "list_folder", "passed_over"]
+__all__ = ["FolderEntry", "Listing", "Tree", "class_tree", "is_fingerprints", "list_folder", "passed_over"]
 
 _DEEPEST = 8
 _JUNK_FILES = frozenset({"thumbs.db", "desktop.ini", "readme.md", "readme.txt", "license", "license.txt"})
@@ -42,7 +42,7 @@ class Listing(NamedTuple):
     """Image files whose names begin with a dot, which were left out."""
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
     """One image file and what its place says."""
 
     file: str
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
 class Tree(NamedTuple):
     """A folder tree as it was read."""
 
-    entries: list[Entry]
+    entries: list[FolderEntry]
     left_out: tuple[str, ...]
     """What is to be said of class folders without images."""
 
@@ -165,9 +165,9 @@ def class_tree(listing: Listing, *, roles: bool = True) -> Tree:
     _check_depth(listing, depth + 2, named)
     empty = _empty_classes(listing, depth + 1)
 
-    def entry(image: PurePosixPath) -> Entry:
+    def entry(image: PurePosixPath) -> FolderEntry:
         role = parts[image.parts[depth - 1]] if by_role else None
-        return Entry(str(image), image.parts[depth], Role.UNASSIGNED if role is None else role)
+        return FolderEntry(str(image), image.parts[depth], Role.UNASSIGNED if role is None else role)
 
     return Tree([entry(image) for image in listing.images], empty)
 

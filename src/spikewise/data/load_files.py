@@ -12,7 +12,7 @@ from spikewise.data.cache import Decoded, Decoding, Progress, decode_files
 from spikewise.data.catalog import CATALOG, KnownSet
 from spikewise.data.classes import unify
 from spikewise.data.config import DataConfig
-from spikewise.data.folder import Entry, Listing, class_tree, passed_over
+from spikewise.data.folder import FolderEntry, Listing, class_tree, passed_over
 from spikewise.data.image_set import ImageSet, Role, SubjectsRule
 from spikewise.data.names import Fingerprint, listed, read_fingerprint, shown
 from spikewise.data.subjects import (
@@ -163,7 +163,7 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
     )
 
 
-def _shared_parts(entries: Sequence[Entry]) -> Iterator[str]:
+def _shared_parts(entries: Sequence[FolderEntry]) -> Iterator[str]:
     """Folders that stand for one part, such as val and validation: both count, and it is said."""
     folders: dict[Role, set[str]] = {}
     for entry in entries:
@@ -181,7 +181,9 @@ class _Told(NamedTuple):
     cautions: tuple[str, ...] = ()
 
 
-def _subjects(entries: Sequence[Entry], config: DataConfig, known: KnownSet | None) -> tuple[Subjects | None, _Told]:
+def _subjects(
+    entries: Sequence[FolderEntry], config: DataConfig, known: KnownSet | None
+) -> tuple[Subjects | None, _Told]:
     """The subjects that file names give: as asked, as known of the set, or by a convention that fits every name."""
     names = [PurePosixPath(entry.file).name for entry in entries]
     kinds = [entry.class_name for entry in entries]

@@ -1,7 +1,7 @@
 """What trained networks are worth: metrics, intervals and tests, costs, and the verdict in words."""
 
 from spikewise.evaluation.comparison import CandidatePredictions, compare_all, compare_networks
-from spikewise.evaluation.estimates import Drawn, compare_metrics, draw_metrics, estimate_metrics
+from spikewise.evaluation.estimates import MetricDraws, compare_metrics, draw_metrics, estimate_metrics
 from spikewise.evaluation.metrics import classification_metrics, confusion
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.results import (
@@ -54,13 +54,13 @@ __all__ = [
     "CandidatePredictions",
     "Cost",
     "DataFacts",
-    "Drawn",
     "EffectSize",
     "Environment",
     "EpochRecord",
     "Estimate",
     "McNemar",
     "MetricComparison",
+    "MetricDraws",
     "NetworkResult",
     "Outcome",
     "Overlap",

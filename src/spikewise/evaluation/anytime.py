@@ -29,9 +29,9 @@ from spikewise.evaluation.statistics import (
 __all__ = [
     "TOLERANCE",
     "TOLERANCES",
-    "Course",
+    "AnswersByStep",
     "Followed",
-    "Latency",
+    "LatencyByStep",
     "Spent",
     "choose_thresholds",
     "confidence",
@@ -52,7 +52,7 @@ _MOST_AUCS = 25
 _ROUNDING = 1e-9
 
 
-class Course(NamedTuple):
+class AnswersByStep(NamedTuple):
     """What one training of a network says about N images after each of T steps."""
 
     labels: Int[np.ndarray, " N"]
@@ -67,12 +67,12 @@ class Course(NamedTuple):
         """Which answers are right."""
         return np.asarray(self.predicted == self.labels)
 
-    def ending(self, logits: Float[np.ndarray, "N K"]) -> "Course":
+    def ending(self, logits: Float[np.ndarray, "N K"]) -> "AnswersByStep":
         """The same with other evidence after the last step: the answers that are on record."""
         last = softmax(logits)
         predicted, sure = self.predicted.copy(), self.confidence.copy()
         predicted[-1], sure[-1] = last.argmax(1), confidence(logits)
-        return Course(self.labels, predicted, sure, {**self.probabilities, len(predicted): last})
+        return AnswersByStep(self.labels, predicted, sure, {**self.probabilities, len(predicted): last})
 
 
 class Spent(NamedTuple):
@@ -85,7 +85,7 @@ class Spent(NamedTuple):
     """By cost model."""
 
 
-class Latency(NamedTuple):
+class LatencyByStep(NamedTuple):
     """Milliseconds for one image that is encoded already."""
 
     at_once: Mapping[int, float]
@@ -97,7 +97,7 @@ class Latency(NamedTuple):
 class Followed(NamedTuple):
     """All that was found out about one training of a network."""
 
-    test: Course
+    test: AnswersByStep
     spent: Sequence[Spent]
     """Up to each step."""
     thresholds: Sequence[float | None]
@@ -108,7 +108,7 @@ class Followed(NamedTuple):
     """On so many test images spikes were counted step by step."""
 
 
-def over_time(network: str, seeds: Sequence[Followed], latency: Latency, groups: Groups = None) -> NetworkAnytime:
+def over_time(network: str, seeds: Sequence[Followed], latency: LatencyByStep, groups: Groups = None) -> NetworkAnytime:
     """The record of one network over its seeds.
 
     Args:
@@ -179,7 +179,7 @@ def exit_steps(confidence: Float[np.ndarray, "T N"], threshold: float | None) ->
     return np.where(sure.any(0), sure.argmax(0) + 1, steps)
 
 
-def choose_thresholds(validation: Course, tolerances: Sequence[float]) -> list[float | None]:
+def choose_thresholds(validation: AnswersByStep, tolerances: Sequence[float]) -> list[float | None]:
     """For each tolerance the threshold with the fewest steps that loses no more than that of the final accuracy.
 
     None where every threshold loses more. Of equally fast thresholds the highest is taken.

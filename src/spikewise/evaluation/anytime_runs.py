@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spikewise.data import ImageSet
 from spikewise.engine import EngineState, RunOptions
-from spikewise.evaluation.anytime import Course, Latency, Spent, confidence, softmax, spread_steps
+from spikewise.evaluation.anytime import AnswersByStep, LatencyByStep, Spent, confidence, softmax, spread_steps
 from spikewise.evaluation.cost import LayerWork, carried_bits, energies, layer_work
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import evidence_of
@@ -48,7 +48,7 @@ Events = Mapping[str, Tensor]
 """What arrived at each weighted layer, per step and image; see `EngineResult.input_events`."""
 
 
-def follow(network: Network, sample: ImageSample, *, measure: bool = True) -> tuple[Course, Events]:
+def follow(network: Network, sample: ImageSample, *, measure: bool = True) -> tuple[AnswersByStep, Events]:
     """What `network` says after each step, from one run over the images; probabilities at up to 25 spread steps.
 
     Args:
@@ -68,7 +68,7 @@ def follow(network: Network, sample: ImageSample, *, measure: bool = True) -> tu
             total.add(output.result.input_events, len(pixels))
     by_step = dict(zip(kept, np.concatenate(shown, axis=1), strict=True))
     labels = sample.images.labels[sample.index]
-    return Course(labels, np.concatenate(predicted, axis=1), np.concatenate(sure, axis=1), by_step), total.mean()
+    return AnswersByStep(labels, np.concatenate(predicted, axis=1), np.concatenate(sure, axis=1), by_step), total.mean()
 
 
 class Counter:
@@ -153,7 +153,7 @@ class Counter:
         )
 
 
-def measure_latency(network: Network, sample: ImageSample) -> Latency:
+def measure_latency(network: Network, sample: ImageSample) -> LatencyByStep:
     """Time the sample's first image, already encoded, with one thread; medians of a few repeats."""
     network.eval()
     steps = spread_steps(network.graph.steps)
@@ -162,7 +162,7 @@ def measure_latency(network: Network, sample: ImageSample) -> Latency:
         inputs = network.encode(pixels, draw)
         at_once = _milliseconds(lambda: (network.run(inputs[:t], draw) for t in steps))
         streamed = _milliseconds(lambda: _stream(network, inputs, draw))
-    return Latency(dict(zip(steps, np.median(at_once, axis=0).tolist(), strict=True)), float(np.median(streamed)))
+    return LatencyByStep(dict(zip(steps, np.median(at_once, axis=0).tolist(), strict=True)), float(np.median(streamed)))
 
 
 def _stream(network: Network, inputs: Tensor, draw: Draw) -> Iterator[Output]:

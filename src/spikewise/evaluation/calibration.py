@@ -30,7 +30,7 @@ from spikewise.evaluation.statistics import (
     wilson,
 )
 
-__all__ = ["BINS", "Answers", "calibrate", "corrected_calibration_error", "fit_temperature", "reliability"]
+__all__ = ["BINS", "SplitLogits", "calibrate", "corrected_calibration_error", "fit_temperature", "reliability"]
 
 BINS = 15
 """Bins of equal numbers of images, unless there are too few images."""
@@ -48,7 +48,7 @@ Weights = Float[np.ndarray, "B N"]
 """How often each resample holds each image."""
 
 
-class Answers(NamedTuple):
+class SplitLogits(NamedTuple):
     """What one training of a network said about some images."""
 
     labels: Labels
@@ -56,7 +56,7 @@ class Answers(NamedTuple):
 
 
 def calibrate(
-    network: str, validation: Sequence[Answers], test: Sequence[Answers], groups: Groups = None
+    network: str, validation: Sequence[SplitLogits], test: Sequence[SplitLogits], groups: Groups = None
 ) -> NetworkCalibration:
     """One network before and after temperature scaling; intervals are over seeds and test images.
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from spikewise.errors import ShapeError
 from spikewise.evaluation import statistics
-from spikewise.evaluation.estimates import Drawn, compare_metrics, draw_metrics
+from spikewise.evaluation.estimates import MetricDraws, compare_metrics, draw_metrics
 from spikewise.evaluation.metrics import check_probabilities, correct
 from spikewise.evaluation.results import PairComparison, SeedComparison
 from spikewise.evaluation.statistics import Groups, Resampling
@@ -28,7 +28,7 @@ class CandidatePredictions(NamedTuple):
     name: str
     seeds: tuple[int, ...]
     probabilities: Float[np.ndarray, "S N K"]
-    drawn: Drawn | None = None
+    drawn: MetricDraws | None = None
     """What `draw_metrics` made of them, if it is at hand."""
 
 
@@ -122,7 +122,7 @@ def compare_networks(  # who, on what, and how many pairs there are
     return _judged(pair, min(1.0, _larger_p(pair) * family), min(1.0, pair.p * family))
 
 
-def _seeds_to_tell(found: statistics.Difference, alpha: float) -> int | None:
+def _seeds_to_tell(found: statistics.ComparedArms, alpha: float) -> int | None:
     plan = found.plan()
     return None if plan is None else plan.seeds_to_tell(abs(found.estimate.mean), alpha)
 

@@ -23,7 +23,7 @@ from spikewise.evaluation.statistics import (
     wilson_estimate,
 )
 
-__all__ = ["Drawn", "compare_metrics", "draw_metrics", "estimate_metrics"]
+__all__ = ["MetricDraws", "compare_metrics", "draw_metrics", "estimate_metrics"]
 
 Labels = Int[np.ndarray, " N"]
 
@@ -34,7 +34,7 @@ _NOT_COMPARED = frozenset({"accuracy", "recall_macro", "specificity_macro", "pre
 """Compared by its own test, the same or nearly the same as balanced accuracy, or close to accuracy."""
 
 
-class Drawn(NamedTuple):
+class MetricDraws(NamedTuple):
     """The figures of some runs on the same images, and again on resampled images."""
 
     labels: Labels
@@ -61,7 +61,7 @@ def draw_metrics(
     *,
     resampling: Resampling | None = None,
     positive: int = 1,
-) -> Drawn:
+) -> MetricDraws:
     """Every figure of `classification_metrics` of each run, also on resampled images, the same for every network."""
     resampling = resampling or Resampling()
     figures = [classification_metrics(labels, run, positive=positive) for run in probabilities]
@@ -69,7 +69,7 @@ def draw_metrics(
     drawn = [weighted_figures(labels, run, weights, positive) for run in probabilities]
     per_seed = {name: np.array([run[name] for run in figures], dtype=np.float64) for name in figures[0]}
     draws = {name: np.stack([run[name] for run in drawn], axis=1) for name in figures[0]}
-    return Drawn(labels, probabilities, groups, per_seed, draws, resampling, positive)
+    return MetricDraws(labels, probabilities, groups, per_seed, draws, resampling, positive)
 
 
 def estimate_metrics(
@@ -78,7 +78,7 @@ def estimate_metrics(
     groups: Groups = None,
     *,
     resampling: Resampling | None = None,
-    drawn: Drawn | None = None,
+    drawn: MetricDraws | None = None,
     positive: int = 1,
 ) -> dict[str, Estimate]:
     """Every figure of `classification_metrics` with its interval; a figure that is not defined is left out.
@@ -106,7 +106,7 @@ def estimate_metrics(
     return estimates
 
 
-def compare_metrics(a: Drawn, b: Drawn) -> dict[str, MetricComparison]:
+def compare_metrics(a: MetricDraws, b: MetricDraws) -> dict[str, MetricComparison]:
     """Figure by figure a - b on the same resampled images, with interval and p; what is not defined is left out.
 
     With two classes the area under the curve is compared by DeLong's variance, and has his test as well.
@@ -129,7 +129,7 @@ def compare_metrics(a: Drawn, b: Drawn) -> dict[str, MetricComparison]:
     return compared
 
 
-def _proportions(labels: Labels, right: Bool[np.ndarray, " N"], drawn: Drawn) -> dict[str, Estimate]:
+def _proportions(labels: Labels, right: Bool[np.ndarray, " N"], drawn: MetricDraws) -> dict[str, Estimate]:
     """Figures of one run that count right answers among certain images, with Wilson's interval."""
     sick = labels == drawn.positive
     parts = {"accuracy": np.ones_like(right), "recall": sick, "specificity": ~sick}

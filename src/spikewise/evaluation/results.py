@@ -77,7 +77,7 @@ class Overlap(Record):
     """False where none of it concerns the test part: then it only flatters what is chosen on validation."""
 
 
-class Appearance(Record):
+class TrainingAppearance(Record):
     """Of the training images, in grey levels 0..255: mean and standard deviation over them of their brightness, and of
     their contrast (the standard deviation of an image's pixels)."""
 
@@ -119,7 +119,7 @@ class DataFacts(Record):
     """Number that meant white, by how the pixels were stored; empty where nobody noted it."""
     aspect: Literal["keep", "stretch"] = "stretch"
     """How images of other sizes are brought to that of the network: in proportion on the background, or stretched."""
-    appearance: Appearance | None = None
+    appearance: TrainingAppearance | None = None
 
     @property
     def positive_label(self) -> int:

@@ -12,7 +12,17 @@ from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.diagnosis import NetworkFinding
 from spikewise.evaluation.wording import called, count_of, listed, seeds_named, shares
 
-__all__ = ["Fault", "Place", "advice_for", "faults_of", "faults_told", "place_of", "remedy_for", "rerun", "search_for"]
+__all__ = [
+    "Fault",
+    "RunPlace",
+    "advice_for",
+    "faults_of",
+    "faults_told",
+    "place_of",
+    "remedy_for",
+    "rerun",
+    "search_for",
+]
 
 _SEEN: Final = {"4 x 4 pixels": "16 grey areas (4 x 4 pixels)", "mean and contrast": "brightness and contrast"}
 """Clues of the audit that a network sees, too, in words."""
@@ -20,16 +30,16 @@ _EASY: Final = 0.9
 """Skill of a clue (0 is guessing, 1 is perfect) from which a network must be surely worse to be called no better."""
 
 
-class Place(NamedTuple):
+class RunPlace(NamedTuple):
     """Where a run is, for commands to copy: its kind, and its folder as seen from where the command is given."""
 
     kind: str
     folder: Path
 
 
-def place_of(kind: str, folder: Path) -> Place:
+def place_of(kind: str, folder: Path) -> RunPlace:
     """As the run was started; of an absolute path its name alone, which results that are passed on may show."""
-    return Place(kind, Path(folder.name) if folder.is_absolute() else folder)
+    return RunPlace(kind, Path(folder.name) if folder.is_absolute() else folder)
 
 
 class Fault(NamedTuple):
@@ -61,7 +71,7 @@ def faults_told(faults: Sequence[Fault]) -> str:
     return "; ".join(told)
 
 
-def remedy_for(names: Sequence[str], sections: Sections | None, place: Place | None) -> str | None:
+def remedy_for(names: Sequence[str], sections: Sections | None, place: RunPlace | None) -> str | None:
     """The command that runs once more with the gravest finding's settings; None where the diagnosis knows of none."""
     if place is None:
         return None
@@ -69,7 +79,7 @@ def remedy_for(names: Sequence[str], sections: Sections | None, place: Place | N
     return None if advice is None else rerun([advice], place)
 
 
-def search_for(place: Place) -> str:
+def search_for(place: RunPlace) -> str:
     """The command that looks for what is wrong."""
     return f"spikewise diagnose {shlex.quote(str(place.folder))}"
 
@@ -81,7 +91,7 @@ def advice_for(names: Sequence[str], sections: Sections | None) -> NetworkFindin
     return min(usable, key=lambda one: one.severity != "serious", default=None)
 
 
-def rerun(findings: Sequence[NetworkFinding], place: Place) -> str:
+def rerun(findings: Sequence[NetworkFinding], place: RunPlace) -> str:
     """The command that runs once more with what the first usable finding advises; empty where none has a setting."""
     settings = next((one.settings for one in findings if one.settings and one.severity != "note"), ())
     if not settings:

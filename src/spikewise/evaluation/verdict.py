@@ -41,7 +41,7 @@ from spikewise.evaluation.results import (
     WithoutCollapsed,
 )
 from spikewise.evaluation.sections import SECTION_NAMES, Sections
-from spikewise.evaluation.untrained import Place, remedy_for, search_for
+from spikewise.evaluation.untrained import RunPlace, remedy_for, search_for
 from spikewise.evaluation.wording import called, count_of, interval, listed, p_value, points, seeds_named, signed
 
 __all__ = ["ACCURACIES", "FIRST_LOOK", "main_pair", "write_verdict"]
@@ -64,7 +64,7 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
     planned: Collection[str] = (),
     sections: Sections | None = None,
     collapsed: WithoutCollapsed | None = None,
-    place: Place | None = None,
+    place: RunPlace | None = None,
 ) -> Verdict:
     """Write the verdict from a comparison's figures.
 
@@ -113,7 +113,7 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
 
 
 def _remedy(
-    found: Judgement, networks: Sequence[NetworkResult], sections: Sections | None, place: Place | None
+    found: Judgement, networks: Sequence[NetworkResult], sections: Sections | None, place: RunPlace | None
 ) -> str | None:
     """The command that may mend what is wrong; where something is, and nobody has looked, the one that looks."""
     unseen = sections is None or sections.diagnosis is None

@@ -18,13 +18,13 @@ from jaxtyping import Bool, Int, UInt8
 from spikewise.evaluation.diagnosis.probe import pixel_features
 from spikewise.evaluation.sections.yardsticks import YardstickName
 
-__all__ = ["MOST_IMAGES", "Answered", "Part", "answer_all", "features_of"]
+__all__ = ["MOST_IMAGES", "Answered", "LabelledImages", "answer_all", "features_of"]
 
 MOST_IMAGES: Final = 5000
 _MOST_STEPS: Final = 300
 
 
-class Part(NamedTuple):
+class LabelledImages(NamedTuple):
     """Images of one part of the split, with their labels."""
 
     images: UInt8[np.ndarray, "N C H W"]
@@ -50,13 +50,15 @@ def features_of(images: UInt8[np.ndarray, "N C H W"]) -> int:
     return int(pixel_features(images[:1]).shape[1])
 
 
-def answer_all(train: Part, validation: Part, test: Part, classes: tuple[str, ...]) -> list[Answered]:
+def answer_all(
+    train: LabelledImages, validation: LabelledImages, test: LabelledImages, classes: tuple[str, ...]
+) -> list[Answered]:
     """Guessing, logistic regression, nearest neighbours and a support vector machine, in this order.
 
     Without validation images, or with training images of one class, there is guessing alone.
     """
     every = max(1, -(-len(train.labels) // MOST_IMAGES))
-    part = Part(train.images[::every], train.labels[::every])
+    part = LabelledImages(train.images[::every], train.labels[::every])
     usual = int(np.bincount(train.labels).argmax())
     found = [Answered("guessing", f"always {classes[usual]}", _share(validation.labels == usual), test.labels == usual)]
     if not len(validation.labels) or len(np.unique(part.labels)) < 2:

@@ -8,7 +8,7 @@ from spikewise.encoders import Direct, Encoder, Rate, Steps
 from spikewise.initial import Init, Uniform
 from spikewise.models import MLP, Cell, Conv, Model, Share, Size, Width
 
-__all__ = ["AutomaticEncoder", "AutomaticModel", "Chosen", "chosen"]
+__all__ = ["AutomaticEncoder", "AutomaticModel", "ChosenNetwork", "chosen"]
 
 Shape = tuple[int, int, int]
 _SMALL = 28
@@ -78,16 +78,16 @@ class AutomaticEncoder(Config):
         return Rate(steps=self.steps or _RATE_STEPS)
 
 
-class Chosen(NamedTuple):
+class ChosenNetwork(NamedTuple):
     """A network and its input."""
 
     model: Model
     encoder: Encoder
 
 
-def chosen(model: Model | AutomaticModel, encoder: Encoder | AutomaticEncoder, image_shape: Shape) -> Chosen:
+def chosen(model: Model | AutomaticModel, encoder: Encoder | AutomaticEncoder, image_shape: Shape) -> ChosenNetwork:
     """The network and the input for images of channels, height, width, where "auto" leaves them open."""
-    return Chosen(
+    return ChosenNetwork(
         model.chosen(image_shape) if isinstance(model, AutomaticModel) else model,
         encoder.chosen(image_shape) if isinstance(encoder, AutomaticEncoder) else encoder,
     )
@@ -99,7 +99,7 @@ def is_small(image_shape: Shape) -> bool:
     return (channels == 1 and max(sides) <= _SMALL) or min(sides) < _SMALLEST
 
 
-def said(before: Chosen | tuple[object, object], after: Chosen, image_shape: Shape) -> str | None:
+def said(before: ChosenNetwork | tuple[object, object], after: ChosenNetwork, image_shape: Shape) -> str | None:
     """What was chosen and why, in one line; None where nothing was left open."""
     model, encoder = before
     parts = []

@@ -32,13 +32,20 @@ from spikewise.files import make_folder, write_json
 from spikewise.network import Network
 from spikewise.training.trial import training_speed, trial_of
 
-__all__ = ["Chosen", "answering_device", "available_devices", "resolve_automatic", "spread_over", "training_device"]
+__all__ = [
+    "ChosenDevice",
+    "answering_device",
+    "available_devices",
+    "resolve_automatic",
+    "spread_over",
+    "training_device",
+]
 
 _ANSWERED = 256
 """Images of a trial of answers."""
 
 
-class Chosen(NamedTuple):
+class ChosenDevice(NamedTuple):
     """A device, and what was measured."""
 
     device: torch.device
@@ -109,7 +116,7 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
 
 def training_device(
     experiment: Experiment, images: ImageSet, parts: Split, is_begun: Callable[[torch.device], bool] | None = None
-) -> Chosen:
+) -> ChosenDevice:
     """Where an experiment is trained: the named device, or for "auto" the one on which all its sides train fastest.
 
     Args:
@@ -119,11 +126,11 @@ def training_device(
         ShapeError: a network does not fit the images.
     """
     if experiment.device != "auto":
-        return Chosen(resolve_device(experiment.device))
+        return ChosenDevice(resolve_device(experiment.device))
     there = available_devices()
     begun = [device for device in there if is_begun is not None and is_begun(device)]
     if len(there) == 1 or len(begun) == 1:
-        return Chosen((begun or there)[0])
+        return ChosenDevice((begun or there)[0])
     candidates = candidates_of(experiment, images)
     tasks = [task_of(experiment, images, parts, one, experiment.seeds[0]) for one in candidates]
 
@@ -147,17 +154,17 @@ def training_device(
     return _fastest(there, decides, speed, f"trains {what}")
 
 
-def answering_device(name: str, network: Network) -> Chosen:
+def answering_device(name: str, network: Network) -> ChosenDevice:
     """Where a trained network answers: the named device, or for "auto" the one that answers a batch fastest.
 
     Raises:
         ConfigError: the named device is not there.
     """
     if name != "auto":
-        return Chosen(resolve_device(name))
+        return ChosenDevice(resolve_device(name))
     there = available_devices()
     if len(there) == 1:
-        return Chosen(there[0])
+        return ChosenDevice(there[0])
     # Half of the pixels are dark, as in most images; spikes are what an engine's time goes by.
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (_ANSWERED, *network.graph.image_shape), dtype=np.uint8)
@@ -175,7 +182,7 @@ def _fastest(
     decides: Mapping[str, Any],
     speed: Callable[[torch.device], float],
     what: str,
-) -> Chosen:
+) -> ChosenDevice:
     """The fastest of some devices by an earlier trial of the same, or by one made now."""
     file = cache_folder(None) / "devices" / f"{_key(there, decides)}.json"
     kept = _kept(file, there)
@@ -184,7 +191,7 @@ def _fastest(
     best = max(reversed(there), key=lambda device: tried.speeds[str(device)])
     others = [device for device in there if device != best]
     figures = ", ".join(f"{_title(other)} {_at(tried.speeds[str(other)])}" for other in others)
-    return Chosen(
+    return ChosenDevice(
         best,
         f"Device: {_title(best)} {what} {_at(tried.speeds[str(best)], ' images/s')}, {figures} ({tried.how}; "
         "--device decides without).",

@@ -13,7 +13,7 @@ from spikewise.encoders import Encoder
 from spikewise.engine import EngineName
 from spikewise.errors import ConfigError, quoted
 from spikewise.evaluation.sections import SECTION_NAMES, SectionName
-from spikewise.experiments.automatic import AutomaticEncoder, AutomaticModel, Chosen, Shape, chosen
+from spikewise.experiments.automatic import AutomaticEncoder, AutomaticModel, ChosenNetwork, Shape, chosen
 from spikewise.experiments.older import as_before
 from spikewise.experiments.standard import Standard
 from spikewise.losses import CrossEntropy, Loss, RatePenalty
@@ -108,7 +108,7 @@ class Experiment(Config):
             raise ValueError("a seed is a whole number from 0")
         return value
 
-    def network(self, image_shape: Shape) -> Chosen:
+    def network(self, image_shape: Shape) -> ChosenNetwork:
         """The spiking network and its input for images of channels, height, width."""
         return chosen(self.model, self.encoder, image_shape)
 

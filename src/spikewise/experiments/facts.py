@@ -10,7 +10,7 @@ import torch
 from spikewise.data import ImageSet, PartOverlap, Split, part_overlap
 from spikewise.data.appearance import appearance
 from spikewise.errors import ConfigError, unknown_choice
-from spikewise.evaluation.results import Appearance, DataFacts, Environment, Overlap, Part
+from spikewise.evaluation.results import DataFacts, Environment, Overlap, Part, TrainingAppearance
 from spikewise.experiments.experiment import Experiment
 
 __all__ = ["cpu_name", "data_facts", "environment", "resolve_device"]
@@ -88,7 +88,7 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
         cautions=(*images.cautions, *images.from_names),
         whites=dict(images.whites),
         aspect=images.aspect,
-        appearance=Appearance(**appearance(images.images, split.train)._asdict()),
+        appearance=TrainingAppearance(**appearance(images.images, split.train)._asdict()),
     )
 
 

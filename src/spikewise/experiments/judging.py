@@ -33,12 +33,12 @@ from spikewise.evaluation import (
     write_verdict,
 )
 from spikewise.evaluation.anytime import softmax
-from spikewise.evaluation.calibration import BINS, Answers, calibrate
+from spikewise.evaluation.calibration import BINS, SplitLogits, calibrate
 from spikewise.evaluation.cost import ENERGY_MODELS, carried_bits, energies
 from spikewise.evaluation.metrics import correct
 from spikewise.evaluation.modules import Caller, Seen, repeatable, scores_of, work_of
 from spikewise.evaluation.prediction import Predictions
-from spikewise.evaluation.robustness import CORRUPTIONS, Images, Trial, Trials, summarise
+from spikewise.evaluation.robustness import CORRUPTIONS, Images, RobustnessTrial, RobustnessTrials, summarise
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.calibration import Calibration
 from spikewise.evaluation.sections.robustness import Robustness
@@ -278,8 +278,8 @@ def _calibration(setting: _Setting, asked: list[_Asked]) -> Calibration:
     networks = tuple(
         calibrate(
             one.judged.name,
-            [Answers(labels[setting.split.validation], run) for run in one.validation],
-            [Answers(labels[setting.split.test], run) for run in one.test],
+            [SplitLogits(labels[setting.split.validation], run) for run in one.validation],
+            [SplitLogits(labels[setting.split.test], run) for run in one.test],
             setting.groups,
         )
         for one in asked
@@ -308,9 +308,11 @@ def _robustness(setting: _Setting, asked: list[_Asked]) -> Robustness:
             for one in asked:
                 rows[one.judged.name].append(right(one, pixels))
         stacked = {name: np.stack(found) for name, found in rows.items()}
-        trials.append(Trial(corruption.name, "corruptions", corruption.parameter, corruption.strengths, stacked))
+        trials.append(
+            RobustnessTrial(corruption.name, "corruptions", corruption.parameter, corruption.strengths, stacked)
+        )
     clean = {one.judged.name: right(one, some.pixels)[None] for one in asked}
-    record, curves = summarise("corruptions", Trials(trials), clean, some, against=asked[0].judged.name)
+    record, curves = summarise("corruptions", RobustnessTrials(trials), clean, some, against=asked[0].judged.name)
     return Robustness(families=(record,), disturbances=curves)
 
 

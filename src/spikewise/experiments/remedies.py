@@ -11,7 +11,7 @@ from spikewise import engine
 from spikewise.engine import RunOptions
 from spikewise.evaluation.diagnosis import Symptom, distance_from_threshold, slope_that_passes
 from spikewise.evaluation.sections.diagnosis import FindingCode, NetworkFinding
-from spikewise.experiments.trials import Trials, setting_of_layer
+from spikewise.experiments.trials import SettingTrials, setting_of_layer
 from spikewise.models import MLP, Conv
 
 __all__ = ["find_cause"]
@@ -32,7 +32,7 @@ class _Remedy(NamedTuple):
     evidence: Mapping[str, float] = {}
 
 
-def find_cause(symptom: Symptom, trials: Trials, seeds: Sequence[int]) -> NetworkFinding:
+def find_cause(symptom: Symptom, trials: SettingTrials, seeds: Sequence[int]) -> NetworkFinding:
     """The finding that a symptom amounts to.
 
     Args:
@@ -53,7 +53,7 @@ def find_cause(symptom: Symptom, trials: Trials, seeds: Sequence[int]) -> Networ
     )
 
 
-def _quiet(symptom: Symptom, trials: Trials) -> _Remedy:
+def _quiet(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     layer, prefix = _place(symptom, trials)
     output = symptom.code == "outputs_silent"
     if prefix is None:
@@ -83,7 +83,7 @@ def _quiet(symptom: Symptom, trials: Trials) -> _Remedy:
     return _threshold(symptom, trials, "outputs_silent" if output else "threshold_too_high", "Lower")
 
 
-def _busy(symptom: Symptom, trials: Trials) -> _Remedy:
+def _busy(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     layer, prefix = _place(symptom, trials)
     if prefix is None:
         return _Remedy("threshold_too_low", f"Raise its threshold. {_BY_HAND}")
@@ -97,7 +97,7 @@ def _busy(symptom: Symptom, trials: Trials) -> _Remedy:
     return _threshold(symptom, trials, "threshold_too_low", "Raise")
 
 
-def _threshold(symptom: Symptom, trials: Trials, code: FindingCode, verb: str) -> _Remedy:
+def _threshold(symptom: Symptom, trials: SettingTrials, code: FindingCode, verb: str) -> _Remedy:
     """The threshold (or, for Izhikevich neurons, the gain) at which the layer starts at the target rate."""
     layer, prefix = _place(symptom, trials)
     assert prefix is not None
@@ -114,7 +114,7 @@ def _threshold(symptom: Symptom, trials: Trials, code: FindingCode, verb: str) -
     return _Remedy(code, advice, (f"{key}={value:g}",), {"threshold_factor": factor, "rate_then": rate})
 
 
-def _silent_input(symptom: Symptom, trials: Trials) -> _Remedy:
+def _silent_input(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     key = "encoder.threshold"
     now = trials.current(key)
     bright = float((trials.batch.images > 0).float().mean())
@@ -133,7 +133,7 @@ def _silent_input(symptom: Symptom, trials: Trials) -> _Remedy:
     return _Remedy("input_silent", advice, (f"encoder.steps={2 * trials.candidate.graph.steps}",))
 
 
-def _surrogate(symptom: Symptom, trials: Trials) -> _Remedy:
+def _surrogate(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     layer, prefix = _place(symptom, trials)
     network = trials.network([])
     network.eval()
@@ -159,7 +159,7 @@ def _surrogate(symptom: Symptom, trials: Trials) -> _Remedy:
     return _Remedy("surrogate_too_narrow", advice, settings, {"passed_then": passed})
 
 
-def _learning_rate(symptom: Symptom, trials: Trials) -> _Remedy:
+def _learning_rate(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     code: FindingCode = symptom.code  # type: ignore[assignment]  # one of the two that lead here
     now = trials.learning_rate
     steps = trials.learning_rates()
@@ -175,21 +175,21 @@ def _learning_rate(symptom: Symptom, trials: Trials) -> _Remedy:
     return _Remedy(code, advice, _rate(trials, value), evidence)
 
 
-def _rate(trials: Trials, value: float) -> tuple[str, ...]:
+def _rate(trials: SettingTrials, value: float) -> tuple[str, ...]:
     """The settings that give a candidate another learning rate, and leave the others theirs where it was looked for."""
     others = [side for side in trials.experiment.tuned if side != trials.candidate.kind]
     given = f"train.learning_rate={value:g}"
     return (given, f"tuned={json.dumps(others)}") if others else (given,)
 
 
-def _not_finite(symptom: Symptom, trials: Trials) -> _Remedy:
+def _not_finite(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     del symptom
     value = trials.learning_rate / 10
     advice = "Lower the learning rate and limit the gradient."
     return _Remedy("not_finite", advice, (*_rate(trials, value), "train.gradient_clip=1.0"))
 
 
-def _changed(symptom: Symptom, trials: Trials) -> _Remedy:
+def _changed(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     code: FindingCode = symptom.code  # type: ignore[assignment]  # one of the two that lead here
     value = trials.learning_rate / 10
     if trials.experiment.rate_penalty is not None and code == "died_in_training":
@@ -202,27 +202,27 @@ def _changed(symptom: Symptom, trials: Trials) -> _Remedy:
     return _Remedy(code, advice, _rate(trials, value))
 
 
-def _no_information(symptom: Symptom, trials: Trials) -> _Remedy:
+def _no_information(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     del symptom
     source = trials.experiment.data.source
     advice = f"Check that labels belong to their images: `spikewise audit {source}`. Labels that were shuffled look so."
     return _Remedy("nothing_to_learn", advice)
 
 
-def _not_learning(symptom: Symptom, trials: Trials) -> _Remedy:
+def _not_learning(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     del symptom
     train = trials.experiment.train
     epochs = 4 * train.epochs if train.epochs != "auto" else 40
     return _Remedy("not_learning", "Give it more epochs, and try other learning rates.", (f"train.epochs={epochs}",))
 
 
-def _linear(symptom: Symptom, trials: Trials) -> _Remedy:
+def _linear(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     remedy = _not_learning(symptom, trials)
     advice = "A network should not lose against it: train longer, or with another learning rate."
     return _Remedy("worse_than_linear", advice, remedy.settings)
 
 
-def _overfitting(symptom: Symptom, trials: Trials) -> _Remedy:
+def _overfitting(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     del symptom
     model = trials.experiment.model
     settings = ["augment.shift=2"] if trials.experiment.augment.shift == 0 else []
@@ -232,14 +232,14 @@ def _overfitting(symptom: Symptom, trials: Trials) -> _Remedy:
     return _Remedy("overfitting", advice, tuple(settings))
 
 
-def _epochs(symptom: Symptom, trials: Trials) -> _Remedy:
+def _epochs(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     epochs = trials.experiment.train.epochs
     assert epochs != "auto"
     times = math.ceil(_ENOUGH_UPDATES / symptom.evidence["updates"]) if "updates" in symptom.evidence else 2
     return _Remedy("too_few_epochs", "Train longer.", (f"train.epochs={times * epochs}",))
 
 
-def _unfinished(symptom: Symptom, trials: Trials) -> _Remedy:
+def _unfinished(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     del symptom
     now, steps = trials.learning_rate, trials.learning_rates()
     best = min(steps, key=lambda step: step.loss, default=None)
@@ -252,7 +252,7 @@ def _unfinished(symptom: Symptom, trials: Trials) -> _Remedy:
     return _Remedy("unfinished", advice, _rate(trials, best.learning_rate))
 
 
-def _vanishing_time(symptom: Symptom, trials: Trials) -> _Remedy:
+def _vanishing_time(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     _, prefix = _place(symptom, trials)
     beta = trials.current(f"{prefix}.beta") if prefix else None
     advice = "Let membranes remember longer (a larger beta), use fewer steps, or a readout that looks at all steps."
@@ -260,7 +260,7 @@ def _vanishing_time(symptom: Symptom, trials: Trials) -> _Remedy:
     return _Remedy("gradient_vanishes_through_time", advice, (f"{prefix}.beta={better:g}",) if better else ())
 
 
-def _plain(code: FindingCode, advice: str, *settings: str) -> Callable[[Symptom, Trials], _Remedy]:
+def _plain(code: FindingCode, advice: str, *settings: str) -> Callable[[Symptom, SettingTrials], _Remedy]:
     return lambda symptom, trials: _Remedy(code, advice, settings)
 
 
@@ -268,14 +268,14 @@ def _starts(rate: float) -> str:
     return f"the layer starts at a rate of {rate:.1%} (measured)."
 
 
-def _place(symptom: Symptom, trials: Trials) -> tuple[str, str | None]:
+def _place(symptom: Symptom, trials: SettingTrials) -> tuple[str, str | None]:
     """The layer, and where an experiment sets its neurons."""
     assert symptom.layer is not None
     network = trials.network([])
     return symptom.layer, setting_of_layer(trials.experiment.model, network, symptom.layer)
 
 
-_REMEDIES: Final[dict[str, Callable[[Symptom, Trials], _Remedy]]] = {
+_REMEDIES: Final[dict[str, Callable[[Symptom, SettingTrials], _Remedy]]] = {
     "layer_quiet": _quiet,
     "outputs_silent": _quiet,
     "layer_busy": _busy,

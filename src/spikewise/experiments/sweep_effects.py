@@ -19,9 +19,9 @@ from spikewise.report.numbers import METRICS, metric_value, points
 __all__ = [
     "LOWER_IS_BETTER",
     "NETWORK",
-    "Answer",
     "Choice",
-    "Difference",
+    "FactorChoice",
+    "SweepDifference",
     "answer",
     "by_run",
     "choose",
@@ -36,7 +36,7 @@ NETWORK = "network"
 LOWER_IS_BETTER = frozenset({"ece", "brier", "nll"})
 
 
-class Difference(NamedTuple):
+class SweepDifference(NamedTuple):
     """A factor's effect: its first level minus its second, over matched pairs."""
 
     factor: str
@@ -92,7 +92,7 @@ class Choice(NamedTuple):
         )
 
 
-class Answer(NamedTuple):
+class FactorChoice(NamedTuple):
     """A published statement and what was measured."""
 
     statement: str
@@ -102,7 +102,7 @@ class Answer(NamedTuple):
 
 def difference(
     rows: Sequence[Row], factors: Sequence[str], factor: str, levels: tuple[str, str], metric: str
-) -> Difference | None:
+) -> SweepDifference | None:
     """First level minus second over all matched pairs of finished trainings; None if there is no pair."""
     others = [name for name in (*factors, NETWORK, "seed") if name != factor]
     found: dict[str, dict[tuple[object, ...], float]] = {level: {} for level in levels}
@@ -118,7 +118,7 @@ def difference(
     configurations = list(dict.fromkeys(key[:-1] for key in keys))  # the seed is the last part of the key
     place = {configuration: at for at, configuration in enumerate(configurations)}
     cluster = np.array([place[key[:-1]] for key in keys])
-    return Difference(factor, *levels, mean_over(values, cluster), len(keys), len(configurations))
+    return SweepDifference(factor, *levels, mean_over(values, cluster), len(keys), len(configurations))
 
 
 def mean_over(values: np.ndarray, cluster: np.ndarray) -> Estimate:
@@ -135,7 +135,7 @@ def mean_over(values: np.ndarray, cluster: np.ndarray) -> Estimate:
     return estimate
 
 
-def differences(rows: Sequence[Row], labels: Mapping[str, Sequence[str]], metric: str) -> list[Difference]:
+def differences(rows: Sequence[Row], labels: Mapping[str, Sequence[str]], metric: str) -> list[SweepDifference]:
     """For each factor, each other level against its first."""
     factors = tuple(labels)
     pairs = [(factor, (other, first)) for factor, (first, *rest) in labels.items() for other in rest]
@@ -165,7 +165,7 @@ def by_run(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
     return groups
 
 
-def answer(claim: Claim, rows: Sequence[Row], labels: Mapping[str, Sequence[str]], metric: str) -> Answer:
+def answer(claim: Claim, rows: Sequence[Row], labels: Mapping[str, Sequence[str]], metric: str) -> FactorChoice:
     """The measured effect beside a published statement: over all cells, and within each level of `claim.by`."""
     groups: list[tuple[str, Sequence[Row]]] = [("all cells", rows)]
     by = claim.by or ""
@@ -176,7 +176,7 @@ def answer(claim: Claim, rows: Sequence[Row], labels: Mapping[str, Sequence[str]
         found = difference(own, tuple(labels), claim.factor, claim.levels, metric)
         return found.sentence(metric) if found else "No matched pair has finished."
 
-    return Answer(claim.statement, tuple((name, words(own)) for name, own in groups))
+    return FactorChoice(claim.statement, tuple((name, words(own)) for name, own in groups))
 
 
 def mean_of(rows: Iterable[Row], column: str) -> float | None:

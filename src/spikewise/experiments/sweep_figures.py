@@ -10,7 +10,7 @@ from spikewise.experiments.sweep_effects import (
     LOWER_IS_BETTER,
     NETWORK,
     Choice,
-    Difference,
+    SweepDifference,
     by_run,
     figure_of,
     mean_of,
@@ -20,13 +20,13 @@ from spikewise.experiments.sweep_table import Row
 from spikewise.report.numbers import METRICS, metric_label
 from spikewise.viz.sweeps import Bar, Point, configuration_bars, difference_forest, factor_boxes, metric_curve
 
-__all__ = ["Drawn", "Scope", "draw"]
+__all__ = ["DrawnFigure", "FigureScope", "draw"]
 
 _BARS = 40
 """Configurations up to which each has a bar; of more, the best by validation."""
 
 
-class Scope(NamedTuple):
+class FigureScope(NamedTuple):
     """What the figures are about."""
 
     metric: str
@@ -52,7 +52,7 @@ class Scope(NamedTuple):
         return f"{what}{self.label}{f', {unit}' if METRICS[self.metric].percent else ''}, test"
 
 
-class Drawn(NamedTuple):
+class DrawnFigure(NamedTuple):
     """A figure, the name of its file, and its caption."""
 
     name: str
@@ -61,8 +61,8 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    scope: Scope, rows: Sequence[Row], choices: Sequence[Choice], differences: Sequence[Difference]
-) -> list[Drawn]:
+    scope: FigureScope, rows: Sequence[Row], choices: Sequence[Choice], differences: Sequence[SweepDifference]
+) -> list[DrawnFigure]:
     """All figures that the finished trainings allow."""
     done = [row for row in rows if row["status"] == "done" and row.get(f"test_{scope.metric}") is not None]
     if not done:
@@ -73,7 +73,7 @@ def draw(
     return [*curves, *forest, *boxes, _bars(scope, done, choices)]
 
 
-def _curve(scope: Scope, done: Sequence[Row], factor: str) -> Drawn:
+def _curve(scope: FigureScope, done: Sequence[Row], factor: str) -> DrawnFigure:
     against = "parameters" if scope.against == "parameters" else factor
     curves: dict[str, list[Point]] = {}
     for network in dict.fromkeys(str(row[NETWORK]) for row in done):
@@ -84,7 +84,7 @@ def _curve(scope: Scope, done: Sequence[Row], factor: str) -> Drawn:
                 curves.setdefault(network, []).append(_point(own, x, scope.metric))
     figure = metric_curve(curves, xlabel=against, ylabel=scope.axis(), scale=scope.scale)
     caption = f"{scope.label} on the test images against {against}: mean and 95 % interval."
-    return Drawn(f"curve-{factor}", figure, caption)
+    return DrawnFigure(f"curve-{factor}", figure, caption)
 
 
 def _point(own: Sequence[Row], x: float, metric: str) -> Point:
@@ -93,14 +93,14 @@ def _point(own: Sequence[Row], x: float, metric: str) -> Point:
     return Point(x, mean_over(values, np.array([runs.index(row["run"]) for row in own])))
 
 
-def _forest(scope: Scope, differences: Sequence[Difference]) -> Drawn:
+def _forest(scope: FigureScope, differences: Sequence[SweepDifference]) -> DrawnFigure:
     rows = [(f"{one.factor}: {one.first} − {one.second}", one.estimate) for one in differences]
     figure = difference_forest(rows, xlabel=scope.axis("difference of ", "points"), scale=scope.scale)
     caption = "Paired differences: equal in all else and in the seed, with 95 % intervals. Open: no clear effect."
-    return Drawn("differences", figure, caption)
+    return DrawnFigure("differences", figure, caption)
 
 
-def _boxes(scope: Scope, done: Sequence[Row]) -> Drawn:
+def _boxes(scope: FigureScope, done: Sequence[Row]) -> DrawnFigure:
     column = f"test_{scope.metric}"
     boxes = {
         factor: {
@@ -111,10 +111,10 @@ def _boxes(scope: Scope, done: Sequence[Row]) -> Drawn:
     }
     figure = factor_boxes(boxes, xlabel=scope.axis(), scale=scope.scale)
     caption = "All trainings by the level of each factor. Not matched: within a box the other factors differ."
-    return Drawn("factors", figure, caption)
+    return DrawnFigure("factors", figure, caption)
 
 
-def _bars(scope: Scope, done: Sequence[Row], choices: Sequence[Choice]) -> Drawn:
+def _bars(scope: FigureScope, done: Sequence[Row], choices: Sequence[Choice]) -> DrawnFigure:
     chosen = {(choice.network, choice.run) for choice in choices}
     groups = by_run(done)
     sign = -1 if scope.metric in LOWER_IS_BETTER else 1
@@ -134,7 +134,7 @@ def _bars(scope: Scope, done: Sequence[Row], choices: Sequence[Choice]) -> Drawn
         else "All configurations, as validation ranks them"
     )
     figure = configuration_bars(bars, xlabel=scope.axis(), scale=scope.scale)
-    return Drawn(
+    return DrawnFigure(
         "configurations",
         figure,
         f"{caption}: mean over seeds (dots) on the test images. Orange: what validation chooses.",

@@ -9,16 +9,16 @@ from markupsafe import Markup
 
 from spikewise.experiments.sweep_effects import (
     NETWORK,
-    Answer,
     Choice,
-    Difference,
+    FactorChoice,
+    SweepDifference,
     answer,
     by_run,
     choose,
     differences,
     mean_of,
 )
-from spikewise.experiments.sweep_figures import Drawn, Scope, draw
+from spikewise.experiments.sweep_figures import DrawnFigure, FigureScope, draw
 from spikewise.experiments.sweep_folder import SweepFolder
 from spikewise.experiments.sweep_grid import factors_of
 from spikewise.experiments.sweep_table import Row, positive_of, rows_of, write_tables
@@ -26,25 +26,25 @@ from spikewise.files import write_text
 from spikewise.report.numbers import count, duration, metric_label, metric_value
 from spikewise.viz import DARK, LIGHT, css_variables, inline_svg, save_figure
 
-__all__ = ["Findings", "evaluate_sweep"]
+__all__ = ["SweepFindings", "evaluate_sweep"]
 
 
-class Findings(NamedTuple):
+class SweepFindings(NamedTuple):
     """What a sweep found out."""
 
     rows: list[Row]
     choices: list[Choice]
-    differences: list[Difference]
-    answers: list[Answer]
+    differences: list[SweepDifference]
+    answers: list[FactorChoice]
     labels: dict[str, tuple[str, ...]]
     """The levels of each factor; the network is one where there are several."""
 
 
-def evaluate_sweep(folder: SweepFolder) -> Findings:
+def evaluate_sweep(folder: SweepFolder) -> SweepFindings:
     """Write the tables, the figures and the page from what the run folders hold now."""
     found = _find(folder)
     write_tables(folder, found.rows)
-    scope = Scope(folder.sweep.metric, folder.sweep.against, found.labels, positive_of(found.rows))
+    scope = FigureScope(folder.sweep.metric, folder.sweep.against, found.labels, positive_of(found.rows))
     drawn = draw(scope, found.rows, found.choices, found.differences)
     for one in drawn:
         save_figure(one.figure, folder.path / "figures" / f"{one.name}.svg")
@@ -52,7 +52,7 @@ def evaluate_sweep(folder: SweepFolder) -> Findings:
     return found
 
 
-def _find(folder: SweepFolder) -> Findings:
+def _find(folder: SweepFolder) -> SweepFindings:
     metric, rows = folder.sweep.metric, rows_of(folder)
     there = {name: {placed.cell.levels[name] for placed in folder.cells} for name in folder.cells[0].cell.levels}
     labels = {
@@ -63,10 +63,10 @@ def _find(folder: SweepFolder) -> Findings:
     if len(networks) > 1:
         labels[NETWORK] = networks[::-1]  # the others are compared with the last, which is the conventional one
     answers = [answer(claim, rows, labels, metric) for claim in folder.sweep.claims]
-    return Findings(rows, choose(rows, tuple(labels), metric), differences(rows, labels, metric), answers, labels)
+    return SweepFindings(rows, choose(rows, tuple(labels), metric), differences(rows, labels, metric), answers, labels)
 
 
-def _render(folder: SweepFolder, found: Findings, drawn: Sequence[Drawn]) -> str:
+def _render(folder: SweepFolder, found: SweepFindings, drawn: Sequence[DrawnFigure]) -> str:
     metric = folder.sweep.metric
     states = [row["status"] for row in {str(row["run"]): row for row in found.rows}.values()]
     text = resources.files("spikewise.experiments").joinpath("sweeps", "page.html.j2").read_text(encoding="utf-8")
@@ -99,7 +99,7 @@ def _style() -> str:
     )
 
 
-def _failures(found: Findings) -> dict[str, str]:
+def _failures(found: SweepFindings) -> dict[str, str]:
     """The message of each failed cell, by its levels in words."""
     factors = [name for name in found.labels if name != NETWORK]
     return {
@@ -107,7 +107,7 @@ def _failures(found: Findings) -> dict[str, str]:
     }
 
 
-def _table(found: Findings, metric: str) -> list[list[str]]:
+def _table(found: SweepFindings, metric: str) -> list[list[str]]:
     """A line for each cell and network: levels, network, seeds, validation, test, parameters, rate, time, status."""
     lines = []
     for (network, _), own in by_run(found.rows).items():

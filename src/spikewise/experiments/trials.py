@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikewise.data import batches
-from spikewise.evaluation.diagnosis import Batch, firing_rates, value_that_gives
+from spikewise.evaluation.diagnosis import ExaminedBatch, firing_rates, value_that_gives
 from spikewise.experiments.automatic import AutomaticModel
 from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.experiment import Experiment, parse_experiment
@@ -20,7 +20,7 @@ from spikewise.network import Network
 from spikewise.training.balance import start
 from spikewise.types import Draw
 
-__all__ = ["TARGET_RATE", "Step", "Trials", "setting_of_layer"]
+__all__ = ["TARGET_RATE", "SettingTrials", "Step", "setting_of_layer"]
 
 TARGET_RATE: Final = 0.1
 """Spikes per neuron and step that a trial aims at: enough to carry a gradient, few enough to be cheap."""
@@ -39,10 +39,10 @@ class Step(NamedTuple):
     loss: float
 
 
-class Trials:
+class SettingTrials:
     """What changed settings would do to one candidate of an experiment, with one seed."""
 
-    def __init__(self, setting: Setting, candidate: Candidate, seed: int, batch: Batch) -> None:
+    def __init__(self, setting: Setting, candidate: Candidate, seed: int, batch: ExaminedBatch) -> None:
         self.setting, self.candidate, self.seed, self.batch = setting, candidate, seed, batch
         self._table = setting.experiment.model_dump(mode="json")
 

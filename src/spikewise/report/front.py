@@ -11,7 +11,7 @@ from spikewise.evaluation.sections.anytime import EarlyExit, Option
 from spikewise.evaluation.units import Unit, energy_unit, latency_unit
 from spikewise.report.names import title
 from spikewise.report.numbers import NONE, brief, duration, interval, percent
-from spikewise.report.pictures import Panel
+from spikewise.report.pictures import PicturePanel
 from spikewise.viz import LIGHT
 
 __all__ = ["FrontTable", "NextStep", "energy_model", "front_picture", "front_table", "next_steps", "skipping_energy"]
@@ -99,7 +99,7 @@ def front_table(results: Results) -> FrontTable:
     return FrontTable(tuple(rows), brief(100 * accuracies[0].level) if accuracies else "", model)
 
 
-def front_picture(results: Results) -> Panel | None:
+def front_picture(results: Results) -> PicturePanel | None:
     """Accuracy against energy; None where no network has a price."""
     model, anytime = energy_model(results), results.sections.anytime
     if model is None:
@@ -115,7 +115,7 @@ def front_picture(results: Results) -> Panel | None:
     front = [(1e-9 * one.energy_nanojoule, one.accuracy) for one in options if one.front_of_energy]
     colours = {title(network): LIGHT.colour(at) for at, network in enumerate(results.networks)}
     drawn = viz.accuracy_against_energy(networks, front, simple=_simple(results), colours=colours)
-    return Panel("answer", drawn, _caption(results, networks, model, bool(front), bool(options)))
+    return PicturePanel("answer", drawn, _caption(results, networks, model, bool(front), bool(options)))
 
 
 def next_steps(results: Results, command: str | None, run: str) -> list[NextStep]:

@@ -13,14 +13,14 @@ from spikewise import viz
 from spikewise.evaluation import EpochRecord, NetworkResult, Results
 from spikewise.viz import LIGHT
 
-__all__ = ["Panel", "confusions", "costs", "curves", "data_address", "image_address", "rates"]
+__all__ = ["PicturePanel", "confusions", "costs", "curves", "data_address", "image_address", "rates"]
 
 _OPERATIONS, _TRAFFIC = "additions for spikes and multiply-accumulates, per image", "memory traffic, per image"
 _SAME = 1e-4
 """Relative difference below which objective and cross-entropy are one figure."""
 
 
-class Panel(NamedTuple):
+class PicturePanel(NamedTuple):
     """A figure on the page and the words under it."""
 
     key: str
@@ -55,7 +55,7 @@ def colours(networks: Sequence[NetworkResult]) -> dict[str, str]:
     return {network.name: LIGHT.colour(position) for position, network in enumerate(networks)}
 
 
-def curves(results: Results) -> list[Panel]:
+def curves(results: Results) -> list[PicturePanel]:
     """Learning curves of what was recorded after each epoch."""
     out = []
     drawn_as = [
@@ -71,7 +71,7 @@ def curves(results: Results) -> list[Panel]:
         if runs:
             drawn = viz.learning_curves(runs, ylabel=ylabel, percent=percent, colours=colours(results.networks))
             caption = f"{ylabel.capitalize()} after each epoch: mean over seeds, band from the lowest to the highest."
-            out.append(Panel(f"curve-{field}", drawn, caption))
+            out.append(PicturePanel(f"curve-{field}", drawn, caption))
     return out
 
 
@@ -82,7 +82,7 @@ def _has_other_objective(results: Results) -> bool:
     return any(plain is None or abs(plain - objective) > _SAME * abs(plain) for objective, plain in pairs)
 
 
-def confusions(results: Results) -> list[Panel]:
+def confusions(results: Results) -> list[PicturePanel]:
     """The confusion matrix of each network, summed over its seeds."""
     out = []
     for position, network in enumerate(results.networks):
@@ -90,11 +90,11 @@ def confusions(results: Results) -> list[Panel]:
         drawn = viz.confusion_matrix(counts, results.data.classes, colour=LIGHT.colour(position))
         hits, total = int(np.trace(counts)), max(int(counts.sum()), 1)
         caption = f"{network.name}: {hits:,} of {total:,} answers right{_seeds(len(network.runs))}."
-        out.append(Panel(f"confusion-{network.name}", drawn, caption))
+        out.append(PicturePanel(f"confusion-{network.name}", drawn, caption))
     return out
 
 
-def rates(results: Results) -> Panel | None:
+def rates(results: Results) -> PicturePanel | None:
     """Spike rates of every spiking layer, on the test part."""
     found: dict[str, dict[str, list[float]]] = {}
     for network in results.networks:
@@ -104,12 +104,12 @@ def rates(results: Results) -> Panel | None:
     if not found:
         return None
     drawn = viz.spike_rates(found, colours=colours(results.networks))
-    return Panel(
+    return PicturePanel(
         "rates", drawn, "Spikes per neuron and time step on the test images: bar for the mean, dot for each seed."
     )
 
 
-def costs(results: Results) -> Panel | None:
+def costs(results: Results) -> PicturePanel | None:
     """Energy, operations, memory traffic and times side by side; what only one of several networks has is left out."""
     quantities: dict[str, dict[str, float]] = {}
     for network in results.networks:
@@ -125,7 +125,7 @@ def costs(results: Results) -> Panel | None:
             if value is not None:
                 quantities.setdefault(quantity, {})[network.name] = value
     shared = {what: values for what, values in quantities.items() if len(values) > 1 or len(results.networks) == 1}
-    return Panel(
+    return PicturePanel(
         "costs",
         viz.cost_bars(shared, units={what: _unit(what) for what in shared}, colours=colours(results.networks)),
         "Energy and memory traffic are computed; times are measured.",

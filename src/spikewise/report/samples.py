@@ -9,7 +9,7 @@ from PIL import Image
 from spikewise import viz
 from spikewise.report.artifacts import Artifacts, Disagreements, Traces
 from spikewise.report.numbers import percent
-from spikewise.report.pictures import Panel, data_address, image_address
+from spikewise.report.pictures import PicturePanel, data_address, image_address
 from spikewise.viz import DARK, LIGHT, OutputTrace
 
 __all__ = ["Animation", "Dispute", "GridRow", "Sample", "disputes", "grid_rows", "samples"]
@@ -37,9 +37,9 @@ class Sample(NamedTuple):
     encoded: Animation | None
     gathered: Animation | None
     counts: Animation | None
-    raster: Panel | None
-    membrane: Panel | None
-    evidence: Panel | None
+    raster: PicturePanel | None
+    membrane: PicturePanel | None
+    evidence: PicturePanel | None
 
 
 class Dispute(NamedTuple):
@@ -134,7 +134,7 @@ def _count(spikes: np.ndarray, classes: Sequence[str]) -> Animation:
     return Animation(light.light, light.still, dark.light, dark.still)
 
 
-def _raster(traces: Traces, at: int) -> Panel | None:
+def _raster(traces: Traces, at: int) -> PicturePanel | None:
     trains = {}
     if len(traces.encoded) and viz.is_spikes(traces.encoded[at]) and _changes(traces.encoded[at]):
         trains["encoded image, pixel by pixel"] = traces.encoded[at].reshape(traces.encoded.shape[1], -1)
@@ -143,7 +143,7 @@ def _raster(traces: Traces, at: int) -> Panel | None:
         return None
     caption = "Each dash is a spike: one row for each neuron, time to the right."
     rows = int(np.clip(8000 // traces.membrane.shape[1], 40, 160))  # long trains: fewer rows, the same size
-    return Panel(f"raster-{at}", viz.raster(trains, limit=rows), caption)
+    return PicturePanel(f"raster-{at}", viz.raster(trains, limit=rows), caption)
 
 
 def _shown(traces: Traces, at: int) -> list[tuple[int, str]]:
@@ -157,7 +157,7 @@ def _shown(traces: Traces, at: int) -> list[tuple[int, str]]:
     return list(roles.items())
 
 
-def _membrane(traces: Traces, at: int, classes: Sequence[str]) -> Panel:
+def _membrane(traces: Traces, at: int, classes: Sequence[str]) -> PicturePanel:
     spikes = None if traces.spikes is None else traces.spikes[at]
     outputs = [
         OutputTrace(classes[k], traces.membrane[at, :, k], None if spikes is None else spikes[:, k], role)
@@ -167,12 +167,12 @@ def _membrane(traces: Traces, at: int, classes: Sequence[str]) -> Panel:
     drawn = viz.membrane_traces(hidden[-1][at] if hidden else None, outputs, threshold=traces.threshold)
     marks = "" if traces.threshold is None else "; dashed: threshold"
     marks += "" if spikes is None else "; marks above: spikes sent"
-    return Panel(f"membrane-{at}", drawn, f"Membranes of output neurons{marks}.")
+    return PicturePanel(f"membrane-{at}", drawn, f"Membranes of output neurons{marks}.")
 
 
-def _evidence(traces: Traces, at: int, classes: Sequence[str]) -> Panel:
+def _evidence(traces: Traces, at: int, classes: Sequence[str]) -> PicturePanel:
     shown = [k for k, _ in _shown(traces, at)]
     drawn = viz.evidence_over_time(traces.evidence[at], classes, shown)
-    return Panel(
+    return PicturePanel(
         f"evidence-{at}", drawn, "Evidence for each class up to each time step; the highest at the end is the answer."
     )

@@ -8,7 +8,7 @@ from spikewise.evaluation import Results
 from spikewise.report import pictures, samples
 from spikewise.report.artifacts import Artifacts
 from spikewise.report.front import front_picture
-from spikewise.report.pictures import Panel
+from spikewise.report.pictures import PicturePanel
 from spikewise.report.samples import Sample
 from spikewise.report.sections import View, views
 
@@ -18,19 +18,19 @@ __all__ = ["Shown", "drawn"]
 class Shown(NamedTuple):
     """The figures of a run; those that it has nothing for are None, or missing from their list."""
 
-    picture: Panel | None
+    picture: PicturePanel | None
     """Of the first screen."""
-    curves: Sequence[Panel]
-    confusions: Sequence[Panel]
-    rates: Panel | None
-    costs: Panel | None
+    curves: Sequence[PicturePanel]
+    confusions: Sequence[PicturePanel]
+    rates: PicturePanel | None
+    costs: PicturePanel | None
     views: Sequence[View]
     samples: Sequence[Sample]
 
     @property
-    def panels(self) -> list[Panel]:
+    def panels(self) -> list[PicturePanel]:
         """Those that are worth a file: of the traced images the first stands for all."""
-        found: list[Panel | None] = [self.picture, *self.curves, *self.confusions, self.rates, self.costs]
+        found: list[PicturePanel | None] = [self.picture, *self.curves, *self.confusions, self.rates, self.costs]
         found += [panel for view in self.views for panel in view.panels]
         found += [panel for one in self.samples[:1] for panel in (one.raster, one.membrane, one.evidence)]
         return [panel for panel in found if panel is not None]

@@ -19,7 +19,7 @@ from spikewise.report.numbers import (
     points,
 )
 
-__all__ = ["Cell", "Forest", "MetricTable", "Row", "Strip", "cost_rows", "engines", "forest", "metric_table"]
+__all__ = ["Forest", "MetricTable", "Strip", "TableCell", "TableRow", "cost_rows", "engines", "forest", "metric_table"]
 
 
 class Strip(NamedTuple):
@@ -30,7 +30,7 @@ class Strip(NamedTuple):
     high: float
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """A figure, its interval (or a remark), and the drawing of it."""
 
     value: str
@@ -38,18 +38,18 @@ class Cell(NamedTuple):
     strip: Strip | None = None
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One line of a table."""
 
     label: str
     hint: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
 
 
 class MetricTable(NamedTuple):
     """All figures of accuracy and confidence."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     scale: str
     """Ends of the scale on which the intervals of all shares are drawn; empty where there is none."""
     alike: str
@@ -90,7 +90,7 @@ def metric_table(results: Results) -> MetricTable:
     return MetricTable(tuple(rows), scale, _alike(alike, results))
 
 
-def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[Row]:
+def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[TableRow]:
     """What each network costs; rows that no network has are left out.
 
     Args:
@@ -114,12 +114,12 @@ def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[
     ]
     few_bits = [_few_bits(weights, activations, results.networks) for weights, activations in _widths(results)]
     counted, measured = ([_cost_row(*row, results.networks) for row in rows] for rows in (_COUNTED, _MEASURED))
-    steps = Row("Time steps", "", tuple(Cell(count(network.steps)) for network in results.networks))
+    steps = TableRow("Time steps", "", tuple(TableCell(count(network.steps)) for network in results.networks))
     spent = [
         sum(run.train_seconds for run in network.runs) / len(network.runs) if network.runs else None
         for network in results.networks
     ]
-    training = Row("Training, one seed", "", tuple(Cell(duration(seconds)) for seconds in spent))
+    training = TableRow("Training, one seed", "", tuple(TableCell(duration(seconds)) for seconds in spent))
     rows = [counted[0], steps, *counted[1:], *energies, *few_bits, *even, *measured, training]
     return [row for row in rows if any(cell.value != NONE for cell in row.cells)]
 
@@ -135,26 +135,28 @@ def forest(comparisons: Sequence[PairComparison]) -> Forest:
     return Forest(tuple(rows), points(reach, 1))
 
 
-_Getter = Callable[[Cost], str | Cell]
+_Getter = Callable[[Cost], str | TableCell]
 
 
-def _per_epoch(cost: Cost) -> str | Cell:
+def _per_epoch(cost: Cost) -> str | TableCell:
     seconds = cost.train_seconds_per_epoch
     if seconds is None or seconds.sd is None:
         return duration(seconds.mean if seconds else None)
-    return Cell(duration(seconds.mean), f"± {duration(seconds.sd)} over seeds")
+    return TableCell(duration(seconds.mean), f"± {duration(seconds.sd)} over seeds")
 
 
-def _latency(cost: Cost) -> str | Cell:
+def _latency(cost: Cost) -> str | TableCell:
     tail = "" if cost.latency_p99_ms is None else f"99 % within {latency(cost.latency_p99_ms)}"
-    return Cell(latency(cost.latency_ms), tail)
+    return TableCell(latency(cost.latency_ms), tail)
 
 
-def _energy_row(model: str, remark: str, networks: Sequence[NetworkResult]) -> Row:
+def _energy_row(model: str, remark: str, networks: Sequence[NetworkResult]) -> TableRow:
     """All networks in one unit, so that they can be compared at a glance."""
     values = [network.cost.energy_nanojoule.get(model) for network in networks]
     unit = energy_unit(values)
-    return Row(f"Energy, {model}", f"per image, computed{remark}", tuple(Cell(unit.text(value)) for value in values))
+    return TableRow(
+        f"Energy, {model}", f"per image, computed{remark}", tuple(TableCell(unit.text(value)) for value in values)
+    )
 
 
 def _break_even(rate: float | None) -> str:
@@ -167,16 +169,16 @@ def _widths(results: Results) -> list[tuple[int, int]]:
     return list(dict.fromkeys((one.weight_bits, one.activation_bits) for one in found))
 
 
-def _few_bits(weights: int, activations: int, networks: Sequence[NetworkResult]) -> Row:
-    def cell(cost: Cost) -> Cell:
+def _few_bits(weights: int, activations: int, networks: Sequence[NetworkResult]) -> TableRow:
+    def cell(cost: Cost) -> TableCell:
         for one in cost.quantised:
             if (one.weight_bits, one.activation_bits) == (weights, activations):
                 dense, skipping = (energy(nanojoule) for nanojoule in one.energy_nanojoule.values())
-                return Cell(percent(one.accuracy), f"{dense}, {skipping} with zeros skipped")
-        return Cell(NONE)
+                return TableCell(percent(one.accuracy), f"{dense}, {skipping} with zeros skipped")
+        return TableCell(NONE)
 
     label = f"Accuracy, {weights}-bit weights, {activations}-bit activations"
-    return Row(label, "quantised after training, measured", tuple(cell(network.cost) for network in networks))
+    return TableRow(label, "quantised after training, measured", tuple(cell(network.cost) for network in networks))
 
 
 _Rows = tuple[tuple[str, str, _Getter], ...]
@@ -211,9 +213,9 @@ _MEASURED: _Rows = (
 )
 
 
-def _cost_row(label: str, hint: str, get: _Getter, networks: Sequence[NetworkResult]) -> Row:
+def _cost_row(label: str, hint: str, get: _Getter, networks: Sequence[NetworkResult]) -> TableRow:
     found = [get(network.cost) for network in networks]
-    return Row(label, hint, tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in found))
+    return TableRow(label, hint, tuple(cell if isinstance(cell, TableCell) else TableCell(cell) for cell in found))
 
 
 _SHARES: Final = frozenset(name for name, metric in METRICS.items() if metric.percent and name != "ece")
@@ -246,19 +248,19 @@ def _with_margin(ends: Sequence[float]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _metric_row(name: str, results: Results, scale: tuple[float, float] | None) -> Row:
+def _metric_row(name: str, results: Results, scale: tuple[float, float] | None) -> TableRow:
     """On the given scale, or on one of its own."""
     estimates = [network.metrics.get(name) for network in results.networks]
     low, high = _with_margin(_all_ends(name, results)) if scale is None else scale
     cells = [_estimate_cell(name, estimate, low, high) for estimate in estimates]
     known = METRICS.get(name)
-    return Row(metric_label(name, results.data.positive), known.hint if known else "", tuple(cells))
+    return TableRow(metric_label(name, results.data.positive), known.hint if known else "", tuple(cells))
 
 
-def _estimate_cell(name: str, estimate: Estimate | None, low: float, high: float) -> Cell:
+def _estimate_cell(name: str, estimate: Estimate | None, low: float, high: float) -> TableCell:
     if estimate is None:
-        return Cell("–")
-    return Cell(metric_value(name, estimate.mean), interval(name, estimate), _strip(estimate, low, high))
+        return TableCell("–")
+    return TableCell(metric_value(name, estimate.mean), interval(name, estimate), _strip(estimate, low, high))
 
 
 def _ends(estimate: Estimate) -> list[float]:

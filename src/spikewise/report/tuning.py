@@ -6,10 +6,10 @@ from spikewise.evaluation import Results
 from spikewise.evaluation.tuning import RateTrial
 from spikewise.report.numbers import NONE
 
-__all__ = ["Cell", "Row", "Table", "tuning_table"]
+__all__ = ["Table", "TuningCell", "TuningRow", "tuning_table"]
 
 
-class Cell(NamedTuple):
+class TuningCell(NamedTuple):
     """One rate of one network."""
 
     text: str
@@ -19,14 +19,14 @@ class Cell(NamedTuple):
     chosen: bool
 
 
-class Row(NamedTuple):
+class TuningRow(NamedTuple):
     """One network."""
 
     network: str
     rate: str
     """What it was trained with."""
     how: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TuningCell, ...]
     """One for each of the table's rates."""
     seconds: float
 
@@ -35,7 +35,7 @@ class Table(NamedTuple):
     """All of them."""
 
     rates: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TuningRow, ...]
     updates: int
     images: int
     seconds: float
@@ -53,15 +53,15 @@ def tuning_table(results: Results) -> Table | None:
         found = {trial.learning_rate: trial for trial in tuning.trials}
         how = "tuned" if tuning.tuned else tuning.why or "given"
         cells = tuple(_cell(found.get(rate), tuning.tuned and rate == tuning.learning_rate) for rate in rates)
-        rows.append(Row(name, f"{tuning.learning_rate:g}", how, cells, tuning.seconds))
+        rows.append(TuningRow(name, f"{tuning.learning_rate:g}", how, cells, tuning.seconds))
     first = tried[0]
     seconds = sum(tuning.seconds for tuning in tried)
     return Table(tuple(f"{rate:g}" for rate in rates), tuple(rows), first.updates, first.images, seconds)
 
 
-def _cell(trial: RateTrial | None, chosen: bool) -> Cell:
+def _cell(trial: RateTrial | None, chosen: bool) -> TuningCell:
     if trial is None:
-        return Cell(NONE, "not tried", chosen)
+        return TuningCell(NONE, "not tried", chosen)
     if trial.cross_entropy is None:
-        return Cell("diverged", trial.failure, chosen)
-    return Cell(f"{trial.cross_entropy:.3g}", "", chosen)
+        return TuningCell("diverged", trial.failure, chosen)
+    return TuningCell(f"{trial.cross_entropy:.3g}", "", chosen)

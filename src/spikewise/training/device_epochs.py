@@ -21,9 +21,9 @@ from spikewise.errors import EngineError
 from spikewise.training.captured import Captured, Recorder
 from spikewise.training.epochs import Pass, Seen, learning_rates
 from spikewise.training.health import divergence
-from spikewise.training.journal import Entry, Journal
+from spikewise.training.journal import Journal, JournalEntry
 from spikewise.training.memory import out_of_memory
-from spikewise.training.update import Batch, Learner
+from spikewise.training.update import Learner, TrainingBatch
 from spikewise.types import Draw
 
 __all__ = ["DeviceEpochs"]
@@ -166,15 +166,15 @@ class DeviceEpochs:
         self._journal.write(self._number, answer)
         self._number += 1
 
-    def _batch(self, index: Int64[Tensor, " B"], rows: Int64[Tensor, " B"]) -> Batch:
+    def _batch(self, index: Int64[Tensor, " B"], rows: Int64[Tensor, " B"]) -> TrainingBatch:
         task = self._task
         assert self._changes is not None
         images, labels = self._pixels.take(index), self._labels.index_select(0, index)
         changed = make_changes(images, labels, self._changes.at(rows), task.augment, len(task.images.classes))
         draw = Draw(task.seed, self._epoch, index)
-        return Batch(task.seen(changed.images, draw), labels, changed.targets, draw)
+        return TrainingBatch(task.seen(changed.images, draw), labels, changed.targets, draw)
 
-    def _check(self, entry: Entry, batch: int) -> None:
+    def _check(self, entry: JournalEntry, batch: int) -> None:
         """Say what a processor's loop would have said when it happened."""
         epoch = self._now
         if not math.isfinite(entry.loss):

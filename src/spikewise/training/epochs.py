@@ -9,7 +9,7 @@ import torch
 from spikewise.data import augment, batches
 from spikewise.errors import EngineError
 from spikewise.training.health import all_finite, divergence, first_bad_weight
-from spikewise.training.update import Answer, Batch, Learner
+from spikewise.training.update import BatchAnswers, Learner, TrainingBatch
 from spikewise.types import Draw
 
 __all__ = ["Epochs", "HostEpochs", "Pass", "learning_rates"]
@@ -123,15 +123,15 @@ class HostEpochs:
             raise divergence(f"the loss was {value:.4g}", "after", epoch=epoch, batch=number, bad_weight=bad)
         return value, plain, int(answer.right(batch).sum())
 
-    def _batch(self, index: np.ndarray[Any, Any]) -> Batch:
+    def _batch(self, index: np.ndarray[Any, Any]) -> TrainingBatch:
         task, device = self._task, self._learner.network.device
         draw = Draw(task.seed, self._epoch, torch.from_numpy(index).to(device))
         images = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(device)
         labels = torch.from_numpy(task.images.labels[index]).to(device)
         changed = augment(images, labels, draw, task.augment, classes=len(task.images.classes))
-        return Batch(task.seen(changed.images, draw), labels, changed.targets, draw)
+        return TrainingBatch(task.seen(changed.images, draw), labels, changed.targets, draw)
 
-    def _answer(self, batch: Batch, number: int) -> Answer:
+    def _answer(self, batch: TrainingBatch, number: int) -> BatchAnswers:
         try:
             return self._learner.answer(batch)
         except EngineError:

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from spikewise.network import Network
 from spikewise.ties import without_ties
-from spikewise.training.update import Answer
+from spikewise.training.update import BatchAnswers
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Journal", "JournalEntry"]
 
 _HITS, _FIGURES = 2, 4
 """Column of the right answers, and columns of a row before those of the weights."""
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One batch."""
 
     loss: float
@@ -51,7 +51,7 @@ class Journal:
         """Note which weights are numbers before the first batch."""
         self._rows[0, _FIGURES:] = self._finite_weights()
 
-    def write(self, number: Int64[Tensor, " 1"], answer: Answer) -> None:
+    def write(self, number: Int64[Tensor, " 1"], answer: BatchAnswers) -> None:
         """Note what came of a batch, after its update; never waits for the device."""
         output_finite = answer.result.trajectory.membrane.detach().isfinite().all()
         loss = answer.loss.detach()
@@ -88,11 +88,11 @@ class Journal:
             batches + 1, self._rows.shape[1], dtype=torch.float64, pin_memory=self._rows.device.type == "cuda"
         )
 
-    def read(self, rows: Float64[Tensor, "b R"]) -> list[Entry]:
+    def read(self, rows: Float64[Tensor, "b R"]) -> list[JournalEntry]:
         """What `copy` copied."""
         table = rows.tolist()
         return [
-            Entry(now[0], now[1], int(now[2]), bool(now[3]), self._first_bad(before), self._first_bad(now))
+            JournalEntry(now[0], now[1], int(now[2]), bool(now[3]), self._first_bad(before), self._first_bad(now))
             for before, now in itertools.pairwise(table)
         ]
 

@@ -11,7 +11,7 @@ from spikewise.errors import ShapeError, TrainingError
 from spikewise.graph import Activation, Graph, SpikingActivation
 from spikewise.memory import memory_limit
 from spikewise.training.config import Adam, AdamW, TrainConfig
-from spikewise.training.update import Batch, Learner
+from spikewise.training.update import Learner, TrainingBatch
 from spikewise.types import Draw
 
 __all__ = ["Loaded", "MemoryTooSmallError", "check_update", "out_of_memory"]
@@ -115,7 +115,7 @@ def _fits(learner: Learner, batch: int) -> bool:
         images = torch.full((batch, *task.images.image_shape), 128, dtype=torch.uint8, device=device)
         labels = torch.zeros(batch, dtype=torch.int64, device=device)
         draw = Draw(task.seed, 0, torch.arange(batch, device=device))
-        torch.autograd.backward(learner.answer(Batch(images, labels, None, draw)).loss)
+        torch.autograd.backward(learner.answer(TrainingBatch(images, labels, None, draw)).loss)
         del state
     except torch.OutOfMemoryError:
         return False

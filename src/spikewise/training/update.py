@@ -20,7 +20,7 @@ from spikewise.ties import without_ties
 from spikewise.training.config import TrainConfig
 from spikewise.types import Draw
 
-__all__ = ["Answer", "Batch", "Learner", "Task"]
+__all__ = ["BatchAnswers", "Learner", "Task", "TrainingBatch"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Task:
         return images if self.noise is None else self.noise.mean(images, draw)
 
 
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """Some images on the network's device, changed already."""
 
     images: UInt8[Tensor, "B C H W"]
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
     draw: Draw
 
 
-class Answer(NamedTuple):
+class BatchAnswers(NamedTuple):
     """What a network said to a batch."""
 
     loss: Float[Tensor, ""]
@@ -69,7 +69,7 @@ class Answer(NamedTuple):
         """Mean over the steps of the output's membranes, by which ties are broken; detached."""
         return self.result.trajectory.membrane.detach().float().mean(0)
 
-    def right(self, batch: Batch) -> Bool[Tensor, " B"]:
+    def right(self, batch: TrainingBatch) -> Bool[Tensor, " B"]:
         """Which images it classified right, ties broken as wherever a network answers."""
         return without_ties(self.logits, self.membrane, batch.draw.index).argmax(-1) == batch.labels
 
@@ -94,7 +94,7 @@ class Learner:
         """The network that counts: the moving average where there is one."""
         return self.network if self.average is None else self.average
 
-    def answer(self, batch: Batch) -> Answer:
+    def answer(self, batch: TrainingBatch) -> BatchAnswers:
         """Loss and logits of a batch; differentiable."""
         task, classes = self.task, len(self.task.images.classes)
         penalised = frozenset(() if task.penalty is None else self.network.graph.spiking_layers)
@@ -108,7 +108,7 @@ class Learner:
         self.engine = output.result.engine
         logits = output.logits.detach().float()
         plain = CrossEntropy()(logits, output.trajectory, Target.of(shares, classes))
-        return Answer(loss, plain, logits, output.result)
+        return BatchAnswers(loss, plain, logits, output.result)
 
     def learn(self, loss: Float[Tensor, ""], rate: float | Float[Tensor, ""]) -> None:
         """One step of the optimizer down the gradient of `loss`, and of the moving average."""

@@ -7,7 +7,7 @@ from spikewise.lazy import lazy_exports
 if TYPE_CHECKING:
     from spikewise.data.audit.files import folder_of
     from spikewise.data.audit.look import Look, look_at
-    from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, Nearness, Place, Probe, Severity
+    from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, ImagePlace, Nearness, Probe, Severity
     from spikewise.data.audit.repair import clean_split
     from spikewise.data.audit.run import audit, file_facts
     from spikewise.data.audit.wording import advice, examples
@@ -16,9 +16,9 @@ __all__ = [
     "SEVERITIES",
     "Audit",
     "AuditFinding",
+    "ImagePlace",
     "Look",
     "Nearness",
-    "Place",
     "Probe",
     "Severity",
     "advice",
@@ -38,7 +38,7 @@ __getattr__ = lazy_exports(
         **dict.fromkeys(("Look", "look_at"), "spikewise.data.audit.look"),
         "clean_split": "spikewise.data.audit.repair",
         **dict.fromkeys(
-            ("SEVERITIES", "Audit", "AuditFinding", "Severity", "Nearness", "Place", "Probe"),
+            ("SEVERITIES", "Audit", "AuditFinding", "Severity", "Nearness", "ImagePlace", "Probe"),
             "spikewise.data.audit.records",
         ),
         **dict.fromkeys(("audit", "file_facts"), "spikewise.data.audit.run"),

@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 
 from spikewise.data.audit.files import FileFacts
 from spikewise.data.audit.look import Look
-from spikewise.data.audit.probe import Clue, Target
+from spikewise.data.audit.probe import Clue, ProbeTarget
 from spikewise.data.audit.shrink import shrink
 from spikewise.data.audit.texture import colour_balance, grey_levels, sharpness
 from spikewise.data.image_set import ImageSet
@@ -27,17 +27,17 @@ _RING = 8
 """Values along each side of the border."""
 
 
-def targets(look: Look) -> list[Target]:
+def targets(look: Look) -> list[ProbeTarget]:
     """The label, and which side of the split an image is on (train and validation against test)."""
     units = look.units
-    found = [Target("label", look.labels, units)]
+    found = [ProbeTarget("label", look.labels, units)]
     if (look.part == 2).any() and (look.part == 0).any():
         side = np.where(look.part < 0, -1, (look.part == 2).astype(np.int64))
-        found.append(Target("part", side, units))
+        found.append(ProbeTarget("part", side, units))
     return found
 
 
-def folder_targets(facts: Sequence[FileFacts], images: ImageSet) -> list[Target]:
+def folder_targets(facts: Sequence[FileFacts], images: ImageSet) -> list[ProbeTarget]:
     """Which folder a file lies in, at each depth where there are some, unless that says the label or the part."""
     at = {file: index for index, file in enumerate(images.sources or ())}
     found, seen = [], set()
@@ -50,7 +50,7 @@ def folder_targets(facts: Sequence[FileFacts], images: ImageSet) -> list[Target]
             continue
         seen.add(codes)
         listed = ", ".join(PurePosixPath(word).name for word in words[:6]) + (", ..." if len(words) > 6 else "")
-        found.append(Target(f"folder ({listed})", np.array(codes, np.int64), np.arange(len(codes))))
+        found.append(ProbeTarget(f"folder ({listed})", np.array(codes, np.int64), np.arange(len(codes))))
     return found
 
 

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from spikewise.data.audit.altered import Altered, altered_pairs
 from spikewise.data.audit.files import FileFacts
 from spikewise.data.audit.near import NearPairs, near_pairs
-from spikewise.data.audit.records import Place
+from spikewise.data.audit.records import ImagePlace
 from spikewise.data.counter import permutation
 from spikewise.data.duplicates import identical_images
 from spikewise.data.image_set import ImageSet, Split
@@ -67,17 +67,17 @@ class Look:
             return self.alike
         return join(len(self.labels), _chain(self.alike), _chain(self.images.groups))
 
-    def place(self, index: int) -> Place:
+    def place(self, index: int) -> ImagePlace:
         """One image in words."""
         part = int(self.part[index])
-        return Place(
+        return ImagePlace(
             index=index,
             part=PARTS[part] if part >= 0 else None,
             label=self.images.classes[int(self.labels[index])],
             file=None if self.images.sources is None else shown(self.images.sources[index]),
         )
 
-    def places(self, groups: Iterable[Int64[np.ndarray, " _"]]) -> tuple[tuple[Place, ...], ...]:
+    def places(self, groups: Iterable[Int64[np.ndarray, " _"]]) -> tuple[tuple[ImagePlace, ...], ...]:
         """Groups of images in words, cut off beyond `LISTED` groups; of each group one image of each part first."""
         chosen = [self._by_parts(group) for group, _ in zip(groups, range(LISTED), strict=False)]
         return tuple(tuple(self.place(int(index)) for index in group[:_MEMBERS]) for group in chosen)

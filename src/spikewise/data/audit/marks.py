@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from scipy.ndimage import uniform_filter
 
 from spikewise.data.audit.look import Look
-from spikewise.data.audit.probe import Clue, Target, run_probes
+from spikewise.data.audit.probe import Clue, ProbeTarget, run_probes
 from spikewise.data.audit.records import Probe
 from spikewise.data.counter import permutation
 
@@ -140,7 +140,7 @@ def _mark(look: Look, site: _Site, asked: Int64[np.ndarray, " B"]) -> Mark | Non
     """Probe a place on images that were not used to find it, at the size at which it adds most to its surroundings."""
     codes = np.full(len(look.labels), -1, np.int64)
     codes[asked] = look.labels[asked] == site.label
-    target = Target(f"class {look.images.classes[site.label]}", codes, look.units)
+    target = ProbeTarget(f"class {look.images.classes[site.label]}", codes, look.units)
     pixels = np.asarray(look.images.images[asked][:, site.channel])
     best: Mark | None = None
     for size in _SIZES:

@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 from spikewise.data.audit.records import Probe
 from spikewise.data.counter import permutation
 
-__all__ = ["Clue", "Target", "run_probes"]
+__all__ = ["Clue", "ProbeTarget", "run_probes"]
 
 _FOLDS, _MOST, _FEWEST = 5, 8000, 10
 _LEAVES, _LEAF = 32, 5
@@ -31,7 +31,7 @@ class Clue(NamedTuple):
     """Linear discriminant (many pixels) instead of a decision tree (few facts)."""
 
 
-class Target(NamedTuple):
+class ProbeTarget(NamedTuple):
     """What a probe guesses."""
 
     name: str
@@ -52,7 +52,7 @@ class _Folds(NamedTuple):
     """Units of each class."""
 
 
-def run_probes(target: Target, clues: list[Clue]) -> list[Probe]:
+def run_probes(target: ProbeTarget, clues: list[Clue]) -> list[Probe]:
     """Guess the target from each clue: balanced accuracy over 5 stratified folds, units kept whole.
 
     At most 8000 images are asked. Classes with fewer than 10 units are left out; with fewer than two classes left
@@ -62,7 +62,7 @@ def run_probes(target: Target, clues: list[Clue]) -> list[Probe]:
     return [] if folds is None else [_run(target.name, clue, folds) for clue in clues]
 
 
-def _folds(target: Target) -> _Folds | None:
+def _folds(target: ProbeTarget) -> _Folds | None:
     known = np.flatnonzero(target.codes >= 0)
     held = np.unique(np.stack([target.codes[known], target.units[known]]), axis=1)[0]
     large = np.flatnonzero(np.bincount(held) >= _FEWEST) if len(held) else held

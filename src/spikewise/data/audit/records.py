@@ -9,7 +9,7 @@ from spikewise.config import Config
 from spikewise.errors import DataError
 from spikewise.files import write_text
 
-__all__ = ["SEVERITIES", "Audit", "AuditFinding", "Nearness", "Place", "Probe", "Severity"]
+__all__ = ["SEVERITIES", "Audit", "AuditFinding", "ImagePlace", "Nearness", "Probe", "Severity"]
 
 Severity = Literal["red", "amber", "info"]
 """`red`: figures would be wrong. `amber`: worth knowing before believing them. `info`: a fact."""
@@ -21,7 +21,7 @@ _Count = Annotated[int, Field(ge=0)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Place(Config):
+class ImagePlace(Config):
     """One image that a finding is about."""
 
     index: _Count
@@ -75,7 +75,7 @@ class AuditFinding(Config):
     """What to do."""
     count: _Count = 0
     """How many groups, images or files."""
-    groups: tuple[tuple[Place, ...], ...] = ()
+    groups: tuple[tuple[ImagePlace, ...], ...] = ()
     """The images it is about, those that belong together side by side; cut off beyond `listed` groups."""
     files: tuple[str, ...] = ()
     """Files that are no image of the set, such as those that cannot be decoded."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spikewise.data.audit.records import Audit, AuditFinding, Place
+from spikewise.data.audit.records import Audit, AuditFinding, ImagePlace
 
 __all__ = ["advice", "examples"]
 
@@ -26,11 +26,11 @@ def advice(audit: Audit) -> list[str]:
     return list(dict.fromkeys(remedies))
 
 
-def _group(group: Sequence[Place], sign: str) -> str:
+def _group(group: Sequence[ImagePlace], sign: str) -> str:
     shown = sign.join(_place(place) for place in group[:_ACROSS])
     return shown if len(group) <= _ACROSS else f"{shown} and {len(group) - _ACROSS} more"
 
 
-def _place(place: Place) -> str:
+def _place(place: ImagePlace) -> str:
     name = place.file or f"image {place.index}"
     return f"{name} ({', '.join(word for word in (place.part, place.label) if word)})"

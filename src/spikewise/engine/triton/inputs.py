@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate, levels_there
-from spikewise.engine.triton.job import Job, Signal
+from spikewise.engine.triton.job import DeviceSignal, Job
 from spikewise.engine.triton.kernels import encode
 
 __all__ = ["encoded", "given"]
 
 
-def encoded(encoder: Encoder, images: Tensor, job: Job) -> Signal:
+def encoded(encoder: Encoder, images: Tensor, job: Job) -> DeviceSignal:
     """The signal of uint8 images [B, C, H, W]."""
     images = images.contiguous()
     if isinstance(encoder, Direct):
-        return Signal(encoder.currents(images).unsqueeze(0), encoder.steps, exact=False)
+        return DeviceSignal(encoder.currents(images).unsqueeze(0), encoder.steps, exact=False)
     batch, channels, *area = images.shape
     shape = (encoder.steps, batch, encoder.channels(channels), *area)
     out = torch.empty(shape, dtype=job.operands.dtype, device=images.device)
@@ -30,14 +30,14 @@ def encoded(encoder: Encoder, images: Tensor, job: Job) -> Signal:
         case Delta():
             tables = _table(encoder, images.device), levels_there(images.device)
             encode.delta(images, *tables, encoder.threshold, out)
-    return Signal(out, encoder.steps, exact=True)
+    return DeviceSignal(out, encoder.steps, exact=True)
 
 
-def given(inputs: Tensor, *, learns: bool) -> Signal:
+def given(inputs: Tensor, *, learns: bool) -> DeviceSignal:
     """The signal of spikes or currents [T, B, C, H, W]; nobody says that they are exact in a narrow type."""
     steps = len(inputs)
     same = steps > 1 and inputs.stride(0) == 0 and not learns
-    return Signal((inputs[:1] if same else inputs).detach().contiguous(), steps, exact=False, learns=learns)
+    return DeviceSignal((inputs[:1] if same else inputs).detach().contiguous(), steps, exact=False, learns=learns)
 
 
 @lru_cache(maxsize=32)

@@ -14,7 +14,7 @@ from spikewise.engine.triton.kernels import matmul
 from spikewise.graph import NamedLayer, Shape
 from spikewise.types import Draw
 
-__all__ = ["Incoming", "Job", "Operands", "Signal", "Trace"]
+__all__ = ["DeviceSignal", "Incoming", "Job", "Operands", "Trace"]
 
 _WORD = 0xFFFFFFFF
 
@@ -35,7 +35,7 @@ class Operands(NamedTuple):
         }[precision]
 
 
-class Signal(NamedTuple):
+class DeviceSignal(NamedTuple):
     """What travels between stages: `scale` times `value`."""
 
     value: Tensor
@@ -147,7 +147,7 @@ class Job:
         flag = None if name is None else self.flag(name)
         return matmul.split(value.detach(), self.operands.parts, self.operands.dtype, scale=scale, flag=flag)
 
-    def rows(self, signal: Signal) -> Tensor:
+    def rows(self, signal: DeviceSignal) -> Tensor:
         """A signal's values as an operand, [parts, T x B, features]."""
         flat = signal.value.reshape(-1, math.prod(signal.value.shape[2:]))
         return flat.unsqueeze(0) if signal.exact else self.split(flat)

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 import triton
 from torch import Tensor
 
-from spikewise.engine.triton.job import Incoming, Job, Signal, Trace
+from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Trace
 from spikewise.engine.triton.kernels import matmul
 from spikewise.engine.triton.kernels.conv import input_gradient_kernel, walk_kernel, weight_gradient_kernel
 from spikewise.engine.triton.neurons import Neurons, Spiking
 from spikewise.engine.triton.population import Population
-from spikewise.engine.triton.stages import Plain, Stage
+from spikewise.engine.triton.stages import Plain, TritonStage
 from spikewise.graph import AvgPool, Conv2d, MaxPool, NamedLayer
 
 __all__ = ["Convolved", "Pooled"]
@@ -28,9 +28,9 @@ class Convolved(Neurons):
     def __init__(self, layers: tuple[NamedLayer, ...], position: int) -> None:
         self.layers, self.position = layers, position
         self.conv, self.pool = layers[0], layers[1] if len(layers) == 3 else None
-        self.inner: list[Stage] = []
+        self.inner: list[TritonStage] = []
 
-    def forward(self, signal: Signal, job: Job) -> Signal:
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """All steps of an image's pooled positions in one program."""
         if not signal.exact or len(signal.value) < signal.steps:
             return self._one_by_one(signal, job)
@@ -46,7 +46,7 @@ class Convolved(Neurons):
         self.inputs = _channels_last(signal)
         self.learns = signal.learns or job.teaches(self.conv)
         self._walk_maps(own.get("bias"), job)
-        return Signal(self.out, signal.steps, population.spikes, self.learns or job.teaches(at), shape=at.output)
+        return DeviceSignal(self.out, signal.steps, population.spikes, self.learns or job.teaches(at), shape=at.output)
 
     def _walk_maps(self, bias: Tensor | None, job: Job) -> None:
         population, at, inputs = self.population, self.layers[-1], self.inputs
@@ -137,9 +137,9 @@ class Convolved(Neurons):
             return out
         return out.permute(0, 1, 4, 2, 3).contiguous()
 
-    def _one_by_one(self, signal: Signal, job: Job) -> Signal:
+    def _one_by_one(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         *plain, neuron = self.layers
-        before: list[Stage] = [Plain(at, self.position + i) for i, at in enumerate(plain)]
+        before: list[TritonStage] = [Plain(at, self.position + i) for i, at in enumerate(plain)]
         self.inner = [*before, Spiking(neuron)]
         for stage in self.inner:
             signal = stage.forward(signal, job)
@@ -155,13 +155,13 @@ class Convolved(Neurons):
         return back
 
 
-class Pooled(Stage):
+class Pooled(TritonStage):
     """A pooling without overlap over spikes: what comes out is exact, too."""
 
     def __init__(self, at: NamedLayer) -> None:
         self.layers = (at,)
 
-    def forward(self, signal: Signal, job: Job) -> Signal:
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """Largest or mean spike of each window."""
         del job
         layer, self.signal = self.layers[0].layer, signal
@@ -181,7 +181,7 @@ class Pooled(Stage):
         if not exact:
             value = value.float()
         self.trace = Trace(None, _graph_order(value).expand(signal.steps, *_graph_order(value).shape[1:]))
-        return Signal(value, signal.steps, exact, signal.learns, signal.scale, self.layers[0].output)
+        return DeviceSignal(value, signal.steps, exact, signal.learns, signal.scale, self.layers[0].output)
 
     def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
         """To the place that was largest, or to all."""
@@ -243,7 +243,7 @@ def _input_tile(facts: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def _channels_last(signal: Signal) -> Tensor:
+def _channels_last(signal: DeviceSignal) -> Tensor:
     if signal.shape is not None:
         return signal.value
     return signal.value.permute(0, 1, 3, 4, 2).contiguous()

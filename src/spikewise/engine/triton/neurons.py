@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from spikewise.engine.triton import recurrent
-from spikewise.engine.triton.job import Incoming, Job, Signal, Trace
+from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Trace
 from spikewise.engine.triton.kernels import matmul
 from spikewise.engine.triton.population import Carry, Kept, Population
-from spikewise.engine.triton.stages import Stage
+from spikewise.engine.triton.stages import TritonStage
 from spikewise.graph import NamedLayer
 
 __all__ = ["Dense", "Neurons", "Spiking"]
@@ -16,12 +16,12 @@ _Ends = tuple[tuple[Tensor, ...] | None, tuple[Tensor, ...]]
 """The state to start from, if there is one, and memory for that after the last step."""
 
 
-class Neurons(Stage):
+class Neurons(TritonStage):
     """The end of a stage: neurons over the currents that its beginning made."""
 
     population: Population | None = None
 
-    def walk(self, current: Tensor, steps: int, job: Job, *, learns: bool, mine: bool) -> Signal:
+    def walk(self, current: Tensor, steps: int, job: Job, *, learns: bool, mine: bool) -> DeviceSignal:
         """Neurons over currents [T or 1, B, *F], in whose memory the membranes may stay if they are `mine`."""
         at = self.layers[-1]
         self.population = population = Population(at, job.own(at))
@@ -51,7 +51,7 @@ class Neurons(Stage):
             self.trace = Trace(kept.spikes, kept.membrane)
         out = kept.spikes if kept.spikes is not None else kept.membrane
         assert out is not None
-        return Signal(out, steps, population.spikes, learns)
+        return DeviceSignal(out, steps, population.spikes, learns)
 
     def _walk_steps(self, current: Tensor, steps: int, job: Job, kept: Kept, ends: _Ends) -> None:
         """One step at a time, for the spikes of a step reach the next through the recurrent matrix."""
@@ -139,7 +139,7 @@ class Spiking(Neurons):
     def __init__(self, at: NamedLayer) -> None:
         self.layers = (at,)
 
-    def forward(self, signal: Signal, job: Job) -> Signal:
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """Walk the signal as currents."""
         self.constant = len(signal.value) == 1 < signal.steps
         self.signal = signal
@@ -164,7 +164,7 @@ class Dense(Neurons):
         self.linear = linear
         self.layers = (linear,) if neuron is None else (linear, neuron)
 
-    def forward(self, signal: Signal, job: Job) -> Signal:
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """Currents, then neurons."""
         own = job.own(self.linear)
         self.signal, self.rows = signal, job.rows(signal)
@@ -177,7 +177,7 @@ class Dense(Neurons):
         self.learns = signal.learns or job.teaches(self.linear)
         if len(self.layers) == 1:
             self.trace = Trace(None, current.expand(signal.steps, *current.shape[1:]))
-            return Signal(current, signal.steps, exact=False, learns=self.learns)
+            return DeviceSignal(current, signal.steps, exact=False, learns=self.learns)
         return self.walk(current, signal.steps, job, learns=self.learns, mine=True)
 
     def backward(self, gradient: Incoming, job: Job) -> Tensor | None:

@@ -3,15 +3,15 @@
 from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
 from spikewise.engine.triton.maps import Convolved, Pooled
 from spikewise.engine.triton.neurons import Dense, Spiking
-from spikewise.engine.triton.stages import Drop, Flat, Plain, Stage
+from spikewise.engine.triton.stages import Drop, Flat, Plain, TritonStage
 from spikewise.graph import AvgPool, Conv2d, Dropout, Flatten, Graph, Linear, MaxPool, NamedLayer, Neuron
 
 __all__ = ["stages"]
 
 
-def stages(graph: Graph) -> list[Stage]:
+def stages(graph: Graph) -> list[TritonStage]:
     """Fresh stages for one run."""
-    out: list[Stage] = []
+    out: list[TritonStage] = []
     layers = list(enumerate(graph.named))
     while layers:
         position, at = layers.pop(0)

@@ -12,9 +12,9 @@ from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
 from spikewise.engine.measuring import events, fed_back
 from spikewise.engine.parameters import neuron_parameters, recurrent_matrix
 from spikewise.engine.triton.inputs import encoded, given
-from spikewise.engine.triton.job import Incoming, Job, Operands, Signal
+from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Operands
 from spikewise.engine.triton.plan import stages
-from spikewise.engine.triton.stages import Stage
+from spikewise.engine.triton.stages import TritonStage
 from spikewise.errors import EngineError
 from spikewise.graph import Graph, Neuron
 from spikewise.readouts import Trajectory
@@ -112,12 +112,12 @@ class _Pass:
             out += [(stage.layers[-1].name, x) for x in stage.trace if x is not None]
         return out
 
-    def visible(self) -> list[Stage]:
+    def visible(self) -> list[TritonStage]:
         """Stages that are recorded, then the last."""
         recorded = [s for s in self.stages if s.layers[-1].name in self.job.options.record and s.trace is not None]
         return [*recorded, self.stages[-1]]
 
-    def _measure(self, stage: Stage, before: Signal) -> None:
+    def _measure(self, stage: TritonStage, before: DeviceSignal) -> None:
         first, last = stage.layers[0], stage.layers[-1]
         if first.layer.weighted:
             self.events[first.name] = events(before.dense(), first.arriving)

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from spikewise.dynamics import NeuronState
 from spikewise.engine import reference
-from spikewise.engine.triton.job import Incoming, Job, Signal, Trace
+from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Trace
 from spikewise.engine.triton.kernels import encode
 from spikewise.graph import Activation, AvgPool, Conv2d, Dropout, GlobalAvgPool, MaxPool, NamedLayer, SumPool
 
-__all__ = ["Drop", "Flat", "Plain", "Stage"]
+__all__ = ["Drop", "Flat", "Plain", "TritonStage"]
 
 
-class Stage(ABC):
+class TritonStage(ABC):
     """Some layers that run together; a fresh one for every run."""
 
     layers: tuple[NamedLayer, ...]
@@ -26,7 +26,7 @@ class Stage(ABC):
     """Spikes of the last layer, [T, B, *F], in the graph's order."""
 
     @abstractmethod
-    def forward(self, signal: Signal, job: Job) -> Signal:
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """What comes out; keeps what backward needs if the job learns."""
 
     @abstractmethod
@@ -34,13 +34,13 @@ class Stage(ABC):
         """Gradient of the values that came in, in float32, where it was asked for; the job gets the parameters'."""
 
 
-class Flat(Stage):
+class Flat(TritonStage):
     """Channels, height and width as one axis."""
 
     def __init__(self, at: NamedLayer) -> None:
         self.layers = (at,)
 
-    def forward(self, signal: Signal, job: Job) -> Signal:
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """A view."""
         del job
         self.shape = signal.value.shape
@@ -52,13 +52,13 @@ class Flat(Stage):
         return None if gradient.output is None else gradient.output.reshape(-1, *self.shape[1:])
 
 
-class Drop(Stage):
+class Drop(TritonStage):
     """Dropout: the mask silences here, the factor goes along with the signal into the next weights."""
 
     def __init__(self, at: NamedLayer, stream: int) -> None:
         self.layers, self.stream = (at,), stream
 
-    def forward(self, signal: Signal, job: Job) -> Signal:
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """Silence what the keyed numbers say, the same at every step."""
         layer = self.layers[0].layer
         assert isinstance(layer, Dropout)
@@ -84,13 +84,13 @@ _TIMELESS = (Conv2d, MaxPool, AvgPool, SumPool, GlobalAvgPool, Activation)
 """Layers whose output at a step is that of the step's input alone: an input that never changes is run through once."""
 
 
-class Plain(Stage):
+class Plain(TritonStage):
     """A layer that the reference runs, step by step, in PyTorch's operations on the same device."""
 
     def __init__(self, at: NamedLayer, position: int) -> None:
         self.layers, self.position = (at,), position
 
-    def forward(self, signal: Signal, job: Job) -> Signal:
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """Run the layer; with gradients, in a graph of its own."""
         at = self.layers[0]
         own = {f"{at.name}.{key}": job.weights[f"{at.name}.{key}"] for key in at.parameters()}
@@ -113,7 +113,7 @@ class Plain(Stage):
         exact = self.done.spikes is not None
         output = self.done.output.detach()
         value = output.to(job.operands.dtype) if exact else output
-        return Signal(value.contiguous(), signal.steps, exact, self.learning)
+        return DeviceSignal(value.contiguous(), signal.steps, exact, self.learning)
 
     def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
         """PyTorch's own gradients."""

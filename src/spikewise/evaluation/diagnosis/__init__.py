@@ -2,8 +2,8 @@
 
 from spikewise.evaluation.diagnosis.activity import MOST, dead_share, saturated_share
 from spikewise.evaluation.diagnosis.examination import (
-    Batch,
-    Examined,
+    ExaminedBatch,
+    ExaminedNetwork,
     examine,
     firing_rates,
     gradients_through_time,
@@ -22,8 +22,8 @@ from spikewise.evaluation.diagnosis.symptoms import Facts, Objective, Symptom, f
 
 __all__ = [
     "MOST",
-    "Batch",
-    "Examined",
+    "ExaminedBatch",
+    "ExaminedNetwork",
     "Facts",
     "Membranes",
     "Objective",

@@ -18,10 +18,10 @@ from spikewise.losses import Loss, Target
 from spikewise.network import Network
 from spikewise.types import Draw
 
-__all__ = ["Batch", "Examined", "examine", "firing_rates", "gradients_through_time", "weight_change"]
+__all__ = ["ExaminedBatch", "ExaminedNetwork", "examine", "firing_rates", "gradients_through_time", "weight_change"]
 
 
-class Batch(NamedTuple):
+class ExaminedBatch(NamedTuple):
     """A few images with their labels and the key of their random numbers."""
 
     images: UInt8[Tensor, "B C H W"]
@@ -29,14 +29,16 @@ class Batch(NamedTuple):
     draw: Draw
 
 
-class Examined(NamedTuple):
+class ExaminedNetwork(NamedTuple):
     """What was seen in one network."""
 
     input: InputHealth
     layers: tuple[LayerHealth, ...]
 
 
-def examine(network: Network, batch: Batch, loss: Loss, validation: Predictions, start: Network) -> Examined:
+def examine(
+    network: Network, batch: ExaminedBatch, loss: Loss, validation: Predictions, start: Network
+) -> ExaminedNetwork:
     """Activity on the validation images; membranes and gradients on the batch, by the reference engine.
 
     Args:
@@ -67,10 +69,10 @@ def examine(network: Network, batch: Batch, loss: Loss, validation: Predictions,
             layers.append(health)
         elif isinstance(at.layer, Activation) and at.layer.function == "relu" and trace is not None:
             layers.append(_units(at, trace.output))
-    return Examined(_input_health(inputs), tuple(layers))
+    return ExaminedNetwork(_input_health(inputs), tuple(layers))
 
 
-def gradients_through_time(network: Network, batch: Batch, loss: Loss) -> dict[str, list[float]]:
+def gradients_through_time(network: Network, batch: ExaminedBatch, loss: Loss) -> dict[str, list[float]]:
     """For each layer of spiking neurons the norm of d loss / d membrane at each step, mean over images.
 
     A step's current enters its membrane with factor one, so the gradient of the current is the whole gradient of the
@@ -95,7 +97,7 @@ def gradients_through_time(network: Network, batch: Batch, loss: Loss) -> dict[s
     return out
 
 
-def firing_rates(network: Network, batch: Batch) -> dict[str, Float[Tensor, "*F"]]:
+def firing_rates(network: Network, batch: ExaminedBatch) -> dict[str, Float[Tensor, "*F"]]:
     """Spikes per step of each neuron of each spiking layer, on the batch."""
     network.eval()
     with torch.no_grad():

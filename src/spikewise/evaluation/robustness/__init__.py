@@ -6,8 +6,8 @@ from spikewise.evaluation.robustness.corruptions import CORRUPTIONS, Corruption
 from spikewise.evaluation.robustness.examination import (
     MOST_IMAGES,
     SHOWN_STRENGTH,
-    Examined,
-    Scope,
+    RobustnessResult,
+    RobustnessScope,
     examine,
     merged,
     parse_families,
@@ -17,7 +17,7 @@ from spikewise.evaluation.robustness.examination import (
 from spikewise.evaluation.robustness.score import relative_score
 from spikewise.evaluation.robustness.spikes import chances, delete_spikes, insert_spikes, jitter_spikes
 from spikewise.evaluation.robustness.summary import summarise
-from spikewise.evaluation.robustness.trials import Trial, Trials
+from spikewise.evaluation.robustness.trials import RobustnessTrial, RobustnessTrials
 from spikewise.evaluation.robustness.weights import hidden_layers, noisy, quantised, silenced
 
 __all__ = [
@@ -26,12 +26,12 @@ __all__ = [
     "SHOWN_STRENGTH",
     "AttackTarget",
     "Corruption",
-    "Examined",
     "Images",
-    "Scope",
+    "RobustnessResult",
+    "RobustnessScope",
+    "RobustnessTrial",
+    "RobustnessTrials",
     "TrainedCandidate",
-    "Trial",
-    "Trials",
     "chances",
     "correct_answers",
     "delete_spikes",

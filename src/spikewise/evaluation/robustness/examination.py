@@ -13,7 +13,7 @@ from spikewise.evaluation.robustness.candidates import Images, TrainedCandidate,
 from spikewise.evaluation.robustness.corruptions import CORRUPTIONS
 from spikewise.evaluation.robustness.summary import summarise
 from spikewise.evaluation.robustness.trials import (
-    Trials,
+    RobustnessTrials,
     under_attack,
     undisturbed,
     with_corruptions,
@@ -26,8 +26,8 @@ from spikewise.graph import Graph
 __all__ = [
     "MOST_IMAGES",
     "SHOWN_STRENGTH",
-    "Examined",
-    "Scope",
+    "RobustnessResult",
+    "RobustnessScope",
     "examine",
     "merged",
     "parse_families",
@@ -42,7 +42,7 @@ SHOWN_STRENGTH: Final = 2
 """Of the five strengths of a corruption the one that examples show, counted from 0."""
 
 
-class Scope(Config):
+class RobustnessScope(Config):
     """How much is examined."""
 
     images: Annotated[int, Field(ge=2)] | None = None
@@ -51,7 +51,7 @@ class Scope(Config):
     families: tuple[Family, ...] = FAMILIES
 
 
-class Examined(NamedTuple):
+class RobustnessResult(NamedTuple):
     """Figures, and one image under each corruption and attack."""
 
     record: Robustness
@@ -59,8 +59,8 @@ class Examined(NamedTuple):
 
 
 def examine(
-    candidates: Sequence[TrainedCandidate], images: Images, scope: Scope, *, attack_from: str | None = None
-) -> Examined:
+    candidates: Sequence[TrainedCandidate], images: Images, scope: RobustnessScope, *, attack_from: str | None = None
+) -> RobustnessResult:
     """What is left of each network's accuracy.
 
     Args:
@@ -87,7 +87,7 @@ def examine(
         families.append(record)
         disturbances += curves
         examples |= _examples(family, made, few)
-    return Examined(Robustness(families=tuple(families), disturbances=tuple(disturbances)), examples)
+    return RobustnessResult(Robustness(families=tuple(families), disturbances=tuple(disturbances)), examples)
 
 
 def merged(old: Robustness | None, new: Robustness) -> Robustness:
@@ -124,7 +124,7 @@ def parse_families(names: Iterable[str]) -> tuple[Family, ...]:
     return tuple(family for family in FAMILIES if family in asked)
 
 
-def _tried(candidates: Sequence[TrainedCandidate], images: Images, family: Family) -> Trials:
+def _tried(candidates: Sequence[TrainedCandidate], images: Images, family: Family) -> RobustnessTrials:
     if family == "corruptions":
         return with_corruptions(candidates, images)
     if family == "spikes":
@@ -132,7 +132,7 @@ def _tried(candidates: Sequence[TrainedCandidate], images: Images, family: Famil
     return with_damage(candidates, images, family)
 
 
-def _count(candidates: Sequence[TrainedCandidate], images: Images, scope: Scope, family: Family) -> int:
+def _count(candidates: Sequence[TrainedCandidate], images: Images, scope: RobustnessScope, family: Family) -> int:
     if scope.images is not None:
         return min(scope.images, len(images.labels))
     return usual_count([one.graph for one in candidates], len(images.labels), family)
@@ -144,7 +144,7 @@ def usual_count(graphs: Sequence[Graph], images: int, family: Family) -> int:
     return affordable(graphs, min(most, images), purpose)
 
 
-def _examples(family: Family, made: Trials, images: Images) -> dict[str, UInt8[np.ndarray, "C H W"]]:
+def _examples(family: Family, made: RobustnessTrials, images: Images) -> dict[str, UInt8[np.ndarray, "C H W"]]:
     if family == "attacks" and made.example is not None:
         return {"attack": made.example}
     if family != "corruptions":

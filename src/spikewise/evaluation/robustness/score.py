@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics import (
-    Difference,
+    ComparedArms,
     Resampling,
     count_units,
     difference_from_draws,
@@ -88,6 +88,6 @@ def estimate(score: Scored | None) -> Estimate | None:
     return None if score is None else estimate_from_draws(score.per_seed, score.draws, score.units, RESAMPLING)
 
 
-def difference(a: Scored, b: Scored) -> Difference:
+def difference(a: Scored, b: Scored) -> ComparedArms:
     """Score of a minus score of b, paired by image."""
     return difference_from_draws((a.per_seed, a.draws), (b.per_seed, b.draws), a.units, RESAMPLING)

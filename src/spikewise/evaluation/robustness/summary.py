@@ -16,7 +16,7 @@ from spikewise.evaluation.robustness.score import (
     mean_of,
     relative_score,
 )
-from spikewise.evaluation.robustness.trials import Trial, Trials
+from spikewise.evaluation.robustness.trials import RobustnessTrial, RobustnessTrials
 from spikewise.evaluation.sections.robustness import (
     AccuracyCurve,
     Disturbance,
@@ -33,7 +33,7 @@ Right = Bool[np.ndarray, "L S N"]
 
 
 def summarise(
-    family: Family, made: Trials, clean: Mapping[str, Right], images: Images, *, against: str | None
+    family: Family, made: RobustnessTrials, clean: Mapping[str, Right], images: Images, *, against: str | None
 ) -> tuple[FamilyScores, tuple[Disturbance, ...]]:
     """One family with its disturbances.
 
@@ -73,7 +73,7 @@ def _difference(a: str, b: str, scores: Mapping[str, Scored | None]) -> ScoreDif
     return ScoreDifference(a=a, b=b, difference=found.estimate, p=found.p)
 
 
-def _disturbance(trial: Trial, scores: Mapping[str, Scored | None], images: Images) -> Disturbance:
+def _disturbance(trial: RobustnessTrial, scores: Mapping[str, Scored | None], images: Images) -> Disturbance:
     curves = [_curve(name, right, images, estimate(scores[name])) for name, right in trial.right.items()]
     return Disturbance(
         name=trial.name,

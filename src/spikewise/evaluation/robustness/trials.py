@@ -1,4 +1,4 @@
-"""`Trial`: which answers stay right under one disturbance; one function for each family of them."""
+"""`RobustnessTrial`: which answers stay right under one disturbance; one function for each family of them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -34,13 +34,21 @@ from spikewise.evaluation.sections.robustness import Family, GradientCheck
 from spikewise.evaluation.ties import answers_of
 from spikewise.network import Network
 
-__all__ = ["Trial", "Trials", "under_attack", "undisturbed", "with_corruptions", "with_damage", "with_spike_noise"]
+__all__ = [
+    "RobustnessTrial",
+    "RobustnessTrials",
+    "under_attack",
+    "undisturbed",
+    "with_corruptions",
+    "with_damage",
+    "with_spike_noise",
+]
 
 Right = Bool[np.ndarray, "L S N"]
 """Whether the answer is right, by strength, seed and image."""
 
 
-class Trial(NamedTuple):
+class RobustnessTrial(NamedTuple):
     """What each network made of one disturbance."""
 
     name: str
@@ -52,10 +60,10 @@ class Trial(NamedTuple):
     counted: bool = True
 
 
-class Trials(NamedTuple):
+class RobustnessTrials(NamedTuple):
     """What came of one family."""
 
-    trials: Sequence[Trial]
+    trials: Sequence[RobustnessTrial]
     left_out: Sequence[str] = ()
     gradients: Sequence[GradientCheck] = ()
     example: UInt8[np.ndarray, "C H W"] | None = None
@@ -98,7 +106,7 @@ def undisturbed(candidates: Iterable[TrainedCandidate], images: Images) -> dict[
     }
 
 
-def with_corruptions(candidates: Sequence[TrainedCandidate], images: Images) -> Trials:
+def with_corruptions(candidates: Sequence[TrainedCandidate], images: Images) -> RobustnessTrials:
     """All networks on the same corrupted images."""
     trials = []
     for corruption in CORRUPTIONS:
@@ -108,11 +116,13 @@ def with_corruptions(candidates: Sequence[TrainedCandidate], images: Images) -> 
             for one in candidates:
                 right[one.name].append(_on_pixels(one, images, pixels))
         stacked = {name: np.stack(rows) for name, rows in right.items()}
-        trials.append(Trial(corruption.name, "corruptions", corruption.parameter, corruption.strengths, stacked))
-    return Trials(trials)
+        trials.append(
+            RobustnessTrial(corruption.name, "corruptions", corruption.parameter, corruption.strengths, stacked)
+        )
+    return RobustnessTrials(trials)
 
 
-def with_spike_noise(candidates: Sequence[TrainedCandidate], images: Images) -> Trials:
+def with_spike_noise(candidates: Sequence[TrainedCandidate], images: Images) -> RobustnessTrials:
     """Networks whose input is spikes, with some of these lost, added or moved."""
     spiking = [one for one in candidates if one.graph.encoder.emits.carrier != "values"]
     answered = {
@@ -122,25 +132,29 @@ def with_spike_noise(candidates: Sequence[TrainedCandidate], images: Images) -> 
         for one in spiking
     }
     trials = [
-        Trial(name, "spikes", parameter, strengths, {key: right[which] for key, right in answered.items()})
+        RobustnessTrial(name, "spikes", parameter, strengths, {key: right[which] for key, right in answered.items()})
         for which, (name, parameter, strengths, _) in enumerate(SPIKE_DISTURBANCES)
     ]
     others = [one.name for one in candidates if one not in spiking]
     left_out = [f"{', '.join(others)}: the input has no spikes, and losing pixels instead is not comparable."]
-    return Trials(trials if spiking else [], left_out if others else [])
+    return RobustnessTrials(trials if spiking else [], left_out if others else [])
 
 
-def with_damage(candidates: Sequence[TrainedCandidate], images: Images, family: Family) -> Trials:
+def with_damage(candidates: Sequence[TrainedCandidate], images: Images, family: Family) -> RobustnessTrials:
     """Networks with changed weights ("weights"), or with dead neurons ("neurons")."""
     if family == "weights":
-        return Trials([_damaged(candidates, images, one) for one in _WEIGHT_DAMAGE])
+        return RobustnessTrials([_damaged(candidates, images, one) for one in _WEIGHT_DAMAGE])
     without = [one.name for one in candidates if not hidden_layers(one.graph)]
     if without:
-        return Trials([], [f"{', '.join(without)}: no hidden neurons that could die, so the family is left out."])
-    return Trials([_damaged(candidates, images, _DEATH)])
+        return RobustnessTrials(
+            [], [f"{', '.join(without)}: no hidden neurons that could die, so the family is left out."]
+        )
+    return RobustnessTrials([_damaged(candidates, images, _DEATH)])
 
 
-def under_attack(candidates: Sequence[TrainedCandidate], images: Images, *, transfer_from: str | None) -> Trials:
+def under_attack(
+    candidates: Sequence[TrainedCandidate], images: Images, *, transfer_from: str | None
+) -> RobustnessTrials:
     """Networks of the first seed on images made to mislead them, and the checks that gradients are not masked.
 
     FGSM and PGD count where every network passes gradients to the image; elsewhere the search counts, for all alike.
@@ -175,10 +189,10 @@ def under_attack(candidates: Sequence[TrainedCandidate], images: Images, *, tran
     ]
     shown = attacked[first[0].name]
     example = shown.get("pgd", shown["search"])[-1][0]
-    return Trials(trials, left_out, [_gradient_check(one, images) for one in first], example)
+    return RobustnessTrials(trials, left_out, [_gradient_check(one, images) for one in first], example)
 
 
-def _damaged(candidates: Sequence[TrainedCandidate], images: Images, damage: _Damage) -> Trial:
+def _damaged(candidates: Sequence[TrainedCandidate], images: Images, damage: _Damage) -> RobustnessTrial:
     def answers(network: Network, strength: float, seed: int) -> Bool[np.ndarray, " N"]:
         return correct_answers(damage.change(network, strength, seed), images, seed=seed)
 
@@ -189,11 +203,11 @@ def _damaged(candidates: Sequence[TrainedCandidate], images: Images, damage: _Da
         ])
         for one in candidates
     }  # fmt: skip
-    return Trial(damage.name, damage.family, damage.parameter, tuple(map(float, damage.strengths)), right)
+    return RobustnessTrial(damage.name, damage.family, damage.parameter, tuple(map(float, damage.strengths)), right)
 
 
-def _attack(name: str, right: dict[str, Right], *, counted: bool) -> Trial:
-    return Trial(name, "attacks", "eps, of 255", tuple(float(eps) for eps in EPSILONS), right, counted)
+def _attack(name: str, right: dict[str, Right], *, counted: bool) -> RobustnessTrial:
+    return RobustnessTrial(name, "attacks", "eps, of 255", tuple(float(eps) for eps in EPSILONS), right, counted)
 
 
 def _attacked(one: TrainedCandidate, images: Images) -> dict[str, list[UInt8[np.ndarray, "N C H W"]]]:

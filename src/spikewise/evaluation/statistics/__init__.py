@@ -39,19 +39,19 @@ from spikewise.evaluation.statistics.paired import (
     mcnemar_exact,
     sign_flip_test,
 )
-from spikewise.evaluation.statistics.power import POWER, Plan, planned, smallest_detectable
+from spikewise.evaluation.statistics.power import POWER, StudyDesign, planned, smallest_detectable
 from spikewise.evaluation.statistics.resampling import Groups, Resampling, count_units, image_weights
 from spikewise.evaluation.statistics.simple import mean_and_sd, seeds_only, wilson, wilson_estimate
-from spikewise.evaluation.statistics.uncertainty import Difference
+from spikewise.evaluation.statistics.uncertainty import ComparedArms
 
 __all__ = [
     "POWER",
     "Areas",
-    "Difference",
+    "ComparedArms",
     "Groups",
     "McNemar",
-    "Plan",
     "Resampling",
+    "StudyDesign",
     "auc_difference",
     "auc_interval",
     "bootstrap_metric",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikewise.errors import ShapeError
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, count_units, unit_of
-from spikewise.evaluation.statistics.uncertainty import Arm, Difference, combine
+from spikewise.evaluation.statistics.uncertainty import Arm, ComparedArms, combine
 
 __all__ = ["Areas", "auc_difference", "auc_interval", "delong", "delong_test", "mean_auc_interval", "one_against_rest"]
 
@@ -160,7 +160,7 @@ def auc_difference(
     groups: Groups = None,
     *,
     resampling: Resampling | None = None,
-) -> Difference:
+) -> ComparedArms:
     """Mean area of a minus mean area of b, with its interval: images by DeLong's variance, seeds by Welch's t."""
     resampling = resampling or Resampling()
     found = delong(positive, np.concatenate([scores_a, scores_b]), groups)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from spikewise.errors import ShapeError
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, unit_of
-from spikewise.evaluation.statistics.uncertainty import Arm, Difference, combine
+from spikewise.evaluation.statistics.uncertainty import Arm, ComparedArms, combine
 
 __all__ = [
     "bootstrap_metric",
@@ -63,7 +63,7 @@ def paired_difference(
     groups: Groups = None,
     *,
     resampling: Resampling | None = None,
-) -> Difference:
+) -> ComparedArms:
     """`paired_bootstrap` with its p value and standard error."""
     same_images(correct_a, correct_b)
     resampling = resampling or Resampling()
@@ -120,7 +120,7 @@ def estimate_from_draws(
 
 def difference_from_draws(
     a: tuple[Floats, Floats], b: tuple[Floats, Floats], units: int, resampling: Resampling
-) -> Difference:
+) -> ComparedArms:
     """Figure of a minus figure of b; each side has its figure `per_seed` and `draws` on the same resampled images.
 
     Source: Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapters 8 and 13.

@@ -7,7 +7,7 @@ import numpy as np
 import scipy  # its parts load when they are first used
 from numpy.typing import NDArray
 
-__all__ = ["ASKED", "POWER", "Plan", "planned", "smallest_detectable"]
+__all__ = ["ASKED", "POWER", "StudyDesign", "planned", "smallest_detectable"]
 
 POWER = 0.8
 """The usual power of a study: 4 of 5 would find the difference."""
@@ -51,7 +51,7 @@ def smallest_detectable(
     return difference if accuracy is None else _on_arcsine_scale(difference, accuracy)
 
 
-class Plan(NamedTuple):
+class StudyDesign(NamedTuple):
     """Variances of a difference, as a run of some seeds found them or as they are assumed, to plan other seeds by."""
 
     common: float
@@ -89,7 +89,7 @@ DISAGREE: Final = 0.03
 """What is assumed before a run: one point between seeds, and 3 % of the images that one side alone gets right."""
 
 
-def planned(units: int, *, seed_sd: float = SEED_SD, disagree: float = DISAGREE) -> Plan:
+def planned(units: int, *, seed_sd: float = SEED_SD, disagree: float = DISAGREE) -> StudyDesign:
     """What can be said before a run, from assumed variances.
 
     Args:
@@ -97,7 +97,7 @@ def planned(units: int, *, seed_sd: float = SEED_SD, disagree: float = DISAGREE)
         seed_sd: standard deviation of accuracy over seeds.
         disagree: share of the images that one side gets right and the other wrong, whatever the seed.
     """
-    return Plan(disagree / units, disagree / units, 2 * seed_sd**2, 1, units)
+    return StudyDesign(disagree / units, disagree / units, 2 * seed_sd**2, 1, units)
 
 
 def _on_arcsine_scale(difference: float, accuracy: float) -> float:

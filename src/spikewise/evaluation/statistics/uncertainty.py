@@ -7,10 +7,10 @@ import numpy as np
 import scipy  # its parts load when they are first used
 
 from spikewise.evaluation.record import Estimate
-from spikewise.evaluation.statistics.power import ASKED, Plan, smallest_detectable
+from spikewise.evaluation.statistics.power import ASKED, StudyDesign, smallest_detectable
 from spikewise.evaluation.statistics.resampling import Floats, Resampling
 
-__all__ = ["Arm", "Difference", "Uncertainty", "combine"]
+__all__ = ["Arm", "ComparedArms", "Uncertainty", "combine"]
 
 _STEPS = 18
 """Halvings of the search for p: to five digits."""
@@ -25,7 +25,7 @@ class Arm(NamedTuple):
     """[samples, seeds]: the same, on resampled images."""
 
 
-class Difference(NamedTuple):
+class ComparedArms(NamedTuple):
     """An estimate with what a test needs; all but the estimate None where there is no interval."""
 
     estimate: Estimate
@@ -56,13 +56,13 @@ class Difference(NamedTuple):
         shown = smallest_detectable(self.standard_error, self.freedom, critical, accuracy=accuracy, power=ASKED)
         return min(1.0, shown)
 
-    def plan(self) -> Plan | None:
+    def plan(self) -> StudyDesign | None:
         """What more seeds would change, by the variances of this run; None without an interval or with one seed."""
         found = self.uncertainty
         if found is None or not found.seed_variance > 0 or not np.isfinite(found.seed_freedom):
             return None
         images = float(found.images.var()) * found.units / (found.units - 1)
-        return Plan(images * found.shared, images, found.seed_variance, found.seed_count, found.units)
+        return StudyDesign(images * found.shared, images, found.seed_variance, found.seed_count, found.units)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Uncertainty:
         return not low <= 0 <= high
 
 
-def combine(arms: list[Arm], units: int, bounds: tuple[float, float], resampling: Resampling) -> Difference:
+def combine(arms: list[Arm], units: int, bounds: tuple[float, float], resampling: Resampling) -> ComparedArms:
     """Add the arms up to one figure with its interval; where there can be none, `method` says why."""
     mean = float(sum(arm.per_seed.mean() for arm in arms))
     every_arm = all(arm.per_seed.size > 1 for arm in arms)
@@ -140,7 +140,7 @@ def combine(arms: list[Arm], units: int, bounds: tuple[float, float], resampling
     reason = _why_not(draws, units, resampling)
     if reason:
         estimate = Estimate(mean=mean, sd=sd, level=resampling.level, method=f"no interval: {reason}")
-        return Difference(estimate, None, None, None)
+        return ComparedArms(estimate, None, None, None)
     variance, freedom = _seed_variance(arms)
     found = Uncertainty(
         mean=mean,
@@ -159,7 +159,7 @@ def combine(arms: list[Arm], units: int, bounds: tuple[float, float], resampling
     method = f"bootstrap over {units} units, {covers}"
     low, high = min(float(low), mean), max(float(high), mean)
     estimate = Estimate(mean=mean, sd=sd, low=low, high=high, level=resampling.level, method=method)
-    return Difference(estimate, found.p(), *found.standard_error(), found)
+    return ComparedArms(estimate, found.p(), *found.standard_error(), found)
 
 
 def _why_not(draws: Floats, units: int, resampling: Resampling) -> str | None:

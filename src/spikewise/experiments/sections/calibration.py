@@ -1,6 +1,6 @@
 """The section on calibration."""
 
-from spikewise.evaluation.calibration import BINS, Answers, calibrate
+from spikewise.evaluation.calibration import BINS, SplitLogits, calibrate
 from spikewise.evaluation.sections.calibration import Calibration, NetworkCalibration
 from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.sections.study import SectionResult, Study
@@ -20,7 +20,7 @@ def _network(study: Study, candidate: Candidate) -> NetworkCalibration:
     test = [study.test(candidate, seed) for seed in seeds]
     return calibrate(
         candidate.name,
-        [Answers(one.labels, one.logits) for one in validation],
-        [Answers(one.labels, one.logits) for one in test],
+        [SplitLogits(one.labels, one.logits) for one in validation],
+        [SplitLogits(one.labels, one.logits) for one in test],
         None if everyone is None else everyone[study.setting.split.test],
     )

@@ -8,7 +8,7 @@ import torch
 
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.diagnosis import (
-    Batch,
+    ExaminedBatch,
     Facts,
     Objective,
     Symptom,
@@ -23,7 +23,7 @@ from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.remedies import find_cause
 from spikewise.experiments.sections.study import SectionResult, Study
 from spikewise.experiments.setting import Setting
-from spikewise.experiments.trials import Trials
+from spikewise.experiments.trials import SettingTrials
 from spikewise.graph import Graph, Neuron
 from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
 from spikewise.network import Network
@@ -78,7 +78,7 @@ class _Context:
     def __init__(self, setting: Setting, chance: float, chance_loss: float, linear: float) -> None:
         self.setting, self.chance, self.chance_loss, self.linear = setting, chance, chance_loss, linear
 
-    def batch(self, graph: Graph, seed: int) -> Batch:
+    def batch(self, graph: Graph, seed: int) -> ExaminedBatch:
         """Validation images, evenly spread, as many as fit."""
         part = self.setting.split.validation
         values = graph.steps * max(int(np.prod(at.output)) for at in graph.named)
@@ -87,7 +87,7 @@ class _Context:
         images = torch.from_numpy(np.ascontiguousarray(self.setting.images.images[index]))
         labels = torch.from_numpy(self.setting.images.labels[index])
         device = self.setting.device
-        return Batch(images.to(device), labels.to(device), Draw(seed, 0, torch.from_numpy(index).to(device)))
+        return ExaminedBatch(images.to(device), labels.to(device), Draw(seed, 0, torch.from_numpy(index).to(device)))
 
 
 def _network(
@@ -108,7 +108,7 @@ def _network(
 def _finding(context: _Context, candidate: Candidate, found: list[tuple[int, Symptom]]) -> NetworkFinding:
     """One finding for what several seeds have, told by the gravest."""
     seed, symptom = min(found, key=lambda one: _ORDER.index(one[1].severity))
-    trials = Trials(context.setting, candidate, seed, context.batch(candidate.graph, seed))
+    trials = SettingTrials(context.setting, candidate, seed, context.batch(candidate.graph, seed))
     return find_cause(symptom, trials, [one for one, _ in found])
 
 

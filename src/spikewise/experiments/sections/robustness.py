@@ -10,9 +10,9 @@ from spikewise.data.counter import permutation
 from spikewise.evaluation import Results
 from spikewise.evaluation.robustness import (
     MOST_IMAGES,
-    Examined,
     Images,
-    Scope,
+    RobustnessResult,
+    RobustnessScope,
     TrainedCandidate,
     examine,
     merged,
@@ -35,7 +35,7 @@ def make(study: Study) -> SectionResult:
     Where time is short, one family after the other is made with as many images as the time allows; what comes too late
     is left out.
     """
-    return _made(study, Scope()) if study.left is None else _within(study, study.left)
+    return _made(study, RobustnessScope()) if study.left is None else _within(study, study.left)
 
 
 def _within(study: Study, left: Callable[[], float]) -> SectionResult:
@@ -51,7 +51,7 @@ def _within(study: Study, left: Callable[[], float]) -> SectionResult:
             less.append(f"no {family}")
             continue
         started = time.perf_counter()
-        found = _made(study, Scope(images=count, families=(family,)))
+        found = _made(study, RobustnessScope(images=count, families=(family,)))
         slower = max((time.perf_counter() - started) / (expected * count / usual), 1e-3)
         assert isinstance(found.record, Robustness)
         record, arrays = merged(record, found.record), arrays | dict(found.arrays)
@@ -64,7 +64,7 @@ def usual_images(study: Study, family: Family) -> int:
     return usual_count([one.graph for one in study.candidates], len(study.setting.split.test), family)
 
 
-def remake(study: Study, scope: Scope, arrays: Path) -> None:
+def remake(study: Study, scope: RobustnessScope, arrays: Path) -> None:
     """Make some families of a finished run's section again, or for the first time; the others stay as they are.
 
     Args:
@@ -84,12 +84,12 @@ def remake(study: Study, scope: Scope, arrays: Path) -> None:
     results.model_copy(update={"sections": sections}).save(path)
 
 
-def _made(study: Study, scope: Scope) -> SectionResult:
+def _made(study: Study, scope: RobustnessScope) -> SectionResult:
     found = _examined(study, scope)
     return SectionResult(found.record, found.examples if study.setting.images.publishable else {})
 
 
-def _examined(study: Study, scope: Scope) -> Examined:
+def _examined(study: Study, scope: RobustnessScope) -> RobustnessResult:
     setting = study.setting
     seeds = setting.experiment.seeds
     candidates = [

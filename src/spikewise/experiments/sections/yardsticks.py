@@ -9,7 +9,7 @@ from spikewise.data import ImageSet, Split
 from spikewise.evaluation.metrics import correct
 from spikewise.evaluation.sections.yardsticks import Yardstick, YardstickDifference, Yardsticks
 from spikewise.evaluation.statistics import bootstrap_seeds_and_images, paired_difference, wilson_estimate
-from spikewise.evaluation.yardsticks import MOST_IMAGES, Answered, Part, answer_all, features_of
+from spikewise.evaluation.yardsticks import MOST_IMAGES, Answered, LabelledImages, answer_all, features_of
 from spikewise.experiments.sections.study import SectionResult, Study
 
 __all__ = ["make", "yardsticks_of"]
@@ -40,10 +40,11 @@ def yardsticks_of(
     """
     groups = None if images.groups is None else images.groups[parts.test]
     train, validation, test = (
-        Part(images.images[index], images.labels[index]) for index in (parts.train, parts.validation, parts.test)
+        LabelledImages(images.images[index], images.labels[index])
+        for index in (parts.train, parts.validation, parts.test)
     )
     every = max(1, -(-len(parts.train) // most))
-    found = answer_all(Part(train.images[::every], train.labels[::every]), validation, test, images.classes)
+    found = answer_all(LabelledImages(train.images[::every], train.labels[::every]), validation, test, images.classes)
     differences = [
         YardstickDifference(
             network=name, yardstick=one.name, difference=paired_difference(answers, one.right[None], groups).estimate

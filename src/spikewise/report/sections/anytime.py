@@ -12,7 +12,7 @@ from spikewise.evaluation.sections.anytime import Anytime, AnytimeStep, EarlyExi
 from spikewise.evaluation.units import Unit, energy_unit, latency, latency_unit
 from spikewise.evaluation.wording import called
 from spikewise.report.numbers import brief, count, interval, percent, points
-from spikewise.report.pictures import Panel, colours
+from spikewise.report.pictures import PicturePanel, colours
 from spikewise.report.sections.view import View
 
 __all__ = ["EXIT_HEADER", "STEP_HEADER", "Block", "blocks", "view"]
@@ -46,7 +46,7 @@ class Block(NamedTuple):
     timing: str
 
 
-class Content(NamedTuple):
+class AnytimeContent(NamedTuple):
     """What the template reads."""
 
     blocks: list[Block]
@@ -62,7 +62,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     if section is None:
         return None
     colour = colours(results.networks)
-    content = Content(blocks(section), STEP_HEADER, EXIT_HEADER, section.energy_model)
+    content = AnytimeContent(blocks(section), STEP_HEADER, EXIT_HEADER, section.energy_model)
     panels = _panels(section, colour) if section.networks else []
     seconds = results.sections.seconds.get("anytime")
     return View("anytime", "Anytime", content, panels, seconds, _finding(section))
@@ -168,12 +168,12 @@ def _timing(network: NetworkAnytime, section: Anytime) -> str:
     )
 
 
-def _panels(section: Anytime, colour: dict[str, str]) -> list[Panel]:
+def _panels(section: Anytime, colour: dict[str, str]) -> list[PicturePanel]:
     whole = [one for one in section.options if one.how == "whole"]
     courses = {network.network: _course(network) for network in section.networks}
     over_steps = viz.accuracy_over_steps(courses, {one.network: one.accuracy for one in whole}, colours=colour)
     return [
-        Panel(
+        PicturePanel(
             "anytime-accuracy",
             over_steps,
             "Accuracy if every image were answered after the same step: mean, band for its interval, a faint line for "
@@ -189,7 +189,7 @@ _FRONT = "Grey: the front, where nothing is more accurate for less."
 _NO_FRONT = "There is no front: whatever is unbeaten by one model of energy is beaten by another."
 
 
-def _cost_panel(section: Anytime, colour: dict[str, str], key: str, quantity: str) -> Panel:
+def _cost_panel(section: Anytime, colour: dict[str, str], key: str, quantity: str) -> PicturePanel:
     def point(option: Option) -> tuple[float, float]:
         cost = 1e-9 * option.energy_nanojoule if key == "anytime-energy" else option.operations
         return cost, option.accuracy
@@ -210,7 +210,7 @@ def _cost_panel(section: Anytime, colour: dict[str, str], key: str, quantity: st
     drawn = viz.accuracy_over_cost(
         networks, references, on_front, what=quantity, unit="J" if key == "anytime-energy" else "", colours=colour
     )
-    return Panel(
+    return PicturePanel(
         key,
         drawn,
         "Accuracy against cost: dots after each step (small numbers), diamonds for early exits. "

@@ -8,13 +8,13 @@ from spikewise.evaluation import Results
 from spikewise.evaluation.sections.calibration import Calibration, CalibrationFigures, NetworkCalibration
 from spikewise.evaluation.wording import called
 from spikewise.report.numbers import brief
-from spikewise.report.pictures import Panel, colours
+from spikewise.report.pictures import PicturePanel, colours
 from spikewise.report.sections.view import View
 
 __all__ = ["rows", "view"]
 
 
-class Row(NamedTuple):
+class CalibrationRow(NamedTuple):
     """One network before or after scaling."""
 
     network: str
@@ -48,15 +48,15 @@ def _error(network: NetworkCalibration) -> str:
     return f"{before:.1f} and {after:.1f} %"
 
 
-def rows(section: Calibration) -> list[Row]:
+def rows(section: Calibration) -> list[CalibrationRow]:
     """Two rows for each network."""
     return [row for network in section.networks for row in (_row(network, scaled=False), _row(network, scaled=True))]
 
 
-def _row(network: NetworkCalibration, *, scaled: bool) -> Row:
+def _row(network: NetworkCalibration, *, scaled: bool) -> CalibrationRow:
     figures: CalibrationFigures = network.scaled if scaled else network.as_trained
     mean = sum(network.temperatures) / len(network.temperatures)
-    return Row(
+    return CalibrationRow(
         network.network,
         "scaled" if scaled else "as trained",
         f"{100 * figures.ece.mean:.2f}",
@@ -67,7 +67,7 @@ def _row(network: NetworkCalibration, *, scaled: bool) -> Row:
     )
 
 
-def _diagram(section: Calibration, key: str, state: str, colour: dict[str, str], *, scaled: bool) -> Panel:
+def _diagram(section: Calibration, key: str, state: str, colour: dict[str, str], *, scaled: bool) -> PicturePanel:
     points = {
         one.network: [
             (b.confidence, b.accuracy, b.low, b.high) for b in (one.scaled if scaled else one.as_trained).reliability
@@ -76,4 +76,4 @@ def _diagram(section: Calibration, key: str, state: str, colour: dict[str, str],
     }
     drawn = viz.reliability_diagram(points, title=f"reliability, {state}", colours=colour)
     caption = f"Accuracy against confidence {state}: below the dashed line a network is too sure. Bars: 95 % intervals."
-    return Panel(key, drawn, caption)
+    return PicturePanel(key, drawn, caption)

@@ -7,16 +7,16 @@ from typing import NamedTuple
 from spikewise import viz
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections.diagnosis import Diagnosis, LayerHealth, NetworkDiagnosis, NetworkFinding
-from spikewise.evaluation.untrained import Place, rerun
+from spikewise.evaluation.untrained import RunPlace, rerun
 from spikewise.evaluation.wording import called
 from spikewise.report.numbers import NONE, brief
-from spikewise.report.pictures import Panel
+from spikewise.report.pictures import PicturePanel
 from spikewise.report.sections.view import View
 
-__all__ = ["Content", "Row", "again", "rows", "view"]
+__all__ = ["DiagnosisContent", "DiagnosisRow", "again", "rows", "view"]
 
 
-class Row(NamedTuple):
+class DiagnosisRow(NamedTuple):
     """One layer of one network, means over seeds; shares are in percent."""
 
     network: str
@@ -30,11 +30,11 @@ class Row(NamedTuple):
     passed: str
 
 
-class Content(NamedTuple):
+class DiagnosisContent(NamedTuple):
     """What the template reads."""
 
     record: Diagnosis
-    rows: list[Row]
+    rows: list[DiagnosisRow]
     command: str
     """How to run again with the first finding's settings; empty where no finding has any."""
 
@@ -44,7 +44,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     section = results.sections.diagnosis
     if section is None:
         return None
-    content = Content(
+    content = DiagnosisContent(
         section,
         rows(section),
         again(section.findings, results.kind, Path() if folder is None else Path(folder.resolve().name)),
@@ -63,7 +63,7 @@ def _finding(section: Diagnosis) -> str:
     return f"{where[:1].upper()}{where[1:]}: {first.code.replace('_', ' ')} ({first.severity}){rest}."
 
 
-def rows(section: Diagnosis) -> list[Row]:
+def rows(section: Diagnosis) -> list[DiagnosisRow]:
     """One row for each layer of each network."""
     return [_row(network, layer) for network in section.networks for layer in _layers(network)]
 
@@ -74,7 +74,7 @@ def again(findings: Sequence[NetworkFinding], kind: str, folder: Path) -> str:
     Args:
         folder: of the run, as seen from where the command is given.
     """
-    return rerun(findings, Place(kind, folder))
+    return rerun(findings, RunPlace(kind, folder))
 
 
 def _layers(network: NetworkDiagnosis) -> list[list[LayerHealth]]:
@@ -82,13 +82,13 @@ def _layers(network: NetworkDiagnosis) -> list[list[LayerHealth]]:
     return [list(layer) for layer in zip(*(seed.layers for seed in network.seeds), strict=True)]
 
 
-def _row(network: NetworkDiagnosis, layer: list[LayerHealth]) -> Row:
+def _row(network: NetworkDiagnosis, layer: list[LayerHealth]) -> DiagnosisRow:
     def mean(name: str) -> float | None:
         values = [getattr(one, name) for one in layer]
         return None if any(value is None for value in values) else sum(values) / len(values)
 
     low, high = mean("membrane_low"), mean("membrane_high")
-    return Row(
+    return DiagnosisRow(
         network.network,
         layer[0].layer,
         _percent(mean("rate")),
@@ -105,7 +105,7 @@ def _percent(share: float | None) -> str:
     return NONE if share is None else f"{100 * share:.1f}"
 
 
-def _gradients(section: Diagnosis) -> list[Panel]:
+def _gradients(section: Diagnosis) -> list[PicturePanel]:
     out = []
     for network in section.networks:
         layers = {one.layer: one.gradient_norms for one in network.seeds[0].layers if len(one.gradient_norms) > 1}
@@ -114,11 +114,11 @@ def _gradients(section: Diagnosis) -> list[Panel]:
                 f"{network.network}, seed {network.seeds[0].seed}: how strongly the loss depends on the membranes at "
                 "each time step. A line that falls to nothing on the left says that early steps teach nothing."
             )
-            out.append(Panel(f"gradients-{network.network}", viz.gradients_over_time(layers), caption))
+            out.append(PicturePanel(f"gradients-{network.network}", viz.gradients_over_time(layers), caption))
     return out
 
 
-def _rates(results: Results) -> list[Panel]:
+def _rates(results: Results) -> list[PicturePanel]:
     out = []
     for network in results.networks:
         names = dict.fromkeys(name for run in network.runs for epoch in run.history for name in epoch.spike_rates)
@@ -128,5 +128,5 @@ def _rates(results: Results) -> list[Panel]:
         if curves:
             drawn = viz.learning_curves(curves, ylabel="spikes per neuron and step, %", percent=True)
             caption = f"{network.name}: spike rate of each layer on the validation images after each epoch."
-            out.append(Panel(f"rates-over-epochs-{network.name}", drawn, caption))
+            out.append(PicturePanel(f"rates-over-epochs-{network.name}", drawn, caption))
     return out

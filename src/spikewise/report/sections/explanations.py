@@ -12,10 +12,10 @@ from spikewise.evaluation.stored import read_arrays
 from spikewise.evaluation.wording import called
 from spikewise.report.agreement import check_explanations
 from spikewise.report.numbers import points
-from spikewise.report.pictures import Panel, data_address, image_address
+from spikewise.report.pictures import PicturePanel, data_address, image_address
 from spikewise.report.sections.view import View
 
-__all__ = ["METHODS", "Content", "Example", "Row", "rows", "view"]
+__all__ = ["METHODS", "ExplainedExample", "ExplanationsContent", "ExplanationsRow", "rows", "view"]
 
 METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlusion"}
 
@@ -23,7 +23,7 @@ METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlusi
 _REMEDY = "Delete it, or give `spikewise explain RUN --again`."
 
 
-class Row(NamedTuple):
+class ExplanationsRow(NamedTuple):
     """One network and method; areas and differences of areas in percent."""
 
     network: str
@@ -46,7 +46,7 @@ class Map(NamedTuple):
     address: str
 
 
-class Example(NamedTuple):
+class ExplainedExample(NamedTuple):
     """One test image with its maps."""
 
     truth: str
@@ -57,12 +57,12 @@ class Example(NamedTuple):
     maps: list[Map]
 
 
-class Content(NamedTuple):
+class ExplanationsContent(NamedTuple):
     """What the template reads."""
 
     record: Explanations
-    rows: list[Row]
-    examples: list[Example]
+    rows: list[ExplanationsRow]
+    examples: list[ExplainedExample]
     publishable: bool
 
 
@@ -75,7 +75,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     classes = results.data.classes
     publishable = results.data.publishable
     examples = _examples(section, arrays, classes) if publishable else []
-    content = Content(section, rows(section), examples, publishable)
+    content = ExplanationsContent(section, rows(section), examples, publishable)
     panels = [_deletion(one) for one in section.networks]
     panels += [*_courses(section, arrays, classes), *_class_rates(arrays, classes)]
     seconds = results.sections.seconds.get("explanations")
@@ -97,14 +97,14 @@ def _sure(gain: Estimate) -> bool:
     return gain.low is not None and gain.low > 0
 
 
-def rows(section: Explanations) -> list[Row]:
+def rows(section: Explanations) -> list[ExplanationsRow]:
     """One row for each network and method."""
     out = []
     for network in section.networks:
         alike = {one.method: one.correlation for one in network.random_weights}
         for check in sorted(network.deletion, key=lambda one: list(METHODS).index(one.method)):
             out.append(
-                Row(
+                ExplanationsRow(
                     network=network.network,
                     method=METHODS[check.method],
                     top=_area(check.top),
@@ -138,7 +138,9 @@ def _arrays(results: Results, folder: Path | None) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _examples(section: Explanations, arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> list[Example]:
+def _examples(
+    section: Explanations, arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]
+) -> list[ExplainedExample]:
     images = arrays.get("images")
     if images is None:
         return []
@@ -157,11 +159,11 @@ def _examples(section: Explanations, arrays: dict[str, NDArray[Any]], classes: t
             (network.network, classes[answer], f"{100 * sure:.0f} %", answer == one.label)
             for network, answer, sure in zip(section.networks, one.answers, one.probabilities, strict=True)
         ]
-        out.append(Example(classes[one.label], one.index, answers, image_address(images[at]), maps))
+        out.append(ExplainedExample(classes[one.label], one.index, answers, image_address(images[at]), maps))
     return out
 
 
-def _deletion(network: NetworkExplanations) -> Panel:
+def _deletion(network: NetworkExplanations) -> PicturePanel:
     curves: dict[str, tuple[float, ...]] = {}
     for check in network.deletion:
         curves |= {
@@ -172,10 +174,10 @@ def _deletion(network: NetworkExplanations) -> Panel:
     curves |= {"random": first.curve_random, "brightest first": first.curve_brightest}
     drawn = viz.deletion_curves(curves, first.shares, title=f"{network.network}: probability of the answer, %")
     caption = f"{network.network}: the faster the answer falls when its top pixels are black, the better the map."
-    return Panel(f"deletion-{network.network}", drawn, caption)
+    return PicturePanel(f"deletion-{network.network}", drawn, caption)
 
 
-def _courses(section: Explanations, arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> list[Panel]:
+def _courses(section: Explanations, arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> list[PicturePanel]:
     out = []
     for position, network in enumerate(section.networks):
         sure, added = arrays.get(f"sure.{network.network}"), arrays.get(f"over_time.{network.network}")
@@ -191,11 +193,11 @@ def _courses(section: Explanations, arrays: dict[str, NDArray[Any]], classes: tu
             f"{network.network}, seed {network.seed}, one test image each. Line: probability of the answer so far, %. "
             "Bars: what the input of each step adds to the answer by integrated gradients, scaled to the largest."
         )
-        out.append(Panel(f"certainty-{network.network}", viz.certainty_over_time(names, sure, added), caption))
+        out.append(PicturePanel(f"certainty-{network.network}", viz.certainty_over_time(names, sure, added), caption))
     return out
 
 
-def _class_rates(arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> list[Panel]:
+def _class_rates(arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> list[PicturePanel]:
     out = []
     for key, rates in arrays.items():
         kind, *names = key.split(".")
@@ -206,5 +208,5 @@ def _class_rates(arrays: dict[str, NDArray[Any]], classes: tuple[str, ...]) -> l
                 f"{title}: mean spike rate of hidden neurons for the validation images of each class; the full colour "
                 f"is {rates.max():.2f} spikes per step."
             )
-            out.append(Panel(f"class-rates-{'-'.join(names)}", drawn, caption))
+            out.append(PicturePanel(f"class-rates-{'-'.join(names)}", drawn, caption))
     return out

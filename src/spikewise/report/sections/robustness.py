@@ -22,10 +22,10 @@ from spikewise.evaluation.sections.robustness import (
 from spikewise.evaluation.stored import read_arrays
 from spikewise.evaluation.wording import called
 from spikewise.report.numbers import NONE, p_value, points
-from spikewise.report.pictures import Panel, colours, image_address
+from spikewise.report.pictures import PicturePanel, colours, image_address
 from spikewise.report.sections.view import View
 
-__all__ = ["Content", "networks_of", "rows", "stored_examples", "titles", "view"]
+__all__ = ["RobustnessContent", "networks_of", "rows", "stored_examples", "titles", "view"]
 
 _TITLES: Final[dict[Family, str]] = {
     "corruptions": "Corrupted images",
@@ -36,7 +36,7 @@ _TITLES: Final[dict[Family, str]] = {
 }
 
 
-class Difference(NamedTuple):
+class ShownDifference(NamedTuple):
     """Score of one network minus another's."""
 
     mean: str
@@ -45,14 +45,14 @@ class Difference(NamedTuple):
     p: str = ""
 
 
-class Row(NamedTuple):
+class RobustnessRow(NamedTuple):
     """One family, or one disturbance in it."""
 
     label: str
     is_family: bool
     scores: tuple[str, ...]
     """Of each network."""
-    differences: tuple[Difference, ...]
+    differences: tuple[ShownDifference, ...]
     """For a family; the titles say of which networks."""
 
 
@@ -61,27 +61,27 @@ class Group(NamedTuple):
 
     title: str
     about: str
-    panels: Sequence[Panel]
+    panels: Sequence[PicturePanel]
     left_out: Sequence[str]
     gradients: str
 
 
-class Example(NamedTuple):
+class DisturbedExample(NamedTuple):
     """One image, corrupted."""
 
     name: str
     image: str
 
 
-class Content(NamedTuple):
+class RobustnessContent(NamedTuple):
     """What the template reads."""
 
     networks: Sequence[str]
     titles: Sequence[str]
     """Of the differences."""
-    rows: Sequence[Row]
+    rows: Sequence[RobustnessRow]
     groups: Sequence[Group]
-    examples: Sequence[Example]
+    examples: Sequence[DisturbedExample]
     guessing: bool
     """Whether some network has no score although it was disturbed."""
 
@@ -94,7 +94,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     names = [network.name for network in results.networks]
     stored = stored_examples(folder / "sections" / "robustness.npz") if folder is not None else {}
     groups = [_group(section, family, colours(results.networks)) for family in section.families]
-    content = Content(
+    content = RobustnessContent(
         networks=names,
         titles=titles(section),
         rows=rows(section, names),
@@ -131,20 +131,20 @@ def titles(section: Robustness) -> list[str]:
     return [f"{a} − {b}" for a, b in _pairs(section)]
 
 
-def rows(section: Robustness, networks: Sequence[str]) -> list[Row]:
+def rows(section: Robustness, networks: Sequence[str]) -> list[RobustnessRow]:
     """A row for each family, followed by one for each of its disturbances."""
     out = []
     for family in section.families:
         found = {(one.a, one.b): one for one in family.differences}
         differences = tuple(
-            _difference(found[pair].difference, found[pair].p) if pair in found else Difference(NONE)
+            _difference(found[pair].difference, found[pair].p) if pair in found else ShownDifference(NONE)
             for pair in _pairs(section)
         )
-        out.append(Row(_TITLES[family.family], True, _scores(family.scores, networks), differences))
+        out.append(RobustnessRow(_TITLES[family.family], True, _scores(family.scores, networks), differences))
         for one in section.disturbances:
             if one.family == family.family:
                 name = _words(one.name) + ("" if one.counted else " (check)")
-                out.append(Row(name, False, _scores(one.curves, networks), ()))
+                out.append(RobustnessRow(name, False, _scores(one.curves, networks), ()))
     return out
 
 
@@ -171,12 +171,12 @@ def _scores(found: Sequence[NetworkScore] | Sequence[AccuracyCurve], networks: S
     return tuple(NONE if (score := of.get(name)) is None else f"{100 * score.mean:.1f}" for name in networks)
 
 
-def _difference(difference: Estimate, p: float | None) -> Difference:
+def _difference(difference: Estimate, p: float | None) -> ShownDifference:
     mean = points(difference.mean, 1)
     if difference.low is None or difference.high is None:
-        return Difference(mean)
+        return ShownDifference(mean)
     ends = f"{points(difference.low, 1)} to {points(difference.high, 1)}"
-    return Difference(mean, ends, f"p {_equals(p_value(p))}")
+    return ShownDifference(mean, ends, f"p {_equals(p_value(p))}")
 
 
 def _equals(p: str) -> str:
@@ -199,7 +199,7 @@ def _group(section: Robustness, family: FamilyScores, colour: Mapping[str, str])
     return Group(_TITLES[family.family], about, panels, family.left_out, gradients)
 
 
-def _panel(one: Disturbance, family: FamilyScores, colour: Mapping[str, str]) -> Panel:
+def _panel(one: Disturbance, family: FamilyScores, colour: Mapping[str, str]) -> PicturePanel:
     clean = {curve.network: curve for curve in family.clean}
     networks = {curve.network: _points(clean[curve.network]) + _points(curve) for curve in one.curves}
     drawn = viz.robustness_curve(
@@ -210,15 +210,15 @@ def _panel(one: Disturbance, family: FamilyScores, colour: Mapping[str, str]) ->
         colours=colour,
     )
     caption = f"{_words(one.name)}: accuracy in % by {one.parameter}"
-    return Panel(f"robustness-{one.name}", drawn, caption, tuple((name, colour[name]) for name in networks))
+    return PicturePanel(f"robustness-{one.name}", drawn, caption, tuple((name, colour[name]) for name in networks))
 
 
 def _points(curve: AccuracyCurve) -> list[tuple[float, float | None, float | None]]:
     return list(zip(curve.accuracy, curve.low, curve.high, strict=True))
 
 
-def _examples(stored: Mapping[str, UInt8[np.ndarray, "C H W"]]) -> list[Example]:
+def _examples(stored: Mapping[str, UInt8[np.ndarray, "C H W"]]) -> list[DisturbedExample]:
     captions = {"original": "as it is"}
     captions |= {c.name: f"{_words(c.name)} {c.strengths[SHOWN_STRENGTH]:g}" for c in CORRUPTIONS}
     captions |= {"attack": "adversarial, eps 32"}
-    return [Example(words, image_address(stored[key])) for key, words in captions.items() if key in stored]
+    return [DisturbedExample(words, image_address(stored[key])) for key, words in captions.items() if key in stored]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from spikewise.report.pictures import Panel
+from spikewise.report.pictures import PicturePanel
 
 __all__ = ["View"]
 
@@ -15,7 +15,7 @@ class View(NamedTuple):
     title: str
     content: Any
     """What the template reads."""
-    panels: Sequence[Panel] = ()
+    panels: Sequence[PicturePanel] = ()
     """Its figures, which are also written as files."""
     seconds: float | None = None
     """How long it took to make."""

@@ -12,7 +12,7 @@ from spikewise.report.sections.view import View
 __all__ = ["view"]
 
 
-class Row(NamedTuple):
+class YardsticksRow(NamedTuple):
     """One classifier: what was chosen, its figures, and each network's accuracy minus its own."""
 
     name: str
@@ -23,11 +23,11 @@ class Row(NamedTuple):
     differences: tuple[tuple[str, str], ...]
 
 
-class Content(NamedTuple):
+class YardsticksContent(NamedTuple):
     """The table and the words around it."""
 
     networks: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[YardsticksRow, ...]
     record: Yardsticks
 
 
@@ -40,7 +40,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     networks = tuple(dict.fromkeys(one.network for one in section.differences))
     found = {(one.network, one.yardstick): one.difference for one in section.differences}
     rows = tuple(
-        Row(
+        YardsticksRow(
             one.name,
             one.setting,
             percent(one.validation_accuracy),
@@ -51,7 +51,7 @@ def view(results: Results, folder: Path | None) -> View | None:
         for one in section.models
     )
     seconds = results.sections.seconds.get("yardsticks")
-    return View("yardsticks", "Yardsticks", Content(networks, rows, section), (), seconds, _finding(section))
+    return View("yardsticks", "Yardsticks", YardsticksContent(networks, rows, section), (), seconds, _finding(section))
 
 
 def _finding(section: Yardsticks) -> str:
