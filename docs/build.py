@@ -33,11 +33,80 @@ def config() -> str:
 
 
 def results() -> str:
-    """The content of results.json."""
+    """The content of results.json: a table for each part, with the records that it brings."""
     from spikewise.evaluation import results_json_schema
 
-    schema = json.dumps(results_json_schema(), indent=1)
-    return f"{NOTE}# results.json\n\nJSON Schema of a run's `results.json`.\n\n```json\n{schema}\n```\n"
+    schema = results_json_schema()
+    seen: set[str] = set()
+    parts = [NOTE, "# results.json\n\n", schema["description"].strip(), "\n\n", _ABOUT_RESULTS, "\n## The whole\n\n", _HEAD]
+    parts += _fields(schema)
+    for name, field in schema["properties"].items():
+        below = schema["$defs"]["Sections"]["properties"] if name == "sections" else {name: field}
+        if name == "sections":
+            parts += ["\n## sections\n\n", _HEAD, *_record("Sections", schema["$defs"], seen)]
+        for key, part in below.items():
+            rows = [row for record in _records(part) for row in _with_those_below(record, schema["$defs"], seen)]
+            if rows:
+                parts += [f"\n## {key if name == key else f'sections.{key}'}\n\n", _HEAD, *rows]
+    return "".join(parts)
+
+
+_ABOUT_RESULTS = """`spikewise schema` prints the JSON Schema, which a program checks against. Here a record stands in bold
+letters before its keys; a key that may be `none` is null in the file where there was nothing to say.
+"""
+_HEAD = "| key | type | meaning |\n|---|---|---|\n"
+
+
+def _with_those_below(name: str, records: dict[str, Any], seen: set[str]) -> list[str]:
+    """Rows of a record, then of each that its keys bring and that did not stand yet."""
+    if name in seen:
+        return []
+    rows = _record(name, records, seen)
+    for field in records[name]["properties"].values():
+        rows += [row for record in _records(field) for row in _with_those_below(record, records, seen)]
+    return rows
+
+
+def _record(name: str, records: dict[str, Any], seen: set[str]) -> list[str]:
+    seen.add(name)
+    about = " ".join(records[name].get("description", "").split())
+    named, rows = f'<a id="{name.lower()}"></a>**{name}**', _fields(records[name])
+    if all(row.endswith("|  |\n") for row in rows):  # nothing to say of any key: one row holds them
+        keys = "; ".join(row.removeprefix("| ").removesuffix(" |  |\n").replace(" | ", ": ") for row in rows)
+        return [f"| {named} | {keys} | {about} |\n"]
+    return [f"| {named} | | {about} |\n", *rows]
+
+
+def _fields(record: dict[str, Any]) -> list[str]:
+    """A row for each key; those of one type that need no words share one."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for key, field in record["properties"].items():
+        meaning = " ".join(field.get("description", "").split()).replace("|", "\\|")
+        rows.setdefault((_linked(field), meaning), []).append(f"`{key}`")
+    return [f"| {', '.join(keys)} | {kind} | {meaning} |\n" for (kind, meaning), keys in rows.items()]
+
+
+def _records(field: dict[str, Any]) -> list[str]:
+    """The records that a key holds, at any depth."""
+    if "$ref" in field:
+        return [field["$ref"].rpartition("/")[2]]
+    inner = [*field.get("anyOf", []), *field.get("oneOf", []), *field.get("prefixItems", [])]
+    inner += [field[key] for key in ("items", "additionalProperties") if isinstance(field.get(key), dict)]
+    return [name for one in inner for name in _records(one)]
+
+
+def _linked(field: dict[str, Any]) -> str:
+    """The type of a key, records linked to their place on the page."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if options := field.get("anyOf") or field.get("oneOf"):
+        return " or ".join(_linked(option) for option in options)
+    if field.get("type") == "array":
+        return "list of " + _linked(field.get("items", {}))
+    if isinstance(field.get("additionalProperties"), dict):
+        return "by name: " + _linked(field["additionalProperties"])
+    return _type(field)
 
 
 def presets() -> str:

@@ -18,7 +18,7 @@ from spikewise.data import load_data
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 COMMANDS = [
     "compare", "train", "config", "predict", "evaluate", "cost", "report", "encode", "presets", "doctor", "sweep",
-    "audit", "calibrate", "anytime", "robustness", "diagnose", "explain", "tune", "trace", "versus",
+    "audit", "calibrate", "anytime", "robustness", "diagnose", "explain", "tune", "trace", "versus", "schema",
     "data", "data list", "data info", "data download", "data verify", "data show",
 ]  # fmt: skip
 TINY = ["--seeds", "1", "--epochs", "1", "-s", "split.limit=200", "-s", "model.hidden=[16]", "-s", "encoder.steps=4",
@@ -61,6 +61,14 @@ def test_help_lists_every_command_and_the_exit_codes(call):
 def test_version(call):
     code, out, _ = call("--version")
     assert (code, out.split()[0]) == (0, "spikewise")
+
+
+def test_the_schema_describes_the_results_of_a_run(call):
+    code, out, _ = call("schema")
+    schema = json.loads(out)
+    assert code == 0
+    assert set(schema["required"]) <= set(schema["properties"]) >= {"data", "networks", "verdict", "sections"}
+    assert schema["properties"]["data"]["$ref"] == "#/$defs/DataFacts"
 
 
 def test_compare_prints_a_table_the_verdict_and_the_report(call):

@@ -1,4 +1,4 @@
-"""`presets` and `doctor`: what there is, and whether it works here."""
+"""`presets`, `schema` and `doctor`: what there is, what is written, and whether it works here."""
 
 import typer
 
@@ -11,6 +11,7 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command(rich_help_panel="Train and compare")(presets)
+    app.command(rich_help_panel="Set-up")(schema)
     app.command(rich_help_panel="Set-up")(doctor)
 
 
@@ -22,6 +23,13 @@ def presets(as_json: o.Json = False) -> None:
         print_json(preset_facts())
         return
     print_rows(["name", "data", "published", "reproduced", "what it is"], preset_rows(), whole=[0, 1])
+
+
+def schema() -> None:
+    """Print the JSON Schema of results.json, for programs that read it; docs/results.md is the page for people."""
+    from spikewise.evaluation import results_json_schema
+
+    print_json(results_json_schema())
 
 
 def doctor(data_dir: o.DataDir = None, as_json: o.Json = False) -> None:
