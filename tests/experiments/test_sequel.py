@@ -47,10 +47,16 @@ def sections_of(folder):
     return Results.load(folder / "results.json").sections
 
 
-def name_sections(folder):
+class NamedSections:
     """A report that is written at once, and names the sections that it shows; drawing the real one takes seconds."""
-    there = sections_of(folder)
-    (folder / "report.html").write_text(" ".join(name for name in SECTION_NAMES if getattr(there, name) is not None))
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def write(self):
+        there = sections_of(self.folder)
+        shown = [name for name in SECTION_NAMES if getattr(there, name) is not None]
+        (self.folder / "report.html").write_text(" ".join(shown))
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +74,14 @@ def trained(tmp_path_factory, set_writer):
         device="cpu",
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(automatic, "write_report", name_sections)
+        patched.setattr(automatic, "Report", NamedSections)
         watch = Watch(root)
         return run_experiment(experiment, out=root, listener=watch).folder, watch
 
 
 @pytest.fixture
 def folder(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(automatic, "write_report", name_sections)
+    monkeypatch.setattr(automatic, "Report", NamedSections)
     return shutil.copytree(trained[0], tmp_path / trained[0].name)
 
 

@@ -8,11 +8,13 @@ from itertools import pairwise
 import pytest
 from fake import ROLES, artifacts, made, results
 
+from spikewise import viz
 from spikewise.errors import RunError
 from spikewise.evaluation import Overlap
+from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.units import energy_unit, latency
 from spikewise.evaluation.verdict import ACCURACIES
-from spikewise.report import Linked, render, render_many, write_report
+from spikewise.report import Linked, Report, render, render_many, write_report
 from spikewise.report.glossary import GLOSSARY
 from spikewise.report.numbers import duration, points
 from spikewise.report.samples import samples
@@ -341,6 +343,27 @@ def test_a_run_folder_gets_its_report(tmp_path):
     (tmp_path / "artifacts.npz").write_bytes(b"PK")
     with pytest.raises(RunError):
         write_report(tmp_path)
+
+
+def test_a_report_written_again_is_the_same_page_and_draws_only_what_changed(tmp_path, monkeypatch):
+    run = results(classes=("cat", "dog"), epochs=2, steps=5, data={"image_shape": (1, 8, 8)})
+    run.save(tmp_path / "results.json")
+    artifacts(("cat", "dog"), size=8, steps=5).save(tmp_path / "artifacts.npz")
+    drawn, raster = [], viz.raster
+    monkeypatch.setattr(viz, "raster", lambda *given, **how: drawn.append(1) or raster(*given, **how))
+    report = Report(tmp_path)
+    report.write()
+    first = len(drawn)
+    skipped = Sections(skipped={"robustness": "no time"})
+    run.model_copy(update={"sections": skipped}).save(tmp_path / "results.json")
+    page = report.write().read_text(encoding="utf-8")
+    assert len(drawn) == first > 0
+    assert "no time" in page
+    assert write_report(tmp_path).read_text(encoding="utf-8") == page
+    assert len(drawn) == 2 * first
+    artifacts(("cat", "dog"), size=8, steps=5, traced=1).save(tmp_path / "artifacts.npz")
+    assert report.write().read_text(encoding="utf-8") != page
+    assert len(drawn) == 2 * first + 1
 
 
 def test_several_runs_in_one_table_the_most_accurate_first(small):

@@ -2,7 +2,7 @@
 
 from spikewise.report.artifacts import Artifacts, Disagreements, Traces
 from spikewise.report.paper import paper_table
-from spikewise.report.rendering import Linked, draw_figures, render, render_many, write_report
+from spikewise.report.rendering import Linked, Report, draw_figures, render, render_many, write_report
 
-__all__ = ["Artifacts", "Disagreements", "Linked", "Traces", "draw_figures", "paper_table", "render",
+__all__ = ["Artifacts", "Disagreements", "Linked", "Report", "Traces", "draw_figures", "paper_table", "render",
            "render_many", "write_report"]  # fmt: skip

@@ -28,7 +28,7 @@ from spikewise.report.terms import explained, key_of
 from spikewise.report.tuning import tuning_table
 from spikewise.viz import DARK, LIGHT, css_variables
 
-__all__ = ["Linked", "draw_figures", "render", "render_many", "write_report"]
+__all__ = ["Linked", "Report", "draw_figures", "render", "render_many", "write_report"]
 
 
 class Linked(NamedTuple):
@@ -114,10 +114,36 @@ def write_report(folder: Path, *, command: str | None = None) -> Path:
     Raises:
         RunError: the results are missing, or one of the files is damaged.
     """
-    results, artifacts = _read(folder)
-    shown = drawn(results, artifacts, folder)
-    write_figures(folder / "figures", shown, results, artifacts)
-    return _write_page(folder, results, artifacts, shown, command)
+    return Report(folder).write(command=command)
+
+
+class Report:
+    """The report of a run folder that is written now and then while sections are made: what stays is drawn once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._drawn: tuple[Results, bytes, Shown] | None = None
+
+    def write(self, *, command: str | None = None) -> Path:
+        """As `write_report` does."""
+        folder = self._folder
+        results, artifacts = _read(folder)
+        shown = drawn(results, artifacts, folder, before=self._kept(results))
+        self._drawn = results, _digest(folder / "artifacts.npz"), shown
+        write_figures(folder / "figures", shown, results, artifacts)
+        return _write_page(folder, results, artifacts, shown, command)
+
+    def _kept(self, results: Results) -> Shown | None:
+        """What was drawn last, if the networks, the images and what is shown of them are still the same."""
+        if self._drawn is None:
+            return None
+        before, digest, shown = self._drawn
+        alike = (before.networks, before.data) == (results.networks, results.data)
+        return shown if alike and digest == _digest(self._folder / "artifacts.npz") else None
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest() if path.exists() else b""
 
 
 def draw_figures(

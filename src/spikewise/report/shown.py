@@ -36,13 +36,18 @@ class Shown(NamedTuple):
         return [panel for panel in found if panel is not None]
 
 
-def drawn(results: Results, artifacts: Artifacts | None, folder: Path | None = None) -> Shown:
+def drawn(
+    results: Results, artifacts: Artifacts | None, folder: Path | None = None, *, before: Shown | None = None
+) -> Shown:
     """The figures of a run.
 
     Args:
         artifacts: without images where these must not be shown.
         folder: the run folder, for the arrays of its sections.
+        before: what was drawn of the same networks and artifacts; only what sections change is drawn again.
     """
+    if before is not None:
+        return before._replace(picture=front_picture(results), views=views(results, folder))
     traces = artifacts.traces if artifacts else None
     return Shown(
         front_picture(results),

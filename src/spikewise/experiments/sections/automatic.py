@@ -15,7 +15,7 @@ from spikewise.experiments.sections import keep_section, note_skipped
 from spikewise.experiments.sections.budget import Budget
 from spikewise.experiments.sections.expected import Pace, paces_of, section_seconds
 from spikewise.experiments.sections.study import Study
-from spikewise.report import write_report
+from spikewise.report import Report
 from spikewise.report.numbers import duration
 from spikewise.training import Listener
 
@@ -166,7 +166,7 @@ class _Page:
     """The report of a run, which is renewed now and then while sections are made."""
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
-        self.path, self._folder, self._clock = folder / "report.html", folder, clock
+        self.path, self._report, self._clock = folder / "report.html", Report(folder), clock
         self.stale = not _is_current(self.path, folder / "results.json")
         self._cost, self._since = _USUAL, clock()
 
@@ -175,7 +175,7 @@ class _Page:
         if not self.stale:
             return 0.0
         started = self._clock()
-        write_report(self._folder)
+        self._report.write()
         self.stale, self._since = False, self._clock()
         self._cost = self._since - started
         return self._cost
