@@ -129,7 +129,7 @@ def _figures(preset: str) -> str:
     from spikewise.experiments.reproduction import reproductions
 
     table = load_preset(preset)
-    published = table["published"]
+    published = table.get("published", {})
     runs = [run for run in reproductions() if run.preset == preset]
     source = table["data"]["source"]
     positive = CATALOG[source].positive if source in CATALOG else None

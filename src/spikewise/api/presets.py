@@ -26,8 +26,9 @@ def preset_rows() -> list[list[str]]:
     rows = []
     for name in preset_names():
         table = load_preset(name)
-        metric, value = next(iter(table["published"].items()))
-        published = f"{_label(metric, table['data']['source'])} {metric_value(metric, value)}"
+        metric, value = next(iter(table.get("published", {}).items()), ("accuracy", None))
+        told = f"{_label(metric, table['data']['source'])} {metric_value(metric, value)}"
+        published = "–" if value is None else told
         runs = _runs(name)
         found = "\n".join(words for run in runs if not run.changes and (words := _words(run, name, metric)))
         if not found and any(_words(run, name, metric) for run in runs):
