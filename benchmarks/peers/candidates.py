@@ -12,16 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.peers.neurons import NEURONS, PlainALIF
+from benchmarks.peers.neurons import NEURONS, PlainALIF, PlainIntegrator
 from benchmarks.peers.workloads import encode
-from spikewise.dynamics import ALIF
-from spikewise.graph import Conv2d, Graph, Linear, MaxPool, Neuron
+from spikewise.dynamics import ALIF, LeakyIntegrator
+from spikewise.graph import BatchNorm, Conv2d, GlobalAvgPool, Graph, Linear, MaxPool, Neuron, Residual
 from spikewise.network import Network
 from spikewise.types import Draw
 
 __all__ = ["CANDIDATES", "Candidate", "Ours", "Stack", "make"]
 
 _FRAMES = 128
+_WHOLE = 1 << 30
 OURS = ("spikewise native", "spikewise reference")
 CANDIDATES = (*OURS, *NEURONS)
 """Names, in the order of the tables."""
@@ -87,14 +88,15 @@ class Stack(nn.Module):
         self.graph = ours.graph
         self.layers = nn.ModuleList()
         for at in ours.graph.named:
-            own = {name: p.detach().clone() for name, p in ours.get_submodule(at.name).named_parameters()}
+            own = {key: p.detach().clone() for key, p in ours.get_submodule(at.name).state_dict().items()}
             self.layers.append(_layer(at.layer, own, neuron, at.output[0]))
 
     def run(self, spikes: Tensor) -> Tensor:
         """What the last layer sends, [T, B, K], for encoded spikes."""
-        for layer in self.layers:
-            spikes = layer(spikes)
-        return spikes
+        outputs = {"": spikes}
+        for at, layer in zip(self.graph.named, self.layers, strict=True):
+            outputs[at.name] = layer(*(outputs[name] for name in at.inputs))
+        return outputs[self.graph.named[-1].name]
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(self.run(encode(self.graph, images)))
@@ -104,20 +106,36 @@ class Stack(nn.Module):
         return out.amax(0) if self.graph.readout.kind == "max_membrane" else out.sum(0)
 
 
-class Frames(nn.Module):
-    """A function of frames [N, ...] over [T, B, ...], in chunks."""
+class Sum(nn.Module):
+    """Of two paths."""
 
-    def __init__(self, function: nn.Module) -> None:
-        super().__init__()
-        self.function = function
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return first + second
+
+
+class Means(nn.Module):
+    """Of each channel over its map."""
 
     def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(3, 4))
+
+
+class Frames(nn.Module):
+    """A function of frames [N, ...] over [T, B, ...], in chunks; once where all steps are one."""
+
+    def __init__(self, function: nn.Module, most: int = _FRAMES) -> None:
+        super().__init__()
+        self.function, self.most = function, most
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 1 and x.stride(0) == 0:
+            return self(x[:1]).expand(len(x), *[-1] * (x.ndim - 1))
         frames = x.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        done = torch.cat([self.function(chunk) for chunk in frames.split(_FRAMES)])
+        done = torch.cat([self.function(chunk) for chunk in frames.split(self.most)])
         return done.unflatten(0, x.shape[:2])
 
 
-def _layer(
+def _layer(  # noqa: PLR0911  # one line or two for each kind of layer
     layer: object, own: dict[str, Tensor], neuron: Callable[[Neuron, int], nn.Module], features: int
 ) -> nn.Module:
     match layer:
@@ -126,7 +144,19 @@ def _layer(
             made: nn.Module = nn.Linear(weight.shape[1], weight.shape[0], bias=layer.bias)
         case Conv2d():
             weight = own["weight"]
-            made = nn.Conv2d(weight.shape[1], weight.shape[0], layer.kernel, layer.stride, layer.padding)
+            made = nn.Conv2d(
+                weight.shape[1], weight.shape[0], layer.kernel, layer.stride, layer.padding, bias=layer.bias
+            )
+        case BatchNorm():
+            made = nn.BatchNorm2d(own["weight"].shape[0], layer.epsilon, layer.momentum)
+            made.load_state_dict(own, strict=False)
+            return Frames(made, _WHOLE)  # statistics are of the whole batch
+        case Residual():
+            return Sum()
+        case GlobalAvgPool():
+            return Means()
+        case Neuron(dynamics=LeakyIntegrator()):
+            return PlainIntegrator(layer)
         case MaxPool():
             return Frames(nn.MaxPool2d(layer.size, layer.stride))
         case Neuron():

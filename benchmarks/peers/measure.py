@@ -124,7 +124,7 @@ def parity(one: Candidate, ours: Network, problem: Problem) -> float | None:
     images = problem.images[:32]
     spikes = ours.encode(images, Draw(0, 1, torch.arange(len(images))))
     counted = problem.graph.readout.kind == "spike_count"
-    like = Network(with_reset(problem.graph, delayed=one.delayed) if counted else problem.graph)
+    like = Network(with_reset(problem.graph, delayed=one.delayed))
     like.load_state_dict(ours.state_dict())
     with torch.no_grad():
         expected = like.eval().run(spikes, Draw.first(len(images))).logits
@@ -139,6 +139,7 @@ def _logits(one: Candidate, images: Tensor, spikes: Tensor) -> Tensor:
     if isinstance(one.model, Ours):
         return one.model.eval()(images)
     assert isinstance(one.model, Stack)
+    one.model.eval()
     return one.model.logits(one.model.run(spikes))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from spikewise.dynamics import LeakyIntegrator
 from spikewise.graph import Neuron
 
-__all__ = ["NEURONS", "Kind", "PlainALIF"]
+__all__ = ["NEURONS", "Kind", "PlainALIF", "PlainIntegrator"]
 
 Build = Callable[[Neuron, int], nn.Module]
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spikewise.data import load_data
-from spikewise.encoders import Latency
+from spikewise.encoders import Direct, Latency
 from spikewise.experiments import resolve
-from spikewise.graph import Graph, Linear, Neuron
+from spikewise.graph import Graph, Layer, Linear, Neuron, Residual
 from spikewise.models import build
 from spikewise.network import Network
 from spikewise.types import Draw
@@ -18,6 +18,8 @@ from spikewise.types import Draw
 __all__ = ["WORKLOADS", "Problem", "Workload", "encode", "load", "trained", "with_reset"]
 
 _STEPS = 40
+_PLAIN_LIF = "{kind = 'lif', beta = 0.9, reset_delay = true, surrogate = {kind = 'fast_sigmoid', slope = 25.0}}"
+"""What every library has."""
 _LEAST_OUTPUT = 0.2
 
 
@@ -48,6 +50,14 @@ WORKLOADS = {
     "W3": Workload(
         "784-128 ALIF recurrent-10, T 100, latency code, MNIST", "mnist-alif", ("model.recurrent=true",), 256, 5
     ),
+    "W4": Workload(
+        "residual c16, blocks 16/32/64 with batch normalisation, T 4, direct code, Fashion-MNIST",
+        "fashion-resnet",
+        (f"model.cell={_PLAIN_LIF}", "readout.kind=max_membrane"),
+        128,
+        5,
+        compiles=False,
+    ),
 }
 
 
@@ -74,7 +84,7 @@ def load(workload: Workload, batch: int) -> Problem:
     )
     images = torch.from_numpy(np.ascontiguousarray(found.images[np.sort(order)]))
     labels = torch.from_numpy(found.labels[np.sort(order)]).long()
-    return Problem(graph, images, labels, experiment.train.learning_rate)
+    return Problem(graph, images, labels, experiment.train.rate)
 
 
 def trained(problem: Problem) -> Network:
@@ -101,7 +111,10 @@ def trained(problem: Problem) -> Network:
 def with_reset(graph: Graph, *, delayed: bool) -> Graph:
     """The same network with the reset in the step of the spike, or in the next."""
 
-    def changed(layer: object) -> object:
+    def changed(layer: Layer) -> Layer:
+        if isinstance(layer, Residual):
+            main, shortcut = (tuple(map(changed, path)) for path in (layer.main, layer.shortcut))
+            return Residual(main=main, shortcut=shortcut)
         if isinstance(layer, Neuron) and layer.spikes:
             return layer.replace(dynamics=layer.dynamics.replace(reset_delay=delayed))
         return layer
@@ -110,8 +123,13 @@ def with_reset(graph: Graph, *, delayed: bool) -> Graph:
 
 
 def encode(graph: Graph, images: Tensor) -> Tensor:
-    """Spikes [T, B, C, H, W] as a user of a peer makes them: one comparison with uniform noise, or of arrival times."""
+    """Spikes [T, B, C, H, W] as a user of a peer makes them: one comparison with uniform noise, or of arrival times.
+
+    A constant current is a view: layers without memory run over it once.
+    """
     steps = graph.steps
+    if isinstance(graph.encoder, Direct):
+        return (images / 255).expand(steps, *images.shape)
     if isinstance(graph.encoder, Latency):
         clock = torch.arange(steps).view(-1, *[1] * images.ndim)
         return (graph.encoder.first_spikes()[images.long()] == clock).float()
