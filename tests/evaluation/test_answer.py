@@ -29,11 +29,11 @@ from spikewise.evaluation.sections.anytime import Anytime, EarlyExit, NetworkAny
 from spikewise.evaluation.sections.diagnosis import Diagnosis, NetworkFinding
 from spikewise.evaluation.sections.yardsticks import Yardstick, YardstickDifference, Yardsticks
 from spikewise.evaluation.tuning import Tuning
-from spikewise.evaluation.untrained import Place, place_of
+from spikewise.evaluation.untrained import RunPlace, place_of
 
 ROLES = {"snn": "spiking", "twin": "twin", "cnn": "baseline"}
 DENSE, SKIPPED = "45 nm arithmetic", "45 nm arithmetic, zeros skipped"
-PLACE = Place("compare", Path("runs/compare-toy-1"))
+PLACE = RunPlace("compare", Path("runs/compare-toy-1"))
 
 
 def estimate(mean, half=None, **rest):
@@ -533,7 +533,7 @@ def test_subjects_are_told_as_the_unit():
 
 
 def test_a_command_shows_no_absolute_path():
-    assert place_of("compare", Path("/home/somebody/runs/compare-x-1")) == Place("compare", Path("compare-x-1"))
+    assert place_of("compare", Path("/home/somebody/runs/compare-x-1")) == RunPlace("compare", Path("compare-x-1"))
     assert place_of("compare", Path("runs/compare-x-1")).folder == Path("runs/compare-x-1")
 
 

@@ -26,11 +26,11 @@ from spikewise.evaluation.anytime import (
     options,
     over_time,
     pareto_front,
-    softmax,
     spread_steps,
 )
 from spikewise.evaluation.anytime_runs import Counter, ImageSample, follow, measure_latency
 from spikewise.evaluation.cost import carried_bits, count_operations, energies, layer_work
+from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.statistics import auc_interval
 from spikewise.experiments import RunFolder

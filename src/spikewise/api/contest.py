@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # its parts load when they are first used
 from jaxtyping import Float, Int64
 
 from spikewise.api.sections import study
 from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation import CandidatePredictions, PairComparison, Results, compare_all
+from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.stored import read_answers
 from spikewise.experiments import RunFolder
 
@@ -79,7 +79,7 @@ def _read(told: str) -> _TestedNetwork:
     seeds = results.protocol.seeds
     answers = [_answers(folder, name, seed) for seed in seeds]
     index, labels, _ = answers[0]
-    probabilities = np.stack([scipy.special.softmax(logits.astype(np.float64), axis=1) for _, _, logits in answers])
+    probabilities = np.stack([softmax(logits.astype(np.float64)) for _, _, logits in answers])
     return _TestedNetwork(
         name, folder, results.data.fingerprint, results.data.name, seeds, index, labels, probabilities
     )

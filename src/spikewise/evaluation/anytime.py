@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
-from spikewise.evaluation.metrics import area_under_curve
+from spikewise.evaluation.metrics import area_under_curve, softmax
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.results import NetworkResult
 from spikewise.evaluation.sections.anytime import AnytimeStep, EarlyExit, NetworkAnytime, Option
@@ -212,16 +212,9 @@ def spread_steps(steps: int, most: int = _MOST_AUCS) -> list[int]:
     return sorted({round(float(x)) for x in np.linspace(1, steps, min(steps, most))})
 
 
-def softmax(logits: Float[np.ndarray, "*B K"]) -> Float[np.ndarray, "*B K"]:
-    """Probabilities of the last axis, as `Predictions` has them."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
-
-
 def confidence(logits: Float[np.ndarray, "*B K"]) -> Float[np.ndarray, "*B"]:
     """The largest softmax, in double precision: thresholds near 1 must still tell images apart."""
-    wide = logits.astype(np.float64)
-    return np.asarray(1 / np.exp(wide - wide.max(axis=-1, keepdims=True)).sum(axis=-1))
+    return np.asarray(softmax(logits.astype(np.float64)).max(axis=-1))
 
 
 def _with_time(network: NetworkAnytime, energy_model: str) -> list[Option]:

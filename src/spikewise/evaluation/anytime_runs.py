@@ -11,8 +11,9 @@ from torch import Tensor
 
 from spikewise.data import ImageSet
 from spikewise.engine import EngineState, RunOptions
-from spikewise.evaluation.anytime import AnswersByStep, LatencyByStep, Spent, confidence, softmax, spread_steps
+from spikewise.evaluation.anytime import AnswersByStep, LatencyByStep, Spent, confidence, spread_steps
 from spikewise.evaluation.cost import LayerWork, carried_bits, energies, layer_work
+from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import evidence_of
 from spikewise.graph import Graph

@@ -17,6 +17,7 @@ from spikewise.evaluation.metrics import (
     check_probabilities,
     expected_calibration_error,
     log_losses,
+    softmax,
     weighted_scores,
 )
 from spikewise.evaluation.record import Estimate
@@ -193,4 +194,4 @@ def _folded_normal_mean(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> N
 
 
 def _softmax(logits: Logits) -> Probabilities:
-    return np.asarray(scipy.special.softmax(logits.astype(np.float64), axis=1))
+    return softmax(logits.astype(np.float64))

@@ -22,6 +22,7 @@ __all__ = [
     "count_metrics",
     "expected_calibration_error",
     "log_losses",
+    "softmax",
     "weighted_figures",
     "weighted_scores",
 ]
@@ -34,6 +35,11 @@ _OVER_CLASSES = frozenset(
 )
 """Averages that mean something else where a class is absent."""
 _LEAST = 1e-12  # a probability of zero costs log(1e12) = 27.6 nats, not infinity
+
+
+def softmax(logits: Float[np.ndarray, "*B K"]) -> Float[np.ndarray, "*B K"]:
+    """Probabilities of the classes, which are the last axis."""
+    return np.asarray(scipy.special.softmax(logits, axis=-1))
 
 
 def classification_metrics(

@@ -12,6 +12,7 @@ from torch import Tensor
 from spikewise.data import ImageSet
 from spikewise.data.residence import pixels_on
 from spikewise.engine import RunOptions
+from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.results import Ties
 from spikewise.evaluation.ties import TieCount
 from spikewise.exact import exact_arithmetic
@@ -55,8 +56,7 @@ class Predictions(NamedTuple):
     @property
     def probabilities(self) -> Float[np.ndarray, "N K"]:
         """Softmax of the logits."""
-        shifted = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+        return softmax(self.logits)
 
     @property
     def predicted(self) -> Int64[np.ndarray, " N"]:

@@ -32,10 +32,9 @@ from spikewise.evaluation import (
     thresholded,
     write_verdict,
 )
-from spikewise.evaluation.anytime import softmax
 from spikewise.evaluation.calibration import BINS, SplitLogits, calibrate
 from spikewise.evaluation.cost import ENERGY_MODELS, carried_bits, energies
-from spikewise.evaluation.metrics import correct
+from spikewise.evaluation.metrics import correct, softmax
 from spikewise.evaluation.modules import Caller, Seen, repeatable, scores_of, work_of
 from spikewise.evaluation.prediction import Predictions
 from spikewise.evaluation.robustness import CORRUPTIONS, Images, RobustnessTrial, RobustnessTrials, summarise

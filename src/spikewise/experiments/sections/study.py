@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.config import Config
-from spikewise.evaluation.anytime import softmax
+from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.stored import read_answers
 from spikewise.experiments.candidates import Candidate
