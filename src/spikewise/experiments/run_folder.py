@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import tomli_w
+from filelock import FileLock, Timeout
 
 from spikewise import __version__
 from spikewise.data import CATALOG, ImageSet, Progress, load_data
@@ -194,22 +195,19 @@ class RunFolder:
         Raises:
             RunError: another process is at work in this folder.
         """
-        try:
-            import fcntl  # noqa: PLC0415  # not on Windows, where nothing is locked
-        except ImportError:
-            yield
-            return
+        lock = FileLock(self.path / ".lock")
         with storage_errors(self.path):
-            file = (self.path / ".lock").open("ab")
-        with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                lock.acquire(blocking=False)
+            except Timeout:
                 raise RunError(
                     f"Another process is at work in {self.path}. Wait for it, or choose another --out."
                 ) from None
+        try:
             self._clear()
             yield
+        finally:
+            lock.release()
 
     def _clear(self) -> None:
         """Remove what a killed process had half written."""
