@@ -213,6 +213,16 @@ def test_doctor_finds_this_machine_sound(call):
     assert code == (0 if all(check["sound"] for check in json.loads(out)) else 1)
 
 
+def test_doctor_looks_for_every_package_that_is_declared(call, monkeypatch):
+    declared = ["numpy>=1.26", "no-such-package>=2", "nor-this; extra == 'peers'"]
+    monkeypatch.setattr("spikewise.cli.checks.requires", lambda _: declared)
+    code, out, _ = call("doctor")
+    assert code == 1
+    assert "no-such-package is missing" in out
+    assert "'peers' is not complete" in out
+    assert "numpy 2" in out or "numpy 1" in out
+
+
 def test_doctor_says_what_to_do_about_a_folder_that_is_not_there(call, monkeypatch, tmp_path):
     monkeypatch.setenv("SPIKEWISE_DATA", str(tmp_path / "nowhere"))
     code, out, _ = call("doctor")

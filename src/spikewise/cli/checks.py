@@ -3,8 +3,9 @@
 import functools
 import os
 import platform
+import re
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +25,8 @@ from spikewise.network import Network
 
 __all__ = ["Check", "examine"]
 
-_NEEDED = ("numpy", "scipy", "scikit-learn", "pillow", "pydantic", "typer", "rich", "safetensors", "matplotlib")
-_OPTIONAL = {"snntorch": "peers", "norse": "peers", "spikingjelly": "peers"}
+_REQUIREMENT = re.compile(r"([\w.-]+)(?:.*extra == ['\"](\w+)['\"])?")
+"""Name of a package as metadata give it, and the extra that needs it."""
 
 
 class Check(NamedTuple):
@@ -56,16 +57,26 @@ def examine(data_dir: Path | None = None) -> list[Check]:
 
 
 def _packages() -> list[Check]:
-    found = {name: _version(name) for name in (*_NEEDED, *_OPTIONAL)}
-    missing = [name for name in _NEEDED if found[name] is None]
+    extras = _requirements()
+    found = {name: _version(name) for name in extras}
+    missing = [name for name, extra in extras.items() if not extra and found[name] is None]
     there = [f"{name} {found[name]}" for name in found if found[name]]
-    absent = sorted({_OPTIONAL[name] for name in _OPTIONAL if found[name] is None})
+    absent = sorted({extra for name, extra in extras.items() if extra and found[name] is None})
     hint = "If you need it: pip install 'spikewise[{}]'"
     return [
         Check("packages", ", ".join(there)),
         *(Check("package", f"{name} is missing", sound=False, advice="Run: pip install spikewise") for name in missing),
         *(Check("optional packages", f"'{extra}' is not complete", advice=hint.format(extra)) for extra in absent),
     ]
+
+
+def _requirements() -> dict[str, str]:
+    """Each package that this one says it needs, with the extra that asks for it; empty where none does."""
+    try:
+        parts = map(_REQUIREMENT.match, requires("spikewise") or ())
+    except PackageNotFoundError:  # run from its sources, without having been installed
+        return {}
+    return {part[1]: part[2] or "" for part in parts if part is not None}
 
 
 def _processor() -> Check:
