@@ -1,7 +1,7 @@
 """Images of a set where a device reads them fastest: on it if they fit, else copied there ahead of their use."""
 
 import weakref
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ _AHEAD = 3
 _there: dict[tuple[int, torch.device], Tensor] = {}
 
 
+@runtime_checkable
 class Pixels(Protocol):
     """Images that a device is going to read, batch by batch."""
 

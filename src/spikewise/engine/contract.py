@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, UInt8
@@ -93,6 +93,7 @@ class Ask(NamedTuple):
     """Images enter, and the engine encodes them; else spikes or currents do."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs graphs. The reference engine runs all of them; any other says which it does not."""
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, runtime_checkable
 
 from spikewise.experiments.sweep_folder import Placed, SweepFolder
 
@@ -15,6 +15,7 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 _WORKER = ("-c", "from spikewise.experiments.sweep_server import main; main()")
 
 
+@runtime_checkable
 class Workers(Protocol):
     """Runs cells, each in a process of its own with one thread."""
 

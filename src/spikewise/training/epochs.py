@@ -1,10 +1,11 @@
 """One pass over the training part on a processor: it looks at the loss and the weights after every batch."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from spikewise.data import augment, batches
 from spikewise.errors import EngineError
@@ -30,6 +31,7 @@ class Pass(NamedTuple):
     """Of the last batch."""
 
 
+@runtime_checkable
 class Epochs(Protocol):
     """Makes a network's passes over the training part."""
 
@@ -101,7 +103,7 @@ class HostEpochs:
             seen(done, total / done)
         return Pass(total / done, plain / done, right / done, rates[-1])
 
-    def _step(self, index: np.ndarray[Any, Any], number: int, rate: float) -> tuple[float, float, int]:
+    def _step(self, index: Int[np.ndarray, " B"], number: int, rate: float) -> tuple[float, float, int]:
         learner, epoch, network = self._learner, self._epoch, self._learner.network
         batch = self._batch(index)
         answer = self._answer(batch, number)
@@ -123,7 +125,7 @@ class HostEpochs:
             raise divergence(f"the loss was {value:.4g}", "after", epoch=epoch, batch=number, bad_weight=bad)
         return value, plain, int(answer.right(batch).sum())
 
-    def _batch(self, index: np.ndarray[Any, Any]) -> TrainingBatch:
+    def _batch(self, index: Int[np.ndarray, " B"]) -> TrainingBatch:
         task, device = self._task, self._learner.network.device
         draw = Draw(task.seed, self._epoch, torch.from_numpy(index).to(device))
         images = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(device)

@@ -1,12 +1,13 @@
 """What a training tells those who watch it."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from spikewise.evaluation import EpochRecord
 
 __all__ = ["Listener", "Silent"]
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Someone who watches a training; progress displays are listeners."""
 
