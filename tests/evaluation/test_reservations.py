@@ -245,6 +245,15 @@ def test_ties_are_told_and_silent_outputs_are_a_reservation(rng, labels):
     assert verdict.sentences[0] == "No output neuron of the spiking network spikes for 5.00 % of the test images."
 
 
+def test_several_spikes_at_once_are_told(rng, labels):
+    sums = Cost(macs=1.0, parameters=1, bytes=4, several_spikes=True)
+    answers = right_with(rng, labels, 0.9), right_with(rng, labels, 0.9)
+    verdict, _ = verdict_of(labels, *answers, more={"snn": {"cost": sums}})
+    assert "In the spiking network more than one spike may arrive at an input in one step" in verdict.paragraph
+    plain, _ = verdict_of(labels, *answers)
+    assert "more than one spike" not in plain.paragraph
+
+
 def test_openings_in_other_run_folders_are_a_reservation(rng, labels):
     protocol = Protocol(seeds=(0, 1, 2), epochs=1, test_opened=6, opened_elsewhere=18)
     verdict, _ = verdict_of(labels, right_with(rng, labels, 0.9), right_with(rng, labels, 0.9), protocol=protocol)

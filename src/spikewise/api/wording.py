@@ -63,6 +63,7 @@ def _figures(network: NetworkResult) -> dict[str, str]:
     out["MACs / image"] = count(cost.macs)
     out["spike additions / image"] = "" if cost.synaptic_operations is None else count(cost.synaptic_operations)
     out["membrane updates / image"] = count(cost.state_updates) if cost.state_updates else ""
+    out["additions of residual sums / image"] = count(cost.additions) if cost.additions else ""
     for model, energy in cost.energy_nanojoule.items():
         out[f"energy / image ({model})"] = units.energy(energy)
     epoch = cost.train_seconds_per_epoch

@@ -57,6 +57,7 @@ def assess_cost(network: Network, test: Sequence[Predictions], measured: CostMea
         synaptic_operations=operations.synaptic_operations if spiking else None,
         state_updates=operations.state_updates,
         additions=operations.additions,
+        several_spikes=any(layer.several for layer in work),
         effective_macs=operations.effective_macs,
         dense_operations=operations.dense_operations,
         activation_sparsity=_sparsity(active) if spiking else None,

@@ -6,7 +6,7 @@ from typing import Final
 from spikewise.evaluation.reservations import subjects_told
 from spikewise.evaluation.results import DataFacts, NetworkResult, PairComparison, Protocol
 from spikewise.evaluation.sections import Sections
-from spikewise.evaluation.wording import count_of
+from spikewise.evaluation.wording import called, count_of
 
 __all__ = ["caveats", "doubts"]
 
@@ -44,6 +44,12 @@ def caveats(
     if units < SMALL:
         what = "image" if units == data.test.images else "subject"
         found.append(f"The test set is small ({count_of(units, what)}): only large differences could show.")
+    found += [
+        f"In {called(network.name)} more than one spike may arrive at an input in one step; each is counted, but chips "
+        "that send single spikes cannot run it as it is."
+        for network in networks
+        if network.cost.several_spikes
+    ]
     if min((len(network.runs) for network in networks), default=2) == 1:
         found.append("There is one seed: another could give other figures, and nobody can tell by how much.")
     if protocol is not None and protocol.quick:

@@ -250,6 +250,8 @@ class Cost(Record):
     state_updates: float = 0
     additions: float = 0
     """Of the sums of residual blocks, as far as they are not made with the products of weighted layers."""
+    several_spikes: bool = False
+    """Whether more than one spike may arrive at an input in one step: sums of spikes, pools that add, activations."""
     effective_macs: float | None = None
     """Those multiply-accumulates whose input is not zero, counted on the test part."""
     dense_operations: float | None = None
