@@ -124,7 +124,7 @@ def test_the_answer_is_said_when_the_test_is_over(trained):
 
 def test_report_and_answer_are_there_before_the_first_section_and_show_the_last(folder, sequel):
     watch = Watch(folder.parent)
-    made = sequel(*BOTH, watch=watch)
+    made = sequel(*BOTH, watch=watch, clock=Clock())
     (first, seconds, after, files), (second, *_) = watch.stages
     assert (first, second) == ("yardsticks", "calibration")  # what may change the answer first
     assert {"report.html", "results.json"} <= files

@@ -366,14 +366,39 @@ def test_a_report_written_again_is_the_same_page_and_draws_only_what_changed(tmp
     assert len(drawn) == 2 * first + 1
 
 
-def test_several_runs_in_one_table_the_most_accurate_first(small):
-    made = results(classes=("cat", "dog"), epochs=2)
-    html = render_many(
-        [Linked(made, EVIL, "runs/a b/report.html"), Linked(made, "second", "javascript:alert(1)"), made]
-    )
+def test_a_page_of_several_runs_begins_with_the_answers_a_picture_and_a_table(small):
+    run = results(classes=("cat", "dog"), epochs=2)
+    other = results(classes=("cat", "dog"), epochs=3, networks=ROLES[:2], data={"name": "another"})
+    html = render_many([Linked(run, EVIL, "runs/a b/report.html"), Linked(run, "second", "javascript:alert(1)"), other])
     page = Page(html)
-    assert {a["href"] for a in page.all("a")} == {"runs/a%20b/report.html", "javascript%3Aalert%281%29"}
-    body = html[html.index("<tbody>") : html.index("</tbody>")]
+    links = {a["href"] for a in page.all("a") if not a["href"].startswith("#")}
+    assert links == {"runs/a%20b/report.html", "javascript%3Aalert%281%29"}
+    assert len(page.ids) == len(set(page.ids))
+    first = html[html.index('<section id="verdict"') : html.index("</section>")]
+    words = Page(first + "</section>").text
+    assert all(one.verdict.headline in words for one in (run, other))
+    assert first.count('class="run"') == 3
+    assert first.count("<svg") == html.count("<svg") == 1
+    assert "epochs, at most" in first
+    assert "Worth it?" in page.text
+    body = html[html.index('id="comparison"') :]
+    body = body[body.index("<tbody>") : body.index("</tbody>")]
     shown = [float(x) for x in re.findall(r"<td>(\d+\.\d+) %<small>", body)][::3]
-    assert len(shown) == 9
-    assert shown == sorted(shown, reverse=True)
+    assert len(shown) == 8
+    assert shown[:2] == sorted(shown[:2], reverse=True)
+    assert shown[2:] == sorted(shown[2:], reverse=True)
+
+
+def test_the_picture_of_several_runs_has_each_opponent_of_each_run_where_it_is(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        viz, "gain_against_cost", lambda gains, draw=viz.gain_against_cost: seen.extend(gains) or draw(gains)
+    )
+    run = made(epochs=2)
+    render_many([run, results(networks=ROLES[:1], epochs=2, data={"name": "alone"})])
+    snn, cost = run.network("snn"), [one.cost.energy_nanojoule["arithmetic"] for one in run.networks]
+    assert [one.ratio for one in seen] == [cost[0] / cost[1], cost[0] / cost[2]]
+    for one, other in zip(seen, run.networks[1:], strict=True):
+        lead = 100 * (snn.metrics["accuracy"].mean - other.metrics["accuracy"].mean)
+        assert one.points == pytest.approx(lead, abs=1e-6)
+        assert one.low <= one.points <= one.high

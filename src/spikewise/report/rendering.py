@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -28,16 +27,7 @@ from spikewise.report.terms import explained, key_of
 from spikewise.report.tuning import tuning_table
 from spikewise.viz import DARK, LIGHT, css_variables
 
-__all__ = ["Linked", "Report", "draw_figures", "render", "render_many", "write_report"]
-
-
-class Linked(NamedTuple):
-    """A run in a table of several: its results, and where its own report is, if it has one."""
-
-    results: Results
-    name: str
-    link: str | None = None
-    """Relative address of its report."""
+__all__ = ["Report", "draw_figures", "page", "render", "write_report"]
 
 
 def render(
@@ -96,14 +86,6 @@ def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: 
         tuning=tuning_table(results),
         engines=tables.engines,
     )
-
-
-def render_many(runs: Sequence[Results | Linked]) -> str:
-    """A page with one row for each network of each run, the most accurate of each image set first."""
-    linked = [run if isinstance(run, Linked) else Linked(run, run.data.name) for run in runs]
-    rows = [(run, network) for run in linked for network in run.results.networks]
-    rows.sort(key=lambda row: (row[0].results.data.name, -_accuracy(row[1].metrics), row[1].name))
-    return page("many.html.j2", rows=rows, runs=linked)
 
 
 def write_report(folder: Path, *, command: str | None = None) -> Path:
@@ -183,10 +165,6 @@ def _write_page(folder: Path, results: Results, artifacts: Artifacts | None, sho
         command = f"spikewise {results.kind} --config {shlex.quote(f'{folder.resolve().name}/experiment.toml')}"
     write_text(folder / "report.html", _page(results, artifacts, shown, command, folder))
     return folder / "report.html"
-
-
-def _accuracy(metrics: Any) -> float:  # the metrics of any network
-    return metrics["accuracy"].mean if "accuracy" in metrics else -1.0
 
 
 def _asset(name: str) -> str:

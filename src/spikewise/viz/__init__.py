@@ -26,6 +26,7 @@ from spikewise.viz.explanations import (
 )
 from spikewise.viz.images import picture, png_bytes, sample_grid
 from spikewise.viz.robustness import robustness_curve
+from spikewise.viz.several import Gain, gain_against_cost
 from spikewise.viz.spikes import OutputTrace, evidence_over_time, is_spikes, membrane_traces, raster, spike_rates
 from spikewise.viz.svg import inline_svg
 from spikewise.viz.theme import DARK, LIGHT, Theme, css_variables
@@ -34,6 +35,7 @@ __all__ = [
     "DARK",
     "LIGHT",
     "CostCourse",
+    "Gain",
     "OutputTrace",
     "PricedNetwork",
     "StepCourse",
@@ -58,6 +60,7 @@ __all__ = [
     "encoding_animation",
     "evidence_over_time",
     "figure_bytes",
+    "gain_against_cost",
     "gif_bytes",
     "gradients_over_time",
     "inline_svg",
