@@ -1,13 +1,14 @@
 """How long sections will take, from how long the networks took to train and to answer.
 
-Figures of work were counted, or fitted on digits; a section's own time is watched while it is made, so that an error
-here costs images, not minutes.
+Figures of work were counted, or fitted on digits and MNIST; a section's own time is watched while it is made, so that
+an error here costs images, not minutes.
 """
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple, assert_never
 
 from spikewise.evaluation import NetworkResult, Results
+from spikewise.evaluation.anytime import spread_steps
 from spikewise.evaluation.sections import SectionName
 from spikewise.evaluation.sections.robustness import FAMILIES, Family
 from spikewise.evaluation.yardsticks import MOST_IMAGES, features_of
@@ -17,8 +18,12 @@ __all__ = ["Pace", "family_seconds", "paces_of", "section_seconds"]
 
 _PASSES: Final[Mapping[Family, int]] = {"corruptions": 60, "spikes": 15, "weights": 12, "neurons": 6, "attacks": 75}
 """Answers to each image; for attacks gradients."""
-_FOLLOWED: Final = 25
+_FOLLOWED: Final = 3
 """Answers that following an image step by step costs."""
+_TIMED: Final = 0.5
+"""Seconds, for each seed, of timing steps and counting spikes on some images."""
+_RANKED: Final = 1e-6
+"""Seconds, for each test image, class and seed, of judging the answers of a step."""
 _EXPLAINED: Final = 70 * 140
 """Gradients: of so many images, and for each."""
 _EXAMINED: Final = 64 * 20 + 12 * 6 * 64
@@ -56,7 +61,9 @@ def section_seconds(name: SectionName, study: Study, paces: Mapping[str, Pace]) 
             work = _FITTED * count**2 * features_of(setting.images.images[:1])
         case "anytime":
             steps = [paces[one.name] for one in study.candidates if one.graph.steps > 1]
-            work = seeds * (test + validation) * _FOLLOWED * sum(one.answer for one in steps)
+            work = seeds * ((test + validation) * _FOLLOWED * sum(one.answer for one in steps) + _TIMED * len(steps))
+            judged = len(spread_steps(setting.steps)) * test * len(setting.images.classes) * seeds * len(steps)
+            work += _RANKED * judged
         case "calibration":
             work = seeds * validation * sum(one.answer for one in own)
         case "robustness":
