@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-gpu test-wheel lint types bench fuzz docs format sanitize clean
+.PHONY: demo test shapes test-gpu test-wheel lint types bench fuzz docs format sanitize clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.package
@@ -12,6 +12,12 @@ demo: $(VENV)/.package
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
+
+# The tests of the core, each call held against the shapes and types of its signature.
+SHAPES := tests/dynamics tests/test_losses.py tests/test_encoders.py tests/test_readouts.py tests/test_graph.py tests/test_network.py \
+	tests/training/test_fit.py tests/training/test_health.py
+shapes: $(VENV)/.test
+	$(BIN)/python -m pytest --jaxtyping-packages=spikewise,shapes.checked -m "not slow" $(ARGS) $(SHAPES)
 
 # The tests that need an NVIDIA GPU, each of which says so where there is none.
 test-gpu: $(VENV)/.test

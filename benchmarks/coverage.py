@@ -111,7 +111,7 @@ def intervals(world: World, other: World, rng: np.random.Generator) -> dict[str,
         "balanced accuracy": (estimate_from_draws(*sides[0], units, RESAMPLING, bounds=(0, 1)), world.accuracy),
         "AUC": (auc_interval(positive, a, **options), world.area),
         "accuracy, a - b": (paired_difference(right_a, right_b, **options).estimate, gap),
-        "balanced accuracy, a - b": (difference_from_draws(*sides, units, RESAMPLING).estimate, gap),
+        "balanced accuracy, a - b": (difference_from_draws(sides[0], sides[1], units, RESAMPLING).estimate, gap),
         "AUC, a - b": (auc_difference(positive, a, b, **options).estimate, gap_area),
     }
     ends = {name: (_minus(one.low, truth), _minus(one.high, truth)) for name, (one, truth) in found.items()}

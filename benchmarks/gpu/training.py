@@ -121,11 +121,11 @@ def _timed(experiment: Any, images: ImageSet, engine: Any, how: str) -> str:
         passes = DeviceEpochs(Learner(network.cuda(), task), stream)
     real = Captured.__call__
     if how == "launched":
-        Captured.__call__ = lambda self: self._work()  # type: ignore[method-assign]
+        Captured.__call__ = lambda self: self._work()
     try:
         seconds = _last_epoch(passes, 1 if how == "processor" else EPOCHS)
     finally:
-        Captured.__call__ = real  # type: ignore[method-assign]
+        Captured.__call__ = real
     index = torch.from_numpy(task.split.train[:2]).to(network.device)
     pixels = torch.from_numpy(np.array(images.images[:2])).to(network.device)
     from spikewise.types import Draw

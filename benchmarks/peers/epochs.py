@@ -58,14 +58,14 @@ def _train(preset: str, threads: int, limit: int) -> dict[str, float]:
 
     import spikewise
     from spikewise.network import Network
-    from spikewise.training import loop
+    from spikewise.training.epochs import HostEpochs
 
     torch.set_num_threads(threads)
     clock = _Clock()
     Network.forward = clock.timed("engine_forward", Network.forward)
     torch.autograd.backward = clock.timed("engine_backward", torch.autograd.backward)
     torch.optim.Adam.step = clock.timed("optimizer", torch.optim.Adam.step)
-    loop._Session.run_epoch = _marked(clock, loop._Session.run_epoch)
+    HostEpochs.collect = _marked(clock, HostEpochs.collect)
     settings = {"split.limit": limit} if limit else {}
     with tempfile.TemporaryDirectory() as out:
         run = spikewise.train(preset=preset, seeds=1, epochs=1, out=Path(out), **settings)
@@ -79,12 +79,12 @@ def _train(preset: str, threads: int, limit: int) -> dict[str, float]:
     }
 
 
-def _marked(clock: _Clock, run_epoch: Callable[..., Any]) -> Callable[..., Any]:
+def _marked(clock: _Clock, collect: Callable[..., Any]) -> Callable[..., Any]:
     """Keep what the clock read over the epoch alone: the test afterwards is no part of it."""
 
     def call(*arguments: Any) -> Any:
         clock.spent.clear()
-        done = run_epoch(*arguments)
+        done = collect(*arguments)
         clock.marked = dict(clock.spent)
         return done
 

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,12 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished comparison, as small as one can be."""
     out = tmp_path_factory.mktemp("runs")
-    tiny = {"split.limit": 200, "model.hidden": [16], "encoder.steps": 4, "sections": ["anytime", "calibration"]}
+    tiny: dict[str, Any] = {
+        "split.limit": 200,
+        "model.hidden": [16],
+        "encoder.steps": 4,
+        "sections": ["anytime", "calibration"],
+    }
     return compare("digits", seeds=2, epochs=1, out=out, thorough=True, **tiny)
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,13 +58,16 @@ class Server:
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.orders, self.replies = self.process.stdin, self.process.stdout
 
     def start(self, config: Path, out: Path, kind: str = "train") -> "Run":
         """Begin an experiment; it says a line for each epoch."""
         log = Path(f"{out}.log")
         log.unlink(missing_ok=True)
-        print(json.dumps([str(config), str(out), kind, str(log)]), file=self.process.stdin, flush=True)
-        return Run(self, int(self.process.stdout.readline()), log)
+        print(json.dumps([str(config), str(out), kind, str(log)]), file=self.orders, flush=True)
+        return Run(self, int(self.replies.readline()), log)
 
 
 class Run:
@@ -89,7 +93,7 @@ class Run:
 
     def wait(self) -> int:
         """Its exit status."""
-        return int(self.server.process.stdout.readline())
+        return int(self.server.replies.readline())
 
     def finish(self) -> Path:
         """Its run folder."""
@@ -102,8 +106,8 @@ class Run:
 def server():
     server = Server()
     yield server
-    server.process.stdin.close()
-    server.process.stdout.close()
+    server.orders.close()
+    server.replies.close()
     server.process.wait()
 
 
@@ -131,7 +135,7 @@ def set_writer():
 
 def write_columns(path: Path, *, test_noise: int = 0) -> Path:
     rng = np.random.default_rng(3)
-    parts = {}
+    parts: dict[str, Any] = {}
     for part, count in {"train": 48, "val": 18, "test": 24}.items():
         labels = np.arange(count) % 3
         images = rng.integers(0, 100, (count, 8, 8), dtype=np.uint8)

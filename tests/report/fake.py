@@ -142,9 +142,9 @@ def results(classes=DIGITS, *, seeds=(0, 1, 2), networks=ROLES, test=40, steps=2
         "test": _part(test, K),
         "overlap": Overlap(duplicates=0, near_duplicates=0),
     }
-    facts = DataFacts(**{**facts, **(data or {})})
+    told = DataFacts(**{**facts, **(data or {})})
     rules = {"seeds": tuple(seeds), "epochs": epochs, "test_opened": len(networks) * len(seeds), "batch_size": 128}
-    rules = Protocol(**{**rules, **(protocol or {})})
+    kept = Protocol(**{**rules, **(protocol or {})})
     return Results(
         kind="compare" if len(networks) > 1 else "train",
         created="2025-03-02T10:20:30+00:00",
@@ -152,11 +152,11 @@ def results(classes=DIGITS, *, seeds=(0, 1, 2), networks=ROLES, test=40, steps=2
         environment=Environment(
             python="3.11.7", torch="2.6.0", numpy="2.0.0", platform="Linux", cpu="a processor", cores=2, threads=2
         ),
-        data=facts,
-        protocol=rules,
+        data=told,
+        protocol=kept,
         networks=tuple(made),
         comparisons=pairs,
-        verdict=write_verdict(made, pairs, facts, rules),
+        verdict=write_verdict(made, pairs, told, kept),
         seconds=512.0,
     )
 

@@ -14,7 +14,7 @@ from spikewise.encoders import Latency, Rate
 from spikewise.errors import TrainingError
 from spikewise.losses import RatePenalty
 from spikewise.models import MLP, Conv
-from spikewise.training import device_epochs, fit, loop
+from spikewise.training import Silent, device_epochs, fit, loop
 from spikewise.training.captured import Captured, Recorder
 from spikewise.training.device_epochs import DeviceEpochs
 from spikewise.training.update import Learner
@@ -27,7 +27,7 @@ def on_device(monkeypatch):
     return lambda: monkeypatch.setattr(loop, "HostEpochs", DeviceEpochs)
 
 
-class Watcher:
+class Watcher(Silent):
     def __init__(self):
         self.seen, self.records = [], []
 

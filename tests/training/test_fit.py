@@ -16,13 +16,13 @@ from spikewise.errors import EngineError
 from spikewise.losses import CrossEntropy, RatePenalty, Target
 from spikewise.models import MLP, Conv
 from spikewise.readouts import Trajectory
-from spikewise.training import FitResult, TrainConfig, fit, load_weights
+from spikewise.training import FitResult, Silent, TrainConfig, fit, load_weights
 from spikewise.training.config import SGD, Adam, AdamW, Constant, Cosine, StepDecay
 from spikewise.training.loop import WEIGHTS
 from spikewise.types import Draw
 
 
-class Recorder:
+class Recorder(Silent):
     """Keeps copies of the weights after each batch's predecessor, and of each epoch's end."""
 
     def __init__(self, network=None):

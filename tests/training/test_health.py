@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spikewise.errors import TrainingError
-from spikewise.training import fit
+from spikewise.training import Silent, fit
 from spikewise.training.checkpoint import Checkpoint
 from spikewise.training.health import rate_warnings
 from spikewise.training.loop import CHECKPOINT, WEIGHTS
@@ -31,7 +31,7 @@ def test_an_infinite_weight_is_named(make_network, make_task, tmp_path):
         fit(network, make_task(), tmp_path)
 
 
-class Saboteur:
+class Saboteur(Silent):
     """Breaks a weight before the last batch of an epoch."""
 
     def __init__(self, network, epoch, value=float("nan")):

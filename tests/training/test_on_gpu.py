@@ -73,7 +73,7 @@ def test_the_first_epoch_is_that_of_a_processor(name, make_network, make_task, t
     assert records[1].validation_loss == pytest.approx(records[0].validation_loss, rel=2e-3)
 
 
-class Kill:
+class Kill(Silent):
     def started(self, network, seed, *, epochs, done): ...
 
     def batch(self, *, images, total, loss): ...

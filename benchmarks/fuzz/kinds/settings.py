@@ -13,7 +13,7 @@ import numpy as np
 import tomli_w
 
 from benchmarks.fuzz.mutate import Rng, damaged, hostile, hostile_text
-from spikewise.api.runs import resolved as from_python
+from spikewise.api.runs import asked_experiment as from_python
 from spikewise.config.shorthand import kinds_in
 from spikewise.data import patterns
 from spikewise.data.subjects import pattern_subjects

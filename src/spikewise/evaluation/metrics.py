@@ -246,7 +246,9 @@ def check_probabilities(labels: NDArray[np.integer], probabilities: NDArray[np.f
         )
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64], *, empty: float) -> NDArray[np.float64]:
+def _ratio(
+    above: NDArray[np.float64] | np.float64, below: NDArray[np.float64] | np.float64, *, empty: float
+) -> NDArray[np.float64]:
     return np.asarray(np.divide(above, below, out=np.full(below.shape, empty), where=below > 0))
 
 
