@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from spikewise.evaluation import NetworkResult, Results
 from spikewise.evaluation.units import energy
 from spikewise.evaluation.verdict import ACCURACIES
-from spikewise.evaluation.wording import called, capital
+from spikewise.evaluation.wording import called, capital, count_of
 from spikewise.report.artifacts import Artifacts
 from spikewise.report.front import energy_model
 from spikewise.report.notices import Notice
@@ -73,7 +73,7 @@ _NOTICED: Final = {
 def grounds_finding(results: Results) -> str:
     """How large a difference these runs could have shown; else how many images and seeds there were."""
     pair = next((one for one in results.comparisons if one.main), None)
-    seen = f"{count(results.data.test.images)} test images and {count(len(results.protocol.seeds))} seeds"
+    seen = f"{count_of(results.data.test.images, 'test image')} and {count_of(len(results.protocol.seeds), 'seed')}"
     if pair is None or pair.detectable is None or pair.detectable >= 1:
         return f"{seen}."
     return f"{seen}: enough to show a difference of {100 * pair.detectable:.1f} points or more, four times in five."
