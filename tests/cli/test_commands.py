@@ -14,6 +14,7 @@ from PIL import Image
 from spikewise.api import Run
 from spikewise.cli import main as entry
 from spikewise.data import load_data
+from spikewise.evaluation.sections import SECTION_NAMES
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 COMMANDS = [
@@ -49,6 +50,11 @@ def test_every_command_explains_itself(call, command):
     code, out, _ = call(*command.split(), "--help")
     assert code == 0
     assert f"Usage: spikewise {command}" in out
+
+
+def test_help_names_every_section_that_can_be_left_out(call):
+    _, out, _ = call("compare", "--help")
+    assert all(name in out for name in ("all", *SECTION_NAMES))
 
 
 def test_help_lists_every_command_and_the_exit_codes(call):

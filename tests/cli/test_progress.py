@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from spikewise.evaluation import EpochRecord
-from spikewise.training.progress import LineProgress, Plan, RichProgress, duration
+from spikewise.training.progress import LineProgress, Plan, RichProgress, clock_time
 
 PLAN = Plan(("snn", "twin"), (0, 1))
 
@@ -156,7 +156,7 @@ def test_other_work_has_its_own_line():
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3725, "1:02:05"), (-1, "0:00")])
 def test_durations(seconds, text):
-    assert duration(seconds) == text
+    assert clock_time(seconds) == text
 
 
 def test_the_time_left_covers_what_follows_the_last_training():

@@ -2,12 +2,14 @@
 
 import json
 import math
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation.results import SCHEMA_VERSION, EpochRecord, Estimate, Results, results_json_schema
+from spikewise.evaluation.sections import SECTION_NAMES, Sections
 from spikewise.evaluation.sections.diagnosis import NetworkFinding
 
 
@@ -94,6 +96,13 @@ def content() -> dict[str, Any]:
         "verdict": {"headline": "h", "paragraph": "p", "sentences": ["p"], "outcome": "cannot_tell"},
         "seconds": 3.0,
     }
+
+
+def test_every_section_has_a_record_what_makes_it_and_what_shows_it():
+    assert set(Sections.model_fields) - {"seconds", "less", "skipped"} == set(SECTION_NAMES)
+    for name in SECTION_NAMES:
+        assert callable(import_module(f"spikewise.experiments.sections.{name}").make)
+        assert callable(import_module(f"spikewise.report.sections.{name}").view)
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):

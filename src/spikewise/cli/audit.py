@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_HEADINGS = {"red": ("Grave", "bold red"), "amber": ("Worth knowing", "bold yellow"), "info": ("Facts", "bold")}
+_STYLES = {"red": "bold red", "amber": "bold yellow", "info": "bold"}
 
 
 def register(app: typer.Typer) -> None:
@@ -82,15 +82,14 @@ def audit(  # noqa: PLR0913  # one parameter for each option
 
 
 def _print(found: "Audit", fix: Path | None, mended: "SplitFile | None", page: Path | None) -> None:
-    from spikewise.data.audit import SEVERITIES, advice
+    from spikewise.data.audit import HEADINGS, SEVERITIES, advice
 
     print_text(found.verdict, style="bold red" if found.count("red") else "bold")
     for severity in SEVERITIES:
         findings = [one for one in found.findings if one.severity == severity]
         if findings:
-            heading, style = _HEADINGS[severity]
             print()
-            print_text(heading, style=style)
+            print_text(HEADINGS[severity], style=_STYLES[severity])
         for one in findings:
             _print_finding(one)
     remedies = advice(found)

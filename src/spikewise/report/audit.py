@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from spikewise.data.audit import SEVERITIES, Audit, AuditFinding, Probe, Severity, advice, examples
+from spikewise.data.audit import HEADINGS, SEVERITIES, Audit, AuditFinding, Probe, Severity, advice, examples
 
 __all__ = ["AuditContent", "audit_content"]
 
 _LISTED = 12
 """Groups of images that are named under a finding."""
-_HEADINGS: dict[Severity, str] = {"red": "Grave", "amber": "Worth knowing", "info": "Facts"}
 
 
 class ShownFinding(NamedTuple):
@@ -56,7 +55,7 @@ class AuditContent(NamedTuple):
 def audit_content(audit: Audit) -> AuditContent:
     """Findings by severity, what to do, and the probes by target."""
     chapters = [
-        Chapter(severity, _HEADINGS[severity], [ShownFinding(one, examples(one, _LISTED)) for one in chosen])
+        Chapter(severity, HEADINGS[severity], [ShownFinding(one, examples(one, _LISTED)) for one in chosen])
         for severity in SEVERITIES
         if (chosen := [one for one in audit.findings if one.severity == severity])
     ]

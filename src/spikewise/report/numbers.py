@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from spikewise.evaluation import Estimate
+from spikewise.evaluation import Estimate, wording
 
 __all__ = [
     "METRICS",
@@ -67,26 +67,25 @@ def metric_label(name: str, positive: str | None = None) -> str:
 
 def percent(value: float | None, digits: int = 2) -> str:
     """A share of 1 in percent."""
-    return NONE if value is None else f"{_minus(f'{100 * value:.{digits}f}')} %"
+    return NONE if value is None else f"{wording.signed(100 * value, digits)} %"
 
 
 def points(value: float | None, digits: int = 2) -> str:
     """A difference of shares in percentage points, always with its sign."""
-    return NONE if value is None else _minus(f"{100 * value:+.{digits}f}")
+    if value is None:
+        return NONE
+    text = wording.signed(100 * value, digits)
+    return text if text.startswith(wording.MINUS) else f"+{text}"
 
 
 def count(value: float | None) -> str:
     """A whole number with its thousands grouped."""
-    return NONE if value is None else _minus(f"{value:,.0f}")
+    return NONE if value is None else f"{value:,.0f}".replace("-", wording.MINUS)
 
 
 def brief(value: float | None) -> str:
     """Three or four significant figures, thousands grouped: 0.0123, 1.23, 12,300."""
-    if value is None:
-        return NONE
-    if abs(value) >= 1000:
-        return count(value)
-    return _minus(f"{value:.3g}")
+    return NONE if value is None else wording.brief(value).replace("-", wording.MINUS)
 
 
 def duration(seconds: float | None) -> str:
@@ -101,10 +100,8 @@ def duration(seconds: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """A p value with three digits, or that it is smaller."""
-    if p is None:
-        return NONE
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    """A p value with three digits, or that it is smaller; a column or a word before it says that it is one."""
+    return NONE if p is None else wording.p_value(p).removeprefix("p ").removeprefix("= ")
 
 
 def metric_value(name: str, value: float | None) -> str:
@@ -112,7 +109,7 @@ def metric_value(name: str, value: float | None) -> str:
     if value is None:
         return NONE
     metric = METRICS.get(name)
-    return percent(value) if metric and metric.percent else _minus(f"{value:.4f}")
+    return percent(value) if metric and metric.percent else wording.signed(value, 4)
 
 
 def interval(name: str, estimate: Estimate) -> str:
@@ -121,7 +118,3 @@ def interval(name: str, estimate: Estimate) -> str:
         return ""
     ends = (metric_value(name, end).removesuffix(" %") for end in (estimate.low, estimate.high))
     return " to ".join(ends)
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "\u2212")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from spikewise.evaluation.results import EpochRecord
 
-__all__ = ["Clock", "Course", "Plan", "duration"]
+__all__ = ["Clock", "Course", "Plan", "clock_time"]
 
 Clock = Callable[[], float]
 _ALMOST = 0.999
@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     """Seconds of what follows the test, for each second of training."""
 
 
-def duration(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
     """Seconds as a clock shows them."""
     minutes, rest = divmod(max(round(seconds), 0), 60)
     hours, minutes = divmod(minutes, 60)
@@ -127,7 +127,7 @@ class Course:
         seconds += self._afterwards(
             {candidate: paces.get(candidate, slowest) for candidate in self.plan.candidates} if self.plan else {}
         )
-        return f"{'at most' if unseen else 'about'} {duration(seconds)} left"
+        return f"{'at most' if unseen else 'about'} {clock_time(seconds)} left"
 
     def _afterwards(self, paces: dict[str, float]) -> float:
         """Seconds that follow the last training."""
@@ -144,6 +144,6 @@ class Course:
         """How long it goes on, and how long the rest of the run will take."""
         passed = self.clock() - self.stage_begun
         if self.stage_seconds is None:
-            return duration(passed)
+            return clock_time(passed)
         left = max(self.stage_seconds - passed, 0.0) + self.stage_after
-        return f"{duration(passed)} of about {duration(self.stage_seconds)}; about {duration(left)} left in all"
+        return f"{clock_time(passed)} of about {clock_time(self.stage_seconds)}; about {clock_time(left)} left in all"

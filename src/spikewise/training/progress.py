@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from spikewise.evaluation.results import EpochRecord
-from spikewise.training.course import Clock, Course, Plan, duration
+from spikewise.training.course import Clock, Course, Plan, clock_time
 from spikewise.training.events import Listener
 
-__all__ = ["LineProgress", "Plan", "ProgressDisplay", "RichProgress", "display", "duration"]
+__all__ = ["LineProgress", "Plan", "ProgressDisplay", "RichProgress", "clock_time", "display"]
 
 
 class ProgressDisplay(Listener, Protocol):
@@ -78,8 +78,8 @@ class LineProgress:
     def stage(self, what: str, seconds: float | None = None, *, after: float = 0.0) -> None:
         """One line when it begins."""
         del after
-        passed = f"{duration(self._course.clock() - self._course.begun)} passed"
-        self._say(f"{what}: {passed}" + ("" if seconds is None else f", takes about {duration(seconds)}"))
+        passed = f"{clock_time(self._course.clock() - self._course.begun)} passed"
+        self._say(f"{what}: {passed}" + ("" if seconds is None else f", takes about {clock_time(seconds)}"))
 
     def work(self, what: str, done: int, total: int) -> None:
         """One line when it begins."""
@@ -195,7 +195,7 @@ class RichProgress:
 
     def _last_line(self) -> RenderableType:
         course = self._course
-        elapsed = duration(course.clock() - course.begun)
+        elapsed = clock_time(course.clock() - course.begun)
         if self._work is not None:
             what, done, total = self._work
             return _bar_line(what, done, total, f"{done:,} of {total:,}" if total else f"{done:,}")

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, ImagePlace, Nearness, Probe, Severity
     from spikewise.data.audit.repair import clean_split
     from spikewise.data.audit.run import audit, file_facts
-    from spikewise.data.audit.wording import advice, examples
+    from spikewise.data.audit.wording import HEADINGS, advice, examples
 
 __all__ = [
+    "HEADINGS",
     "SEVERITIES",
     "Audit",
     "AuditFinding",
@@ -42,6 +43,6 @@ __getattr__ = lazy_exports(
             "spikewise.data.audit.records",
         ),
         **dict.fromkeys(("audit", "file_facts"), "spikewise.data.audit.run"),
-        **dict.fromkeys(("advice", "examples"), "spikewise.data.audit.wording"),
+        **dict.fromkeys(("HEADINGS", "advice", "examples"), "spikewise.data.audit.wording"),
     },
 )

@@ -1,10 +1,14 @@
 """An audit in words: examples of a finding, and what to do about all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from spikewise.data.audit.records import Audit, AuditFinding, ImagePlace
+from spikewise.data.audit.records import Audit, AuditFinding, ImagePlace, Severity
 
-__all__ = ["advice", "examples"]
+__all__ = ["HEADINGS", "advice", "examples"]
+
+HEADINGS: Final[Mapping[Severity, str]] = {"red": "Grave", "amber": "Worth knowing", "info": "Facts"}
+"""What stands over the findings of a severity."""
 
 _ACROSS = 3
 """Images of a group that are named."""

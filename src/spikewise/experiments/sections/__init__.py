@@ -6,8 +6,8 @@ it has pictures, arrays for `sections/NAME.npz` of the run folder.
 
 import time
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import assert_never
 
 from spikewise.evaluation import Results, write_verdict
 from spikewise.evaluation.sections import SectionName, Sections
@@ -95,21 +95,5 @@ def arrays_file(run: Path, name: str) -> Path:
 
 def _make(name: SectionName, study: Study) -> SectionResult:
     # Each section's module is loaded when it is made: some bring much with them.
-    match name:
-        case "audit":
-            from spikewise.experiments.sections.audit import make  # noqa: PLC0415
-        case "yardsticks":
-            from spikewise.experiments.sections.yardsticks import make  # noqa: PLC0415
-        case "anytime":
-            from spikewise.experiments.sections.anytime import make  # noqa: PLC0415
-        case "calibration":
-            from spikewise.experiments.sections.calibration import make  # noqa: PLC0415
-        case "robustness":
-            from spikewise.experiments.sections.robustness import make  # noqa: PLC0415
-        case "explanations":
-            from spikewise.experiments.sections.explanations import make  # noqa: PLC0415
-        case "diagnosis":
-            from spikewise.experiments.sections.diagnosis import make  # noqa: PLC0415
-        case _:
-            assert_never(name)
-    return make(study)
+    made: SectionResult = import_module(f"{__name__}.{name}").make(study)
+    return made
