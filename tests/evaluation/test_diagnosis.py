@@ -67,11 +67,14 @@ class Trained(NamedTuple):
         return {one.code: one.severity for one in self.found.findings}
 
 
-def trained(out: Path, *overrides: str, epochs: int = 3, shuffled: bool = False, kind: str = "train") -> Trained:
+def trained(
+    out: Path, *overrides: str, epochs: int = 3, shuffled: bool = False, kind: str = "train", dark: int = 1
+) -> Trained:
     asked = resolve("digits", layers=[map(parse_change, SMALL)], overrides=overrides, seeds=1, epochs=epochs)
     images = load_data(asked.data)
     if shuffled:
         images = dataclasses.replace(images, labels=np.random.default_rng(0).permutation(images.labels))
+    images = dataclasses.replace(images, images=images.images // dark)
     parts = split(images, asked.split)
     experiment = asked.resolved(kind, device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
     folder = RunFolder.create(out / "run", experiment, kind, images.fingerprint)
@@ -149,6 +152,25 @@ def test_the_advised_setting_mends_the_network(tmp_path):
     assert sick.found.networks[0].seeds[0].validation_accuracy < 0.2
     assert well.found.networks[0].seeds[0].validation_accuracy > 0.3
     assert "serious" not in well.codes.values()
+
+
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        ((), ("train.initial=balanced",)),
+        (("encoder.kind=direct", "standardise=false"), ("train.initial=balanced", "standardise=true")),
+    ],
+    ids=["spikes", "currents"],
+)
+def test_dark_images_are_met_by_a_balanced_start_and_it_does_what_it_says(given, settings, tmp_path):
+    sick = trained(tmp_path / "sick", *given, epochs=1, dark=12)
+    finding = sick.found.findings[0]
+    assert (finding.code, finding.settings) == ("weights_too_small", settings)
+    assert 0.05 < finding.evidence["rate_then"] < 0.25
+    well = trained(tmp_path / "well", *given[:1], *settings, epochs=1, dark=12)
+    layer = well.found.networks[0].seeds[0].layers[0]
+    assert layer.rate_before_training == pytest.approx(finding.evidence["rate_then"], rel=1e-6)
+    assert well.codes.get("weights_too_small") is None
 
 
 def test_a_learning_rate_of_a_hundred_times_is_noticed_though_the_network_learns(tmp_path):

@@ -58,7 +58,8 @@ def caveats(
     if protocol is not None and protocol.opened_elsewhere:
         found.append(
             f"Test images of this set were opened {count_of(protocol.opened_elsewhere, 'time')} in other run folders "
-            "beside this one: what was chosen by looking there flatters these figures."
+            "beside this one, first looks included: settings that were chosen by what was seen there flatter these "
+            "figures, running again does not."
         )
     return found
 

@@ -21,7 +21,7 @@ _PASSED: Final = 0.25
 _ENOUGH_UPDATES: Final = 300
 _SHORT_MEMORY: Final = 0.5
 _SMALL_GAIN, _LARGE_GAIN = 0.34, 3.0
-_USUAL_BETA, _USUAL_GAIN = 0.9, 1.0
+_USUAL_BETA, _USUAL_GAIN, _USUAL_THRESHOLD = 0.9, 1.0, 1.0
 _BY_HAND: Final = "This model is written out layer by layer: change it in model.sequence of the experiment file."
 
 
@@ -58,7 +58,8 @@ def _quiet(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     output = symptom.code == "outputs_silent"
     if prefix is None:
         code: FindingCode = "outputs_silent" if output else "threshold_too_high"
-        return _Remedy(code, f"Lower its threshold or raise its weights. {_BY_HAND}")
+        by_hand = _Remedy(code, f"Lower its threshold or raise its weights. {_BY_HAND}")
+        return _balanced(symptom, trials, "weights_too_small") or by_hand
     beta = trials.current(f"{prefix}.beta")
     if beta is not None and beta <= _SHORT_MEMORY:
         forgets = f"With beta {beta:g} a neuron forgets its input at once, and no single step reaches the threshold. "
@@ -80,13 +81,35 @@ def _quiet(symptom: Symptom, trials: SettingTrials) -> _Remedy:
         if rate is not None:
             advice = f"The weights start too small. With a gain of {_USUAL_GAIN:g} {_starts(rate)}"
             return _Remedy("weights_too_small", advice, (key,), {"rate_then": rate})
+    if trials.current(f"{prefix}.threshold") == _USUAL_THRESHOLD:  # else that is what is unusual
+        remedy = _balanced(symptom, trials, "outputs_silent" if output else "weights_too_small")
+        if remedy is not None:
+            return remedy
     return _threshold(symptom, trials, "outputs_silent" if output else "threshold_too_high", "Lower")
+
+
+def _balanced(symptom: Symptom, trials: SettingTrials, code: FindingCode) -> _Remedy | None:
+    """Weights balanced on the training images, where they were left as drawn and that is what the layer lacks."""
+    experiment, settings = trials.experiment, ["train.initial=balanced"]
+    if experiment.train.initial == "balanced" or symptom.layer is None:
+        return None
+    if not experiment.standardise and trials.takes_currents:
+        settings.append("standardise=true")
+    rate = trials.wakes(symptom.layer, *settings)
+    if rate is None:
+        return None
+    too = " and pixels standardised" if len(settings) > 1 else ""
+    advice = (
+        f"Weights as drawn do not suit these images. With weights balanced{too} by the training images {_starts(rate)}"
+    )
+    return _Remedy(code, advice, tuple(settings), {"rate_then": rate})
 
 
 def _busy(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     layer, prefix = _place(symptom, trials)
     if prefix is None:
-        return _Remedy("threshold_too_low", f"Raise its threshold. {_BY_HAND}")
+        by_hand = _Remedy("threshold_too_low", f"Raise its threshold. {_BY_HAND}")
+        return _balanced(symptom, trials, "weights_too_large") or by_hand
     gain = trials.current("model.init.gain")
     if gain is not None and gain > _LARGE_GAIN:
         key = f"model.init.gain={_USUAL_GAIN:g}"
@@ -94,6 +117,10 @@ def _busy(symptom: Symptom, trials: SettingTrials) -> _Remedy:
         if rate is not None:
             advice = f"The weights start too large. With a gain of {_USUAL_GAIN:g} {_starts(rate)}"
             return _Remedy("weights_too_large", advice, (key,), {"rate_then": rate})
+    if trials.current(f"{prefix}.threshold") == _USUAL_THRESHOLD:
+        remedy = _balanced(symptom, trials, "weights_too_large")
+        if remedy is not None:
+            return remedy
     return _threshold(symptom, trials, "threshold_too_low", "Raise")
 
 

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from spikewise.data import batches
+from spikewise.encoders import Direct
 from spikewise.evaluation.diagnosis import ExaminedBatch, firing_rates, value_that_gives
 from spikewise.experiments.automatic import AutomaticModel
 from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import changed, number_at, parse_change
+from spikewise.experiments.standard import standard_of
 from spikewise.losses import Target
 from spikewise.models import MLP, Conv, Model, ResNet
 from spikewise.network import Network
@@ -56,6 +58,12 @@ class SettingTrials:
         """Of the side."""
         return self.setting.tuning(self.candidate).learning_rate
 
+    @property
+    def takes_currents(self) -> bool:
+        """Whether pixels enter as currents, of which nobody gave the mean: what `standardise` is about."""
+        encoder = self.candidate.graph.encoder
+        return isinstance(encoder, Direct) and not encoder.mean
+
     def current(self, key: str) -> float | None:
         """The value of a dotted setting, None where it is not there or no number."""
         return number_at(self._table, key)
@@ -63,6 +71,10 @@ class SettingTrials:
     def network(self, overrides: Iterable[str]) -> Network:
         """A network with some settings changed, as its training begins."""
         experiment = parse_experiment(changed(self._table, map(parse_change, overrides)))
+        if experiment.standardise is True:  # as a run's own settings are resolved
+            experiment = experiment.replace(
+                standardise=standard_of(self.setting.images.images, self.setting.split.train)
+            )
         candidates = {candidate.name: candidate for candidate in candidates_of(experiment, self.setting.images)}
         candidate = candidates[self.candidate.name]
         network = Network(candidate.graph, seed=self.seed, engine_name=experiment.engine).to(self.setting.device)
@@ -84,9 +96,9 @@ class SettingTrials:
             return None
         return value_that_gives(TARGET_RATE, lambda value: self.rate(layer, [*others, f"{key}={value!r}"]), around=now)
 
-    def wakes(self, layer: str, override: str) -> float | None:
-        """The rate at which a layer starts with that setting, None where it is still of no use."""
-        rate = self.rate(layer, [override])
+    def wakes(self, layer: str, *overrides: str) -> float | None:
+        """The rate at which a layer starts with these settings, None where it is still of no use."""
+        rate = self.rate(layer, overrides)
         return rate if _USABLE[0] <= rate <= _USABLE[1] else None
 
     def active_pixels(self, overrides: Iterable[str]) -> float:

@@ -10,6 +10,7 @@ from spikewise.evaluation.reservations import (
     subjects_told,
     tie_sentences,
 )
+from spikewise.evaluation.wording import count_of
 
 __all__ = ["Notice", "notices"]
 
@@ -82,8 +83,8 @@ def _protocol(results: Results) -> list[Notice]:
         out.append(Notice("bad", "The test set was opened more than once a run", text))
     if results.protocol.opened_elsewhere:
         text = (
-            f"{results.protocol.opened_elsewhere:,} times, in the run folders beside this one. What was chosen by "
-            "looking there flatters these figures."
+            f"{count_of(results.protocol.opened_elsewhere, 'time')}, in the run folders beside this one, first looks "
+            "included. Settings that were chosen by what was seen there flatter these figures; running again does not."
         )
         out.append(Notice("care", "Test images of this set were opened in other runs, too", text))
     told = [f"{name}: {words}" for part in (results.sections.less, results.sections.skipped)
