@@ -236,12 +236,12 @@ class _Chosen(Config):
         if isinstance(given.learning_rate, str):  # which a comparison finds by trials of its own
             raise ConfigError("learning_rate is a number; GridSearchCV or any other search of scikit-learn finds one.")
         decay = {"beta": given.beta} if given.neuron in ("lif", "alif") else {}
-        usual = {"kind": "auto", "hidden": _widths(given.hidden), "cell": _of_kind(given.neuron, **decay)}
+        default = {"kind": "auto", "hidden": _widths(given.hidden), "cell": _of_kind(given.neuron, **decay)}
         names = ("epochs", "batch_size", "learning_rate", "patience")
         train = {**{name: getattr(given, name) for name in names}, "class_weights": given.balanced}
         table = {
             "encoder": _of_kind(given.encoder, steps=given.steps),
-            "model": usual if given.model is None else given.model,
+            "model": default if given.model is None else given.model,
             "readout": _of_kind(given.readout),
             "train": train if given.train is None else given.train,
         }

@@ -135,12 +135,12 @@ def digits_like(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def test_images_unlike_those_of_the_training_are_named_and_others_not():
-    usual = appearance(digits_like(500, RNG), np.arange(500))
+    typical = appearance(digits_like(500, RNG), np.arange(500))
     fresh = digits_like(400, np.random.default_rng(7))
-    assert unlike(fresh, usual) == [None] * 400
-    assert all("looks inverted" in (said or "") for said in unlike(255 - fresh, usual))
-    assert all("far less contrast" in (said or "") for said in unlike(fresh // 255, usual))
-    assert all("far brighter" in (said or "") for said in unlike(np.full_like(fresh, 250), usual))
+    assert unlike(fresh, typical) == [None] * 400
+    assert all("looks inverted" in (said or "") for said in unlike(255 - fresh, typical))
+    assert all("far less contrast" in (said or "") for said in unlike(fresh // 255, typical))
+    assert all("far brighter" in (said or "") for said in unlike(np.full_like(fresh, 250), typical))
 
 
 def test_a_picture_of_another_shape_is_fitted_as_the_training_images_were():

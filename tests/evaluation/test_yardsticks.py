@@ -21,9 +21,9 @@ CLASSES = tuple("0123456789")
 def test_each_is_far_better_than_guessing_on_digits_and_guessing_is_the_most_frequent_class():
     train, validation, test = digits(800)
     found = {one.name: one for one in answer_all(train, validation, test, CLASSES)}
-    usual = np.bincount(train.labels).argmax()
-    assert found["guessing"].setting == f"always {usual}"
-    assert (found["guessing"].right == (test.labels == usual)).all()
+    majority = np.bincount(train.labels).argmax()
+    assert found["guessing"].setting == f"always {majority}"
+    assert (found["guessing"].right == (test.labels == majority)).all()
     assert list(found) == ["guessing", "logistic regression", "nearest neighbours", "SVM (RBF)"]
     for name in list(found)[1:]:
         assert found[name].right.mean() > 0.85

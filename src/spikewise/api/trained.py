@@ -61,7 +61,7 @@ class Trained:
     seed: int
     reading: Reading
     """How images are brought to the network's pixels."""
-    usual: Appearance | None = None
+    typical: Appearance | None = None
     """Brightness and contrast of the images that it learned from; None where the run did not note them."""
     likeness: Likeness | None = None
     """What tells how far an image lies from those; None where the run did not keep it."""
@@ -158,7 +158,7 @@ class Trained:
         99 of 100 training images to their nearest other one, an image is far from all. Some 2,000 training images,
         evenly spaced, stand for all. Of new images of the same kind, about 1 in 1,000 is named by mistake.
         """
-        out = [None] * len(pixels) if self.usual is None else unlike(pixels, self.usual)
+        out = [None] * len(pixels) if self.typical is None else unlike(pixels, self.typical)
         far = [None] * len(pixels) if self.likeness is None else self.likeness.unlike(pixels)
         return [first or second for first, second in zip(out, far, strict=True)]
 
@@ -211,7 +211,7 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
         name,
         seed,
         reading,
-        _usual(results),
+        _typical(results),
         _likeness(folder.path / "likeness.npz"),
         bool(folder.experiment().data.grey),
     )
@@ -229,7 +229,7 @@ def _likeness(path: Path) -> Likeness | None:
     return kept
 
 
-def _usual(results: Results) -> Appearance | None:
+def _typical(results: Results) -> Appearance | None:
     noted = results.data.appearance
     return None if noted is None else Appearance(**noted.model_dump())
 

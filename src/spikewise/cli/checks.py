@@ -105,8 +105,8 @@ def _other_devices() -> str:
 def _graph() -> Graph:
     """A small network of the usual kind."""
     shape = (1, 4, 4)
-    usual = Experiment(data=DataConfig(source="digits"))
-    return build(*usual.network(shape), usual.readout, image_shape=shape, classes=2)
+    default = Experiment(data=DataConfig(source="digits"))
+    return build(*default.network(shape), default.readout, image_shape=shape, classes=2)
 
 
 def _networks_there() -> list[Check]:

@@ -98,8 +98,8 @@ def _format(asked: str | None, out: Path | None, images: int, evidence: bool) ->
     if asked is not None and asked not in _FORMATS:
         raise unknown_choice("format", asked, list(_FORMATS))
     named = "jsonl" if out is not None and out.suffix.lower() in (".jsonl", ".ndjson") else "csv"
-    usual = "jsonl" if evidence else ("table" if out is None and images <= _FEW else named)
-    kind = asked or usual
+    default = "jsonl" if evidence else ("table" if out is None and images <= _FEW else named)
+    kind = asked or default
     if evidence and kind != "jsonl":
         raise ConfigError(f"Evidence is a list for each class, and has no place in a {kind}: give --format jsonl.")
     return kind

@@ -34,10 +34,10 @@ def appearance(images: UInt8[np.ndarray, "N C H W"], index: Int64[np.ndarray, " 
     return Appearance(float(bright.mean()), float(bright.std()), float(contrast.mean()), float(contrast.std()))
 
 
-def unlike(images: UInt8[np.ndarray, "N C H W"], usual: Appearance) -> list[str | None]:
-    """For each image, what sets it apart from those that `usual` describes, in words; None where nothing does."""
+def unlike(images: UInt8[np.ndarray, "N C H W"], typical: Appearance) -> list[str | None]:
+    """For each image, what sets it apart from those that `typical` describes, in words; None where nothing does."""
     bright, contrast = _measured(images)
-    return [_said(one, spread, usual) for one, spread in zip(bright.tolist(), contrast.tolist(), strict=True)]
+    return [_said(one, spread, typical) for one, spread in zip(bright.tolist(), contrast.tolist(), strict=True)]
 
 
 def _measured(images: UInt8[np.ndarray, "N C H W"]) -> Float[np.ndarray, "2 N"]:
@@ -45,22 +45,22 @@ def _measured(images: UInt8[np.ndarray, "N C H W"]) -> Float[np.ndarray, "2 N"]:
     return np.stack([flat.mean(axis=1, dtype=np.float64), flat.std(axis=1, dtype=np.float64)])
 
 
-def _said(bright: float, contrast: float, usual: Appearance) -> str | None:
-    brighter = (bright - usual.brightness) / max(usual.brightness_spread, _NARROW)
-    fuller = (contrast - usual.contrast) / max(usual.contrast_spread, _NARROW)
+def _said(bright: float, contrast: float, typical: Appearance) -> str | None:
+    brighter = (bright - typical.brightness) / max(typical.brightness_spread, _NARROW)
+    fuller = (contrast - typical.contrast) / max(typical.contrast_spread, _NARROW)
     if max(abs(brighter), abs(fuller)) <= _FAR:
         return None
-    inverted = abs(255 - bright - usual.brightness) <= _FAR * max(usual.brightness_spread, _NARROW)
-    if abs(brighter) > _FAR and contrast > usual.contrast / 2 and inverted:  # resampling takes some of the contrast
+    inverted = abs(255 - bright - typical.brightness) <= _FAR * max(typical.brightness_spread, _NARROW)
+    if abs(brighter) > _FAR and contrast > typical.contrast / 2 and inverted:  # resampling takes some of the contrast
         return (
-            f"looks inverted: its mean brightness is {bright:.0f} of 255, in training it was {usual.brightness:.0f} "
-            f"(usually within {2 * usual.brightness_spread:.0f})"
+            f"looks inverted: its mean brightness is {bright:.0f} of 255, in training it was {typical.brightness:.0f} "
+            f"(usually within {2 * typical.brightness_spread:.0f})"
         )
     if abs(brighter) >= abs(fuller):
         word = "brighter" if brighter > 0 else "darker"
-        return f"is far {word} ({bright:.0f} of 255) than the training images ({usual.brightness:.0f} in the mean)"
+        return f"is far {word} ({bright:.0f} of 255) than the training images ({typical.brightness:.0f} in the mean)"
     word = "more" if fuller > 0 else "less"
     return (
         f"has far {word} contrast (standard deviation {contrast:.0f}) than the training images "
-        f"({usual.contrast:.0f} in the mean)"
+        f"({typical.contrast:.0f} in the mean)"
     )

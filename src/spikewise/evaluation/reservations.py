@@ -38,13 +38,13 @@ def chance_sentences(networks: Sequence[NetworkResult], data: DataFacts) -> list
     if not lost:
         return []
     counts = [sum(row) for row in lost[0].runs[0].confusion]
-    usual = counts.index(max(counts))
+    majority = counts.index(max(counts))
     share = majority_share(lost[0].runs[0])
     assert share is not None
     names = capital(listed([called(network.name) for network in lost]))
     verb = "is" if len(lost) == 1 else "are"
     return [
-        f"{names} {verb} not shown to be better than guessing: always answering '{data.classes[usual]}' is right on "
+        f"{names} {verb} not shown to be better than guessing: always answering '{data.classes[majority]}' is right on "
         f"{points(share)} % of the test images."
     ]
 

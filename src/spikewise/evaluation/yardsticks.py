@@ -59,8 +59,12 @@ def answer_all(
     """
     every = max(1, -(-len(train.labels) // MOST_IMAGES))
     part = LabelledImages(train.images[::every], train.labels[::every])
-    usual = int(np.bincount(train.labels).argmax())
-    found = [Answered("guessing", f"always {classes[usual]}", _share(validation.labels == usual), test.labels == usual)]
+    majority = int(np.bincount(train.labels).argmax())
+    found = [
+        Answered(
+            "guessing", f"always {classes[majority]}", _share(validation.labels == majority), test.labels == majority
+        )
+    ]
     if not len(validation.labels) or len(np.unique(part.labels)) < 2:
         return found
     x, v, t = (pixel_features(one.images) for one in (part, validation, test))

@@ -87,12 +87,12 @@ class Setting:
         Raises:
             RunError: its file is damaged.
         """
-        usual = self.experiment.train.rate
+        default = self.experiment.train.rate
         if not self.is_tuned(candidate):
-            return Tuning(tuned=False, learning_rate=usual)
+            return Tuning(tuned=False, learning_rate=default)
         file = self.tuning_file(candidate)
         if not file.exists():
-            return Tuning(tuned=False, learning_rate=usual, why="not looked for yet")
+            return Tuning(tuned=False, learning_rate=default, why="not looked for yet")
         return read_record(file, Tuning)
 
     def task(self, candidate: Candidate, seed: int) -> Task:

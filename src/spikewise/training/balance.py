@@ -224,8 +224,8 @@ def _moments(current: Float[Tensor, "T B *F"], *, by_unit: bool) -> tuple[Float[
         return torch.zeros_like(spread).view(1), spread.view(1)
     rows = current.flatten(0, 1).movedim(1, 0).flatten(1).double()
     mean, spread = rows.mean(1), rows.std(1, correction=0)
-    usual = float(spread.median())
-    spread = torch.where(spread > _TINY * usual, spread, torch.full_like(spread, usual or 1.0))
+    typical = float(spread.median())
+    spread = torch.where(spread > _TINY * typical, spread, torch.full_like(spread, typical or 1.0))
     return mean.float(), spread.float()
 
 

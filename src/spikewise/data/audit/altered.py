@@ -126,15 +126,17 @@ class _Search:
         likely = np.flatnonzero(np.abs(shift.peak) >= _LIKELY)
         likely = likely[np.argsort(-np.abs(shift.peak[likely]), kind="stable")][:_ALIGNED]
         pairs, shift = _rows(found, likely)._replace(orientation=turn[likely]), Shift(*(one[likely] for one in shift))
-        usual = self._usual(pairs, aligned=False)
+        reference = self._reference_distance(pairs, aligned=False)
         laid = self._lay(pairs, shift, steps=0)
-        worth = laid.distance <= _WORTH * usual
-        pairs, shift, usual = _rows(pairs, worth), Shift(*(one[worth] for one in shift)), usual[worth]
+        worth = laid.distance <= _WORTH * reference
+        pairs, shift, reference = _rows(pairs, worth), Shift(*(one[worth] for one in shift)), reference[worth]
         laid = self._lay(pairs, shift, steps=STEPS)
         ratio = np.where(pairs.ranked, _RATIO_RANKED, RATIO)
-        near = self._sure(laid) & (laid.distance <= ratio * usual)  # once they are aligned, neighbours are closer still
+        near = self._sure(laid) & (
+            laid.distance <= ratio * reference
+        )  # once they are aligned, neighbours are closer still
         laid, ratio = _chosen(laid, near), ratio[near]
-        laid = _chosen(laid, laid.distance <= ratio * self._usual(laid.pairs, aligned=True))
+        laid = _chosen(laid, laid.distance <= ratio * self._reference_distance(laid.pairs, aligned=True))
         return self._described(laid, len(found.first))
 
     def _lay(self, pairs: Candidates, shift: Shift, *, steps: int) -> _Laid:
@@ -181,9 +183,9 @@ class _Search:
                     first[some] = turned(levels[pairs.first[some]], orientation)
         return first, second
 
-    def _usual(self, pairs: Candidates, *, aligned: bool) -> Float32[np.ndarray, " P"]:
+    def _reference_distance(self, pairs: Candidates, *, aligned: bool) -> Float32[np.ndarray, " P"]:
         """The smaller of both images' median distances to their 4th to 9th neighbours."""
-        usual = np.zeros((2, len(pairs.first)), np.float32)
+        reference = np.zeros((2, len(pairs.first)), np.float32)
         for ranked in (False, True):
             mine = pairs.ranked == ranked
             sides = np.stack([pairs.first[mine], pairs.second[mine]])
@@ -193,8 +195,8 @@ class _Search:
                 for at in range(0, len(images), _TOGETHER)
             ]
             if values:
-                usual[:, mine] = np.concatenate(values)[where].reshape(sides.shape)
-        return np.asarray(usual.min(axis=0), np.float32)
+                reference[:, mine] = np.concatenate(values)[where].reshape(sides.shape)
+        return np.asarray(reference.min(axis=0), np.float32)
 
     def _neighbours(self, images: Int64[np.ndarray, " M"], ranked: int, *, aligned: bool) -> Float32[np.ndarray, " M"]:
         similar = self.coarse[ranked][images] @ self.coarse[ranked].T

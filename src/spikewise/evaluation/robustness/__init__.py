@@ -8,11 +8,11 @@ from spikewise.evaluation.robustness.examination import (
     SHOWN_STRENGTH,
     RobustnessResult,
     RobustnessScope,
+    default_count,
     examine,
     merged,
     parse_families,
     selected,
-    usual_count,
 )
 from spikewise.evaluation.robustness.score import relative_score
 from spikewise.evaluation.robustness.spikes import chances, delete_spikes, insert_spikes, jitter_spikes
@@ -34,6 +34,7 @@ __all__ = [
     "TrainedCandidate",
     "chances",
     "correct_answers",
+    "default_count",
     "delete_spikes",
     "examine",
     "fgsm",
@@ -52,5 +53,4 @@ __all__ = [
     "selected",
     "silenced",
     "summarise",
-    "usual_count",
 ]

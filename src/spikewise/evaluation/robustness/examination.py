@@ -28,11 +28,11 @@ __all__ = [
     "SHOWN_STRENGTH",
     "RobustnessResult",
     "RobustnessScope",
+    "default_count",
     "examine",
     "merged",
     "parse_families",
     "selected",
-    "usual_count",
 ]
 
 MOST_IMAGES: Final = 1000
@@ -135,10 +135,10 @@ def _tried(candidates: Sequence[TrainedCandidate], images: Images, family: Famil
 def _count(candidates: Sequence[TrainedCandidate], images: Images, scope: RobustnessScope, family: Family) -> int:
     if scope.images is not None:
         return min(scope.images, len(images.labels))
-    return usual_count([one.graph for one in candidates], len(images.labels), family)
+    return default_count([one.graph for one in candidates], len(images.labels), family)
 
 
-def usual_count(graphs: Sequence[Graph], images: int, family: Family) -> int:
+def default_count(graphs: Sequence[Graph], images: int, family: Family) -> int:
     """How many of `images` a family is examined on, unless more or fewer are asked for."""
     purpose, most = ("attacks", _MOST_ATTACKED) if family == "attacks" else ("corruptions", MOST_IMAGES)
     return affordable(graphs, min(most, images), purpose)

@@ -80,10 +80,10 @@ def section_seconds(name: SectionName, study: Study, paces: Mapping[str, Pace]) 
 
 def family_seconds(study: Study, paces: Mapping[str, Pace], family: Family) -> float:
     """How long one family of disturbances will take on as many images as are usual."""
-    from spikewise.experiments.sections.robustness import usual_images  # noqa: PLC0415  # it brings much with it
+    from spikewise.experiments.sections.robustness import default_images  # noqa: PLC0415  # it brings much with it
 
     own = [paces[one.name] for one in study.candidates]
-    images, seeds = usual_images(study, family), len(study.setting.experiment.seeds)
+    images, seeds = default_images(study, family), len(study.setting.experiment.seeds)
     if family == "attacks":
         return images * _PASSES[family] * sum(one.learn for one in own)
     return images * seeds * _PASSES[family] * sum(one.answer for one in own)

@@ -14,9 +14,9 @@ from spikewise.evaluation.robustness import (
     RobustnessResult,
     RobustnessScope,
     TrainedCandidate,
+    default_count,
     examine,
     merged,
-    usual_count,
 )
 from spikewise.evaluation.sections.robustness import FAMILIES, Family, Robustness
 from spikewise.experiments.sections.expected import family_seconds, paces_of
@@ -24,7 +24,7 @@ from spikewise.experiments.sections.study import FEWEST, SectionResult, Study
 from spikewise.files import make_folder, write_npz
 from spikewise.report.sections.robustness import stored_examples
 
-__all__ = ["make", "remake", "usual_images"]
+__all__ = ["default_images", "make", "remake"]
 
 _CHOICE = 207  # purpose of random numbers
 
@@ -43,25 +43,25 @@ def _within(study: Study, left: Callable[[], float]) -> SectionResult:
     waiting = {family: family_seconds(study, paces, family) for family in FAMILIES}
     record, arrays, less, slower = None, dict[str, np.ndarray](), list[str](), 1.0
     for family in FAMILIES:
-        usual, expected = usual_images(study, family), max(waiting[family], 1e-9)
+        default, expected = default_images(study, family), max(waiting[family], 1e-9)
         allowed = left() / (slower * max(sum(waiting.values()), 1e-9))  # of all families that wait, alike
-        count = min(usual, int(allowed * usual))
+        count = min(default, int(allowed * default))
         del waiting[family]
-        if count < min(FEWEST, usual):
+        if count < min(FEWEST, default):
             less.append(f"no {family}")
             continue
         started = time.perf_counter()
         found = _made(study, RobustnessScope(images=count, families=(family,)))
-        slower = max((time.perf_counter() - started) / (expected * count / usual), 1e-3)
+        slower = max((time.perf_counter() - started) / (expected * count / default), 1e-3)
         assert isinstance(found.record, Robustness)
         record, arrays = merged(record, found.record), arrays | dict(found.arrays)
-        less += [f"{family} on {count:,} of {usual:,} images"] if count < usual else []
+        less += [f"{family} on {count:,} of {default:,} images"] if count < default else []
     return SectionResult(record, arrays, ", ".join(less))
 
 
-def usual_images(study: Study, family: Family) -> int:
+def default_images(study: Study, family: Family) -> int:
     """Test images on which a family is made where there is time enough."""
-    return usual_count([one.graph for one in study.candidates], len(study.setting.split.test), family)
+    return default_count([one.graph for one in study.candidates], len(study.setting.split.test), family)
 
 
 def remake(study: Study, scope: RobustnessScope, arrays: Path) -> None:

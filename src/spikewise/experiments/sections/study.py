@@ -57,9 +57,9 @@ class Study(NamedTuple):
         every = len(self.setting.experiment.seeds)
         return f"{len(self.seeds)} of {every} seeds" if len(self.seeds) < every else ""
 
-    def few(self, usual: int) -> int:
+    def few(self, default: int) -> int:
         """How many images are looked at where so many are usual."""
-        return min(usual, max(FEWEST, round(self.share * usual)))
+        return min(default, max(FEWEST, round(self.share * default)))
 
     def validation(self, candidate: Candidate, seed: int) -> Predictions:
         """What one network says about the validation images."""

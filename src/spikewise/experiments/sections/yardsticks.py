@@ -23,10 +23,10 @@ def make(study: Study) -> SectionResult:
     for candidate in study.candidates:
         said = [study.test(candidate, seed) for seed in study.setting.experiment.seeds]
         right[candidate.name] = np.stack([correct(one.labels, one.probabilities) for one in said])
-    usual = min(len(study.setting.split.train), MOST_IMAGES)
-    most = study.few(usual)
+    default = min(len(study.setting.split.train), MOST_IMAGES)
+    most = study.few(default)
     record = yardsticks_of(study.setting.images, study.setting.split, right, most=most)
-    return SectionResult(record, less=f"{record.train_images:,} training images" if most < usual else "")
+    return SectionResult(record, less=f"{record.train_images:,} training images" if most < default else "")
 
 
 def yardsticks_of(
