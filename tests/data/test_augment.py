@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikewise.data import AugmentConfig, augment, batches, sample_positions
-from spikewise.data.counter import permutation, uniform
+from spikewise.data.counter import permutation, uniform_at
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.types import Draw
 
@@ -81,7 +81,7 @@ def test_a_rotation_turns_by_the_angle_drawn():
     found = run(AugmentConfig(rotation=90), image, torch.tensor([0]), draw(index)).images[0, 0].double()
     y, x = torch.meshgrid(torch.arange(21.0) - 10, torch.arange(21.0) - 10, indexing="ij")
     centre = ((found * y).sum() / found.sum(), (found * x).sum() / found.sum())
-    drawn = (uniform(index, 5, 1, 102).item() * 2 - 1) * 90
+    drawn = (uniform_at(index, 5, 1, 102).item() * 2 - 1) * 90
     assert abs(abs(np.degrees(np.arctan2(centre[1].item(), -centre[0].item()))) - abs(drawn)) < 5
 
 
@@ -121,7 +121,7 @@ def test_lengths_that_differ_are_refused():
 
 def test_counter_numbers_are_uniform_and_independent_of_each_other():
     index = torch.arange(20_000)
-    first, second = uniform(index, 1, 2, 3), uniform(index, 1, 2, 4)
+    first, second = uniform_at(index, 1, 2, 3), uniform_at(index, 1, 2, 4)
     assert first.min() >= 0
     assert first.max() < 1
     for numbers in (first, second):

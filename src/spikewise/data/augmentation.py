@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from spikewise.config import Config
-from spikewise.data.counter import uniform
+from spikewise.data.counter import uniform_at
 from spikewise.errors import ShapeError
 from spikewise.types import Draw
 
@@ -134,7 +134,7 @@ class _Dice:
         self._index = draw.index.to(torch.int64)
 
     def __call__(self, purpose: int) -> Float64[Tensor, " B"]:
-        return uniform(self._index, self._draw.seed, int(self._draw.epoch), purpose)
+        return uniform_at(self._index, self._draw.seed, int(self._draw.epoch), purpose)
 
     def around_zero(self, purpose: int, limit: float) -> Float64[Tensor, " B"]:
         return (self(purpose) * 2 - 1) * limit

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-__all__ = ["permutation", "random_bits", "uniform"]
+__all__ = ["permutation", "random_bits", "uniform_at"]
 
 
 def _signed(constant: int) -> int:
@@ -29,7 +29,7 @@ def random_bits(index: Int64[Tensor, "*N"], *key: int) -> Int64[Tensor, "*N"]:
     return _mix((state ^ index) + _GOLDEN)
 
 
-def uniform(index: Int64[Tensor, "*N"], *key: int) -> Float64[Tensor, "*N"]:
+def uniform_at(index: Int64[Tensor, "*N"], *key: int) -> Float64[Tensor, "*N"]:
     """A uniform number in [0, 1) for each index, of 53 bits."""
     return _shift(random_bits(index, *key), 11).to(torch.float64) * 2.0**-53
 

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from spikewise.data.counter import uniform
+from spikewise.data.counter import uniform_at
 from spikewise.errors import ConfigError
 from spikewise.evaluation.prediction import fitting_batch
 from spikewise.evaluation.robustness.candidates import Images
@@ -123,7 +123,7 @@ def pgd(target: AttackTarget, eps: int, *, steps: int = _STEPS, also: Pixels | N
     Args:
         also: other images within eps, such as those of `fgsm`: of each image the one with the greater loss is kept.
     """
-    start = _uniform(target.index, _START, target.images[0].numel()).view(target.images.shape)
+    start = _uniform_at(target.index, _START, target.images[0].numel()).view(target.images.shape)
     at = _kept(target.images + (2 * start - 1) * eps, target.images, eps)
     for step in range(steps):
         gradient = target.gradient(_bytes(at), _PGD + step)
@@ -191,16 +191,16 @@ def _bytes(values: Values) -> Pixels:
     return values.round().to(torch.uint8)  # images and eps are whole, so rounding stays within eps
 
 
-def _uniform(index: Int64[Tensor, " N"], purpose: int, count: int, query: int = 0) -> Float[Tensor, "N count"]:
+def _uniform_at(index: Int64[Tensor, " N"], purpose: int, count: int, query: int = 0) -> Float[Tensor, "N count"]:
     place = index.cpu()[:, None] * count + torch.arange(count)
-    return uniform(place, purpose, query).float().to(index.device)
+    return uniform_at(place, purpose, query).float().to(index.device)
 
 
 def _signs(index: Int64[Tensor, " N"], purpose: int, count: int, query: int = 0) -> Float[Tensor, "N count"]:
-    return 1 - 2 * (_uniform(index, purpose, count, query) < 0.5).float()
+    return 1 - 2 * (_uniform_at(index, purpose, count, query) < 0.5).float()
 
 
 def _run(index: Int64[Tensor, " N"], purpose: int, query: int, side: int, length: int) -> Bool[Tensor, "N length"]:
-    start = (_uniform(index, purpose, 1, query) * (length - side + 1)).floor()
+    start = (_uniform_at(index, purpose, 1, query) * (length - side + 1)).floor()
     place = torch.arange(length, device=index.device)[None]
     return (place >= start) & (place < start + side)

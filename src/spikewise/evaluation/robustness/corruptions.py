@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float64, Int64, UInt8
 from PIL import Image
 
-from spikewise.data.counter import uniform
+from spikewise.data.counter import uniform_at
 from spikewise.errors import ConfigError, ShapeError
 
 __all__ = ["CORRUPTIONS", "Corruption"]
@@ -64,7 +64,7 @@ class Corruption(NamedTuple):
 
 
 def _gaussian_noise(images: Images, index: Index, strength: float) -> Images:
-    chance = _uniform(index, _NOISE, images[0].size).reshape(images.shape)
+    chance = _uniform_at(index, _NOISE, images[0].size).reshape(images.shape)
     return _to_bytes(images + _WHITE * strength * scipy.special.ndtri(chance.clip(2.0**-54)))
 
 
@@ -90,7 +90,7 @@ def _brightness(images: Images, index: Index, strength: float) -> Images:
 
 def _shift(images: Images, index: Index, strength: float) -> Images:
     height, width = images.shape[2:]
-    angle = 2 * np.pi * _uniform(index, _DIRECTION, 1)[:, :, None]
+    angle = 2 * np.pi * _uniform_at(index, _DIRECTION, 1)[:, :, None]
     y, x = np.arange(height, dtype=np.float64)[None, :, None], np.arange(width, dtype=np.float64)[None, None, :]
     rows, columns = y - strength * height * np.sin(angle), x - strength * width * np.cos(angle)
     return _sampled(images, *np.broadcast_arrays(rows, columns))
@@ -98,7 +98,7 @@ def _shift(images: Images, index: Index, strength: float) -> Images:
 
 def _rotation(images: Images, index: Index, strength: float) -> Images:
     height, width = images.shape[2:]
-    angle = np.deg2rad(strength) * np.where(_uniform(index, _TURN, 1) < 0.5, -1.0, 1.0)[:, :, None]
+    angle = np.deg2rad(strength) * np.where(_uniform_at(index, _TURN, 1) < 0.5, -1.0, 1.0)[:, :, None]
     y = np.arange(height, dtype=np.float64)[None, :, None] - (height - 1) / 2
     x = np.arange(width, dtype=np.float64)[None, None, :] - (width - 1) / 2
     rows = np.cos(angle) * y + np.sin(angle) * x + (height - 1) / 2
@@ -109,8 +109,8 @@ def _rotation(images: Images, index: Index, strength: float) -> Images:
 def _occlusion(images: Images, index: Index, strength: float) -> Images:
     height, width = images.shape[2:]
     hidden = (
-        _strip(_uniform(index, _HIDE_Y, 1), strength, height)[:, :, None]
-        & _strip(_uniform(index, _HIDE_X, 1), strength, width)[:, None, :]
+        _strip(_uniform_at(index, _HIDE_Y, 1), strength, height)[:, :, None]
+        & _strip(_uniform_at(index, _HIDE_X, 1), strength, width)[:, None, :]
     )
     return np.where(hidden[:, None], np.uint8(0), images)
 
@@ -150,10 +150,10 @@ CORRUPTIONS: Final = (
 """All corruptions, with their five strengths."""
 
 
-def _uniform(index: Index, purpose: int, count: int) -> Float64[np.ndarray, "N count"]:
+def _uniform_at(index: Index, purpose: int, count: int) -> Float64[np.ndarray, "N count"]:
     """`count` numbers in [0, 1) for each image."""
     place = torch.from_numpy(np.ascontiguousarray(index))[:, None] * count + torch.arange(count)
-    return np.asarray(uniform(place, purpose).numpy())
+    return np.asarray(uniform_at(place, purpose).numpy())
 
 
 def _to_bytes(values: Values) -> Images:
