@@ -91,7 +91,7 @@ def _headline(blocks: Sequence[_Block]) -> str:
     if not found:
         return f"{runs}, side by side"
     if len(found) == 1 and len(blocks) > 1:
-        return f"Worth it? In all {runs}: {next(iter(found))}."
+        return f"Worth it? In {'both runs' if len(blocks) == 2 else f'all {runs}'}: {next(iter(found))}."
     if len(blocks) <= _NAMED:
         return "Worth it? " + "; ".join(f"{block.title}: {block.badge or 'not said'}" for block in blocks) + "."
     told = ", ".join(f"{answer} in {times}" for answer, times in found.most_common())
