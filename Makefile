@@ -16,7 +16,9 @@ test: $(VENV)/.test
 # The tests of the core, each call held against the shapes and types of its signature; beartype draws from the global generator
 # which item of a list it looks at, so the test that nobody does is left out.
 SHAPES := tests/dynamics tests/test_losses.py tests/test_encoders.py tests/test_readouts.py tests/test_graph.py tests/test_network.py \
-	tests/training/test_fit.py tests/training/test_health.py
+	tests/test_models.py tests/test_surrogates.py tests/test_initial.py \
+	tests/engine/test_reference_vectors.py tests/evaluation/test_cost.py tests/evaluation/test_ties.py tests/evaluation/test_explanations.py \
+	tests/data/test_splits.py tests/training/test_fit.py tests/training/test_health.py tests/training/test_short.py tests/training/test_together.py
 shapes: $(VENV)/.test
 	$(BIN)/python -m pytest --jaxtyping-packages=spikewise,shapes.checked -m "not slow" \
 		--deselect tests/training/test_fit.py::test_one_seed_gives_one_result_and_the_global_generators_stay $(ARGS) $(SHAPES)

@@ -75,8 +75,8 @@ def write_json(path: Path, content: Any) -> None:  # whatever JSON can hold
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write a whole compressed `.npz` without pickles, or none."""
+def write_npz(path: Path, **arrays: NDArray[Any] | float) -> None:
+    """Write a whole compressed `.npz` without pickles, or none; a number becomes an array without axes."""
 
     def save(temporary: Path) -> None:
         with temporary.open("wb") as file:
