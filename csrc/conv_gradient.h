@@ -18,8 +18,8 @@ struct GradientPlaces {
 
   GradientPlaces(const PoolShape& p) {
     for (int y = 0; y < p.height; ++y)
-      for (int x = 0; x < p.width; ++x) base.push_back(y * p.stride * p.width_in + x * p.stride);
-    for (int k = 0; k < p.size * p.size; ++k) offset.push_back(k / p.size * p.width_in + k % p.size);
+      for (int x = 0; x < p.width; ++x) base.push_back(y * p.stride.h * p.width_in + x * p.stride.w);
+    for (int k = 0; k < p.count(); ++k) offset.push_back(k / p.size.w * p.width_in + k % p.size.w);
   }
 };
 
@@ -27,14 +27,14 @@ struct GradientPlaces {
 inline std::size_t window_words(const ConvShape& c) { return (c.weights() + 63) / 64; }
 
 inline void window_bits(const ConvShape& c, const Word* frame, Word* out) {
-  const std::size_t words = window_words(c), step = static_cast<std::size_t>(c.stride) * c.channels_in;
+  const std::size_t words = window_words(c), step = static_cast<std::size_t>(c.stride.w) * c.channels_in;
   std::memset(out, 0, sizeof(Word) * words * c.width * c.height);
   if (words == 1 && c.row_bits() <= 56) {
     const Word mask = (Word{1} << c.window_bits) - 1;
     const int width = c.width;
     for (int y = 0; y < c.height; ++y, out += width)
-      for (int ky = 0; ky < c.kernel; ++ky) {
-        const Word row = extract(frame, (y * c.stride + ky) * c.row_bits(), static_cast<int>(c.row_bits()));
+      for (int ky = 0; ky < c.kernel.h; ++ky) {
+        const Word row = extract(frame, (y * c.stride.h + ky) * c.row_bits(), static_cast<int>(c.row_bits()));
         const int shift = ky * c.window_bits;
         for (int x = 0; x < width; ++x) out[x] |= (row >> (x * step) & mask) << shift;
       }
@@ -42,8 +42,8 @@ inline void window_bits(const ConvShape& c, const Word* frame, Word* out) {
   }
   for (int y = 0; y < c.height; ++y)
     for (int x = 0; x < c.width; ++x, out += words)
-      for (int ky = 0; ky < c.kernel; ++ky)
-        copy_bits(out, static_cast<std::size_t>(ky) * c.window_bits, frame, (y * c.stride + ky) * c.row_bits() + x * step, c.window_bits);
+      for (int ky = 0; ky < c.kernel.h; ++ky)
+        copy_bits(out, static_cast<std::size_t>(ky) * c.window_bits, frame, (y * c.stride.h + ky) * c.row_bits() + x * step, c.window_bits);
 }
 
 // Add to `sums` [channel][taps, whole vectors] the gradient of taps [from, from + kTaps x 16).
@@ -90,11 +90,11 @@ inline void gather_all(const ConvShape& c, const GradientPlaces& places, const W
 // Weights as [channel out][ky][kx and channel in], the last rounded up to whole vectors.
 inline Array<float> taps_by_output(const ConvShape& c, const Array<float>& taps) {
   const std::size_t row = round_up(c.window_bits, kLanes);
-  Array<float> out(c.channels * c.kernel * row, true);
+  Array<float> out(c.channels * c.kernel.h * row, true);
   for (int o = 0; o < c.channels; ++o)
-    for (int ky = 0; ky < c.kernel; ++ky)
+    for (int ky = 0; ky < c.kernel.h; ++ky)
       for (int i = 0; i < c.window_bits; ++i)
-        out[(static_cast<std::size_t>(o) * c.kernel + ky) * row + i] = taps[(static_cast<std::size_t>(ky) * c.window_bits + i) * c.length + o];
+        out[(static_cast<std::size_t>(o) * c.kernel.h + ky) * row + i] = taps[(static_cast<std::size_t>(ky) * c.window_bits + i) * c.length + o];
   return out;
 }
 
@@ -140,7 +140,7 @@ INLINE void add_weighted(const Listed& g, const float* weights, std::size_t per_
 // Gradient of the input map; `room` holds the padded map and four vectors more.
 inline void back_through_conv(const ConvShape& c, const GradientPlaces& places, const GradientMap& g, const Array<float>& by_output, float* room,
                               float* out) {
-  const std::size_t row = round_up(c.window_bits, kLanes), per_output = row * c.kernel, stride = c.row_bits();
+  const std::size_t row = round_up(c.window_bits, kLanes), per_output = row * c.kernel.h, stride = c.row_bits();
   std::fill(room, room + stride * c.height_in + 64, 0.0f);
   Listed listed{scratch(Room::listed_values, c.length + kLanes), scratch<std::int32_t>(Room::listed_channels, c.length + kLanes)};
   const int choices = g.chosen ? static_cast<int>(places.offset.size()) : 1;
@@ -154,18 +154,18 @@ inline void back_through_conv(const ConvShape& c, const GradientPlaces& places, 
         listed.add(v, o, wanted);
       }
       const int place = places.base[i] + (g.chosen ? places.offset[k] : 0), y = place / c.width, x = place % c.width;
-      float* to = room + static_cast<std::size_t>(y * c.stride) * stride + static_cast<std::size_t>(x) * c.stride * c.channels_in;
+      float* to = room + static_cast<std::size_t>(y * c.stride.h) * stride + static_cast<std::size_t>(x) * c.stride.w * c.channels_in;
       for (std::size_t from = 0; listed.count && from < row; from += 64)
         with_lanes(static_cast<int>(std::min<std::size_t>(64, row - from)), [&]<int kCount>() {
           auto weights = [&](int ky) { return by_output.data() + from + ky * row; };
           int ky = 0;
-          for (; ky + 3 <= c.kernel; ky += 3) add_weighted<3, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
-          for (; ky < c.kernel; ++ky) add_weighted<1, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
+          for (; ky + 3 <= c.kernel.h; ky += 3) add_weighted<3, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
+          for (; ky < c.kernel.h; ++ky) add_weighted<1, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
         });
     }
-  const std::size_t width = static_cast<std::size_t>(c.width_in - 2 * c.padding) * c.channels_in;
-  for (int y = 0; y + 2 * c.padding < c.height_in; ++y)
-    std::memcpy(out + y * width, room + (y + c.padding) * stride + static_cast<std::size_t>(c.padding) * c.channels_in, sizeof(float) * width);
+  const std::size_t width = static_cast<std::size_t>(c.width_in - 2 * c.padding.w) * c.channels_in;
+  for (int y = 0; y + 2 * c.padding.h < c.height_in; ++y)
+    std::memcpy(out + y * width, room + (y + c.padding.h) * stride + static_cast<std::size_t>(c.padding.w) * c.channels_in, sizeof(float) * width);
 }
 
 }  // namespace spikewise::SPIKEWISE_ISA

@@ -9,7 +9,8 @@ namespace spikewise::SPIKEWISE_ISA {
 
 // Sizes of a convolution whose input has been padded.
 struct ConvShape {
-  int channels_in, kernel, stride, padding, width_in, height_in;  // padding included in the last two
+  int channels_in, width_in, height_in;  // padding included
+  Pair kernel, stride, padding;
   int channels, width, height;
   int window_bits;     // of one row of a window
   int group, groups;   // bits in a group, groups in a row of a window
@@ -17,8 +18,8 @@ struct ConvShape {
   std::size_t rows;    // of the table
 
   explicit ConvShape(const StageSpec& s)
-      : channels_in(s.in.c), kernel(s.kernel), stride(s.stride), padding(s.padding), width_in(s.in.w + 2 * s.padding),
-        height_in(s.in.h + 2 * s.padding), channels(s.made.c), width(s.made.w), height(s.made.h), window_bits(kernel * channels_in),
+      : channels_in(s.in.c), width_in(s.in.w + 2 * s.padding.w), height_in(s.in.h + 2 * s.padding.h), kernel(s.kernel), stride(s.stride),
+        padding(s.padding), channels(s.made.c), width(s.made.w), height(s.made.h), window_bits(kernel.w * channels_in),
         length(round_up(s.made.c, kLanes)) {
     constexpr std::size_t kRoom = 96 << 10;
     group = std::min(4, window_bits);
@@ -27,21 +28,22 @@ struct ConvShape {
     groups = (window_bits + group - 1) / group;
     rows = table_rows(group);
   }
+  bool padded() const { return padding.h || padding.w; }
   std::size_t row_bits() const { return static_cast<std::size_t>(width_in) * channels_in; }
   std::size_t padded_words() const { return (row_bits() * height_in + 63) / 64; }
-  std::size_t weights() const { return static_cast<std::size_t>(kernel) * window_bits; }  // of one output channel
+  std::size_t weights() const { return static_cast<std::size_t>(kernel.h) * window_bits; }  // of one output channel
 
  private:
-  std::size_t table_rows(int bits) const { return static_cast<std::size_t>(kernel) * ((window_bits + bits - 1) / bits) << bits; }
+  std::size_t table_rows(int bits) const { return static_cast<std::size_t>(kernel.h) * ((window_bits + bits - 1) / bits) << bits; }
 };
 
 // The frame of one step with its padding; `words` is scratch for it.
 inline const Word* padded_frame(const ConvShape& c, const Word* frame, Word* words) {
-  if (c.padding == 0) return frame;
+  if (!c.padded()) return frame;
   std::memset(words, 0, c.padded_words() * sizeof(Word));
-  const std::size_t bits = static_cast<std::size_t>(c.width_in - 2 * c.padding) * c.channels_in;
-  for (int y = 0; y + 2 * c.padding < c.height_in; ++y)
-    copy_bits(words, (y + c.padding) * c.row_bits() + static_cast<std::size_t>(c.padding) * c.channels_in, frame, y * bits, bits);
+  const std::size_t bits = static_cast<std::size_t>(c.width_in - 2 * c.padding.w) * c.channels_in;
+  for (int y = 0; y + 2 * c.padding.h < c.height_in; ++y)
+    copy_bits(words, (y + c.padding.h) * c.row_bits() + static_cast<std::size_t>(c.padding.w) * c.channels_in, frame, y * bits, bits);
   return words;
 }
 
@@ -50,8 +52,8 @@ inline const Word* padded_frame(const ConvShape& c, const Word* frame, Word* wor
 using TableRow = std::uint32_t;
 
 inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
-  const std::size_t step = static_cast<std::size_t>(c.stride) * c.channels_in;
-  const int used = (c.height - 1) * c.stride + c.kernel;
+  const std::size_t step = static_cast<std::size_t>(c.stride.w) * c.channels_in;
+  const int used = (c.height - 1) * c.stride.h + c.kernel.h;
   const Word mask = (Word{1} << c.group) - 1;
   const int width = c.width, groups = c.groups;
   if (groups == 1 && c.row_bits() <= 56) {
@@ -91,7 +93,7 @@ INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces]
       for (int j = 0; j < kCount; ++j) sum[q][j] = sum[q][j] + load(from + kLanes * j);
     }
   };
-  const int kernel = c.kernel, groups = c.groups;
+  const int kernel = c.kernel.h, groups = c.groups;
   std::size_t row = 0;
   if (groups == 1)
     for (int ky = 0; ky < kernel; ++ky, table += per_tap, row += per_map_row) add(row);
@@ -103,7 +105,7 @@ INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces]
 // Where the rows of a pool's window lie, from those of its first place on.
 inline std::vector<std::size_t> window_places(const ConvShape& c, const PoolShape& p) {
   std::vector<std::size_t> out;
-  for (int k = 0; k < p.size * p.size; ++k) out.push_back((static_cast<std::size_t>(k / p.size) * c.stride * c.width + k % p.size) * c.groups);
+  for (int k = 0; k < p.count(); ++k) out.push_back((static_cast<std::size_t>(k / p.size.w) * c.stride.h * c.width + k % p.size.w) * c.groups);
   return out;
 }
 
@@ -114,8 +116,9 @@ template <int kCount, int kPlaces, PoolKind kKind>
 void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, const float* table, const float* bias, std::size_t first,
               std::size_t spacing, float* out, std::uint8_t* chosen) {
   const std::vector<std::size_t> window = window_places(c, p);
-  const int places = kPlaces > 1 ? kPlaces : p.size * p.size;
-  const std::size_t along = static_cast<std::size_t>(p.stride) * c.groups, down = static_cast<std::size_t>(p.stride) * c.stride * c.width * c.groups;
+  const int places = kPlaces > 1 ? kPlaces : p.count();
+  const std::size_t along = static_cast<std::size_t>(p.stride.w) * c.groups,
+                    down = static_cast<std::size_t>(p.stride.h) * c.stride.h * c.width * c.groups;
   const Lanes share = splat(static_cast<float>(places));
   table += first * c.rows, bias += first, out += first, chosen += chosen ? first : 0;
   for (int y = 0; y < p.height; ++y)
@@ -129,9 +132,9 @@ void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, cons
         sum_windows<kCount, kPlaces>(c, at, table, bias, sum);
         for (int j = 0; j < kCount; ++j) {
           if (chosen)
-            for (int q = 0; q < kPlaces; ++q) merge<kKind>(k + q, sum[q][j], value[j], which[j]);
+            for (int q = 0; q < kPlaces; ++q) merge<kKind>(k + q == 0, k + q, sum[q][j], value[j], which[j]);
           else
-            for (int q = 0; q < kPlaces; ++q) merge<kKind>(k + q, sum[q][j], value[j]);
+            for (int q = 0; q < kPlaces; ++q) merge<kKind>(k + q == 0, sum[q][j], value[j]);
         }
       }
       for (int j = 0; j < kCount; ++j) {
@@ -153,14 +156,14 @@ INLINE void for_each_channels(const ConvShape& c, Work&& work) {
 // Weights as [ky][kx][channel in][channel out], rounded up to `length`.
 inline Array<float> taps(const StageSpec& s, const ConvShape& c, const float* weight) {
   Array<float> out(c.weights() * c.length, true);
-  const int k = c.kernel;
+  const auto [tall, wide] = c.kernel;
   for (int o = 0; o < c.channels; ++o)
     for (int i = 0; i < c.channels_in; ++i)
-      for (int y = 0; y < k; ++y)
-        for (int x = 0; x < k; ++x) {
-          const float w = weight[((static_cast<std::size_t>(o) * c.channels_in + i) * k + y) * k + x];
+      for (int y = 0; y < tall; ++y)
+        for (int x = 0; x < wide; ++x) {
+          const float w = weight[((static_cast<std::size_t>(o) * c.channels_in + i) * tall + y) * wide + x];
           if (!std::isfinite(w)) throw NotFinite{s.name};
-          out[(static_cast<std::size_t>(y * k + x) * c.channels_in + i) * c.length + o] = w;
+          out[(static_cast<std::size_t>(y * wide + x) * c.channels_in + i) * c.length + o] = w;
         }
   return out;
 }
@@ -175,7 +178,7 @@ INLINE std::size_t in_table(const ConvShape& c, std::size_t row, std::size_t o) 
 inline Array<float> conv_table(const ConvShape& c, const Array<float>& taps) {
   Array<float> table(c.rows * c.length);
   std::size_t base = 0;
-  for (int ky = 0; ky < c.kernel; ++ky)
+  for (int ky = 0; ky < c.kernel.h; ++ky)
     for (int g = 0; g < c.groups; ++g, base += std::size_t{1} << c.group) {
       const int first = g * c.group, bits = std::min(c.group, c.window_bits - first);
       for (std::size_t p = 0; p < (std::size_t{1} << c.group); ++p)

@@ -3,6 +3,7 @@
 #include "gradients.h"
 #include "linear.h"
 #include "map.h"
+#include "point.h"
 
 namespace spikewise::SPIKEWISE_ISA {
 
@@ -11,50 +12,46 @@ class GraphRun final : public Run {
   GraphRun(std::shared_ptr<const Plan> plan, const Call& call) : plan_(std::move(plan)), batch_(call.batch), steps_(call.steps) {
     for (const StageSpec& spec : plan_->stages) require_finite_values(spec, call);
     input_ = encode(*plan_, call);
-    const Signal* in = &input_;
     for (std::size_t i = 0; i < plan_->stages.size(); ++i) {
-      const StageSpec& spec = plan_->stages[i];
-      if (spec.op == Op::linear) stages_.push_back(std::make_unique<LinearStage>(spec, call));
-      else stages_.push_back(std::make_unique<MapStage>(spec, call));
+      stages_.push_back(made(plan_->stages[i], call));
       stages_.back()->plan = plan_.get(), stages_.back()->number = i;
       const bool last = i + 1 == plan_->stages.size();
-      stages_.back()->forward(*in, call, call.state.empty() ? nullptr : &call.state[i], call.keep || call.keep_membranes || last);
-      const std::uint8_t* keep = call.dropout.empty() ? nullptr : call.dropout[i];
+      stages_.back()->forward(inputs(i), call, call.state.empty() ? nullptr : &call.state[i], call.keep || call.keep_membranes || last);
+      const std::uint8_t* keep = call.dropout.empty() || plan_->stages[i].op == Op::dropout ? nullptr : call.dropout[i];
       dropped_.push_back(keep ? Dropped(stages_.back()->out, keep, call.threads) : Dropped());
-      in = &sent(i);
     }
     copy_out(call);
   }
 
   void backward(const BackwardCall& call) override {
-    for (std::size_t i = stages_.size(); i-- > 0;) {
-      const bool last = i + 1 == stages_.size();
+    for (int i = static_cast<int>(stages_.size()); i-- > 0;) {
       const Stage& stage = *stages_[i];
       BackwardCall::Recorded given = call.recorded[i];
       if (!stage.out.spikes) given = {given.membrane, nullptr};
       auto rows = [&](const float* from) { return GivenRows{from, batch_, steps_, stage.out.steps, static_cast<std::size_t>(stage.out.features)}; };
       const Dropped& dropped = dropped_[i];
-      const JoinedGradient gradient(last ? nullptr : stages_[i + 1].get(), rows(given.spikes), rows(given.membrane),
-                                    dropped.kept ? dropped.kept.data() : nullptr, stage.out.words);
-      stages_[i]->backward(i ? sent(i - 1) : input_, gradient, call, i == 0);
+      const JoinedGradient gradient(readers(i), rows(given.spikes), rows(given.membrane), dropped.kept ? dropped.kept.data() : nullptr,
+                                    stage.out.words);
+      stages_[i]->backward(inputs(i), gradient, call, passes_on(stage, call));
     }
-    for (auto& stage : stages_) stage->membrane = Signal{}, stage->out.values = Array<float>();  // they hold gradients now
+    if (call.input) write_input_gradient(call);
+    for (auto& stage : stages_)  // they hold gradients now
+      stage->membrane = Signal{}, stage->traced = Signal{}, stage->out.values = Array<float>();
   }
 
-  void count(int stage, float* out) const override {
-    const int at = stage >= 0 ? stage : -1 - stage - 1;
-    count_events(at < 0 ? input_ : stage >= 0 ? stages_[at]->out : sent(at), out);
+  bool count(int stage, float quantum, bool dropped, float* out) const override {
+    const Signal& signal = stage == kImage || dropped ? sent(stage) : stages_[stage]->out;
+    count_events(signal, quantum, out);
+    return signal.steps == 1 && steps_ > 1;
   }
-  void dense_spikes(int stage, float* out) const override {
-    const Signal& s = stages_[stage]->out;
-    Array<float> row(round_up(s.features, 64));
-    for (int t = 0; t < steps_; ++t)
-      for (int b = 0; b < batch_; ++b, out += s.features) {
-        expand(s.frame(b, t), s.features, row.data());
-        std::memcpy(out, row.data(), sizeof(float) * s.features);
-      }
+  void statistics(int stage, float* mean, float* variance) const override { stages_[stage]->statistics(mean, variance); }
+  void dense_spikes(int stage, float* out) const override { expand_frames(stages_[stage]->out, out); }
+  void dense_membranes(int stage, float* out) const override { copy_rows(stages_[stage]->kept(), out); }
+  void dense_output(int stage, float* out) const override {
+    const Signal& signal = stage == kImage ? input_ : stages_[stage]->out;
+    if (signal.spikes) expand_frames(signal, out);
+    else copy_rows(signal, out);
   }
-  void dense_membranes(int stage, float* out) const override { copy_rows(*stages_[stage], out); }
   void end_state(int stage, const StateOut& out) const override {
     const Stage& s = *stages_[stage];
     const std::size_t n = s.out.features;
@@ -64,7 +61,7 @@ class GraphRun final : public Run {
   }
   std::size_t bytes() const override {
     std::size_t sum = input_.bytes();
-    for (const auto& s : stages_) sum += s->out.bytes() + s->membrane.bytes() + s->choice_bytes;
+    for (const auto& s : stages_) sum += s->out.bytes() + s->membrane.bytes() + s->traced.bytes() + s->choice_bytes;
     for (const Dropped& d : dropped_) sum += d.spikes.bytes() + d.kept.bytes();
     return sum;
   }
@@ -79,18 +76,67 @@ class GraphRun final : public Run {
       for (std::size_t i = 0; i < values.count; ++i) sum += values.data[i] * 0.0f;
       if (sum != 0.0f) throw NotFinite{layer};
     };
-    check(spec.weights[Weight::bias], spec.name);
+    for (Weight w : {Weight::weight, Weight::bias, Weight::running_mean, Weight::running_var})
+      if (w == Weight::bias || spec.op == Op::norm) check(spec.weights[w], spec.name);
     for (int slot : spec.neuron_parameters.values) check(slot, spec.neuron_name);
   }
-  // What a stage hands to the next.
-  const Signal& sent(std::size_t stage) const { return dropped_[stage].kept ? dropped_[stage].spikes : stages_[stage]->out; }
+  static std::unique_ptr<Stage> made(const StageSpec& spec, const Call& call) {
+    switch (spec.op) {
+      case Op::linear: return std::make_unique<LinearStage>(spec, call);
+      case Op::none:
+      case Op::conv: return std::make_unique<MapStage>(spec, call);
+      default: return std::make_unique<PointStage>(spec, call);
+    }
+  }
+  // What a stage hands to those that read it; kImage is what the encoder sends.
+  const Signal& sent(int stage) const {
+    if (stage == kImage) return input_;
+    return dropped_[stage].kept ? dropped_[stage].spikes : stages_[stage]->out;
+  }
+  Signals inputs(std::size_t stage) const {
+    Signals out;
+    for (int from : plan_->stages[stage].inputs) out.push_back(&sent(from));
+    return out;
+  }
+  std::vector<Reader> readers(int stage) const {
+    std::vector<Reader> out;
+    for (const auto& reader : stages_)
+      for (std::size_t k = 0; k < reader->spec.inputs.size(); ++k)
+        if (reader->spec.inputs[k] == stage) out.push_back({reader.get(), static_cast<int>(k)});
+    return out;
+  }
+  static bool passes_on(const Stage& stage, const BackwardCall& call) {
+    const std::vector<int>& from = stage.spec.inputs;
+    return call.input || std::any_of(from.begin(), from.end(), [](int one) { return one != kImage; });
+  }
+  // In the order of `Call::values`: [steps][batch][c][h][w].
+  void write_input_gradient(const BackwardCall& call) const {
+    const std::size_t n = input_.features, length = row_length(input_.features);
+    const std::vector<int> order = plan_->channels_last ? channels_first(plan_->image) : std::vector<int>();
+    const JoinedGradient gradient(readers(kImage), {nullptr, batch_, steps_, input_.steps, n}, {}, nullptr, 0);
+    parallel(batch_, call.threads, [&](int b) {
+      Array<float> rows(input_.steps * length);
+      gradient.of(b, 0, n, rows.data(), length);
+      for (int t = 0; t < input_.steps; ++t)
+        for (std::size_t f = 0; f < n; ++f)
+          call.input[(static_cast<std::size_t>(t) * batch_ + b) * n + (order.empty() ? f : order[f])] = rows[t * length + f];
+    });
+  }
   void copy_out(const Call& call) {
     if (call.spikes) dense_spikes(static_cast<int>(stages_.size()) - 1, call.spikes);
-    if (call.membrane) copy_rows(*stages_.back(), call.membrane);
+    if (call.membrane) copy_rows(stages_.back()->kept(), call.membrane);
   }
-  void copy_rows(const Stage& s, float* out) const {
+  void expand_frames(const Signal& s, float* out) const {
+    Array<float> row(round_up(s.features, 64));
     for (int t = 0; t < steps_; ++t)
-      for (int b = 0; b < batch_; ++b, out += s.out.features) std::memcpy(out, s.kept().row(b, t), sizeof(float) * s.out.features);
+      for (int b = 0; b < batch_; ++b, out += s.features) {
+        expand(s.frame(b, t), s.features, row.data());
+        std::memcpy(out, row.data(), sizeof(float) * s.features);
+      }
+  }
+  void copy_rows(const Signal& s, float* out) const {
+    for (int t = 0; t < steps_; ++t)
+      for (int b = 0; b < batch_; ++b, out += s.features) std::memcpy(out, s.row(b, t), sizeof(float) * s.features);
   }
 
   std::shared_ptr<const Plan> plan_;

@@ -25,16 +25,22 @@ inline void clear_rows(int steps, std::size_t width, float* out, std::size_t str
   for (int t = 0; t < steps; ++t) std::fill(out + t * stride, out + t * stride + round_up(width, kLanes), 0.0f);
 }
 
-// Of a stage's output, from the next stage (null behind the last) and from what PyTorch gives for it.
+// A stage that reads an output, as which of its inputs.
+struct Reader {
+  const Stage* stage;
+  int which;
+};
+
+// Of a stage's output, from the stages that read it and from what PyTorch gives for it.
 class JoinedGradient final : public OutputGradient {
  public:
   // `kept` are the bits that dropout let through, [image][words]; null for all.
-  JoinedGradient(const OutputGradient* next, GivenRows output, GivenRows membrane, const Word* kept, std::size_t words)
-      : next_(next), output_(output), membrane_(membrane), kept_(kept), words_(words) {}
+  JoinedGradient(std::vector<Reader> readers, GivenRows output, GivenRows membrane, const Word* kept, std::size_t words)
+      : readers_(std::move(readers)), output_(output), membrane_(membrane), kept_(kept), words_(words) {}
 
   void of(int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const override {
-    if (next_) next_->of(image, f, width, out, stride);
-    else clear_rows(output_.rows, width, out, stride);
+    if (readers_.size() == 1) readers_[0].stage->input_gradient(readers_[0].which, image, f, width, out, stride);
+    else add_readers(image, f, width, out, stride);
     if (kept_) silence(kept_ + image * words_, f, width, out, stride);
     output_.add(image, f, width, out, stride);
   }
@@ -46,6 +52,18 @@ class JoinedGradient final : public OutputGradient {
   }
 
  private:
+  // Not in place: the second reader may look at the numbers that stand there.
+  void add_readers(int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const {
+    const std::size_t length = row_length(static_cast<int>(width)), wide = round_up(width, kLanes);
+    float *sum = scratch(Room::joined_gradients, output_.rows * length), *other = scratch(Room::other_gradients, output_.rows * length);
+    clear_rows(output_.rows, width, sum, length);
+    for (const Reader& reader : readers_) {
+      reader.stage->input_gradient(reader.which, image, f, width, other, length);
+      for (int t = 0; t < output_.rows; ++t)
+        for (std::size_t i = 0; i < wide; i += kLanes) add_to(sum + t * length + i, load(other + t * length + i));
+    }
+    for (int t = 0; t < output_.rows; ++t) std::memcpy(out + t * stride, sum + t * length, sizeof(float) * wide);
+  }
   void silence(const Word* kept, std::size_t f, std::size_t width, float* out, std::size_t stride) const {
     for (int t = 0; t < output_.rows; ++t)
       for (std::size_t i = 0; i < width; i += kLanes) {
@@ -55,7 +73,7 @@ class JoinedGradient final : public OutputGradient {
       }
   }
 
-  const OutputGradient* next_;
+  std::vector<Reader> readers_;
   GivenRows output_, membrane_;
   const Word* kept_;
   std::size_t words_;

@@ -9,7 +9,8 @@ class LinearStage final : public TiledStage {
  public:
   using TiledStage::TiledStage;
 
-  void forward(const Signal& in, const Call& call, const StateIn* from, bool keep_membranes) override {
+  void forward(const Signals& inputs, const Call& call, const StateIn* from, bool keep_membranes) override {
+    const Signal& in = *inputs[0];
     const bool recurrent = spec.neuron.recurrent;
     prepare(in, call, from, keep_membranes || recurrent);
     inputs_ = in.features, rows_ = round_up(inputs_, 64), outputs_ = spec.out.features();
@@ -31,7 +32,8 @@ class LinearStage final : public TiledStage {
     if (call.keep) packed_.reset();  // the way back packs them its own way
   }
 
-  void backward(const Signal& in, const OutputGradient& next, const BackwardCall& call, bool first) override {
+  void backward(const Signals& inputs, const OutputGradient& next, const BackwardCall& call, bool passes_on) override {
+    const Signal& in = *inputs[0];
     const bool recurrent = spec.neuron.recurrent, learns = wants_neuron_gradients(call);
     if (recurrent) back_recurrent(next, call, learns);
     std::vector<ParameterGradients> neurons(learns && !recurrent ? split().parts : 0);
@@ -62,12 +64,12 @@ class LinearStage final : public TiledStage {
         for (int part = 0; part < split().parts; ++part) to[o] += bias[part * length + o];
       }
     if (!neurons.empty()) write_neuron_gradients(neurons, call);
-    if (!first) by_rows_ = rows_in_order(row_length(inputs_), call.threads);
+    if (passes_on) by_rows_ = rows_in_order(row_length(inputs_), call.threads);
     in_steps_ = in.steps;
   }
 
   // Gradient of the inputs [f, f + width): that of the currents times the matrix.
-  void of(int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
+  void input_gradient(int, int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
     for (std::size_t i = 0; i < width; i += 64)
       with_lanes(static_cast<int>(std::min<std::size_t>(64, width - i)), [&]<int kCount>() {
         multiply_rows<kCount>(kept().row(image, 0), kept().length, in_steps_, &by_rows_[f + i], row_length(inputs_), outputs_, to + i, stride);

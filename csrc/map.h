@@ -16,10 +16,11 @@ class MapStage final : public Stage {
       : Stage(stage, call), conv_(stage), pool_(stage, is_conv() ? conv_.length : stage.made.c), unpooled_(PoolShape::nothing(stage, conv_.length)),
         places_(pool_.routes() ? pool_ : unpooled_) {}
 
-  void forward(const Signal& in, const Call& call, const StateIn* from, bool keep_membranes) override {
+  void forward(const Signals& inputs, const Call& call, const StateIn* from, bool keep_membranes) override {
+    const Signal& in = *inputs[0];
     prepare(in, call, from, keep_membranes);
     in_steps_ = in.steps;
-    const bool passes_spikes = !has_neurons() && !is_conv() && in.spikes && spec.pool != PoolKind::avg;
+    const bool passes_spikes = !has_neurons() && !is_conv() && in.spikes && !adds(spec.pool);
     if (passes_spikes) out = Signal::of_spikes(batch, in.steps, spec.out.features());
     if (spec.pool == PoolKind::max && call.keep) chosen_ = Array<std::uint8_t>(static_cast<std::size_t>(batch) * in.steps * chosen_length());
     choice_bytes = chosen_.bytes();
@@ -40,7 +41,8 @@ class MapStage final : public Stage {
     });
   }
 
-  void backward(const Signal& in, const OutputGradient& next, const BackwardCall& call, bool first) override {
+  void backward(const Signals& inputs, const OutputGradient& next, const BackwardCall& call, bool passes_on) override {
+    const Signal& in = *inputs[0];
     if (out.spikes && !membrane.values) membrane = Signal::of_values(batch, out.steps, out.features);
     const Split split{batch, std::min(batch, 16)};
     std::vector<ParameterGradients> neurons(wants_neuron_gradients(call) ? split.parts : 0);
@@ -58,10 +60,10 @@ class MapStage final : public Stage {
     by_channel_ = in.spikes;
     if (wanted) write_gradients(split, sums, bias, call);
     if (!neurons.empty()) write_neuron_gradients(neurons, call);
-    if (is_conv() && !first) by_output_ = taps_by_output(conv_, packed_->taps);
+    if (is_conv() && passes_on) by_output_ = taps_by_output(conv_, packed_->taps);
   }
 
-  void of(int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
+  void input_gradient(int, int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
     const std::size_t inputs = spec.in.features();
     const bool whole = width >= inputs;  // a part is cut out of the whole: that is rare
     for (int t = 0; t < in_steps_; ++t) {
@@ -98,7 +100,8 @@ class MapStage final : public Stage {
   // The current of one step, at its place in `currents`.
   void forward_frame(const Signal& in, int b, int t, float* currents) {
     float* to = currents + t * current_length();
-    if (is_conv() && in.spikes && pool_.stride >= pool_.size) convolve_frame(in, b, t, pool_, pool_.channels, to, chosen(b, t));
+    if (is_conv() && in.spikes && pool_.apart()) convolve_frame(in, b, t, pool_, pool_.channels, to, chosen(b, t));
+    else if (!is_conv() && spec.pool == PoolKind::none) std::memcpy(to, source(in, b, t), sizeof(float) * features());
     else pool(pool_, source(in, b, t), to, chosen(b, t));
   }
 
@@ -142,21 +145,11 @@ class MapStage final : public Stage {
     for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
       with_kind(shape.kind, [&]<PoolKind kKind>() {
         constexpr int kWhole = kCount <= 2 && kKind != PoolKind::none ? 4 : 1;  // as many places as there are registers for
-        if (shape.size == 2) convolve<kCount, kWhole, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
+        if (shape.size.h == 2 && shape.size.w == 2)
+          convolve<kCount, kWhole, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
         else convolve<kCount, 1, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
       });
     });
-  }
-
-  void back_image(int b, const OutputGradient& next, ParameterGradients* sums) {
-    Signal& held = kept();
-    if (!has_neurons()) return next.of(b, 0, features(), held.row(b, 0), held.length);
-    float *z = scratch(Room::spike_gradients, steps * held.length), *v = scratch(Room::membrane_gradients, steps * held.length);
-    next.of(b, 0, features(), z, held.length);
-    const bool beside = next.of_membrane(b, 0, features(), v, held.length);
-    if (!spec.neuron.spikes()) v = z;
-    for (std::size_t f = 0; f < features(); f += 64)
-      back_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), z + f, beside || v == z ? v + f : nullptr, held.length, sums);
   }
 
   // The gradient of the convolution's outputs: where the pool's windows chose, or everywhere.
@@ -199,17 +192,17 @@ class MapStage final : public Stage {
   }
 
   void write_gradients(const Split& split, const Array<float>& sums, const Array<float>& bias, const BackwardCall& call) const {
-    const int k = conv_.kernel;
+    const int area = conv_.kernel.h * conv_.kernel.w;
     const std::size_t size = sums.size() / split.parts, channel = by_channel_ ? round_up(conv_.weights(), kLanes) : 1,
                       tap = by_channel_ ? 1 : conv_.length;
     if (float* to = gradient(call, Weight::weight))
       for (int o = 0; o < conv_.channels; ++o)
         for (int i = 0; i < conv_.channels_in; ++i)
-          for (int at = 0; at < k * k; ++at) {
+          for (int at = 0; at < area; ++at) {
             float sum = 0;
             for (int part = 0; part < split.parts; ++part)
               sum += sums[part * size + (static_cast<std::size_t>(at) * conv_.channels_in + i) * tap + o * channel];
-            to[(static_cast<std::size_t>(o) * conv_.channels_in + i) * k * k + at] = sum;
+            to[(static_cast<std::size_t>(o) * conv_.channels_in + i) * area + at] = sum;
           }
     if (float* to = gradient(call, Weight::bias))
       for (int o = 0; o < conv_.channels; ++o) {

@@ -72,12 +72,33 @@ void array(nb::class_<Owner>& bound, const char* name, T* Owner::* field) {
 }
 
 void bind_enums(nb::module_& m) {
-  nb::enum_<Op>(m, "Op").value("none", Op::none).value("linear", Op::linear).value("conv", Op::conv);
-  nb::enum_<PoolKind>(m, "PoolKind").value("none", PoolKind::none).value("max", PoolKind::max).value("avg", PoolKind::avg);
+  nb::enum_<Op>(m, "Op")
+      .value("none", Op::none)
+      .value("linear", Op::linear)
+      .value("conv", Op::conv)
+      .value("norm", Op::norm)
+      .value("activation", Op::activation)
+      .value("spiking_activation", Op::spiking_activation)
+      .value("dropout", Op::dropout)
+      .value("sum", Op::sum);
+  nb::enum_<PoolKind>(m, "PoolKind")
+      .value("none", PoolKind::none)
+      .value("max", PoolKind::max)
+      .value("avg", PoolKind::avg)
+      .value("sum", PoolKind::sum);
+  nb::enum_<Function>(m, "Function")
+      .value("relu", Function::relu)
+      .value("leaky_relu", Function::leaky_relu)
+      .value("sigmoid", Function::sigmoid)
+      .value("tanh", Function::tanh)
+      .value("softplus", Function::softplus)
+      .value("gelu", Function::gelu);
   nb::enum_<NeuronKind>(m, "NeuronKind")
       .value("none", NeuronKind::none)
       .value("spiking", NeuronKind::spiking)
       .value("adaptive", NeuronKind::adaptive)
+      .value("current_based", NeuronKind::current_based)
+      .value("izhikevich", NeuronKind::izhikevich)
       .value("integrator", NeuronKind::integrator);
   nb::enum_<Reset>(m, "Reset").value("subtract", Reset::subtract).value("zero", Reset::zero).value("none", Reset::none);
   nb::enum_<Surrogate>(m, "Surrogate")
@@ -98,9 +119,21 @@ void bind_enums(nb::module_& m) {
       .value("beta", NeuronParameter::beta)
       .value("threshold", NeuronParameter::threshold)
       .value("adaptation", NeuronParameter::adaptation)
-      .value("adaptation_decay", NeuronParameter::adaptation_decay);
-  nb::enum_<StateVariable>(m, "StateVariable").value("v", StateVariable::v).value("z", StateVariable::z).value("a", StateVariable::a);
-  nb::enum_<Weight>(m, "Weight").value("weight", Weight::weight).value("bias", Weight::bias).value("recurrent", Weight::recurrent);
+      .value("adaptation_decay", NeuronParameter::adaptation_decay)
+      .value("alpha", NeuronParameter::alpha)
+      .value("gain", NeuronParameter::gain);
+  nb::enum_<StateVariable>(m, "StateVariable")
+      .value("v", StateVariable::v)
+      .value("z", StateVariable::z)
+      .value("a", StateVariable::a)
+      .value("i", StateVariable::i)
+      .value("u", StateVariable::u);
+  nb::enum_<Weight>(m, "Weight")
+      .value("weight", Weight::weight)
+      .value("bias", Weight::bias)
+      .value("recurrent", Weight::recurrent)
+      .value("running_mean", Weight::running_mean)
+      .value("running_var", Weight::running_var);
 }
 
 void bind_plan(nb::module_& m) {
@@ -108,6 +141,18 @@ void bind_plan(nb::module_& m) {
       .def(
           "__init__", [](Shape* self, int c, int h, int w) { new (self) Shape{c, h, w}; }, "c"_a, "h"_a = 1, "w"_a = 1)
       .def("__eq__", [](const Shape& a, const Shape& b) { return a.c == b.c && a.h == b.h && a.w == b.w; });
+  nb::class_<Pair>(m, "Pair").def("__init__", [](Pair* self, int h, int w) { new (self) Pair{h, w}; });
+  nb::class_<IzhikevichSpec>(m, "IzhikevichSpec")
+      .def(nb::init<>())
+      .def_rw("k", &IzhikevichSpec::k)
+      .def_rw("b", &IzhikevichSpec::b)
+      .def_rw("c", &IzhikevichSpec::c)
+      .def_rw("d", &IzhikevichSpec::d)
+      .def_rw("v_rest", &IzhikevichSpec::v_rest)
+      .def_rw("v_threshold", &IzhikevichSpec::v_threshold)
+      .def_rw("v_peak", &IzhikevichSpec::v_peak)
+      .def_rw("rate", &IzhikevichSpec::rate)
+      .def_rw("recovery", &IzhikevichSpec::recovery);
   nb::class_<NeuronSpec>(m, "NeuronSpec")
       .def(nb::init<>())
       .def_rw("kind", &NeuronSpec::kind)
@@ -119,12 +164,14 @@ void bind_plan(nb::module_& m) {
       .def_rw("recurrent", &NeuronSpec::recurrent)
       .def_rw("surrogate", &NeuronSpec::surrogate)
       .def_rw("surrogate_first", &NeuronSpec::surrogate_first)
-      .def_rw("surrogate_second", &NeuronSpec::surrogate_second);
+      .def_rw("surrogate_second", &NeuronSpec::surrogate_second)
+      .def_rw("izhikevich", &NeuronSpec::izhikevich);
   nb::class_<StageSpec>(m, "StageSpec")
       .def(nb::init<>())
       .def_rw("name", &StageSpec::name)
       .def_rw("neuron_name", &StageSpec::neuron_name)
       .def_rw("op", &StageSpec::op)
+      .def_rw("inputs", &StageSpec::inputs)
       .def_rw("in_shape", &StageSpec::in)
       .def_rw("made", &StageSpec::made)
       .def_rw("out", &StageSpec::out)
@@ -134,6 +181,11 @@ void bind_plan(nb::module_& m) {
       .def_rw("pool", &StageSpec::pool)
       .def_rw("pool_size", &StageSpec::pool_size)
       .def_rw("pool_stride", &StageSpec::pool_stride)
+      .def_rw("pool_padding", &StageSpec::pool_padding)
+      .def_rw("function", &StageSpec::function)
+      .def_rw("dt", &StageSpec::dt)
+      .def_rw("epsilon", &StageSpec::epsilon)
+      .def_rw("kept", &StageSpec::kept)
       .def_rw("neuron", &StageSpec::neuron)
       .def_rw("reorder", &StageSpec::reorder)
       .def("place", [](StageSpec& self, Weight w, int slot) { self.weights[w] = slot; })
@@ -153,6 +205,7 @@ void bind_calls(nb::module_& m) {
       .def_rw("seed", &Call::seed)
       .def_rw("epoch", &Call::epoch)
       .def_rw("frozen", &Call::frozen)
+      .def_rw("batch_statistics", &Call::batch_statistics)
       .def_rw("keep", &Call::keep)
       .def_rw("keep_membranes", &Call::keep_membranes)
       .def("add_parameter", [](Call& self, Address data, std::size_t count) { self.parameters.push_back({at<float>(data), count}); })
@@ -172,6 +225,7 @@ void bind_calls(nb::module_& m) {
       .def("add_recorded",
            [](BackwardCall& self, Address spikes, Address membrane) { self.recorded.push_back({at<float>(spikes), at<float>(membrane)}); })
       .def("add_gradient", [](BackwardCall& self, Address gradient) { self.gradients.push_back(at<float>(gradient)); });
+  array(back, "input", &BackwardCall::input);
   nb::class_<StateOut>(m, "StateOut")
       .def("__init__", [](StateOut* self) { new (self) StateOut(StateOut::all(nullptr)); })
       .def("set", [](StateOut& self, StateVariable variable, Address address) { self[variable] = at<float>(address); });
@@ -180,6 +234,7 @@ void bind_calls(nb::module_& m) {
 }  // namespace
 
 NB_MODULE(_native, m) {
+  m.attr("IMAGE") = kImage;
   nb::set_leak_warnings(false);  // plans are cached until the interpreter ends
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {
@@ -193,9 +248,12 @@ NB_MODULE(_native, m) {
   bind_calls(m);
   nb::class_<Run>(m, "Run")
       .def("backward", &backward)
-      .def("count", [](const Run& run, int stage, Address out) { run.count(stage, at<float>(out)); })
+      .def("count",
+           [](const Run& run, int stage, float quantum, bool dropped, Address out) { return run.count(stage, quantum, dropped, at<float>(out)); })
+      .def("statistics", [](const Run& run, int stage, Address mean, Address var) { run.statistics(stage, at<float>(mean), at<float>(var)); })
       .def("spikes", [](const Run& run, int stage, Address out) { run.dense_spikes(stage, at<float>(out)); })
       .def("membranes", [](const Run& run, int stage, Address out) { run.dense_membranes(stage, at<float>(out)); })
+      .def("output", [](const Run& run, int stage, Address out) { run.dense_output(stage, at<float>(out)); })
       .def("state", &Run::end_state)
       .def("bytes", &Run::bytes);
   m.def("draw", &draw);

@@ -70,22 +70,28 @@ INLINE LaneParameters no_gradients() {
   return g;
 }
 
-// A model says which parameters and state variables it has, and which variable backward cannot read off the membranes
-// (`kTraced`; `count` is none): it is traced forward once more.
+// A model says which parameters and state variables it has, and which variable backward needs beside the membranes (`kTraced`;
+// `count` is none). It is kept by forward (`kKeepsTraced`), or found from the membranes once more.
 
-// IF, LIF and, with kAdapts, ALIF.
-template <Reset kReset, bool kDelay, bool kAdapts>
+// IF and LIF, and what they may have besides: a threshold that adapts (ALIF), or a current that decays (CubaLIF).
+enum class Besides { nothing, adaptation, current };
+
+template <Reset kReset, bool kDelay, Besides kBesides>
 struct Spiking {
-  static constexpr bool kSpikes = true;
-  static constexpr S kTraced = kAdapts ? S::a : S::count;
+  static constexpr bool kAdapts = kBesides == Besides::adaptation, kDecays = kBesides == Besides::current;
+  static constexpr S kTraced = kAdapts ? S::a : kDecays ? S::i : S::count;
+  static constexpr bool kKeepsTraced = kDecays;  // a reset to zero leaves no trace of it in the membrane
   static constexpr auto variables() {
     if constexpr (kAdapts) return std::array{S::v, S::z, S::a};
+    else if constexpr (kDecays) return std::array{S::v, S::z, S::i};
     else return std::array{S::v, S::z};
   }
   static constexpr auto parameters() {
     if constexpr (kAdapts) return std::array{P::beta, P::threshold, P::adaptation, P::adaptation_decay};
+    else if constexpr (kDecays) return std::array{P::alpha, P::beta, P::threshold};
     else return std::array{P::beta, P::threshold};
   }
+  INLINE static LaneState rest(const NeuronSpec&) { return no_state(); }
 
   INLINE static Lanes moving_threshold(Lanes a, const LaneParameters& p) {
     if constexpr (kAdapts) return p[P::threshold] + p[P::adaptation] * a;
@@ -93,14 +99,15 @@ struct Spiking {
   }
 
   // The traced variable after a step that starts from `before`.
-  INLINE static Lanes trace(const LaneState& before, const LaneParameters& p) {
+  INLINE static Lanes trace(const NeuronSpec&, const LaneState& before, const LaneParameters& p) {
     if constexpr (kAdapts) return p[P::adaptation_decay] * before[S::a] + before[S::z];
     else return zero();
   }
 
   // Membrane compared with the threshold; `s` becomes the next state.
-  INLINE static Lanes step(LaneState& s, Lanes current, const LaneParameters& p, Mask& fired) {
-    const Lanes a = trace(s, p);
+  INLINE static Lanes step(const NeuronSpec& n, LaneState& s, Lanes current, const LaneParameters& p, Mask& fired) {
+    const Lanes a = trace(n, s, p);
+    if constexpr (kDecays) s[S::i] = current = p[P::alpha] * s[S::i] + current;
     Lanes v = p[P::beta] * s[S::v] + current;
     if constexpr (kDelay) v = after_spikes<kReset>(v, s[S::z], p[P::threshold]);
     fired = greater(v - moving_threshold(a, p), zero());
@@ -111,11 +118,11 @@ struct Spiking {
   }
 
   // The state after a step whose membrane and traced variable are known.
-  INLINE static LaneState replay(Lanes membrane, Lanes a, const LaneParameters& p) {
+  INLINE static LaneState replay(const NeuronSpec&, Lanes membrane, Lanes traced, const LaneParameters& p) {
     LaneState s = no_state();
-    s[S::z] = where(greater(membrane - moving_threshold(a, p), zero()), splat(1.0f));
+    s[S::z] = where(greater(membrane - moving_threshold(traced, p), zero()), splat(1.0f));
     s[S::v] = kDelay ? membrane : after_spikes<kReset>(membrane, s[S::z], p[P::threshold]);
-    if constexpr (kAdapts) s[S::a] = a;
+    if constexpr (kTraced != S::count) s[kTraced] = traced;
     return s;
   }
 
@@ -157,23 +164,80 @@ struct Spiking {
     if constexpr (kDelay && kReset == Reset::zero) dv = dv * (splat(1.0f) - at.before[S::z]);
     g[P::beta] = g[P::beta] + dv * at.before[S::v];
     back[S::v] = p[P::beta] * dv;
+    if constexpr (kDecays) {
+      dv = dv + back[S::i];
+      g[P::alpha] = g[P::alpha] + dv * at.before[S::i];
+      back[S::i] = p[P::alpha] * dv;
+    }
     return dv;
+  }
+};
+
+// Izhikevich's neuron; its reset belongs to the step after the spike, and no gradient passes it.
+struct Izhikevich {
+  static constexpr S kTraced = S::u;
+  static constexpr bool kKeepsTraced = false;
+  static constexpr float kAbovePeak = 1000;  // where the membrane is cut off
+  static constexpr auto variables() { return std::array{S::v, S::z, S::u}; }
+  static constexpr auto parameters() { return std::array{P::gain}; }
+  INLINE static LaneState rest(const NeuronSpec& n) {
+    LaneState s = no_state();
+    s[S::v] = splat(n.izhikevich.v_rest);
+    return s;
+  }
+
+  INLINE static Lanes trace(const NeuronSpec& n, const LaneState& before, const LaneParameters&) {
+    const IzhikevichSpec& c = n.izhikevich;
+    const Lanes u = before[S::u];
+    return u + splat(c.recovery) * (splat(c.b) * (before[S::v] - splat(c.v_rest)) - u) + splat(c.d) * before[S::z];
+  }
+  INLINE static Lanes quadratic(const IzhikevichSpec& c, Lanes v) { return splat(c.k) * (v - splat(c.v_rest)) * (v - splat(c.v_threshold)); }
+  INLINE static Lanes step(const NeuronSpec& n, LaneState& s, Lanes current, const LaneParameters& p, Mask& fired) {
+    const IzhikevichSpec& c = n.izhikevich;
+    const Lanes u = trace(n, s, p), drift = quadratic(c, s[S::v]) - s[S::u] + p[P::gain] * current;
+    Lanes v = where(greater(s[S::z], zero()), splat(c.c), s[S::v] + splat(c.rate) * drift);
+    const Lanes most = splat(c.v_peak + kAbovePeak);
+    v = where(greater(v, most), most, v);
+    fired = greater(v - splat(c.v_peak), zero());
+    s[S::v] = v, s[S::z] = where(fired, splat(1.0f)), s[S::u] = u;
+    return v;
+  }
+  INLINE static LaneState replay(const NeuronSpec& n, Lanes membrane, Lanes traced, const LaneParameters&) {
+    LaneState s = no_state();
+    s[S::v] = membrane, s[S::z] = where(greater(membrane - splat(n.izhikevich.v_peak), zero()), splat(1.0f)), s[S::u] = traced;
+    return s;
+  }
+  INLINE static Lanes back(const NeuronSpec& n, const LaneStep& at, const LaneParameters& p, LaneState& back, LaneParameters& g) {
+    const IzhikevichSpec& c = n.izhikevich;
+    const Lanes before = at.before[S::v], du = back[S::u], one = splat(1.0f);
+    Lanes dv = at.gradient_v + back[S::v] + at.gradient_z * surrogate_slope(n, at.membrane - splat(c.v_peak));
+    // Where it was cut off, or reset, the membrane tells nothing of the state before.
+    const Mask passes = greater(splat(c.v_peak + kAbovePeak), at.membrane);
+    dv = where(greater(at.before[S::z], zero()), zero(), where(passes, dv));
+    const Lanes drift = splat(c.rate) * dv;
+    const Lanes current = ((at.membrane - before) / splat(c.rate) - quadratic(c, before) + at.before[S::u]) / p[P::gain];
+    g[P::gain] = g[P::gain] + drift * current;
+    back[S::v] = dv + drift * splat(c.k) * (before + before - splat(c.v_rest + c.v_threshold)) + du * splat(c.recovery * c.b);
+    back[S::u] = du * (one - splat(c.recovery)) - drift;
+    back[S::z] = zero();
+    return drift * p[P::gain];
   }
 };
 
 // A membrane that leaks and never spikes.
 struct Integrator {
-  static constexpr bool kSpikes = false;
   static constexpr S kTraced = S::count;
+  static constexpr bool kKeepsTraced = false;
+  INLINE static LaneState rest(const NeuronSpec&) { return no_state(); }
   static constexpr auto variables() { return std::array{S::v}; }
   static constexpr auto parameters() { return std::array{P::beta}; }
 
-  INLINE static Lanes step(LaneState& s, Lanes current, const LaneParameters& p, Mask& fired) {
+  INLINE static Lanes step(const NeuronSpec&, LaneState& s, Lanes current, const LaneParameters& p, Mask& fired) {
     s[S::v] = p[P::beta] * s[S::v] + current;
     fired = greater(zero(), zero());
     return s[S::v];
   }
-  INLINE static LaneState replay(Lanes membrane, Lanes, const LaneParameters&) {
+  INLINE static LaneState replay(const NeuronSpec&, Lanes membrane, Lanes, const LaneParameters&) {
     LaneState s = no_state();
     s[S::v] = membrane;
     return s;
@@ -188,18 +252,23 @@ struct Integrator {
 
 // Call work(Model{}) with the model that `n` asks for.
 template <class Work>
-void with_neuron(const NeuronSpec& n, Work&& work) {
+auto with_neuron(const NeuronSpec& n, Work&& work) {
   if (n.kind == NeuronKind::integrator) return work(Integrator{});
+  if (n.kind == NeuronKind::izhikevich) return work(Izhikevich{});
+  auto with_delay = [&]<Reset kReset, Besides kBesides>() {
+    return n.delay ? work(Spiking<kReset, true, kBesides>{}) : work(Spiking<kReset, false, kBesides>{});
+  };
   auto with_reset = [&]<Reset kReset>() {
-    const bool adapts = n.kind == NeuronKind::adaptive;
-    if (n.delay) return adapts ? work(Spiking<kReset, true, true>{}) : work(Spiking<kReset, true, false>{});
-    return adapts ? work(Spiking<kReset, false, true>{}) : work(Spiking<kReset, false, false>{});
+    if (n.kind == NeuronKind::adaptive) return with_delay.template operator()<kReset, Besides::adaptation>();
+    if (n.kind == NeuronKind::current_based) return with_delay.template operator()<kReset, Besides::current>();
+    return with_delay.template operator()<kReset, Besides::nothing>();
   };
   switch (n.reset) {
     case Reset::subtract: return with_reset.template operator()<Reset::subtract>();
     case Reset::zero: return with_reset.template operator()<Reset::zero>();
-    case Reset::none: return with_reset.template operator()<Reset::none>();
+    case Reset::none: break;
   }
+  return with_reset.template operator()<Reset::none>();
 }
 
 }  // namespace spikewise::SPIKEWISE_ISA

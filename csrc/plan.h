@@ -10,24 +10,37 @@
 
 namespace spikewise {
 
-enum class Op { none, linear, conv };
-enum class PoolKind { none, max, avg };
-enum class NeuronKind { none, spiking, adaptive, integrator };
+enum class Op { none, linear, conv, norm, activation, spiking_activation, dropout, sum };
+enum class PoolKind { none, max, avg, sum };
+enum class NeuronKind { none, spiking, adaptive, current_based, izhikevich, integrator };
+enum class Function { relu, leaky_relu, sigmoid, tanh, softplus, gelu };
 enum class Reset { subtract, zero, none };
 enum class Surrogate { fast_sigmoid, atan, triangle, boxcar, sigmoid, straight_through };
 enum class Source { rate, latency, periodic, direct, values, delta };
 
 // What the caller hands over, by the names that it has in Python. Neurons have one value of each, or one a neuron.
-enum class NeuronParameter { beta, threshold, adaptation, adaptation_decay, count };
+enum class NeuronParameter { beta, threshold, adaptation, adaptation_decay, alpha, gain, count };
 // What neurons keep from step to step, by its name in the neuron's `State`.
-enum class StateVariable { v, z, a, count };
-// Matrices and biases of a stage.
-enum class Weight { weight, bias, recurrent, count };
+enum class StateVariable { v, z, a, i, u, count };
+// Matrices and biases of a stage; of a normalisation the scale, the shift and what evaluation normalises by.
+enum class Weight { weight, bias, recurrent, running_mean, running_var, count };
 
 // Channels, height and width. Inside the engine every map is [height][width][channels].
 struct Shape {
   int c = 1, h = 1, w = 1;
   int features() const { return c * h * w; }
+};
+
+// Height and width, down and to the right.
+struct Pair {
+  int h = 1, w = 1;
+};
+
+// The constants of Izhikevich's neuron, by their names in Python.
+struct IzhikevichSpec {
+  float k = 0.7f, b = -2, c = -50, d = 100, v_rest = -60, v_threshold = -40, v_peak = 35;
+  float rate = 0.01f;      // dt / capacitance
+  float recovery = 0.03f;  // dt a
 };
 
 struct NeuronSpec {
@@ -36,23 +49,31 @@ struct NeuronSpec {
   bool delay = false, reset_gradient = false, threshold_gradient = true, relative = false, recurrent = false;
   Surrogate surrogate = Surrogate::atan;
   float surrogate_first = 1, surrogate_second = 1;  // its settings, in their order
-  bool spikes() const { return kind == NeuronKind::spiking || kind == NeuronKind::adaptive; }
+  IzhikevichSpec izhikevich;
+  bool spikes() const { return kind != NeuronKind::none && kind != NeuronKind::integrator; }
 };
+
+constexpr int kImage = -1;
 
 // Positions in a call's list of parameters.
 constexpr int kAbsent = -1;
 using WeightSlots = ByEnum<Weight, int>;
 using NeuronSlots = ByEnum<NeuronParameter, int>;
 
-// One weighted operation (or none), then pooling, then neurons; each may be missing.
+// One operation (or none), then pooling, then neurons; each may be missing.
 struct StageSpec {
   std::string name;
   std::string neuron_name;  // of its neurons, where it has some
   Op op = Op::none;
-  Shape in, made, out;  // before the operation, after it, after the pooling
-  int kernel = 1, stride = 1, padding = 0;
+  std::vector<int> inputs;  // the stages that it reads, kImage for the encoder; two for a sum
+  Shape in, made, out;      // before the operation, after it, after the pooling
+  Pair kernel, stride, padding{0, 0};
   PoolKind pool = PoolKind::none;
-  int pool_size = 1, pool_stride = 1;
+  Pair pool_size, pool_stride, pool_padding{0, 0};
+  Function function = Function::relu;  // of an activation
+  float dt = 1;                        // of a spiking one
+  float epsilon = 1e-5f;               // of a normalisation
+  float kept = 1;                      // share of the features that dropout lets through
   NeuronSpec neuron;
   WeightSlots weights = WeightSlots::all(kAbsent);
   NeuronSlots neuron_parameters = NeuronSlots::all(kAbsent);
@@ -90,6 +111,7 @@ struct Call {
   std::vector<StateIn> state;                // empty, or one for each stage
   std::vector<const std::uint8_t*> dropout;  // empty, or for each stage 1 where a spike goes on, [batch][features]; null for all
   std::uint64_t frozen = 0;                  // number of weights that never change; 0 if these may
+  bool batch_statistics = false;             // normalise by the batch
   bool keep = false;                         // keep what backward needs
   bool keep_membranes = false;               // keep the membranes of every stage
   float* spikes = nullptr;                   // of the last stage, [steps][batch][classes]; null if it has none
@@ -102,6 +124,7 @@ struct BackwardCall {
   };
   std::vector<Recorded> recorded;  // gradients of what each stage did, [steps][batch][features]; null is zero
   std::vector<float*> gradients;   // one for each parameter, null if not wanted; neuron parameters are [features]
+  float* input = nullptr;          // receives the gradient of `Call::values`, as they are laid out; null if not wanted
   int threads = 1;
 };
 
@@ -110,10 +133,14 @@ class Run {
  public:
   virtual ~Run() = default;
   virtual void backward(const BackwardCall&) = 0;
-  // Spike (or event) counts of each feature over steps and batch, in the engine's order: of a stage's output, or input (-1 - stage).
-  virtual void count(int stage, float* out) const = 0;
+  // What each feature sent, over steps and batch, in the engine's order: of a stage, or of the image (kImage). Numbers that are not
+  // zero with `quantum` 0, else spikes of that size. `dropped`: what dropout lets through. Whether it is the same at every step.
+  virtual bool count(int stage, float quantum, bool dropped, float* out) const = 0;
+  // Mean and biased variance that a normalisation by the batch found, for each channel.
+  virtual void statistics(int stage, float* mean, float* variance) const = 0;
   virtual void dense_spikes(int stage, float* out) const = 0;  // [steps][batch][features]
   virtual void dense_membranes(int stage, float* out) const = 0;
+  virtual void dense_output(int stage, float* out) const = 0;        // whatever it sends, dropout aside
   virtual void end_state(int stage, const StateOut& out) const = 0;  // [batch][features]
   virtual std::size_t bytes() const = 0;
 };

@@ -46,7 +46,8 @@ struct PopulationState {
   PopulationState() = default;
   PopulationState(int batch, const Population& p, const StateIn* from) : length(p.length) {
     with_neuron(p.spec, [&]<class Model>(Model) {
-      for (S variable : Model::variables()) variables[variable] = start(batch, p.features, from ? (*from)[variable] : nullptr);
+      const LaneState rest = Model::rest(p.spec);
+      for (S variable : Model::variables()) variables[variable] = start(batch, p.features, rest[variable], from ? (*from)[variable] : nullptr);
     });
   }
   template <class Model>
@@ -61,8 +62,9 @@ struct PopulationState {
   }
 
  private:
-  Array<float> start(int batch, int features, const float* from) const {
-    Array<float> out(batch * length, true);
+  Array<float> start(int batch, int features, Lanes rest, const float* from) const {
+    Array<float> out(batch * length);
+    for (std::size_t i = 0; i < out.size(); i += kLanes) store(&out[i], rest);
     for (int b = 0; from && b < batch; ++b) std::memcpy(&out[b * length], from + static_cast<std::size_t>(b) * features, sizeof(float) * features);
     return out;
   }
@@ -76,6 +78,7 @@ struct ForwardPlaces {
   std::size_t spikes_stride;
   float* membrane;
   std::size_t membrane_stride;
+  float* traced;  // of models that keep it; as far apart as the membranes
 };
 
 // Run `count` x 16 neurons from feature f on, over steps [from, to). Places point at feature f and step 0.
@@ -90,9 +93,11 @@ void run_neurons(const Population& p, PopulationState& state, int image, std::si
     Word word = 0;
     for (int j = 0; j < kCount; ++j) {
       Mask fired;
-      const Lanes v = Model::step(s[j], load(current + kLanes * j), parameters[j], fired);
+      const Lanes v = Model::step(p.spec, s[j], load(current + kLanes * j), parameters[j], fired);
       word |= Word{bits_of(fired)} << (kLanes * j);
       if (at.membrane) store(at.membrane + t * at.membrane_stride + kLanes * j, v);
+      if constexpr (Model::kKeepsTraced)
+        if (at.traced) store(at.traced + t * at.membrane_stride + kLanes * j, s[j][Model::kTraced]);
     }
     if (at.spikes) at.spikes[t * at.spikes_stride] = word & existing;
   }
@@ -120,7 +125,7 @@ struct BackwardPlaces {
   const float* gradient_z;
   const float* gradient_v;  // null is zero
   std::size_t gradient_stride;
-  float* traced;  // [steps][stride] scratch for the model's traced variable, filled by trace_variable
+  float* traced;  // [steps][stride] the model's traced variable, kept by forward or filled by trace_variable
   std::size_t traced_stride;
   LaneState* back;  // [count], zero before the last step
 };
@@ -130,11 +135,11 @@ template <class Model, int kCount>
 void trace_variable(const Population& p, std::size_t f, int steps, const BackwardPlaces& at) {
   for (int j = 0; j < kCount; ++j) {
     const LaneParameters parameters = p.at<Model>(f + kLanes * j);
-    LaneState s = no_state();
+    LaneState s = Model::rest(p.spec);
     for (int t = 0; t < steps; ++t) {
-      const Lanes traced = Model::trace(s, parameters);
+      const Lanes traced = Model::trace(p.spec, s, parameters);
       store(at.traced + t * at.traced_stride + kLanes * j, traced);
-      s = Model::replay(load(at.membrane + t * at.membrane_stride + kLanes * j), traced, parameters);
+      s = Model::replay(p.spec, load(at.membrane + t * at.membrane_stride + kLanes * j), traced, parameters);
     }
   }
 }
@@ -164,11 +169,11 @@ void back_neurons(const Population& p, ParameterGradients* gradients, std::size_
     fetch(t - kAhead);
     for (int j = 0; j < kCount; ++j) {
       const std::size_t lane = kLanes * j;
-      LaneStep step{.membrane = membrane[j], .traced = traced[j], .before = no_state()};
+      LaneStep step{.membrane = membrane[j], .traced = traced[j], .before = Model::rest(p.spec)};
       if (t > 0) {
         membrane[j] = load(at.membrane + (t - 1) * at.membrane_stride + lane);
         traced[j] = traced_at(t - 1, j);
-        step.before = Model::replay(membrane[j], traced[j], parameters[j]);
+        step.before = Model::replay(p.spec, membrane[j], traced[j], parameters[j]);
       }
       step.gradient_z = load(at.gradient_z + t * at.gradient_stride + lane);
       step.gradient_v = at.gradient_v ? load(at.gradient_v + t * at.gradient_stride + lane) : zero();

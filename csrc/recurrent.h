@@ -122,7 +122,7 @@ class TiledStage : public Stage {
     const std::size_t length = kept().length, frame = length * steps, lanes = length / kLanes;
     const int count = last - first;
     float *z = scratch(Room::spike_gradients, count * frame), *v = scratch(Room::membrane_gradients, count * frame);
-    float *traced = scratch(Room::traced, count * frame), *fed = scratch(Room::fed_back, count * length);
+    float *trace = scratch(Room::traced, count * frame), *fed = scratch(Room::fed_back, count * length);
     std::vector<LaneState> back(count * lanes, no_state());
     bool beside = false;
     for (int i = 0; i < count; ++i) {
@@ -130,16 +130,21 @@ class TiledStage : public Stage {
       beside = next.of_membrane(first + i, 0, length_of_features(), v + i * frame, length);
     }
     auto places = [&](int i, std::size_t f) {
-      return BackwardPlaces{
-          kept().row(first + i, 0) + f, length, z + i * frame + f, beside ? v + i * frame + f : nullptr, length, traced + i * frame + f, length,
-          &back[i * lanes + f / kLanes]};
+      return BackwardPlaces{kept().row(first + i, 0) + f,
+                            length,
+                            z + i * frame + f,
+                            beside ? v + i * frame + f : nullptr,
+                            length,
+                            traced.values ? traced_at(first + i, f) : trace + i * frame + f,
+                            length,
+                            &back[i * lanes + f / kLanes]};
     };
     auto each_tile = [&](auto&& work) {
       for (int tile = 0; tile < tiles(); ++tile)
         with_lanes(width(tile), [&]<int kCount>() { work.template operator()<kCount>(64 * static_cast<std::size_t>(tile)); });
     };
     with_neuron(spec.neuron, [&]<class Model>(Model) {
-      if constexpr (Model::kTraced != S::count)
+      if constexpr (Model::kTraced != S::count && !Model::kKeepsTraced)
         each_tile([&]<int kCount>(std::size_t f) {
           for (int i = 0; i < count; ++i) trace_variable<Model, kCount>(*population, f, steps, places(i, f));
         });

@@ -26,6 +26,9 @@ enum class Room {
   whole_row,            // of a gradient of which a part is wanted
   listed_values,        // numbers that are not zero
   listed_channels,      // where they stand
+  joined_gradients,     // that reach an output from all that read it
+  other_gradients,      // from one of them
+  expanded_spikes,      // as numbers
   count
 };
 

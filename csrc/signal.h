@@ -1,5 +1,7 @@
 // What travels between two stages: spikes as bits, or numbers.
 #pragma once
+#include <vector>
+
 #include "bits.h"
 #include "memory.h"
 
@@ -38,9 +40,9 @@ struct Signal {
   std::size_t bytes() const { return bits.bytes() + values.bytes(); }
 };
 
-// Add, for each feature, the number of steps and images at which it is not zero.
-inline void count_events(const Signal& s, float* out) {
-  Array<std::uint32_t> counts(s.features, true);
+// What each feature sent, over steps and images: numbers that are not zero, or with a `quantum` spikes of that size.
+inline void count_events(const Signal& s, float quantum, float* out) {
+  std::vector<std::uint64_t> counts(s.features);
   for (int b = 0; b < s.batch; ++b)
     for (int t = 0; t < s.steps; ++t) {
       if (s.spikes) {
@@ -48,7 +50,8 @@ inline void count_events(const Signal& s, float* out) {
         for (int f = 0; f < s.features; ++f) counts[f] += frame[f / 64] >> (f % 64) & 1u;
       } else {
         const float* row = s.row(b, t);
-        for (int f = 0; f < s.features; ++f) counts[f] += row[f] != 0.0f;
+        for (int f = 0; f < s.features; ++f)
+          counts[f] += quantum == 0.0f ? row[f] != 0.0f : static_cast<std::uint64_t>(std::nearbyint(std::abs(row[f] / quantum)));
       }
     }
   for (int f = 0; f < s.features; ++f) out[f] = static_cast<float>(counts[f]);

@@ -17,15 +17,23 @@ class OutputGradient {
   virtual ~OutputGradient() = default;
   virtual void of(int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const = 0;
   // Gradient of the membranes beside that of the spikes; false if there is none.
-  virtual bool of_membrane(int, std::size_t, std::size_t, float*, std::size_t) const { return false; }
+  virtual bool of_membrane(int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const = 0;
 };
 
-class Stage : public OutputGradient {
+// What a stage reads: one signal, or two.
+using Signals = std::vector<const Signal*>;
+
+class Stage {
  public:
   Stage(const StageSpec& stage, const Call& call) : spec(stage), batch(call.batch), steps(call.steps) {}
+  virtual ~Stage() = default;
 
-  virtual void forward(const Signal& in, const Call& call, const StateIn* from, bool keep_membranes) = 0;
-  virtual void backward(const Signal& in, const OutputGradient& next, const BackwardCall& call, bool first) = 0;
+  virtual void forward(const Signals& in, const Call& call, const StateIn* from, bool keep_membranes) = 0;
+  // `passes_on`: whether somebody will ask for the gradient of the inputs.
+  virtual void backward(const Signals& in, const OutputGradient& next, const BackwardCall& call, bool passes_on) = 0;
+  // Gradient of features [f, f + width) of input `which`, at all its steps; where that input's numbers stand, they may be overwritten.
+  virtual void input_gradient(int which, int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const = 0;
+  virtual void statistics(float*, float*) const {}
 
   // What holds the membranes after forward and the gradients of the currents after backward.
   Signal& kept() { return out.spikes ? membrane : out; }
@@ -36,7 +44,7 @@ class Stage : public OutputGradient {
   const void* plan = nullptr;
   std::size_t number = 0;        // among the plan's stages
   std::size_t choice_bytes = 0;  // of what max pooling remembers
-  Signal out, membrane;
+  Signal out, membrane, traced;  // the last of neurons that keep a variable for backward
   std::optional<Population> population;
   PopulationState state;
 
@@ -72,7 +80,11 @@ class Stage : public OutputGradient {
     }
     out = spec.neuron.spikes() ? Signal::of_spikes(batch, steps, n) : Signal::of_values(batch, has_neurons() ? steps : in.steps, n);
     if (spec.neuron.spikes() && keep_membranes) membrane = Signal::of_values(batch, steps, n);
+    const auto keeps = []<class Model>(Model) { return Model::kKeepsTraced; };
+    if (call.keep && has_neurons() && with_neuron(spec.neuron, keeps)) traced = Signal::of_values(batch, steps, n);
   }
+
+  float* traced_at(int image, std::size_t f) { return traced.values ? traced.row(image, 0) + f : nullptr; }
 
   // Run the neurons of features [f, f + width) of one image over steps [from, to); `current` is at feature f, step 0.
   void run_chunk(int image, std::size_t f, int width, int from, int to, const float* current, std::size_t stride) {
@@ -82,7 +94,8 @@ class Stage : public OutputGradient {
                            .spikes = out.spikes ? out.frame(image, 0) + f / 64 : nullptr,
                            .spikes_stride = out.words,
                            .membrane = held.values ? held.row(image, 0) + f : nullptr,
-                           .membrane_stride = held.length};
+                           .membrane_stride = held.length,
+                           .traced = traced_at(image, f)};
     with_neuron(spec.neuron, [&]<class Model>(Model) {
       with_lanes(width, [&]<int kCount>() { run_neurons<Model, kCount>(*population, state, image, f, from, to, at); });
     });
@@ -98,12 +111,12 @@ class Stage : public OutputGradient {
                             .gradient_z = z,
                             .gradient_v = v,
                             .gradient_stride = stride,
-                            .traced = scratch(Room::traced, 64 * static_cast<std::size_t>(steps)),
-                            .traced_stride = 64,
+                            .traced = traced.values ? traced_at(image, f) : scratch(Room::traced, 64 * static_cast<std::size_t>(steps)),
+                            .traced_stride = traced.values ? traced.length : 64,
                             .back = back};
     with_neuron(spec.neuron, [&]<class Model>(Model) {
       with_lanes(width, [&]<int kCount>() {
-        if constexpr (Model::kTraced != S::count) trace_variable<Model, kCount>(*population, f, steps, at);
+        if constexpr (Model::kTraced != S::count && !Model::kKeepsTraced) trace_variable<Model, kCount>(*population, f, steps, at);
         back_neurons<Model, kCount>(*population, sums, f, 0, steps, at);
       });
     });
@@ -119,6 +132,18 @@ class Stage : public OutputGradient {
     const bool beside = next.of_membrane(image, f, width, v, 64);
     if (!spec.neuron.spikes()) back_chunk(image, f, width, z, z, 64, sums);
     else back_chunk(image, f, width, z, beside ? v : nullptr, 64, sums);
+  }
+
+  // The same for all features of an image at once.
+  void back_image(int b, const OutputGradient& next, ParameterGradients* sums) {
+    Signal& held = kept();
+    if (!has_neurons()) return next.of(b, 0, features(), held.row(b, 0), held.length);
+    float *z = scratch(Room::spike_gradients, steps * held.length), *v = scratch(Room::membrane_gradients, steps * held.length);
+    next.of(b, 0, features(), z, held.length);
+    const bool beside = next.of_membrane(b, 0, features(), v, held.length);
+    if (!spec.neuron.spikes()) v = z;
+    for (std::size_t f = 0; f < features(); f += 64)
+      back_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), z + f, beside || v == z ? v + f : nullptr, held.length, sums);
   }
 
   // For a current that was the same at every step: the sum of the gradients of features [f, f + width), in the first row.

@@ -44,17 +44,6 @@ def test_dropout_silences_in_training_alone():
     assert not torch.equal(trained, evaluated)
 
 
-@pytest.mark.parametrize(
-    ("drop", "words"), [(Flatten(), "does not stand behind"), (Neuron(dynamics=LIF()), "no linear layer")], ids=str
-)
-def test_dropout_that_cannot_run_is_named(drop, words):
-    before = (Linear(features=9), drop) if isinstance(drop, Neuron) else (Linear(features=9),)
-    after = () if isinstance(drop, Neuron) else (Linear(features=4),)
-    graph = network(Flatten(), *before, Dropout(), *after, Neuron(dynamics=LIF())).graph
-    with pytest.raises(EngineError, match=f"dropout1.*{words}"):
-        choose("native", Ask(graph, "cpu"))
-
-
 @pytest.mark.parametrize("bias", [True, False])
 def test_batch_normalisation_is_folded_in_evaluation(bias):
     net = network(
@@ -74,17 +63,7 @@ def test_batch_normalisation_is_folded_in_evaluation(bias):
     assert found[1].keys() == wanted[1].keys()
 
 
-def test_batch_normalisation_trains_on_the_reference():
-    net = network(Flatten(), Linear(features=9), BatchNorm(), Neuron(dynamics=LIF()), Linear(features=3))
-    assert choose("auto", Ask(net.graph, "cpu")).name == "native"
-    assert choose("auto", Ask(net.graph, "cpu", options=RunOptions(training=True))).name == "reference"
-    net.engine_name = "native"
-    with pytest.raises(EngineError, match="batch_norm1"):
-        net.train()(images(2, SHAPE))
-    net.eval()(images(2, SHAPE))
-
-
-def test_activations_are_left_to_the_reference():
+def test_a_conventional_network_is_left_to_the_reference():
     graph = network(Flatten(), Linear(features=9), Activation(), Linear(features=3)).graph
     with pytest.raises(EngineError, match="activation1"):
         choose("native", Ask(graph, "cpu"))

@@ -13,7 +13,7 @@ from cases import check, images, network, outputs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spikewise.dynamics import ALIF, LIF, Izhikevich, LeakyIntegrator
+from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
 from spikewise.encoders import Rate
 from spikewise.engine import Ask, RunOptions, choose, native
 from spikewise.errors import EngineError
@@ -232,9 +232,10 @@ def test_an_encoder_without_a_native_version_is_named_and_auto_takes_the_referen
 
 
 def test_a_layer_that_cannot_run_is_named_and_auto_takes_the_reference():
-    net = network(Flatten(), Linear(features=4), Neuron(dynamics=Izhikevich()), Linear(features=2))
+    late = LIF(reset="zero", reset_delay=True, reset_gradient=True)
+    net = network(Flatten(), Linear(features=4), Neuron(dynamics=late), Linear(features=2))
     assert choose("auto", Ask(net.graph, "cpu")).name == "reference"
-    with pytest.raises(EngineError, match="izhikevich1"):
+    with pytest.raises(EngineError, match="lif1: reset_gradient"):
         choose("native", Ask(net.graph, "cpu"))
     with pytest.raises(EngineError, match="cuda"):
         choose("native", Ask(nets()[0].graph, "cuda"))

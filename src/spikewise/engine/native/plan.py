@@ -8,10 +8,27 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
-from spikewise.engine.native.stages import Stage, as_map, stages_of
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
+from spikewise.engine.native.stages import Map, Mode, Stage, image_of, reach, stages_of
 from spikewise.extension import extension, isa
-from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, MaxPool, NamedLayer, Neuron
+from spikewise.graph import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    GlobalAvgPool,
+    Graph,
+    Layer,
+    Linear,
+    MaxPool,
+    NamedLayer,
+    Neuron,
+    Residual,
+    SpikingActivation,
+    SumPool,
+)
+from spikewise.layers.base import both
 from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangle
 
 __all__ = ["Compiled", "Slot", "compiled", "recalled"]
@@ -25,6 +42,8 @@ class Slot(NamedTuple):
     layer: NamedLayer
     key: str
     """Its name within the layer, or a neuron parameter's, stored or not."""
+    layout: Map
+    """How the features of the stage's output are laid out."""
     norm: NamedLayer | None = None
     """The batch normalisation that is folded into this weight or bias."""
     dropped: float = 0.0
@@ -41,56 +60,50 @@ class Compiled(NamedTuple):
     slots: tuple[Slot, ...]
 
 
-def compiled(graph: Graph) -> Compiled:
+def compiled(graph: Graph, mode: Mode) -> Compiled:
     """The stages of a graph that the engine does not refuse."""
-    return recalled(_compiled, graph)
+    return recalled(_compiled, graph, mode)
 
 
-_recent: dict[Callable[[Graph], Any], deque[tuple[Graph, Any]]] = {}
+_recent: dict[tuple[Callable[..., Any], tuple[Any, ...]], deque[tuple[Graph, Any]]] = {}
 
 
-def recalled(function: Callable[[Graph], _T], graph: Graph) -> _T:
+def recalled(function: Callable[..., _T], graph: Graph, *more: Any) -> _T:
     """What a function of a graph gave for the same object; comparing graphs would take as long as a small network."""
-    recent = _recent.setdefault(function, deque(maxlen=8))
+    recent = _recent.setdefault((function, more), deque(maxlen=8))
     for known, value in tuple(recent):
         if known is graph:
             found: _T = value
             return found
-    made = function(graph)
+    made = function(graph, *more)
     recent.append((graph, made))
     return made
 
 
 @lru_cache(maxsize=64)
-def _compiled(graph: Graph) -> Compiled:
+def _compiled(graph: Graph, mode: Mode) -> Compiled:
     native: Any = extension()
     assert native is not None
     slots: list[Slot] = []
-    stages = stages_of(graph)
-    specs = [_spec(native, stage, slots) for stage in stages]
+    stages = stages_of(graph, mode)
+    specs = [_spec(native, stage, mode, slots) for stage in stages]
     channels, height, width = graph.image_shape
     image = native.Shape(graph.encoder.channels(channels), height, width)
-    reads_map = specs[0].op != native.Op.linear and specs[0].in_shape == image
-    return Compiled(native.Plan(specs, image, reads_map, isa()), stages, tuple(slots))
+    return Compiled(native.Plan(specs, image, image_of(graph)[1], isa()), stages, tuple(slots))
 
 
-def _spec(native: Any, stage: Stage, slots: list[Slot]) -> Any:
+def _spec(native: Any, stage: Stage, mode: Mode, slots: list[Slot]) -> Any:
     """One stage as the extension reads it, each parameter's place among `slots` included."""
     spec = native.StageSpec()
-    spec.name = stage.layers[0].name
-    spec.in_shape, spec.made = native.Shape(*as_map(stage.input)), native.Shape(*as_map(stage.made))
-    spec.out = native.Shape(*as_map(stage.output))
-    spec.reorder = stage.flattened is not None
-    match stage.operation.layer if stage.operation else None:
-        case Conv2d() as conv:
-            spec.op = native.Op.conv
-            spec.kernel, spec.stride, spec.padding = conv.window[0], conv.strides[0], conv.paddings[0]
-        case Linear():
-            spec.op = native.Op.linear
+    spec.name, spec.inputs = stage.name, list(stage.inputs)
+    shapes = (stage.input, stage.made, stage.output)
+    if stage.pointwise is not None and len(stage.pointwise.input) == 1:  # each feature is a channel
+        shapes = ((stage.pointwise.input[0], 1, 1),) * 3
+    spec.in_shape, spec.made, spec.out = (native.Shape(*shape) for shape in shapes)
+    spec.reorder = stage.reorder
+    _set_operation(native, spec, stage.first, mode)
     if stage.pool is not None:
-        pool: Any = stage.pool.layer
-        spec.pool = native.PoolKind.max if isinstance(pool, MaxPool) else native.PoolKind.avg
-        spec.pool_size, spec.pool_stride = pool.window[0], pool.strides[0]
+        _set_pool(native, spec, stage.pool)
     if stage.neuron is not None:
         spec.neuron_name, spec.neuron = stage.neuron.name, _neuron(native, stage.neuron)
     for at in stage.layers:
@@ -98,6 +111,39 @@ def _spec(native: Any, stage: Stage, slots: list[Slot]) -> Any:
             spec.place(kind, len(slots))
             slots.append(_slot(stage, at, key))
     return spec
+
+
+def _set_operation(native: Any, spec: Any, layer: Layer, mode: Mode) -> None:
+    match layer:
+        case Conv2d() as conv:
+            spec.op = native.Op.conv
+            spec.kernel = native.Pair(*reach(conv))
+            spec.stride, spec.padding = native.Pair(*conv.strides), native.Pair(*conv.paddings)
+        case Linear():
+            spec.op = native.Op.linear
+        case BatchNorm(epsilon=epsilon):
+            spec.op, spec.epsilon = native.Op.norm, epsilon
+        case Activation(function=function):
+            spec.op, spec.function = native.Op.activation, getattr(native.Function, function)
+        case SpikingActivation() as carried:
+            plain = mode.training and not carried.spiking_aware
+            spec.op = native.Op.activation if plain else native.Op.spiking_activation
+            spec.function, spec.dt = getattr(native.Function, carried.function), carried.dt
+        case Dropout(p=p):
+            spec.op, spec.kept = native.Op.dropout, 1 - p
+        case Residual():
+            spec.op = native.Op.sum
+
+
+def _set_pool(native: Any, spec: Any, at: NamedLayer) -> None:
+    match at.layer:
+        case GlobalAvgPool():
+            spec.pool = native.PoolKind.avg
+            spec.pool_size = spec.pool_stride = native.Pair(*at.input[1:])
+        case MaxPool() | AvgPool() | SumPool() as pool:
+            spec.pool = getattr(native.PoolKind, pool.kind.removesuffix("_pool"))
+            spec.pool_size, spec.pool_stride = native.Pair(*pool.window), native.Pair(*pool.strides)
+            spec.pool_padding = native.Pair(*both(pool.padding))
 
 
 def _neuron(native: Any, at: NamedLayer) -> Any:
@@ -108,15 +154,28 @@ def _neuron(native: Any, at: NamedLayer) -> Any:
     match at.layer.dynamics:
         case LeakyIntegrator():
             spec.kind = native.NeuronKind.integrator
-        case IF() | LIF() | ALIF() as dynamics:
+        case Izhikevich() as dynamics:
+            spec.kind, spec.izhikevich = native.NeuronKind.izhikevich, _izhikevich(native, dynamics)
+            _set_surrogate(native, spec, dynamics.surrogate)
+        case IF() | LIF() | CubaLIF() | ALIF() as dynamics:
             spec.kind = native.NeuronKind.spiking
             spec.reset, spec.delay = getattr(native.Reset, dynamics.reset), dynamics.reset_delay
             spec.reset_gradient = dynamics.reset_gradient
             _set_surrogate(native, spec, dynamics.surrogate)
+            if isinstance(dynamics, CubaLIF):
+                spec.kind = native.NeuronKind.current_based
             if isinstance(dynamics, ALIF):
                 spec.kind = native.NeuronKind.adaptive
                 spec.threshold_gradient, spec.relative = dynamics.threshold_gradient, dynamics.relative_surrogate
     return spec
+
+
+def _izhikevich(native: Any, dynamics: Izhikevich) -> Any:
+    constants = native.IzhikevichSpec()
+    for name in ("k", "b", "c", "d", "v_rest", "v_threshold", "v_peak"):
+        setattr(constants, name, getattr(dynamics, name))
+    constants.rate, constants.recovery = dynamics.dt / dynamics.capacitance, dynamics.dt * dynamics.a
+    return constants
 
 
 def _set_surrogate(native: Any, spec: Any, surrogate: Surrogate) -> None:
@@ -132,7 +191,7 @@ def _set_surrogate(native: Any, spec: Any, surrogate: Surrogate) -> None:
 
 def _wanted(native: Any, stage: Stage, at: NamedLayer) -> dict[str, Any]:
     """The parameters that the engine reads of a layer, by name, and what each is to it."""
-    if isinstance(at.layer, BatchNorm):  # folded into the weights before it
+    if at is stage.norm:  # folded into the weights before it
         return {}
     wanted: dict[str, Any] = {key: getattr(native.Weight, key, None) for key in at.parameters()}
     if stage.norm and isinstance(at.layer, Linear | Conv2d):
@@ -144,6 +203,6 @@ def _wanted(native: Any, stage: Stage, at: NamedLayer) -> dict[str, Any]:
 
 def _slot(stage: Stage, at: NamedLayer, key: str) -> Slot:
     if not isinstance(at.layer, Neuron):
-        return Slot(at, key, stage.norm, stage.dropped if key == "weight" else 0.0)
+        return Slot(at, key, stage.output, stage.norm, stage.dropped if key == "weight" else 0.0)
     stored = key in at.parameters()
-    return Slot(at, key, constant=None if stored else torch.tensor([at.layer.dynamics.values()[key]]))
+    return Slot(at, key, stage.output, constant=None if stored else torch.tensor([at.layer.dynamics.values()[key]]))

@@ -13,11 +13,13 @@ from spikewise.dynamics import NeuronState
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.engine.contract import EngineResult, FrozenWeights, LayerTrace, RunOptions
 from spikewise.engine.measuring import fed_back
-from spikewise.engine.native.plan import Compiled, Slot, compiled
-from spikewise.engine.parameters import folded, neuron_parameters, recurrent_matrix
+from spikewise.engine.native.layouts import engine_order, graph_order
+from spikewise.engine.native.plan import Compiled, compiled
+from spikewise.engine.native.stages import IMAGE, Stage, image_of, mode_of
+from spikewise.engine.native.weights import parameters_of
 from spikewise.errors import EngineError
 from spikewise.extension import extension
-from spikewise.graph import Conv2d, Graph, Linear, NamedLayer, Neuron
+from spikewise.graph import BatchNorm, Flatten, Graph, NamedLayer, Neuron, SpikingActivation
 from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
@@ -49,6 +51,8 @@ class _Input(NamedTuple):
     tensors: tuple[Tensor, ...]
     """Kept while the engine reads them."""
     draw: Draw
+    learned: Tensor | None = None
+    """The values, where their gradient is wanted."""
 
 
 def run_encoding(
@@ -72,11 +76,12 @@ def run_encoded(
     graph: Graph, weights: Mapping[str, Tensor], inputs: Float[Tensor, "T B C H W"], draw: Draw, options: RunOptions
 ) -> EngineResult:
     """Run the graph over spikes or currents."""
-    constant = len(inputs) > 1 and inputs.stride(0) == 0
+    learns = torch.is_grad_enabled() and inputs.requires_grad
+    constant = len(inputs) > 1 and inputs.stride(0) == 0 and not learns  # the gradient of each step is wanted
     values = (inputs[:1] if constant else inputs).detach().contiguous()
     call = _call(inputs.shape[1], len(inputs), draw, "values")
     call.values, call.constant = values.data_ptr(), constant
-    return _run(graph, weights, _Input(call, constant, (values,), draw), options)
+    return _run(graph, weights, _Input(call, constant, (values,), draw, inputs if learns else None), options)
 
 
 def _call(batch: int, steps: int, draw: Draw, source: str) -> Any:
@@ -102,59 +107,40 @@ def _table(encoder: Encoder) -> Int32[Tensor, " entries"]:
 
 
 def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: RunOptions) -> EngineResult:
-    plan = compiled(graph)
-    job = _Job(plan, given, options)
+    plan = compiled(graph, mode_of(graph, options))
+    job = _Job(graph, plan, given, options)
     if isinstance(weights, FrozenWeights):
         job.frozen = weights.number
         parameters = weights.made.get(plan.handle)
         if parameters is None:
-            parameters = weights.made.setdefault(plan.handle, _parameters(plan, weights, options))
+            parameters = weights.made.setdefault(plan.handle, parameters_of(plan, weights, options))
     else:
-        parameters = _parameters(plan, weights, options)
-    if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
-        spikes, membrane, *recorded = _Run.apply(job, *parameters)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+        parameters = parameters_of(plan, weights, options)
+    if torch.is_grad_enabled() and (given.learned is not None or any(p.requires_grad for p in parameters)):
+        spikes, membrane, *recorded = _Run.apply(job, given.learned, *parameters)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
     else:
         spikes, membrane = job.forward(parameters, keep=False)
         recorded = job.recorded()
-    trajectory = Trajectory(spikes if job.last_spikes else None, membrane)
-    # every neuron sends at most one spike a step, so its rate is the share of steps at which it sends any
-    rates, events = job.measured() if options.measure else ({}, {})
-    return EngineResult(trajectory, _LazyState(job), job.traces(recorded), rates, events, rates)
+    job.update_statistics(weights)
+    quantum = _quantum(graph.named[-1])
+    last = spikes if job.last_spikes else membrane / quantum if quantum and job.carries(plan.stages[-1]) else None
+    rates, events, active = job.measured() if options.measure else ({}, {}, {})
+    return EngineResult(Trajectory(last, membrane), _LazyState(job), job.traces(recorded), rates, events, active)
 
 
-def _parameters(plan: Compiled, weights: Mapping[str, Tensor], options: RunOptions) -> list[Tensor]:
-    return [_parameter(slot, weights, training=options.training) for slot in plan.slots]
-
-
-def _parameter(slot: Slot, weights: Mapping[str, Tensor], *, training: bool) -> Tensor:
-    """A parameter as the engine reads it: clamped, masked, one value or one per neuron in the engine's order."""
-    at, key = slot.layer, slot.key
-    if slot.constant is not None:
-        return slot.constant
-    if not isinstance(at.layer, Neuron):
-        value = weights.get(f"{at.name}.{key}")
-        if slot.norm is not None:
-            value = folded(key, value, slot.norm, weights)
-        assert value is not None
-        return (value / (1 - slot.dropped) if training and slot.dropped else value).contiguous()
-    if key == "recurrent":
-        matrix = recurrent_matrix(at, weights)
-        assert matrix is not None
-        return matrix.contiguous()
-    used = neuron_parameters(at, weights)[key]
-    assert isinstance(used, Tensor)
-    whole = used.expand(at.output)
-    return (whole if whole.ndim == 1 else whole.permute(1, 2, 0)).reshape(-1).contiguous()
+def _quantum(at: NamedLayer) -> float:
+    """Value of a spike that a spiking activation sends; 0 for other layers."""
+    return 1 / at.layer.dt if isinstance(at.layer, SpikingActivation) else 0.0
 
 
 class _Job:
     """One call of the engine on one batch."""
 
-    def __init__(self, plan: Compiled, given: _Input, options: RunOptions) -> None:
-        self.plan, self.given, self.options = plan, given, options
+    def __init__(self, graph: Graph, plan: Compiled, given: _Input, options: RunOptions) -> None:
+        self.graph, self.plan, self.given, self.options = graph, plan, given, options
         self.batch, self.steps = given.call.batch, given.call.steps
         last = plan.stages[-1].neuron
-        self.last_spikes = last is not None and isinstance(last.layer, Neuron) and last.layer.spikes
+        self.last_spikes = last is not None and last.layer.spikes
         self.handle: Any = None
         self.spent = False
         self.frozen = 0
@@ -162,7 +148,7 @@ class _Job:
 
     def forward(self, parameters: list[Tensor], *, keep: bool) -> tuple[Tensor, Tensor]:
         """Spikes (empty if the last layer has none) and membrane of the last layer."""
-        call, classes = self.given.call, self.plan.stages[-1].layers[-1].output[0]
+        call, classes = self.given.call, self.plan.stages[-1].output[0]
         shape = (self.steps, self.batch, classes)
         spikes, membrane = torch.empty(shape if self.last_spikes else 0), torch.empty(shape)
         for p in parameters:
@@ -171,6 +157,7 @@ class _Job:
         for mask in masks:
             call.add_dropout(_address(mask))
         call.keep, call.keep_membranes, call.frozen = keep, bool(self.options.record), self.frozen
+        call.batch_statistics = self.options.training
         call.spikes, call.membrane = spikes.data_ptr() if self.last_spikes else 0, membrane.data_ptr()
         try:
             self.handle = self.plan.handle.run(call)
@@ -182,7 +169,7 @@ class _Job:
         return spikes, membrane
 
     def _dropout_masks(self) -> list[Tensor | None]:
-        """For each stage whose spikes dropout silences in training: 1 where they go on, [batch, features]."""
+        """For each stage that dropout silences in training: 1 where a feature goes on, [batch, features]."""
         masks: list[Tensor | None] = []
         if not self.options.training:
             return masks
@@ -191,109 +178,178 @@ class _Job:
             if drop is None:
                 masks.append(None)
                 continue
-            shape = stage.layers[-1].output
-            kept = uniform(self.given.draw, math.prod(shape), stage.stream) >= drop.p
-            masks.append(_engine_order(kept.view(-1, *shape).to(torch.uint8)).flatten(1))
+            kept = uniform(self.given.draw, math.prod(stage.output), stage.stream) >= drop.p
+            masks.append(engine_order(kept.to(torch.uint8), stage.output))
         return masks
+
+    def carries(self, stage: Stage) -> bool:
+        """Whether a stage is a spiking activation that spikes."""
+        layer = stage.first
+        return isinstance(layer, SpikingActivation) and (layer.spiking_aware or not self.options.training)
 
     def _set_state(self) -> list[Tensor]:
         """Tell the call which state each stage starts from; the tensors that hold it."""
         held: list[Tensor] = []
-        if self.options.state is None:
+        starts = [self._start(stage) for stage in self.plan.stages]
+        if not any(starts):
             return held
         native: Any = extension()
-        for stage in self.plan.stages:
+        for stage, start in zip(self.plan.stages, starts, strict=True):
             self.given.call.add_state()
-            before: Any = self.options.state.get(stage.neuron.name) if stage.neuron else None
-            for name, value in {} if before is None else before._asdict().items():
-                held.append(_engine_order(value.detach().float()))
+            for name, value in start.items():
+                held.append(engine_order(value.detach().float(), stage.output))
                 self.given.call.set_state(getattr(native.StateVariable, name), held[-1].data_ptr())
         return held
 
-    def state_of(self, position: int, at: NamedLayer) -> NeuronState:
-        """State of a neuron layer after the last step."""
-        assert isinstance(at.layer, Neuron)
+    def _start(self, stage: Stage) -> dict[str, Tensor]:
+        """The variables that a stage starts with, where it does not start at rest."""
+        known = self.options.state or {}
+        if self.carries(stage):
+            before: Any = known.get(stage.name)
+            if before is not None:
+                return {"v": before}
+            random = stage.first.random_start  # type: ignore[union-attr]  # as `carries` says
+            return {"v": uniform(self.given.draw, math.prod(stage.output), stage.stream)} if random else {}
+        before = known.get(stage.neuron.name) if stage.neuron else None
+        return {} if before is None else before._asdict()
+
+    def state_of(self, position: int, at: NamedLayer) -> NeuronState | Tensor:
+        """State of a layer after the last step."""
         native: Any = extension()
-        kind: Any = at.layer.dynamics.State
-        parts = {name: torch.empty(self.batch, math.prod(at.output)) for name in kind._fields}
+        layout, carried = self.plan.stages[position].output, isinstance(at.layer, SpikingActivation)
+        kind: Any = None if carried else at.layer.dynamics.State  # type: ignore[union-attr]  # neurons
+        parts = {name: torch.empty(self.batch, math.prod(at.output)) for name in (("v",) if carried else kind._fields)}
         wanted = native.StateOut()
         for name, part in parts.items():
             wanted.set(getattr(native.StateVariable, name), part.data_ptr())
         self.handle.state(position, wanted)
-        state: NeuronState = kind(*(_graph_order(part, at.output) for part in parts.values()))
+        tensors = [graph_order(part, layout, at.output) for part in parts.values()]
+        state: NeuronState | Tensor = tensors[0] if carried else kind(*tensors)
         return state
 
-    def measured(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Spike rates of the spiking layers and event rates of the inputs of the weighted ones."""
+    def update_statistics(self, weights: Mapping[str, Tensor]) -> None:
+        """Let batch normalisations that normalised by the batch remember it, as PyTorch's do."""
+        if not self.options.training:
+            return
         frames = self.steps * self.batch
+        for position, stage in enumerate(self.plan.stages):
+            norm, at = stage.first, stage.layers[0]
+            count = frames * math.prod(at.input[1:])
+            if not isinstance(norm, BatchNorm) or count < 2:
+                continue
+            found = [torch.empty(at.input[0]) for _ in range(2)]
+            self.handle.statistics(position, *(one.data_ptr() for one in found))
+            if len(at.input) == 1:
+                found = [graph_order(one[None], stage.output, at.input)[0] for one in found]
+            unbiased = found[1] * (count / (count - 1))
+            for key, new in (("running_mean", found[0]), ("running_var", unbiased)):
+                weights[f"{at.name}.{key}"].detach().mul_(1 - norm.momentum).add_(new, alpha=norm.momentum)
+
+    def measured(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """Spike rates of the spiking layers, event rates of the inputs of the weighted ones, shares of active steps."""
         rates: dict[str, Tensor] = {}
         events: dict[str, Tensor] = {}
+        active: dict[str, Tensor] = {}
         for position, stage in enumerate(self.plan.stages):
             first, neuron = stage.layers[0], stage.neuron
-            if isinstance(first.layer, Linear | Conv2d):
-                # a linear stage behind a flatten layer reads a map, the first one the image in its own order
-                shape = stage.input
-                counts = self._counts(-1 - position, shape, first.input)
-                events[first.name] = counts / (self.batch if self._is_constant(position) else frames)
-            if neuron is not None and isinstance(neuron.layer, Neuron) and neuron.layer.spikes:
-                rates[neuron.name] = self._counts(position, neuron.output, neuron.output) / frames
+            if first.layer.weighted:
+                events[first.name] = self._received(stage)
+            if neuron is not None and neuron.layer.spikes:
+                # every neuron sends at most one spike a step, so its rate is the share of steps at which it sends any
+                active[neuron.name] = rates[neuron.name] = self._sent(position, neuron, 0.0)
                 if neuron.layer.feedback(neuron.output):
                     before = (self.options.state or {}).get(neuron.name)
                     events |= fed_back(neuron, rates, before, self.state_of(position, neuron), self.steps)
-        return rates, events
+            elif self.carries(stage):
+                rates[first.name], active[first.name] = (self._sent(position, first, q) for q in (_quantum(first), 0.0))
+        return rates, events, active
 
-    def _is_constant(self, position: int) -> bool:
-        """Whether what enters a stage is the same at every step: a constant input that met no neuron yet."""
-        return self.given.constant and all(stage.neuron is None for stage in self.plan.stages[:position])
+    def _sent(self, position: int, at: NamedLayer, quantum: float) -> Tensor:
+        out = torch.empty(math.prod(at.output))
+        self.handle.count(position, quantum, False, out.data_ptr())
+        sent: Tensor = graph_order(out[None], self.plan.stages[position].output, at.output)[0]
+        frames: int = self.steps * self.batch
+        return sent / frames
 
-    def _counts(self, which: int, shape: tuple[int, ...], wanted: tuple[int, ...]) -> Tensor:
-        out = torch.empty(math.prod(shape))
-        self.handle.count(which, out.data_ptr())
-        return _graph_order(out.unsqueeze(0), shape)[0].reshape(wanted)
+    def _received(self, stage: Stage) -> Tensor:
+        at, source = stage.layers[0], stage.inputs[0]
+        layout = image_of(self.graph)[0] if source == IMAGE else self.plan.stages[source].output
+        out = torch.empty(math.prod(at.input))
+        quantum = at.arriving.quantum if at.arriving.carrier == "multispikes" else 0.0
+        constant = self.handle.count(source, quantum, True, out.data_ptr())
+        received: Tensor = graph_order(out[None], layout, at.input)[0]
+        frames: int = self.batch if constant else self.steps * self.batch
+        return received / frames
 
-    def recorded_stages(self) -> list[tuple[int, NamedLayer]]:
-        """Number and neurons of each stage to be recorded."""
-        if not self.options.record:
-            return []
-        named = [(i, stage.neuron) for i, stage in enumerate(self.plan.stages)]
-        return [(i, at) for i, at in named if at is not None and at.name in self.options.record]
+    @cached_property
+    def recorded_layers(self) -> list[tuple[int, NamedLayer]]:
+        """Each recorded layer, in their order, with the stage that has it."""
+        names = self.options.record
+        return [(self._place(at), at) for at in self.graph.named if at.name in names]
+
+    def _place(self, at: NamedLayer) -> int:
+        if isinstance(at.layer, Flatten):
+            return IMAGE if at.inputs == ("",) else self._place(self._named(at.inputs[0]))
+        return next(i for i, stage in enumerate(self.plan.stages) if any(one.name == at.name for one in stage.layers))
+
+    def _named(self, name: str) -> NamedLayer:
+        return next(at for at in self.graph.named if at.name == name)
 
     def recorded(self) -> list[Tensor]:
-        """Spikes (empty where there are none) and membranes of each recorded stage."""
+        """Spikes (empty where there are none) and membrane, or output, of each recorded layer."""
         out: list[Tensor] = []
         frames, over = self.steps * self.batch, (self.steps, self.batch)
-        for position, at in self.recorded_stages():
-            assert isinstance(at.layer, Neuron)
+        for position, at in self.recorded_layers:
+            layout = self.plan.stages[position].output if position != IMAGE else image_of(self.graph)[0]
             spikes, membrane = (torch.empty(frames, math.prod(at.output)) for _ in range(2))
-            self.handle.membranes(position, membrane.data_ptr())
-            if at.layer.spikes:
+            neurons = isinstance(at.layer, Neuron)
+            if neurons:
+                self.handle.membranes(position, membrane.data_ptr())
+            else:
+                self.handle.output(position, membrane.data_ptr())
+            if at.layer.spikes and neurons:
                 self.handle.spikes(position, spikes.data_ptr())
-            shaped = [torch.unflatten(_graph_order(x, at.output), 0, over) for x in (spikes, membrane)]
-            out += [shaped[0] if at.layer.spikes else torch.empty(0), shaped[1]]
+            shaped = [torch.unflatten(graph_order(x, layout, at.output), 0, over) for x in (spikes, membrane)]
+            out += [shaped[0] if at.layer.spikes and neurons else torch.empty(0), shaped[1]]
         return out
 
     def traces(self, recorded: list[Tensor]) -> dict[str, LayerTrace]:
         """What was recorded, by layer."""
-        pairs = zip(self.recorded_stages(), recorded[::2], recorded[1::2], strict=True)
-        return {
-            at.name: LayerTrace(spikes if spikes.numel() else None, membrane) for (_, at), spikes, membrane in pairs
-        }
+        traces: dict[str, LayerTrace] = {}
+        for (position, at), spikes, output in zip(self.recorded_layers, recorded[::2], recorded[1::2], strict=True):
+            quantum = _quantum(at)
+            carried = output / quantum if quantum and self.carries(self.plan.stages[position]) else None
+            traces[at.name] = LayerTrace(spikes if spikes.numel() else carried, output)
+        return traces
 
     def given_back(self, gradients: tuple[Tensor | None, ...]) -> list[tuple[Tensor | None, Tensor | None]]:
         """Gradients of each stage's spikes and membranes in the engine's order, the last stage's result included."""
         out: list[tuple[Tensor | None, Tensor | None]] = [(None, None)] * len(self.plan.stages)
-        for (position, _), *pair in zip(self.recorded_stages(), gradients[2::2], gradients[3::2], strict=True):
-            out[position] = (_rows(pair[0]), _rows(pair[1]))
-        mine = [_rows(gradients[0]), _rows(gradients[1])]
-        out[-1] = (_sum(out[-1][0], mine[0]), _sum(out[-1][1], mine[1]))
+
+        def add(position: int, spikes: Tensor | None, membrane: Tensor | None) -> None:
+            layout = self.plan.stages[position].output
+            rows = (_rows(spikes, layout), _rows(membrane, layout))
+            out[position] = (_sum(out[position][0], rows[0]), _sum(out[position][1], rows[1]))
+
+        for (position, at), spikes, membrane in zip(
+            self.recorded_layers, gradients[2::2], gradients[3::2], strict=True
+        ):
+            if position == IMAGE:
+                continue  # its gradient is that of the input
+            if isinstance(at.layer, Neuron):
+                add(position, spikes, membrane)
+            else:  # what the stage sends: its neurons' spikes, or numbers, which stand where membranes do
+                neuron = self.plan.stages[position].neuron
+                add(position, membrane, None if neuron is not None and neuron.layer.spikes else membrane)
+        add(len(out) - 1, gradients[0], gradients[1])
         return out
 
 
-def _rows(gradient: Tensor | None) -> Tensor | None:
-    """[T, B, *shape] as [T, B, features] in the engine's order."""
+def _rows(gradient: Tensor | None, layout: tuple[int, int, int]) -> Tensor | None:
+    """[T, B, *shape] as [T x B, features] in the engine's order."""
     if gradient is None or gradient.numel() == 0:
         return None
-    return _engine_order(gradient.flatten(0, 1)).contiguous()
+    return engine_order(gradient.flatten(0, 1), layout)
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
@@ -304,7 +360,8 @@ class _Run(torch.autograd.Function):
     """The whole network, forward and backward."""
 
     @staticmethod
-    def forward(ctx: Any, job: _Job, *parameters: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, job: _Job, inputs: Tensor | None, *parameters: Tensor) -> tuple[Tensor, ...]:
+        del inputs  # they stand in the call
         ctx.save_for_backward(*parameters)
         ctx.job = job
         ctx.set_materialize_grads(False)
@@ -324,18 +381,24 @@ class _Run(torch.autograd.Function):
         _ = ctx.saved_tensors  # fails if a parameter has been changed in place since forward
         out = [
             torch.empty_like(p) if needed else None
-            for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:], strict=True)
+            for p, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[2:], strict=True)
         ]
+        learned = job.given.learned
+        of_input = None if learned is None else torch.empty(learned.shape)
         native: Any = extension()
         call, given = native.BackwardCall(), job.given_back(gradients)
-        call.threads = torch.get_num_threads()
+        call.threads, call.input = torch.get_num_threads(), _address(of_input)
         for spikes, membrane in given:
             call.add_recorded(_address(spikes), _address(membrane))
         for gradient in out:
             call.add_gradient(_address(gradient))
         job.spent = True
         job.handle.backward(call)
-        return None, *out
+        if of_input is not None:
+            for (position, _), gradient in zip(job.recorded_layers, gradients[3::2], strict=True):
+                if position == IMAGE and gradient is not None:
+                    of_input += gradient.view_as(of_input)
+        return None, of_input, *out
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -343,15 +406,19 @@ def _address(tensor: Tensor | None) -> int:
 
 
 class _LazyState(Mapping[str, NeuronState | Tensor]):
-    """State of each neuron layer, fetched when asked for."""
+    """State of each layer that has one, fetched when asked for."""
 
     def __init__(self, job: _Job) -> None:
         self.job = job
 
     @cached_property
     def places(self) -> dict[str, tuple[int, NamedLayer]]:
-        """Number and neurons of each stage that has some."""
-        return {stage.neuron.name: (i, stage.neuron) for i, stage in enumerate(self.job.plan.stages) if stage.neuron}
+        """Number of the stage and layer of each that has a state."""
+        found = [
+            (i, stage.layers[0] if self.job.carries(stage) else stage.neuron)
+            for i, stage in enumerate(self.job.plan.stages)
+        ]
+        return {at.name: (i, at) for i, at in found if at is not None}
 
     def __getitem__(self, name: str) -> NeuronState | Tensor:
         return self.job.state_of(*self.places[name])
@@ -361,15 +428,3 @@ class _LazyState(Mapping[str, NeuronState | Tensor]):
 
     def __len__(self) -> int:
         return len(self.places)
-
-
-def _graph_order(flat: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """[N, features] in the engine's order ([h][w][c]) as [N, *shape] in the graph's."""
-    if len(shape) == 1:
-        return flat
-    channels, height, width = shape
-    return flat.view(-1, height, width, channels).permute(0, 3, 1, 2).contiguous()
-
-
-def _engine_order(value: Tensor) -> Tensor:
-    return (value if value.ndim == 2 else value.permute(0, 2, 3, 1)).contiguous()

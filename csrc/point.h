@@ -1,0 +1,213 @@
+// A stage that treats each feature by itself, then its neurons: batch normalisation, activations, dropout, the sum of two signals.
+#pragma once
+#include "functions.h"
+#include "norm.h"
+
+namespace spikewise::SPIKEWISE_ISA {
+
+class PointStage final : public Stage {
+ public:
+  using Stage::Stage;
+
+  void forward(const Signals& in, const Call& call, const StateIn* from, bool keep_membranes) override {
+    in_ = in, in_steps_ = in[0]->steps;
+    for (const Signal* one : in) in_steps_ = std::max(in_steps_, one->steps);
+    prepare_point(call, from, keep_membranes);
+    if (spec.op == Op::norm) normalise(call);
+    parallel(batch, call.threads, [&](int b) {
+      if (spec.op == Op::spiking_activation) return carry_by_spikes(b);
+      if (!has_neurons()) {
+        for (int t = 0; t < out.steps; ++t) compute(b, t, out.row(b, t));
+        return;
+      }
+      float* currents = scratch(Room::currents, in_steps_ * length());
+      for (int t = 0; t < in_steps_; ++t) compute(b, t, currents + t * length());
+      for (std::size_t f = 0; f < features(); f += 64) run_chunk(b, f, wide(f), 0, steps, currents + f, in_steps_ == 1 ? 0 : length());
+    });
+  }
+
+  void backward(const Signals& in, const OutputGradient& next, const BackwardCall& call, bool) override {
+    in_ = in;
+    const Split split{batch, std::min(batch, 16)};
+    std::vector<ParameterGradients> neurons(wants_neuron_gradients(call) ? split.parts : 0);
+    for (ParameterGradients& one : neurons) one = ParameterGradients(population->length);
+    const bool sums_wanted = spec.op == Op::norm;
+    ChannelSums sums(sums_wanted ? split.parts : 0, spec.in), products(sums_wanted ? split.parts : 0, spec.in);
+    if (!kept().values) kept() = Signal::of_values(batch, out.steps, out.features);
+    parallel(split.parts, call.threads, [&](int part) {
+      for (int b = split.first(part); b < split.first(part + 1); ++b) {
+        back_image(b, next, neurons.empty() ? nullptr : &neurons[part]);
+        if (in_steps_ < kept().steps) sum_over_steps(b, 0, round_up(features(), kLanes));
+        for (int t = 0; sums_wanted && t < in_steps_; ++t) add_sums(b, t, sums.part(part), products.part(part));
+      }
+    });
+    if (!neurons.empty()) write_neuron_gradients(neurons, call);
+    if (sums_wanted) finish_norm(call, sums.by_channel(), products.by_channel());
+  }
+
+  void input_gradient(int which, int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
+    const Signal& in = *in_[which];
+    for (int t = 0; t < in_steps_; ++t) {
+      const float* g = kept().row(image, t) + f;
+      const float* x = needs_input() ? numbers(in, image, t, f, width) : nullptr;
+      const bool again = in.steps == 1 && t > 0;  // an input that is the same at every step
+      float row[64];
+      for (std::size_t i = 0; i < width; i += 64) {
+        const int count = static_cast<int>(std::min<std::size_t>(64, width - i));
+        float* at = to + (in.steps == 1 ? 0 : t) * stride + i;
+        local_gradient(image, f + i, count, g + i, x ? x + i : nullptr, again ? row : at);
+        for (int k = 0; again && k < count; ++k) at[k] += row[k];
+      }
+    }
+  }
+
+  void statistics(float* mean, float* variance) const override {
+    std::copy(norm_.mean.begin(), norm_.mean.end(), mean);
+    std::copy(norm_.variance.begin(), norm_.variance.end(), variance);
+  }
+
+ private:
+  std::size_t length() const { return row_length(spec.out.features()); }
+  int wide(std::size_t f) const { return static_cast<int>(std::min<std::size_t>(64, features() - f)); }
+  bool needs_input() const { return spec.op == Op::norm || spec.op == Op::activation || spec.op == Op::spiking_activation; }
+
+  void prepare_point(const Call& call, const StateIn* from, bool keep_membranes) {
+    if (!has_neurons()) {
+      const bool carried = spec.op == Op::spiking_activation;
+      out = Signal::of_values(batch, carried ? steps : in_steps_, spec.out.features());
+      if (carried) start_voltages(from);
+    } else prepare(*in_[0], call, from, keep_membranes);
+    if (spec.op != Op::dropout || call.dropout.empty()) return;
+    let_through_ = Array<std::uint8_t>(batch * features());
+    std::memcpy(let_through_.data(), call.dropout[number], let_through_.size());
+  }
+
+  // Features [f, f + width) of a signal as numbers; those of a signal of numbers where they stand.
+  static const float* numbers(const Signal& in, int b, int t, std::size_t f, std::size_t width) {
+    if (!in.spikes) return in.row(b, t) + f;
+    float* room = scratch(Room::expanded_spikes, in.words * 64 + kLanes);
+    const std::size_t first = f / 64 * 64, last = std::min<std::size_t>(round_up(f + width, 64), in.words * 64);
+    expand(in.frame(b, t) + first / 64, last - first, room);
+    return room + (f - first);
+  }
+
+  // The current of one step.
+  void compute(int b, int t, float* to) const {
+    const std::size_t n = round_up(features(), kLanes);
+    const float* x = numbers(*in_[0], b, t, 0, features());
+    if (spec.op == Op::norm) {
+      for (std::size_t i = 0; i < n; i += kLanes) store(to + i, load(x + i) * load(&norm_.scale[i]) + load(&norm_.shift[i]));
+    } else if (spec.op == Op::sum) {
+      std::memcpy(to, x, sizeof(float) * n);
+      const float* y = numbers(*in_[1], b, t, 0, features());
+      for (std::size_t i = 0; i < n; i += kLanes) store(to + i, load(to + i) + load(y + i));
+    } else if (spec.op == Op::dropout) {
+      drop(b, 0, static_cast<int>(features()), x, to);
+    } else {
+      with_function(spec.function, [&]<Function kFunction>() {
+        for (std::size_t i = 0; i < features(); ++i) to[i] = value_of<kFunction>(x[i]);
+      });
+    }
+    std::fill(to + features(), to + n, 0.0f);
+  }
+
+  void drop(int b, std::size_t f, int count, const float* x, float* to) const {
+    const std::uint8_t* kept_here = let_through_ ? &let_through_[b * features() + f] : nullptr;
+    for (int i = 0; i < count; ++i) to[i] = kept_here ? (kept_here[i] ? x[i] / spec.kept : 0.0f) : x[i];
+  }
+
+  // The voltages of spiking activations wait in the state.
+  void start_voltages(const StateIn* from) {
+    state.length = length();
+    Array<float>& v = state.variables[S::v] = Array<float>(batch * state.length, true);
+    const float* given = from ? (*from)[S::v] : nullptr;
+    for (int b = 0; given && b < batch; ++b) std::memcpy(&v[b * state.length], given + b * features(), sizeof(float) * features());
+  }
+  void carry_by_spikes(int b) {
+    float *v = &state.variables[S::v][b * state.length], *rates = scratch(Room::currents, length());
+    for (int t = 0; t < steps; ++t) {
+      if (t == 0 || in_steps_ > 1) compute(b, t, rates);
+      float* to = out.row(b, t);
+      for (std::size_t i = 0; i < features(); ++i) {
+        const float voltage = rates[i] * spec.dt + v[i], spikes = std::floor(voltage);
+        v[i] = voltage - spikes, to[i] = spikes / spec.dt;
+      }
+    }
+  }
+
+  void normalise(const Call& call) {
+    const std::size_t n = round_up(features(), kLanes);
+    // One value has no spread.
+    by_batch_ = call.batch_statistics && static_cast<std::size_t>(batch) * steps * spec.in.h * spec.in.w > 1;
+    if (by_batch_) {
+      const Split split{batch, std::min(batch, 16)};
+      const double count = static_cast<double>(batch) * in_steps_ * spec.in.h * spec.in.w;
+      auto each_row = [&](const Array<float>& middle) {
+        ChannelSums sums(split.parts, spec.in);
+        parallel(split.parts, call.threads, [&](int part) {
+          float* to = sums.part(part);
+          for (int b = split.first(part); b < split.first(part + 1); ++b)
+            for (int t = 0; t < in_steps_; ++t) {
+              const float* x = numbers(*in_[0], b, t, 0, features());
+              for (std::size_t i = 0; i < n; i += kLanes) {
+                const Lanes apart = middle ? load(x + i) - load(&middle[i]) : load(x + i);
+                add_to(to + i, middle ? apart * apart : apart);
+              }
+            }
+        });
+        std::vector<float> means;
+        for (double sum : sums.by_channel()) means.push_back(static_cast<float>(sum / count));
+        return means;
+      };
+      norm_.mean = each_row({});
+      Array<float> middle(length(), true);
+      for (std::size_t f = 0; f < features(); ++f) middle[f] = norm_.mean[f % spec.in.c];
+      norm_.variance = each_row(middle);
+    } else {
+      norm_.mean.assign(given(call, Weight::running_mean), given(call, Weight::running_mean) + spec.in.c);
+      norm_.variance.assign(given(call, Weight::running_var), given(call, Weight::running_var) + spec.in.c);
+    }
+    norm_.prepare(spec.in, spec.epsilon, given(call, Weight::weight), given(call, Weight::bias));
+  }
+
+  void add_sums(int b, int t, float* sums, float* products) const {
+    const float *g = kept().row(b, t), *x = numbers(*in_[0], b, t, 0, features());
+    for (std::size_t i = 0; i < round_up(features(), kLanes); i += kLanes) {
+      const Lanes now = load(g + i);
+      add_to(sums + i, now);
+      add_to(products + i, now * (load(x + i) - load(&norm_.middle[i])));
+    }
+  }
+
+  void finish_norm(const BackwardCall& call, const std::vector<double>& sums, const std::vector<double>& products) {
+    for (int c = 0; c < spec.in.c; ++c) {
+      if (float* to = gradient(call, Weight::weight)) to[c] = static_cast<float>(products[c] * norm_.inverse[c]);
+      if (float* to = gradient(call, Weight::bias)) to[c] = static_cast<float>(sums[c]);
+    }
+    norm_.prepare_back(spec.in, by_batch_, static_cast<double>(batch) * in_steps_, sums, products);
+  }
+
+  // Gradient of up to 64 features of the input, from that of the output. `to` may be where `x` stands.
+  void local_gradient(int b, std::size_t f, int count, const float* g, const float* x, float* to) const {
+    if (spec.op == Op::norm) {
+      const float *along = &norm_.along[f], *across = &norm_.across[f], *apart = &norm_.apart[f], *middle = &norm_.middle[f];
+      for (int i = 0; i < count; ++i) to[i] = g[i] * along[i] + ((x[i] - middle[i]) * across[i] + apart[i]);
+    } else if (spec.op == Op::dropout) {
+      drop(b, f, count, g, to);
+    } else if (spec.op == Op::sum) {
+      std::memcpy(to, g, sizeof(float) * count);
+    } else {
+      with_function(spec.function, [&]<Function kFunction>() {
+        for (int i = 0; i < count; ++i) to[i] = g[i] * slope_of<kFunction>(x[i]);
+      });
+    }
+  }
+
+  Signals in_;
+  int in_steps_ = 1;
+  bool by_batch_ = false;
+  Normalisation norm_;
+  Array<std::uint8_t> let_through_;  // [batch][features]; none where nothing is dropped
+};
+
+}  // namespace spikewise::SPIKEWISE_ISA

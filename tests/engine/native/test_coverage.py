@@ -1,0 +1,261 @@
+"""Every layer and neuron that a graph can say, forward, backward, recorded and step by step, against the reference."""
+
+import pytest
+import torch
+from cases import check, error, images, network, weighted
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spikewise.dynamics import ALIF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
+from spikewise.encoders import Direct, Rate
+from spikewise.engine import Ask, RunOptions, choose, native
+from spikewise.errors import EngineError
+from spikewise.graph import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    Neuron,
+    Residual,
+    SpikingActivation,
+    SumPool,
+)
+from spikewise.network import Network
+from spikewise.types import Draw
+
+pytestmark = pytest.mark.skipif("not compiled" in native.status(), reason="built without a compiler")
+SHAPE = (2, 9, 11)
+
+
+def conv(channels=6, kernel=3, **more):
+    return Conv2d(channels=channels, kernel=kernel, padding=kernel // 2, **more)
+
+
+def spiking(**more):
+    return Neuron(dynamics=LIF(**more))
+
+
+LEAKY = Neuron(dynamics=LeakyIntegrator())
+END = (Flatten(), Linear(features=3), LEAKY)
+CUBA = CubaLIF(learn=("alpha", "beta", "threshold"), per="channel")
+CASES = {
+    **{
+        f"activation {name}": (conv(), Activation(function=name), conv(5), spiking(), MaxPool(), conv(4),
+                               Activation(function=name), *END)
+        for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softplus", "gelu")
+    },
+    "spiking activations": (conv(), SpikingActivation(dt=0.25), MaxPool(), conv(5),
+                            SpikingActivation(random_start=False), Flatten(), Linear(features=3)),
+    "plain in training, and last": (conv(), SpikingActivation(dt=0.25, spiking_aware=False), Flatten(),
+                                    Linear(features=3), SpikingActivation(dt=0.5)),
+    "izhikevich": (conv(), Neuron(dynamics=Izhikevich()), Flatten(), Linear(features=20),
+                   Neuron(dynamics=Izhikevich(per="channel", spread=0.2)), Linear(features=3)),
+    "current-based": (conv(), Neuron(dynamics=CUBA), Flatten(), Linear(features=20),
+                      Neuron(dynamics=CubaLIF(learn=("alpha", "beta"), reset_delay=True)), Linear(features=3)),
+    "current-based, reset to zero later": (
+        Flatten(), Linear(features=70),
+        Neuron(dynamics=CubaLIF(learn=("alpha",), reset="zero", reset_delay=True), recurrent=True),
+        Linear(features=3), Neuron(dynamics=CubaLIF(reset="none"))),
+    "current-based, gradient through the reset": (
+        Flatten(), Linear(features=70), Neuron(dynamics=CubaLIF(learn=("alpha",), reset_gradient=True), recurrent=True),
+        Linear(features=3), spiking()),
+    "rectangular kernels": (Conv2d(channels=5, kernel=(3, 2), stride=(1, 2), padding=(0, 1)), spiking(),
+                            Conv2d(channels=7, kernel=(1, 3), padding=(2, 0)), spiking(), *END),
+    "groups and dilation": (conv(), spiking(),
+                            Conv2d(channels=12, kernel=3, groups=3, dilation=2, padding=2), spiking(),
+                            Conv2d(channels=12, kernel=3, groups=12, bias=False), spiking(), *END),
+    "sums of windows": (conv(), spiking(), SumPool(size=(2, 3)), conv(4), spiking(),
+                        SumPool(size=3, stride=2, padding=1), *END),
+    "padded pools": (conv(), MaxPool(size=3, stride=2, padding=1), spiking(), AvgPool(size=2, padding=1), conv(4),
+                     spiking(), MaxPool(size=3, stride=1, padding=1), *END),
+    "global average": (conv(), spiking(), conv(4), spiking(), GlobalAvgPool(), Linear(features=3)),
+    "global average of currents": (conv(), GlobalAvgPool(), spiking(), Linear(features=3), spiking()),
+    "dropout anywhere": (
+        Dropout(p=0.5), conv(), Dropout(p=0.5), spiking(), MaxPool(), conv(4), spiking(), Dropout(p=0.5), Flatten(),
+        Dropout(p=0.75), Linear(features=12), Dropout(p=0.5), spiking(), Linear(features=3)),
+    "currents added": (
+        conv(), spiking(), Residual(main=(conv(), spiking(), conv())), spiking(),
+        Residual(main=(conv(4, stride=2), spiking(), conv(4)), shortcut=(Conv2d(channels=4, kernel=1, stride=2),)),
+        spiking(), *END),
+    "spikes added": (conv(), spiking(), Residual(main=(conv(), spiking(), conv(), spiking())),
+                     Residual(main=(conv(), spiking())), MaxPool(), conv(), spiking(), *END),
+    "membranes past the neurons": (
+        conv(), Residual(main=(spiking(), conv(), spiking(), conv())), Residual(main=(spiking(), conv())), spiking(),
+        GlobalAvgPool(), Linear(features=3), LEAKY),
+    "the image past a convolution": (Residual(main=(conv(2),)), spiking(), *END),
+    "neurons behind a flat map": (conv(), Flatten(), Neuron(dynamics=ALIF(learn=("beta",), per="channel", spread=0.1)),
+                                  Linear(features=3), spiking()),
+}  # fmt: skip
+NORMS = {
+    "values": (conv(), BatchNorm(), LEAKY, conv(4), BatchNorm(), MaxPool(), Flatten(), Linear(features=17), BatchNorm(),
+               LEAKY, Linear(features=3)),
+    "spikes": (conv(), BatchNorm(), spiking(), conv(4), BatchNorm(), spiking(), Flatten(), Linear(features=17),
+               BatchNorm(), spiking(), Linear(features=3)),
+    "odd places": (BatchNorm(), conv(), MaxPool(), BatchNorm(), LEAKY, Flatten(), BatchNorm(), Linear(features=3)),
+    "residual": (
+        conv(), BatchNorm(), Residual(main=(spiking(), conv(), BatchNorm(), spiking(), conv(), BatchNorm())),
+        Residual(main=(spiking(), conv(8, stride=2), BatchNorm()),
+                 shortcut=(spiking(), Conv2d(channels=8, kernel=1, stride=2, bias=False), BatchNorm())),
+        spiking(), GlobalAvgPool(), Linear(features=3), LEAKY),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("encoder", [Rate(steps=7), Direct(steps=5)], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", CASES)
+def test_the_references_spikes_counts_and_gradients(name, training, encoder):
+    net = network(*CASES[name], image_shape=SHAPE, encoder=encoder, scale=2.0)
+    check(net.train(training), images(4, SHAPE))
+
+
+def normalised(name, encoder, seed):
+    """A network whose normalisations are not at their start."""
+    net = network(*NORMS[name], image_shape=SHAPE, encoder=encoder, scale=2.0, seed=seed)
+    g = torch.Generator().manual_seed(seed)
+    for key, value in net.state_dict().items():
+        if key.startswith("batch_norm"):
+            wide = torch.rand if key.endswith("var") else torch.randn
+            value.add_(wide(value.shape, generator=g), alpha=0.3)
+    return net
+
+
+def everything(net, batch, engine, options, *, double=False, inputs=None):
+    """Outputs, traces, gradients (of the inputs, too, where they are given) and running statistics, by name."""
+    copy = Network(net.graph, engine_name=engine)
+    copy.load_state_dict(net.state_dict())
+    copy.train(net.training)
+    draw = Draw(7, 3, torch.arange(10, 10 + len(batch)))
+    copy = copy.double() if double else copy
+    given = copy.encode(batch, draw) if inputs is None else inputs.clone()
+    given = given.double() if double else given
+    given.requires_grad_(inputs is not None)
+    out = copy.run(given, draw, options)
+    weighted(out).backward()
+    found = {name: p.grad for name, p in copy.named_parameters() if p.grad is not None}
+    found |= dict(copy.named_buffers()) | ({} if inputs is None else {"inputs": given.grad})
+    return {"membrane": out.trajectory.membrane, **found}, out.result.traces
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", NORMS)
+def test_normalisation_by_the_batch_and_by_what_was_seen(name, training, recorded, given):
+    net = normalised(name, Rate(steps=6), 1).train(training)
+    batch = images(5, SHAPE)
+    inputs = torch.randn(4, 5, *SHAPE, generator=torch.Generator().manual_seed(2)) if given else None
+    options = RunOptions(record=frozenset(at.name for at in net.graph.named) if recorded else frozenset())
+    ours, traces = everything(net, batch, "native", options, inputs=inputs)
+    theirs, wanted = everything(net, batch, "reference", options, inputs=inputs)
+    exact, _ = everything(net, batch, "reference", options, double=True, inputs=inputs)
+    for key, trace in wanted.items():
+        if trace.spikes is not None:
+            assert torch.equal(traces[key].spikes, trace.spikes), key
+        assert error(traces[key].output, trace.output.double()) < 1e-4, key
+    assert ours.keys() == exact.keys()
+    largest = max(value.abs().max().item() for value in exact.values())
+    for key, value in exact.items():
+        # the bias before a normalisation has no gradient: what is left of it is rounding of much larger sums
+        apart = (ours[key].double() - value).abs().max().item()
+        assert error(ours[key], value) <= max(3e-5, 3 * error(theirs[key], value)) or apart < 1e-6 * largest, key
+
+
+def test_one_frame_is_normalised_by_what_was_seen():
+    net = network(
+        Flatten(), Linear(features=9), BatchNorm(), LEAKY, Linear(features=3), encoder=Direct(steps=1)
+    ).train()
+    before = net.get_buffer("batch_norm1.running_mean").clone()
+    check(net, images(1, (1, 7, 9)))
+    net.engine_name = "native"
+    net(images(1, (1, 7, 9)))
+    assert torch.equal(net.get_buffer("batch_norm1.running_mean"), before)
+    net(images(2, (1, 7, 9)))
+    assert not torch.equal(net.get_buffer("batch_norm1.running_mean"), before)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_goes_on_where_it_ended(name):
+    net = network(*CASES[name], image_shape=SHAPE, encoder=Rate(steps=6), scale=2.0).eval()
+    net.engine_name = "native"
+    spikes, draw = torch.rand(6, 3, *SHAPE, generator=torch.Generator().manual_seed(0)).round(), Draw.first(3)
+    with torch.no_grad():
+        whole = net.run(spikes, draw)
+        first = net.run(spikes[:2], draw)
+        rest = net.run(spikes[2:], draw, RunOptions(state=first.result.state))
+    assert first.result.engine == "native"
+    parts = torch.cat([first.trajectory.membrane, rest.trajectory.membrane])
+    assert torch.equal(parts, whole.trajectory.membrane)
+    assert whole.result.state.keys() == {at.name for at in net.graph.named if at.layer.state_variables}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_layer_can_be_recorded(name):
+    net = network(*CASES[name], image_shape=SHAPE, encoder=Rate(steps=4), scale=2.0).train()
+    together = {"linear1"} if "recurrent=True" in str(net.graph) else set()  # with the neurons behind it
+    record = frozenset(at.name for at in net.graph.named) - together
+    assert check(net, images(3, SHAPE), record=record).result.traces.keys() == record
+
+
+def test_recurrent_neurons_without_weights_before_them_are_named():
+    graph = network(Flatten(), Neuron(dynamics=LIF(), recurrent=True), Linear(features=3)).graph
+    with pytest.raises(EngineError, match="lif1: recurrent neurons"):
+        choose("native", Ask(graph))
+    graph = network(
+        Flatten(), Linear(features=9), BatchNorm(), Neuron(dynamics=LIF(), recurrent=True), Linear(features=3)
+    ).graph
+    assert choose("auto", Ask(graph)).name == "native"
+    training, recording = RunOptions(training=True), RunOptions(record=frozenset({"linear1"}))
+    assert [choose("auto", Ask(graph, options=o)).name for o in (training, recording)] == ["reference"] * 2
+
+
+NEURONS = st.sampled_from(
+    [LIF(beta=0.5), LIF(beta=0.875, reset="zero"), ALIF(beta=0.5, adaptation=0.25, adaptation_decay=0.5),
+     CubaLIF(alpha=0.5, beta=0.5, learn=("alpha",))]
+).map(lambda dynamics: Neuron(dynamics=dynamics))  # fmt: skip
+
+
+@st.composite
+def layers(draw, channels):
+    """Layers that keep a map of so many channels and its size."""
+    same = st.one_of(
+        NEURONS,
+        st.sampled_from(
+            [
+                Dropout(p=0.5),
+                Activation(),
+                Conv2d(channels=channels, kernel=(3, 1), padding=(1, 0)),
+                Conv2d(channels=channels, kernel=3, padding=1, groups=channels, bias=False),
+                Conv2d(channels=channels, kernel=3, padding=2, dilation=2),
+                MaxPool(size=3, stride=1, padding=1),
+                SumPool(size=(1, 3), stride=1, padding=(0, 1)),
+            ]
+        ),
+    )
+    return tuple(draw(st.lists(same, min_size=1, max_size=3)))
+
+
+@st.composite
+def graphs(draw):
+    channels = draw(st.integers(1, 20))
+    body = [conv(channels), draw(NEURONS)]
+    for _ in range(draw(st.integers(1, 3))):
+        if draw(st.booleans()):
+            shortcut = draw(st.one_of(st.just(()), layers(channels)))
+            body.append(Residual(main=(*draw(layers(channels)), conv(channels)), shortcut=shortcut))
+        else:
+            body += draw(layers(channels))
+        body.append(draw(NEURONS))
+    body += [draw(st.sampled_from([Flatten(), GlobalAvgPool()])), Linear(features=3), LEAKY]
+    shape = (draw(st.integers(1, 2)), 4, 8)
+    return network(*body, image_shape=shape, encoder=Rate(steps=draw(st.integers(1, 5))))
+
+
+@given(net=graphs(), training=st.booleans())
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_graphs_with_joins_and_every_layer(net, training):
+    check(net.train(training), images(3, net.graph.image_shape))
