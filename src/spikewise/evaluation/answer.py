@@ -249,9 +249,9 @@ def _energy(subject: _Subject, other: Opponent, of: str = "") -> str:
     """The spiking network's energy in that of an opponent, with early exit where that says something else."""
     what = f"the energy of {of}" if of else "its energy"
     whole, early = other.whole, other.early
-    told = _whole(other, what)
     if early is None or subject.exit is None or early.relation in (whole.relation, "unknown"):
-        return told
+        return _whole(other, what)
+    told = _over_models(whole, what) if whole.relation == "disagree" else _told(whole, what)
     steps = f" at {subject.network.steps} steps"
     lost = -subject.exit.difference.mean
     price = f", which gives away {gap(lost)}" if lost >= _GIVES_AWAY else ""
@@ -279,6 +279,10 @@ def _by_model(price: Price, what: str) -> str:
     if computed.relation == "cheaper" and skipped.relation in ("dearer", "alike", "disagree"):
         paid = fractions(list(computed.ratios.values()), what)
         return f"{paid} if that pays for zeros, {_of_it(skipped)} if it skips them"
+    return _over_models(price, what)
+
+
+def _over_models(price: Price, what: str) -> str:
     return f"{fractions(list(price.ratios.values()), what)}, by model"
 
 
