@@ -8,7 +8,7 @@ from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrat
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.engine.contract import Ask
 from spikewise.engine.native.plan import recalled
-from spikewise.engine.native.stages import mode_of, reach, stages_of
+from spikewise.engine.native.stages import Mode, mode_of, reach, stages_of
 from spikewise.extension import extension
 from spikewise.graph import Activation, Conv2d, Graph, Linear, MaxPool, NamedLayer, Neuron, SumPool
 from spikewise.layers.base import words
@@ -37,7 +37,12 @@ def _of_this_run(ask: Ask) -> str | None:
     """What the graph does not say."""
     if ask.learns and ask.options.state:
         return "it returns no gradients of a run that starts from a state"
-    for stage in recalled(stages_of, ask.graph, mode_of(ask.graph, ask.options)):
+    return recalled(_misplaced, ask.graph, mode_of(ask.graph, ask.options))
+
+
+def _misplaced(graph: Graph, mode: Mode) -> str | None:
+    """Recurrent neurons that this way of cutting the graph parts from the weights before them."""
+    for stage in stages_of(graph, mode):
         neuron = stage.neuron
         if neuron is not None and neuron.layer.feedback(neuron.output) and not isinstance(stage.first, Linear):
             return f"layer {neuron.name}: recurrent neurons that do not run together with a linear layer before them"

@@ -46,8 +46,13 @@ class Mode(NamedTuple):
     """Layers whose output is wanted as it is: a stage ends behind each."""
 
 
+_PLAIN = Mode()
+
+
 def mode_of(graph: Graph, options: RunOptions) -> Mode:
     """How a run asks for a graph to be cut."""
+    if not options.training and not options.record:
+        return _PLAIN
     special = options.training and any(isinstance(at.layer, BatchNorm | SpikingActivation) for at in graph.named)
     neurons = {at.name for at in graph.named if isinstance(at.layer, Neuron)}
     return Mode(special, options.record - neurons)
