@@ -49,6 +49,10 @@ CASES = {
                                Activation(function=name), *END)
         for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softplus", "gelu")
     },
+    "a block whose path begins and ends in dropout": (
+        conv(), spiking(),
+        Residual(main=(Dropout(p=0.5), spiking(), Dropout(p=0.25), conv())), spiking(), *END,
+    ),
     "spiking activations": (conv(), SpikingActivation(dt=0.25), MaxPool(), conv(5),
                             SpikingActivation(random_start=False), Flatten(), Linear(features=3)),
     "plain in training, and last": (conv(), SpikingActivation(dt=0.25, spiking_aware=False), Flatten(),

@@ -208,7 +208,7 @@ def _joins(graph: Graph, mode: Mode, stage: Stage, at: NamedLayer) -> bool:
         return False
     if isinstance(at.layer, Dropout):  # spikes are silenced as bits, and the weights that read them make up for it
         spikes = isinstance(last.layer, Neuron) and last.layer.spikes
-        return spikes and _weights_follow(graph, at) and at.name not in mode.ends
+        return spikes and stage.dropout is None and _weights_follow(graph, at) and at.name not in mode.ends
     return stage.takes(at) and not (mode.training and isinstance(at.layer, BatchNorm))
 
 
