@@ -58,7 +58,10 @@ def test_a_kind_that_is_named_is_taken():
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("model.channels=[8, 16]", r"'model.channels' belongs to model.kind = conv; .* Set\s+model.kind=conv too"),
+        (
+            "model.channels=[8, 16]",
+            r"'model.channels' belongs to model.kind = conv or resnet; .* Set\s+model.kind=conv too",
+        ),
         ("model.sequence=[]", "belongs to model.kind = layers"),
         ("encoder.tau=5.0", "belongs to encoder.kind = latency or periodic"),
         ("encoder.threshold=0.5", "belongs to encoder.kind = latency or periodic or delta"),
