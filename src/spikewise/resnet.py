@@ -1,6 +1,6 @@
 """`ResNet`: residual networks of spiking neurons, and by their twin the conventional ones."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -53,7 +53,7 @@ class ResNet(Config):
     """How all weights start."""
     output: Dynamics | Literal["none"] = LeakyIntegrator()
     """Neurons of the output layer; "none" leaves its linear layer bare."""
-    dropout: Annotated[Share, Field()] = 0.0
+    dropout: Share = 0.0
     """Share of the last features that is silenced in training."""
 
     def model_post_init(self, context: object) -> None:

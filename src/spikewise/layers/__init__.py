@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from spikewise.layers.base import Shape, Size, both, words
+from spikewise.layers.base import Shape, Size, words
 from spikewise.layers.joins import Residual, sum_of
 from spikewise.layers.neurons import Neuron
 from spikewise.layers.pointwise import Activation, BatchNorm, Dropout, Flatten, SpikingActivation
@@ -32,7 +32,6 @@ __all__ = [
     "Size",
     "SpikingActivation",
     "SumPool",
-    "both",
     "sum_of",
     "words",
 ]

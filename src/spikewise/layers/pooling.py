@@ -1,8 +1,6 @@
 """Layers that make maps smaller."""
 
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar, Literal
 
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.layers.base import LayerConfig, Padding, Pair, Shape, both, slide, words
@@ -17,7 +15,7 @@ class _Pool(LayerConfig):
     """Height and width of the window; one number for both."""
     stride: Pair | None = None
     """Defaults to `size`."""
-    padding: Annotated[Padding, Field()] = 0
+    padding: Padding = 0
     """Zeros on each side of height and width (for the largest value, nothing); at most half the window."""
 
     def model_post_init(self, context: object) -> None:
