@@ -1,5 +1,6 @@
 """Every side's learning rate is found with one budget, on validation images, whatever happens meanwhile."""
 
+import contextlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from spikewise.experiments.rates import find_rates, rate_grid
 from spikewise.experiments.remedies import _rate
 from spikewise.experiments.setting import Setting
 from spikewise.report.tuning import tuning_table
-from spikewise.training import Silent, TrainConfig, fit
+from spikewise.training import Silent, TrainConfig, fit, short
 
 GRID = (0.0003, 0.001, 0.003, 0.01)
 
@@ -55,7 +56,7 @@ def found(setting: Setting) -> dict[str, object]:
     for one in candidates_of(setting.experiment, setting.images):
         tuning = setting.tuning(one).model_dump()
         tuning["seconds"] = None
-        for trial in tuning["trials"]:
+        for trial in (*tuning["trials"], *tuning["whole"]):
             trial["seconds"] = None
         out[one.name] = tuning
     return out
@@ -185,6 +186,68 @@ def test_one_step_is_gone_beyond_an_end_of_the_grid(setting, figures, more):
     assert search.beyond() == more
     if figures[1e-3] == figures[3e-3] == 0.4:
         assert search.best().learning_rate == 1e-3, "of equals the lower rate"
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """Trials of two updates, less than a quarter of the nine that a training has."""
+    monkeypatch.setattr(short, "_MOST_UPDATES", 2)
+
+
+def test_where_trials_are_too_short_close_rates_are_trained_whole_and_the_better_training_stays(
+    cut, monkeypatch, setting
+):
+    monkeypatch.setattr(rates, "_CLOSE", 10.0)
+    candidates = candidates_of(setting.experiment, setting.images)
+    ears = Ears()
+    find_rates(setting, candidates, ears)
+    for one in candidates:
+        tuning = setting.tuning(one)
+        assert tuning.updates == 2
+        two = sorted(sorted(tuning.trials, key=lambda trial: trial.cross_entropy)[:2], key=lambda t: t.learning_rate)
+        assert [trial.learning_rate for trial in tuning.whole] == [trial.learning_rate for trial in two]
+        assert tuning.learning_rate == min(tuning.whole, key=lambda trial: trial.cross_entropy).learning_rate
+        pair = " and ".join(f"{trial.learning_rate:g}" for trial in two)
+        said = f"{one.name}: learning rates {pair} are close after 2 updates"
+        assert any(word.startswith(said) for word in ears.words)
+        kept = setting.folder.training(one.name, 0)
+        again = setting.folder.path / f"again-{one.name}"
+        fit(setting.network(one, 0), setting.task(one, 0), again)
+        assert (kept / "weights.safetensors").read_bytes() == (again / "weights.safetensors").read_bytes()
+    assert not [path for path in (setting.folder.path / "tuning").iterdir() if path.is_dir()]
+
+
+def test_rates_that_are_apart_or_trials_that_are_long_enough_need_no_whole_training(cut, monkeypatch, setting):
+    monkeypatch.setattr(rates, "_CLOSE", 1.0)
+    candidates = candidates_of(setting.experiment, setting.images)[1:2]
+    find_rates(setting, candidates)
+    assert setting.tuning(candidates[0]).whole == ()
+    monkeypatch.setattr(short, "_MOST_UPDATES", 400)
+    monkeypatch.setattr(rates, "_CLOSE", 10.0)
+    other = candidates_of(setting.experiment, setting.images)[2:]
+    find_rates(setting, other)
+    assert setting.tuning(other[0]).whole == ()
+
+
+def test_a_search_that_was_stopped_in_a_whole_training_goes_on(cut, monkeypatch, setting, tmp_path):
+    monkeypatch.setattr(rates, "_CLOSE", 10.0)
+    candidates = candidates_of(setting.experiment, setting.images)[:1]
+    find_rates(setting, candidates)
+    folder = RunFolder.create(tmp_path / "stopped", setting.experiment, "compare", setting.images.fingerprint)
+    other = Setting(setting.experiment, setting.images, setting.split, folder, setting.device)
+
+    class Stopping(Silent):
+        def epoch(self, record):
+            raise KeyboardInterrupt
+
+    for _ in range(9):
+        with contextlib.suppress(KeyboardInterrupt):
+            find_rates(other, candidates, Stopping())
+    assert found(other)["snn"]["learning_rate"] == found(setting)["snn"]["learning_rate"]
+    assert [t["cross_entropy"] for t in found(other)["snn"]["whole"]] == [
+        t["cross_entropy"] for t in found(setting)["snn"]["whole"]
+    ]
+    assert (folder.training("snn", 0) / "fit.json").exists()
 
 
 def test_steps_of_gradient_descent_are_tried_longer():

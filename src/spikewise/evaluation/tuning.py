@@ -29,11 +29,13 @@ class Tuning(Record):
     """With which every seed was trained, at the top of the schedule."""
     trials: Many[RateTrial] = ()
     """By learning rate; with the first seed."""
+    whole: Many[RateTrial] = ()
+    """Whole trainings of the two best rates, where short trainings were too short to tell them apart."""
     updates: Count = 0
     """Of each trial, with the whole schedule in them."""
     images: Count = 0
     """Validation images on which they were judged."""
     seconds: float = 0.0
-    """Of all trials together."""
+    """Of all trials together; a whole training that stays as the first seed's is none."""
     why: str = ""
     """Why it was not tuned, where it could have been."""

@@ -3,7 +3,9 @@
 An opponent with a rate that suits somebody else is a weak one. Each candidate tries four rates about half a decade
 apart, each in a short training (`training/short.py`) with the first seed; the one with the lowest cross-entropy on
 validation images is taken. Where it stands at an end of the four, one more is tried beyond, for every candidate alike.
-The test part is not looked at. Everything stands in `tuning/` of the run folder: what is finished is never done again.
+Where a trial is less than a quarter of a training, and another rate comes close to the best, both are trained whole
+with the first seed: few updates like higher rates than many do. The better of the two is that seed's training. The test
+part is not looked at. Everything stands in `tuning/` of the run folder: what is finished is never done again.
 """
 
 import functools
@@ -25,8 +27,10 @@ from spikewise.reading import read_record
 from spikewise.report.numbers import duration
 from spikewise.training import FitResult, Listener, Silent
 from spikewise.training.config import SGD, TrainConfig
-from spikewise.training.short import Short, short_task
+from spikewise.training.loop import FIT
+from spikewise.training.short import Short, is_long_enough, short_task
 from spikewise.training.together import Training, fit_all
+from spikewise.training.update import Task
 
 __all__ = ["find_rates", "rate_grid"]
 
@@ -35,6 +39,10 @@ _BEYOND: Final = (1e-4, 3e-2)
 _SGD_TIMES: Final = 10.0
 """Steps of gradient descent are as long as the gradient, which is short; Adam's have the length of the rate."""
 _TRIAL = "trial.json"
+_CLOSE: Final = 1.05
+"""Cross-entropy of a short training, relative to the best one's, up to which a whole one may still turn them round."""
+_SHORT, _WHOLE = "rate-", "whole-"
+"""Before the rate, in the name of a trial's folder."""
 
 
 def rate_grid(train: TrainConfig) -> tuple[float, ...]:
@@ -70,6 +78,7 @@ def find_rates(
         return
     _train(open_ones, [[*rate_grid(setting.experiment.train)] for _ in open_ones], listener, tell)
     _train(open_ones, [one.beyond() for one in open_ones], listener, tell)
+    _train_whole(open_ones, listener)
     for one in open_ones:
         one.keep()
     listener.said(_in_words(searches))
@@ -88,6 +97,30 @@ def _train(searches: list["_Search"], rates: list[list[float]], listener: Listen
         )
 
 
+def _train_whole(searches: list["_Search"], listener: Listener) -> None:
+    """Train whole what short trainings cannot tell apart."""
+    of: dict[Path, _Search] = {}
+    trainings = []
+    for search in searches:
+        close = search.close()
+        if close:
+            rates = " and ".join(f"{rate:g}" for rate in close)
+            listener.said(
+                f"{search.candidate.name}: learning rates {rates} are close after {search.short.updates} updates; each "
+                f"is trained whole with seed {search.seed}, and the better one stays."
+            )
+        for training in search.whole_trainings(close):
+            of[training.folder] = search
+            trainings.append(training)
+    if trainings:
+        fit_all(
+            trainings,
+            lambda training, result: of[training.folder].note(training, result),
+            listener,
+            failed=lambda training, error: of[training.folder].note_failure(training, error),
+        )
+
+
 class _Search:
     """The trials of one candidate."""
 
@@ -97,16 +130,25 @@ class _Search:
         self.folder = self.file.with_suffix("")
         self._devices = spread_over(setting.device)
 
+    @property
+    def seed(self) -> int:
+        """Of all trials."""
+        return self.setting.experiment.seeds[0]
+
+    @functools.cached_property
+    def whole(self) -> Task:
+        """The training itself, but for the rate."""
+        setting = self.setting
+        return task_of(setting.experiment, setting.images, setting.split, self.candidate, self.seed)
+
     @functools.cached_property
     def short(self) -> Short:
-        """What is trained, but for the rate."""
-        setting = self.setting
-        experiment = setting.experiment
-        return short_task(task_of(experiment, setting.images, setting.split, self.candidate, experiment.seeds[0]))
+        """What a trial trains, but for the rate."""
+        return short_task(self.whole)
 
-    def place(self, rate: float) -> Path:
+    def place(self, rate: float, kind: str = _SHORT) -> Path:
         """Folder of a trial."""
-        return self.folder / f"rate-{rate:g}"
+        return self.folder / f"{kind}{rate:g}"
 
     def has(self, training: Training) -> bool:
         """Whether it is one of this candidate."""
@@ -114,22 +156,43 @@ class _Search:
 
     def trainings(self, rates: Sequence[float]) -> list[Training]:
         """What is left to be trained for some rates."""
-        seed, short = self.setting.experiment.seeds[0], self.short.task
-        network = functools.partial(self.setting.network, self.candidate, seed)
+        return self._trainings(self.short.task, rates, _SHORT)
+
+    def whole_trainings(self, rates: Sequence[float]) -> list[Training]:
+        """What is left to be trained whole."""
+        return self._trainings(self.whole, rates, _WHOLE)
+
+    def _trainings(self, task: Task, rates: Sequence[float], kind: str) -> list[Training]:
+        network = functools.partial(self.setting.network, self.candidate, self.seed)
         return [
             Training(
-                replace(short, train=short.train.replace(learning_rate=rate)),
-                self.place(rate),
+                replace(task, train=task.train.replace(learning_rate=rate)),
+                self.place(rate, kind),
                 self._devices[number % len(self._devices)],
                 network,
             )
             for number, rate in enumerate(rates)
-            if not (self.place(rate) / _TRIAL).exists()
+            if not (self.place(rate, kind) / _TRIAL).exists()
         ]
+
+    def close(self) -> tuple[float, ...]:
+        """The two rates that a short training cannot tell apart, lower first; none where it can, or is long enough."""
+        good = sorted(
+            (trial for trial in self.tried() if trial.cross_entropy is not None),
+            key=lambda trial: (_loss(trial.cross_entropy), trial.learning_rate),
+        )
+        if is_long_enough(self.whole) or len(good) < 2:
+            return ()
+        first, second = good[:2]
+        if _loss(second.cross_entropy) > _CLOSE * _loss(first.cross_entropy):
+            return ()
+        return tuple(sorted((first.learning_rate, second.learning_rate)))
 
     def note(self, training: Training, result: FitResult) -> None:
         """Keep what came of a trial: its figures after the epoch that was best for them."""
         best = min(result.history, key=lambda epoch: _loss(epoch.validation_loss))
+        if training.folder.name.startswith(_WHOLE):
+            write_json(training.folder / FIT, result.notes())
         self._keep(training, best, result.seconds)
 
     def note_failure(self, training: Training, error: TrainingError) -> None:
@@ -145,19 +208,21 @@ class _Search:
             failure=failure,
         )
         write_json(make_folder(training.folder) / _TRIAL, trial.model_dump(mode="json"))
+        if training.folder.name.startswith(_WHOLE):
+            return  # it may be the first seed's
         for file in training.folder.iterdir():  # weights and moments are large, and nobody wants them any more
             if file.name != _TRIAL:
                 file.unlink(missing_ok=True)
 
-    def tried(self) -> list[RateTrial]:
+    def tried(self, kind: str = _SHORT) -> list[RateTrial]:
         """The trials so far, by rate."""
-        found = [read_record(file, RateTrial) for file in self.folder.glob(f"*/{_TRIAL}")]
+        found = [read_record(file, RateTrial) for file in self.folder.glob(f"{kind}*/{_TRIAL}")]
         return sorted(found, key=lambda trial: trial.learning_rate)
 
-    def best(self) -> RateTrial | None:
+    def best(self, kind: str = _SHORT) -> RateTrial | None:
         """The one with the lowest cross-entropy, of equals the one with the lower rate; None where all diverged."""
         return min(
-            (trial for trial in self.tried() if trial.cross_entropy is not None),
+            (trial for trial in self.tried(kind) if trial.cross_entropy is not None),
             key=lambda trial: (_loss(trial.cross_entropy), trial.learning_rate),
             default=None,
         )
@@ -173,7 +238,7 @@ class _Search:
 
     def keep(self) -> None:
         """Write down the rate that was found."""
-        best = self.best()
+        best = self.best(_WHOLE) or self.best()
         if best is None:
             self.give_up("every trial diverged")
             return
@@ -184,19 +249,31 @@ class _Search:
         self._write(TrainConfig().rate, tuned=False, why=why)
 
     def _write(self, rate: float, *, tuned: bool, why: str = "") -> None:
-        tried = self.tried()
+        tried, whole = self.tried(), self.tried(_WHOLE)
+        others = (trial for trial in whole if trial.learning_rate != rate)
         found = Tuning(
             tuned=tuned,
             learning_rate=rate,
             trials=tuple(tried),
+            whole=tuple(whole),
             updates=self.short.updates,
             images=len(self.short.task.split.validation),
-            seconds=sum(trial.seconds for trial in tried),
+            seconds=sum(trial.seconds for trial in (*tried, *others)),
             why=why,
         )
         make_folder(self.file.parent)
         write_json(self.file, found.model_dump(mode="json"))
+        self._adopt(self.place(rate, _WHOLE))
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _adopt(self, trained: Path) -> None:
+        """The better whole training is the first seed's: with the rate that was found it would have the same bits."""
+        own = self.setting.folder.training(self.candidate.name, self.seed)
+        if trained.exists() and not (own / FIT).exists():
+            (trained / _TRIAL).unlink()
+            make_folder(own.parent)
+            shutil.rmtree(own, ignore_errors=True)
+            trained.rename(own)
 
     def tuning(self) -> Tuning:
         """What was found."""

@@ -25,6 +25,7 @@ from spikewise.experiments.sections.study import Study
 from spikewise.experiments.setting import Setting
 from spikewise.files import write_json
 from spikewise.training import FitResult, Listener, Silent
+from spikewise.training.loop import FIT
 from spikewise.training.memory import Loaded, check_update
 from spikewise.training.together import Training, fit_all
 
@@ -134,12 +135,12 @@ def train_all(setting: Setting, candidates: list[Candidate], listener: Listener)
     trainings = []
     for number, (candidate, seed) in enumerate(itertools.product(candidates, experiment.seeds)):
         folder = setting.folder.training(candidate.name, seed)
-        if not (folder / "fit.json").exists():
+        if not (folder / FIT).exists():
             task = setting.task(candidate, seed)
             network = functools.partial(setting.network, candidate, seed)
             trainings.append(Training(task, folder, devices[number % len(devices)], network))
 
     def finished(training: Training, result: FitResult) -> None:
-        write_json(training.folder / "fit.json", result.notes())
+        write_json(training.folder / FIT, result.notes())
 
     fit_all(trainings, finished, listener)

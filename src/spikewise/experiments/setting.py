@@ -18,7 +18,7 @@ from spikewise.reading import check_regular, read_record
 from spikewise.training import FitResult, Task
 from spikewise.training.balance import start
 from spikewise.training.checkpoint import load_into
-from spikewise.training.loop import WEIGHTS
+from spikewise.training.loop import FIT, WEIGHTS
 
 __all__ = ["Setting", "task_of"]
 
@@ -149,4 +149,4 @@ class Setting:
 
     def fit(self, candidate: Candidate, seed: int) -> FitResult:
         """How the training of one candidate went."""
-        return FitResult.load(self.folder.training(candidate.name, seed) / "fit.json")
+        return FitResult.load(self.folder.training(candidate.name, seed) / FIT)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from spikewise.evaluation import Results
-from spikewise.evaluation.tuning import RateTrial
+from spikewise.evaluation.tuning import RateTrial, Tuning
 from spikewise.report.numbers import NONE
 
 __all__ = ["Table", "TuningCell", "TuningRow", "tuning_table"]
@@ -51,15 +51,22 @@ def tuning_table(results: Results) -> Table | None:
     rows = []
     for name, tuning in noted:
         found = {trial.learning_rate: trial for trial in tuning.trials}
-        how = "tuned" if tuning.tuned else tuning.why or "given"
-        cells = tuple(_cell(found.get(rate), tuning.tuned and rate == tuning.learning_rate) for rate in rates)
+        how = _how(tuning)
+        cells = tuple(_cell(found.get(rate), chosen=tuning.tuned and rate == tuning.learning_rate) for rate in rates)
         rows.append(TuningRow(name, f"{tuning.learning_rate:g}", how, cells, tuning.seconds))
     first = tried[0]
     seconds = sum(tuning.seconds for tuning in tried)
     return Table(tuple(f"{rate:g}" for rate in rates), tuple(rows), first.updates, first.images, seconds)
 
 
-def _cell(trial: RateTrial | None, chosen: bool) -> TuningCell:
+def _how(tuning: Tuning) -> str:
+    if not tuning.tuned:
+        return tuning.why or "given"
+    whole = ", ".join(f"{trial.learning_rate:g}: {_cell(trial, chosen=False).text}" for trial in tuning.whole)
+    return f"tuned; two were close and trained whole ({whole})" if whole else "tuned"
+
+
+def _cell(trial: RateTrial | None, *, chosen: bool) -> TuningCell:
     if trial is None:
         return TuningCell(NONE, "not tried", chosen)
     if trial.cross_entropy is None:

@@ -28,7 +28,7 @@ from spikewise.training.update import Learner, Task
 
 __all__ = ["WEIGHTS", "FitResult", "Session", "Task", "epochs_of", "fit"]
 
-CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
+CHECKPOINT, WEIGHTS, FIT = "checkpoint.safetensors", "weights.safetensors", "fit.json"
 
 
 @dataclass

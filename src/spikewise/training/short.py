@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from spikewise.data.counter import permutation
 from spikewise.training.update import Task
 
-__all__ = ["Short", "short_task"]
+__all__ = ["Short", "is_long_enough", "short_task"]
 
 _SUBSET = 11  # purpose of random numbers
 _SHARE: Final = 0.25
@@ -49,6 +49,13 @@ def short_task(task: Task) -> Short:
     )
     parts = task.split._replace(train=some, validation=_some(task, task.split.validation, _MOST_JUDGES))
     return Short(replace(task, split=parts, train=short), epochs * -(-len(some) // size))
+
+
+def is_long_enough(task: Task) -> bool:
+    """Whether its short training has the share of the updates that it is meant to have: the most did not cut it."""
+    train = task.train.resolved(len(task.split.train))
+    assert train.epochs != "auto"
+    return _SHARE * train.epochs * -(-len(task.split.train) // train.batch_size) <= _MOST_UPDATES
 
 
 def _some(task: Task, part: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " m"]:
