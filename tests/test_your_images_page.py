@@ -52,7 +52,7 @@ def test_the_page_for_a_folder_of_images_runs(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         said[command.split()[1]] = done.stdout
-    assert "A first look" not in said["compare"]
+    assert "At a first look" not in said["compare"]
     assert re.search(r"\b(Yes|No|Cannot tell|As )", said["compare"])
     assert re.search(r"cat|person", said["predict"])
     assert r"\toprule" in said["table"]
@@ -60,4 +60,4 @@ def test_the_page_for_a_folder_of_images_runs(tmp_path):
 
 def is_whole(run: Path) -> bool:
     """Whether it is no first look."""
-    return "A first look" not in (run / "results.json").read_text(encoding="utf-8")
+    return "At a first look" not in (run / "results.json").read_text(encoding="utf-8")

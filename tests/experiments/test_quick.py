@@ -70,7 +70,7 @@ def test_the_answer_says_that_it_is_a_first_look(columns_file, tmp_path):
     run = spikewise.compare(str(columns_file), quick=True, epochs=1, sides=["snn", "twin"], out=tmp_path, **small)
     results = Results.load(run.folder / "results.json")
     assert results.protocol.quick
-    assert results.verdict.headline.startswith("A first look: ")
+    assert results.verdict.headline.startswith("At a first look, ")
     assert "first look" in results.verdict.paragraph.partition("Test accuracy")[2]
     assert "A first look" in [notice.title for notice in notices(results)]
     assert run.report.exists()

@@ -48,7 +48,7 @@ __all__ = ["ACCURACIES", "FIRST_LOOK", "main_pair", "write_verdict"]
 
 ACCURACIES: Final = "Test accuracy on "
 """How the sentence begins that says what tables say, too."""
-FIRST_LOOK: Final = "A first look: "
+FIRST_LOOK: Final = "At a first look, "
 """How the headline of a run with `quick` begins."""
 _CONTRADICTING = {"balanced_accuracy": "balanced accuracy", "f1_macro": "macro F1", "g_mean": "G-mean", "auc": "AUC"}
 """Figures that can contradict accuracy, as where classes are of unequal size."""
