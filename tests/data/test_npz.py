@@ -327,3 +327,38 @@ def test_arrays_are_stretched_or_kept_in_proportion(tmp_path: Path):
     assert (kept.images[:, :, 2:6] == 250).all()
     assert not kept.images[:, :, [0, 1, 6, 7]].any()
     assert load_data(path, size="none").fingerprint == load_data(path).fingerprint
+
+
+def parts_of_two_sizes(path: Path) -> Path:
+    tall, wide = RNG.integers(1, 256, (6, 8, 4), np.uint8), RNG.integers(1, 256, (3, 5, 20, 3), np.uint8)
+    return save(path, train_images=tall, train_labels=LABELS, test_images=wide[..., 0], test_labels=LABELS[:3])
+
+
+def test_parts_of_several_sizes_come_to_that_of_the_training_images_in_proportion(tmp_path: Path):
+    found = load_data(parts_of_two_sizes(tmp_path / "m.npz"))
+    assert (found.image_shape, found.aspect) == ((1, 8, 8), "keep")
+    whole = np.load(tmp_path / "m.npz")["train_images"]
+    np.testing.assert_array_equal(found.images[:6, 0, :, 2:6], whole)
+    assert not found.images[:6, 0, :, [0, 1, 6, 7]].any()
+    assert not found.images[6:, 0, [0, 1, 2, 5, 6, 7]].any(), "20 to 5 is 8 to 2"
+    assert found.images[6:, 0, 3:5].all()
+    assert found.cautions == (
+        "Images of 2 sizes (height x width: 8x4, 5x20) are brought to 8x8, in proportion, the rest black. Another "
+        "size: data.size=N or HEIGHTxWIDTH.",
+    )
+
+
+def test_parts_of_several_sizes_are_refused_or_brought_to_another_as_asked(tmp_path: Path):
+    path = parts_of_two_sizes(tmp_path / "m.npz")
+    with pytest.raises(DataError, match=r"m\.npz mixes images of 2 sizes .*data.size=none keeps .*--set data.size=64"):
+        load_data(path, size="none")
+    assert load_data(path, size=6).image_shape == (1, 6, 6)
+    assert load_data(path, size=6).cautions == ()
+
+
+def test_parts_in_grey_and_colour_are_asked_about(tmp_path: Path):
+    members = {"train_images": GREY, "train_labels": LABELS, "test_images": COLOUR, "test_labels": LABELS}
+    path = save(tmp_path / "m.npz", **members)
+    with pytest.raises(DataError, match=r"mixes grey and colour images.*data\.grey=true"):
+        load_data(path)
+    assert load_data(path, grey=True).image_shape == (1, 5, 4)

@@ -10,9 +10,9 @@ from jaxtyping import Int8, Int64, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from spikewise.data.config import DataConfig, Layout
+from spikewise.data.config import DataConfig, Layout, Size
 from spikewise.data.image_set import Aspect, ImageSet, Role
-from spikewise.data.resize import resized
+from spikewise.data.resize import OneSize, one_size, resized
 from spikewise.data.white import Kind, Range, Whites, kind_of, merge, range_of, resolve_white, to_bytes
 from spikewise.errors import DataError
 
@@ -190,17 +190,11 @@ def assemble(
             refuses.
     """
     arrays = [channels_first(part.images, config.layout, f"the images of {part.what}") for part in parts]
-    shapes = {images.shape[1:] for images in arrays}
-    if len(shapes) > 1 and config.given_size is None:
-        raise DataError(
-            f"{name} mixes images of {_list(shapes)} (channels, height, width). "
-            "Bring them to one: for example data.size=28 data.grey=true (on the command line: --set data.size=28)."
-        )
+    target = _one_size(arrays, parts, config, name)
     kinds = [kind_of(images, f"the images of {part.what}") for images, part in zip(arrays, parts, strict=True)]
     whites = _whites(arrays, kinds, config, name)
-    aspect: Aspect = config.aspect or "stretch"
     fitted = [
-        fit(np.ascontiguousarray(to_bytes(images, kind, whites.of[kind])), config.given_size, config.grey, aspect)
+        fit(np.ascontiguousarray(to_bytes(images, kind, whites.of[kind])), target.size, config.grey, target.aspect)
         for images, kind in zip(arrays, kinds, strict=True)
     ]
     if len({images.shape[1] for images in fitted}) > 1:
@@ -227,11 +221,19 @@ def assemble(
         classes=tuple(classes),
         roles=roles,
         fingerprint=fingerprint(hash_images(images), labels, roles),
-        notes=(*notes, *whites.cautions),
-        cautions=whites.cautions,
+        notes=(*notes, *target.said, *whites.cautions),
+        cautions=(*target.said, *whites.cautions),
         whites=whites.of,
-        aspect=aspect,
+        aspect=target.aspect,
     )
+
+
+def _one_size(arrays: Sequence[NDArray[Any]], parts: Sequence[Labelled], config: DataConfig, name: str) -> OneSize:
+    """What `one_size` says of all images, each counted."""
+    sizes: dict[bool, list[Size]] = {True: [], False: []}
+    for images, part in zip(arrays, parts, strict=True):
+        sizes[part.role is Role.TRAIN] += [images.shape[2:]] * len(images)
+    return one_size(name, [*sizes[True], *sizes[False]], sizes[True], config.size, config.aspect, "black")
 
 
 def _whites(arrays: Sequence[NDArray[Any]], kinds: Sequence[Kind], config: DataConfig, name: str) -> Whites:
@@ -277,7 +279,3 @@ def fingerprint(pixels: str, labels: Int64[np.ndarray, " N"], roles: Int8[np.nda
     """SHA-256 over the hash of the pixels, the labels and the roles."""
     content = pixels.encode() + labels.astype("<i8").tobytes() + roles.astype("i1").tobytes()
     return hashlib.sha256(content).hexdigest()
-
-
-def _list(shapes: set[tuple[int, ...]]) -> str:
-    return ", ".join("x".join(map(str, shape)) for shape in sorted(shapes))

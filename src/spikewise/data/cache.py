@@ -22,7 +22,7 @@ from spikewise.data.arrays import hash_images
 from spikewise.data.config import Background, DataConfig, Sizing
 from spikewise.data.decode import Frame, Header, WhiteOf, decode, known_whites, numbers_of, read_header
 from spikewise.data.image_set import Aspect
-from spikewise.data.resize import common_size, mixed_in_words
+from spikewise.data.resize import one_size
 from spikewise.data.white import Kind, Range, Whites, merge, resolve_white
 from spikewise.errors import DataError
 from spikewise.files import make_folder, replace_file, write_json
@@ -205,25 +205,17 @@ def _settle_shape(root: Path, headers: Mapping[str, Header], decoding: Decoding,
     """Size and channels where they are not given."""
     found = list(headers.values())
     grey = all(header.grey for header in found) if decoding.grey is None else decoding.grey
-    size, aspect = decoding.size, decoding.aspect or "stretch"
-    said: tuple[str, ...] = ()
-    if isinstance(size, str) and len({(header.height, header.width) for header in found}) == 1:
-        size = (found[0].height, found[0].width)
-    elif size == "none":
-        raise DataError(
-            f"{root} mixes images of {mixed_in_words(found)}, and data.size=none keeps them as stored. "
-            "Say which size to bring them to (--set data.size=64, or size=64 in Python), or leave it to auto."
-        )
-    elif size == "auto":
-        size = common_size([headers[name] for name in training if name in headers] or found)
-        aspect, ground = decoding.aspect or "keep", decoding.background
-        how = f"in proportion, the rest {ground}" if aspect == "keep" else "stretched"
-        said = (
-            f"Images of {mixed_in_words(found)} are brought to {size[0]}x{size[1]}, {how}. Another size: "
-            "data.size=N or HEIGHTxWIDTH.",
-        )
-    assert not isinstance(size, str)
-    return _Shape(decoding._replace(size=size, grey=grey, aspect=aspect), (1 if grey else 3, *size), said)
+    sizes = {name: (header.height, header.width) for name, header in headers.items()}
+    one = one_size(
+        str(root),
+        list(sizes.values()),
+        [sizes[name] for name in training if name in sizes],
+        decoding.size,
+        decoding.aspect,
+        decoding.background,
+    )
+    settled = decoding._replace(size=one.size, grey=grey, aspect=one.aspect)
+    return _Shape(settled, (1 if grey else 3, *one.size), one.said)
 
 
 def _try_header(path: Path, max_pixels: int) -> Header | str:

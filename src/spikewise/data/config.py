@@ -68,11 +68,11 @@ class DataConfig(Config):
     """Name of a known set (`mnist`, `pneumoniamnist`, ...) or path of an .npz, IDX file or folder."""
     size: Sizing = "auto"
     """Resize to HEIGHTxWIDTH pixels, or to a square; none: as stored, and an error where sizes are mixed. Default
-    (auto): as stored, and a folder of mixed sizes is brought to a square of the median longer side of its training
+    (auto): as stored, and a set of mixed sizes is brought to a square of the median longer side of its training
     images, at most 64."""
     aspect: Aspect | None = None
     """Resizing keeps proportions and fills the rest with the background (keep), or stretches (stretch). Default: keep
-    where a folder of mixed sizes is resized by itself, stretch where a size is given."""
+    where a set of mixed sizes is resized by itself, stretch where a size is given."""
     grey: bool | None = None
     """True: one channel; false: three; default: grey when every image is grey."""
     white: Literal["auto"] | Annotated[float, Field(gt=0, allow_inf_nan=False)] = "auto"
