@@ -24,6 +24,7 @@ LEVELS = [
     {"training"},
     {"viz"},
     {"report"},
+    {"interop"},
     {"experiments"},
     {"estimator", "api"},
     {"cli"},

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         evaluate,
         explain,
         explanations,
+        export,
         figures,
         judge,
         load,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         train,
         training_images,
         tune,
+        verify,
         versus,
         write_report,
     )
@@ -60,6 +62,7 @@ __all__ = [
     "evaluate",
     "explain",
     "explanations",
+    "export",
     "figures",
     "judge",
     "load",
@@ -72,6 +75,7 @@ __all__ = [
     "train",
     "training_images",
     "tune",
+    "verify",
     "versus",
     "write_report",
 ]

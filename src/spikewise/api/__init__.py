@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spikewise.api.encoding import encode, save_encoded
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.explanation import ImageExplanation, explain, explanations
+    from spikewise.api.exporting import Export, export, verify
     from spikewise.api.judging import TrainingImages, judge, training_images
     from spikewise.api.paper import figures, table
     from spikewise.api.registering import register
@@ -35,6 +36,7 @@ __all__ = [
     "Contest",
     "Costs",
     "Evaluation",
+    "Export",
     "ImageExplanation",
     "Images",
     "Run",
@@ -52,6 +54,7 @@ __all__ = [
     "execute",
     "explain",
     "explanations",
+    "export",
     "figures",
     "judge",
     "load",
@@ -71,6 +74,7 @@ __all__ = [
     "train",
     "training_images",
     "tune",
+    "verify",
     "versus",
     "write_report",
 ]
@@ -98,6 +102,9 @@ __getattr__ = lazy_exports(
         "execute": "spikewise.api.runs",
         "explain": "spikewise.api.explanation",
         "explanations": "spikewise.api.explanation",
+        "Export": "spikewise.api.exporting",
+        "export": "spikewise.api.exporting",
+        "verify": "spikewise.api.exporting",
         "figures": "spikewise.api.paper",
         "table": "spikewise.api.paper",
         "TrainingImages": "spikewise.api.judging",

@@ -17,6 +17,7 @@ from spikewise.cli import (
     diagnose,
     encode,
     explain,
+    export,
     info,
     paper,
     predict,
@@ -78,6 +79,7 @@ use.register(app)
 versus.register(app)
 paper.register(app)
 cost.register(app)
+export.register(app)
 sections.register(app)
 robustness.register(app)
 explain.register(app)

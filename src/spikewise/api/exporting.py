@@ -1,0 +1,109 @@
+"""`export` and `verify`: a trained network as a file of another tool, with the proof that it still does the same."""
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from spikewise.api.runs import Run
+from spikewise.api.trained import load
+from spikewise.data import split
+from spikewise.errors import ConfigError
+from spikewise.evaluation import Results
+from spikewise.experiments import RunFolder
+from spikewise.interop import CheckImages, ExportCheck, Verified, Wish, export_network, verify_bundle
+from spikewise.interop.check import Progress, Source
+from spikewise.interop.runtime import Numbers
+
+__all__ = ["Export", "export", "verify"]
+
+_IMAGES: Final = 1000
+
+
+class Export(NamedTuple):
+    """A network that was exported and checked."""
+
+    folder: Path
+    file: Path
+    """What the other tool reads."""
+    check: ExportCheck
+
+
+def export(  # noqa: PLR0913  # one for each option of the command
+    run: str | Path | Run,
+    to: str,
+    *,
+    network: str = "snn",
+    seed: int | None = None,
+    tool: str | None = None,
+    numbers: Numbers = "float32",
+    name: str = "network",
+    images: int | None = _IMAGES,
+    out: str | Path | None = None,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Export:
+    """Write a network of a run in a format of other tools, read it back by a foreign runtime, and compare the two.
+
+    Args:
+        to: The format: one of `spikewise.interop.FORMATS`.
+        network: Which of the run's networks.
+        seed: Which of the run's seeds; None is the first.
+        tool: The tool that is to read it, where the format has dialects.
+        numbers: "int8" for integers alone, where the format has them.
+        name: Of the files and of what is named in them.
+        images: Test images that the check runs through both, evenly spaced; None is all.
+        out: The folder; None is `exports/NETWORK-SEED-FORMAT` of the run.
+        progress: Told what is done, with the images so far and all.
+    Raises:
+        RunError: the run has not finished, or its images have changed since.
+        ConfigError: there is no such format, network or seed, or the format cannot say a layer, which is named.
+        DependencyError: a package of the format is not installed; the message says which.
+    """
+    if images is not None and images < 1:
+        raise ConfigError(f"An export is checked on at least 1 image; got {images}.")
+    folder = RunFolder.open(run.folder if isinstance(run, Run) else Path(run))
+    trained = load(folder.path, network, seed, device="cpu")
+    results = Results.load(folder.results)
+    source = Source(
+        run=folder.path.resolve().name,
+        network=trained.name,
+        seed=trained.seed,
+        classes=trained.classes,
+        data=results.data.name,
+    )
+    chosen = folder.path / "exports" / _folder_name(trained.name, trained.seed, to, tool, numbers)
+    exported, check = export_network(
+        trained.network,
+        to,
+        _test_images(folder, images, data_dir),
+        source,
+        chosen if out is None else Path(out),
+        wish=Wish(name, tool, numbers, trained.classes, trained.seed),
+        progress=progress,
+    )
+    return Export(exported.folder, exported.file, check)
+
+
+def verify(path: str | Path, *, progress: Progress | None = None) -> Verified:
+    """Repeat the check of an export where it lies now: on another machine, with another version of what runs it.
+
+    Args:
+        path: The folder of the export, or the exported file in it.
+    Raises:
+        RunError: no check stands beside it, or a file is missing or damaged.
+        DependencyError: what runs the file is not installed; the message says how to get it.
+    """
+    return verify_bundle(Path(path), progress=progress)
+
+
+def _folder_name(network: str, seed: int, to: str, tool: str | None, numbers: Numbers) -> str:
+    more = [part for part in (tool, None if numbers == "float32" else numbers) if part is not None]
+    return "-".join([network, str(seed), to, *more])
+
+
+def _test_images(folder: RunFolder, count: int | None, data_dir: Path | None) -> CheckImages:
+    images = folder.images(data_dir)
+    test = split(images, folder.experiment().split).test
+    at = test if count is None or count >= len(test) else test[np.linspace(0, len(test) - 1, count).astype(np.int64)]
+    return CheckImages(images.images[at], images.labels[at])

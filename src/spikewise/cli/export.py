@@ -1,0 +1,152 @@
+"""`export` and `verify`: a trained network leaves for another tool, with the proof that it still does the same."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spikewise.cli import options as o
+from spikewise.cli.console import print_json, print_rows, print_text
+
+if TYPE_CHECKING:
+    from spikewise.interop import ExportCheck
+
+__all__ = ["register"]
+
+_GROUP = "Take a network elsewhere"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command(rich_help_panel=_GROUP)(export)
+    app.command(rich_help_panel=_GROUP)(verify)
+
+
+def export(  # noqa: PLR0913  # one parameter for each option
+    run: o.RunPath,
+    *,
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="nir, onnx, c or snntorch.", show_default=False)],
+    network: o.NetworkName = "snn",
+    seed: o.Seed = None,
+    tool: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TOOL", help="The tool that is to read it, where the format has dialects (nir)."),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Integers alone: weights of 8 bits (c).")] = False,
+    name: Annotated[str, typer.Option("--name", help="Of the files, and of what is named in them.")] = "network",
+    images: Annotated[
+        int | None,
+        typer.Option(
+            "--images",
+            metavar="N",
+            min=1,
+            help="Test images that the check runs through both.",
+            show_default="at most 1000",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Where the files go.", show_default="RUN/exports/..."),
+    ] = None,
+    data_dir: o.DataDir = None,
+    threads: o.Threads = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Write a network of a run for another tool, and prove by a foreign runtime that it still does the same.
+
+    Exit code 1 if it does not. The check (check.json, check.html) and its test images stand beside the file;
+    `spikewise verify` repeats it anywhere.
+    """
+    from spikewise import api
+    from spikewise.cli.machine import use_threads
+    from spikewise.training.progress import display
+
+    use_threads(threads)
+    with display() as shown:
+        made = api.export(
+            run,
+            to,
+            network=network or "snn",
+            seed=seed,
+            tool=tool,
+            numbers="int8" if int8 else "float32",
+            name=name,
+            out=out,
+            data_dir=data_dir,
+            progress=None if quiet else shown.work,
+            **({} if images is None else {"images": images}),
+        )
+    if as_json:
+        print_json({"file": str(made.file), **made.check.model_dump(mode="json")})
+    else:
+        _print(made.check)
+        print_text(f"file: {made.file}")
+        print_text(f"check: {made.folder / 'check.html'}")
+    if not made.check.passed:
+        raise typer.Exit(1)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported file, or its folder.", show_default=False)],
+    *,
+    threads: o.Threads = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Repeat the check of an export where it lies now; exit code 1 if it fails, or if a file is another one."""
+    from spikewise import api
+    from spikewise.cli.machine import use_threads
+    from spikewise.training.progress import display
+
+    use_threads(threads)
+    with display() as shown:
+        found = api.verify(file, progress=None if quiet else shown.work)
+    if as_json:
+        print_json({"changed": list(found.changed), **found.check.model_dump(mode="json")})
+    else:
+        _print(found.check)
+        for name in found.changed:
+            print_text(f"{name} is not the file that the export wrote (its SHA-256 differs).", style="bold red")
+    if found.changed or not found.check.passed:
+        raise typer.Exit(1)
+
+
+def _print(check: "ExportCheck") -> None:
+    from spikewise.evaluation import units
+    from spikewise.report import numbers
+
+    print_text(check.verdict, style="bold" if check.passed else "bold red")
+    for warning in check.warnings:
+        print_text(warning, style="yellow")
+    print()
+    rows = [
+        [one.name, f"{one.neurons:,}", f"{one.sent:,}", f"{one.differing:,}", f"{one.per_million:.3g}"]
+        for one in check.judged.layers
+    ]
+    print_rows(["layer", "neurons", "spikes sent", "differing", "per million"], rows, right=range(1, 5))
+    first = check.judged.first
+    if first is not None:
+        where = f"layer {first.layer}, step {first.step}, neuron {', '.join(map(str, first.neuron))}"
+        far = "" if first.distance is None else f"; the membrane was {first.distance:.3g} from the threshold"
+        print_text(f"first divergence: image {first.image}, {where}: {first.here} here, {first.there} there{far}")
+    print()
+    here, there = check.accuracy_here, check.accuracy_there
+    print_rows(
+        ["", "the network here", "the file"],
+        [
+            ["runs on", check.judged.against, check.judged.runtime],
+            ["accuracy", numbers.percent(here.value), numbers.percent(there.value)],
+            ["right alone", f"{check.only_here:,} images", f"{check.only_there:,} images"],
+            ["one image", f"{check.milliseconds_here:.2f} ms", f"{check.milliseconds_there:.2f} ms"],
+        ],
+    )
+    print_text(f"McNemar's exact test of the accuracies: p = {numbers.p_value(check.p_value)}")
+    for reader in check.readers:
+        print_text(
+            f"{reader.name} {reader.why}: {reader.equal_decisions:,} of {check.images:,} decisions equal, "
+            f"{reader.per_million:.3g} of a million spikes differ, accuracy {numbers.percent(reader.accuracy.value)}"
+        )
+    print()
+    facts = [[key, value if isinstance(value, str) else f"{value:,}"] for key, value in check.facts.items()]
+    print_rows(["file", "size"], [*([one.name, units.bytes_of(one.bytes)] for one in check.files), *facts], right=[1])

@@ -1,0 +1,170 @@
+"""What every export format is, and what runs an exported file: the seam between the check and the formats."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int16, UInt8
+
+from spikewise.dynamics import SpikingNeuron
+from spikewise.engine import RunOptions
+from spikewise.evaluation.ties import logits_without_ties
+from spikewise.graph import Neuron
+from spikewise.interop.deployed import Deployed
+from spikewise.network import Network
+from spikewise.types import Draw
+
+__all__ = ["Exported", "Format", "Here", "Numbers", "Opened", "Reader", "Runtime", "Sent", "Wish", "Written"]
+
+Numbers = Literal["float32", "int8"]
+
+
+class Sent(NamedTuple):
+    """What a runtime says about a batch of images."""
+
+    scores: Float[np.ndarray, "B K"]
+    """Logits with ties broken (`spikewise.ties`, as for an image at place 0): the highest is the answer."""
+    spikes: Mapping[str, Int16[np.ndarray, "T B *F"]]
+    """What each spiking layer sent at each step, by the name that the layer has in the network: 0 or 1; more, or less
+    than zero, where a layer sends such."""
+
+
+class Runtime(Protocol):
+    """Something that runs a network on images: one of our engines, or a foreign program that has read the file."""
+
+    @property
+    def name(self) -> str:
+        """What it is, with its version."""
+
+    def __call__(self, images: UInt8[np.ndarray, "B C H W"]) -> Sent:
+        """Scores and spikes; each image gets the random numbers that `predict` gives it (seed as in the file)."""
+
+
+class Reader(NamedTuple):
+    """A tool that reads the file otherwise than it is meant, such as one that knows another reset."""
+
+    name: str
+    why: str
+    runtime: Runtime
+
+
+class Opened(NamedTuple):
+    """An exported file, ready to be checked."""
+
+    runtime: Runtime
+    """The foreign runtime that must do the same."""
+    reference: Runtime | None = None
+    """What it must equal where that isn't the network itself, such as a simulator of its integers: to the bit then."""
+    readers: tuple[Reader, ...] = ()
+    """Others, whose differences are measured and told."""
+
+
+class Written(NamedTuple):
+    """What a format has written into a folder."""
+
+    main: str
+    """Name of the file that the user is after."""
+    files: tuple[str, ...]
+    """Names of all files, with the main one."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of the file has to know, in sentences."""
+    facts: Mapping[str, int | float | str] = {}
+    """Sizes and the like that the format knows, for the table: {"flash, bytes": 412}."""
+
+
+class Wish(NamedTuple):
+    """What an export is asked for beside its format."""
+
+    name: str = "network"
+    """Of the files, and of what is in them where they have names."""
+    tool: str | None = None
+    """The tool that is to read it, where the format has dialects."""
+    numbers: Numbers = "float32"
+    classes: tuple[str, ...] = ()
+    seed: int = 0
+    """Of the random numbers of the encoder."""
+
+
+class Format(Protocol):
+    """One export format."""
+
+    name: str
+    """What `--to` calls it."""
+    about: str
+    """One line for people."""
+    exact: bool
+    """Whether spikes must be equal to the last one; else a few of a million may differ by rounding."""
+
+    def write(self, network: Deployed, folder: Path, wish: Wish) -> Written:
+        """Write the files.
+
+        Raises:
+            ConfigError: the format cannot say a layer or setting (named, with what to do), or the wish.
+            DependencyError: a package is missing.
+        """
+
+    def open(self, network: Deployed, folder: Path, main: str, wish: Wish) -> Opened:
+        """Read the files back by a foreign runtime.
+
+        Args:
+            network: The one they were made of.
+        Raises:
+            DataError: they are damaged.
+            DependencyError: what runs them is not installed.
+        """
+
+
+class Exported(NamedTuple):
+    """A finished export."""
+
+    folder: Path
+    file: Path
+
+
+class Here:
+    """Our own engine as a runtime: what every export is compared with."""
+
+    def __init__(self, network: Network, *, seed: int = 0) -> None:
+        self.network = network.eval()
+        self._seed = seed
+
+    @property
+    def name(self) -> str:
+        """The engine that ran last."""
+        return f"spikewise, engine {self._engine}" if self._engine else "spikewise"
+
+    _engine = ""
+
+    def draw(self, images: int) -> Draw:
+        """Key of the random numbers: that of `predict`, the same for every image."""
+        return Draw(self._seed, 0, torch.zeros(images, dtype=torch.int64))
+
+    @torch.no_grad()
+    def __call__(self, images: UInt8[np.ndarray, "B C H W"]) -> Sent:
+        """Scores and spikes."""
+        layers = self.network.graph.spiking_layers
+        draw = self.draw(len(images))
+        output = self.network(torch.from_numpy(images), draw, RunOptions(record=frozenset(layers)))
+        self._engine = output.result.engine
+        spikes = {}
+        for name in layers:
+            sent = output.result.traces[name].spikes
+            assert sent is not None
+            spikes[name] = sent.round().to(torch.int16).numpy()
+        return Sent(logits_without_ties(output, draw.index).numpy(), spikes)
+
+    @torch.no_grad()
+    def distance(self, image: UInt8[np.ndarray, "1 C H W"], layer: str) -> Float[np.ndarray, "T *F"] | None:
+        """How far each neuron of a layer was above its threshold at each step; None where it has none."""
+        at = next(at for at in self.network.graph.named if at.name == layer)
+        if not isinstance(at.layer, Neuron) or not isinstance(at.layer.dynamics, SpikingNeuron):
+            return None
+        output = self.network(torch.from_numpy(image), self.draw(1), RunOptions(record=frozenset([layer])))
+        trace = output.result.traces[layer]
+        assert trace.spikes is not None
+        found = at.layer.dynamics.distance(
+            trace.output, trace.spikes, Deployed(self.network.graph, self.network.weights).parameters(at)
+        )
+        return found[:, 0].numpy()
