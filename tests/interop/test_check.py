@@ -1,0 +1,195 @@
+"""The check of an export: it finds what differs, says where, and holds files against what they were."""
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from spikewise.dynamics import LIF
+from spikewise.encoders import Rate
+from spikewise.errors import ConfigError, RunError
+from spikewise.graph import Flatten, Graph, Linear, Neuron
+from spikewise.interop import (
+    FORMATS,
+    CheckImages,
+    Deployed,
+    ExportCheck,
+    Sent,
+    Wish,
+    export_network,
+    verify_bundle,
+)
+from spikewise.interop.check import Source
+from spikewise.interop.runtime import Here, Opened, Reader, Written
+from spikewise.network import Network
+from spikewise.reading import read_record
+from spikewise.readouts import SpikeCount
+
+GRAPH = Graph(
+    image_shape=(1, 4, 4),
+    encoder=Rate(steps=5),
+    layers=(
+        Flatten(),
+        Linear(features=7),
+        Neuron(dynamics=LIF(threshold=0.2)),
+        Linear(features=3),
+        Neuron(dynamics=LIF(threshold=0.1)),
+    ),
+    readout=SpikeCount(),
+)
+SOURCE = Source(run="a run", network="snn", seed=0, classes=("a", "b", "c"), data="squares")
+
+
+class Altered(Here):
+    """The network itself, with one spike of one image sent otherwise."""
+
+    image = 2
+    place: ClassVar = ("lif1", 3, 4)
+
+    def __call__(self, images: np.ndarray) -> Sent:
+        found = super().__call__(images)
+        layer, step, neuron = self.place
+        if len(images) > self.image:
+            found.spikes[layer][step, self.image, neuron] ^= 1
+        return found
+
+
+class Kept:
+    """A format whose file is opened by the runtime that the test names."""
+
+    name, about = "kept", "a format of the tests"
+    exact = False
+    runtime: type[Here] = Here
+    reader: type[Here] | None = None
+
+    def write(self, network: Deployed, folder: Path, wish: Wish) -> Written:
+        del network
+        (folder / f"{wish.name}.kept").write_text("kept")
+        return Written(f"{wish.name}.kept", (f"{wish.name}.kept",), ("It was only kept.",), {"shelf, cm": 3})
+
+    def open(self, network: Deployed, folder: Path, main: str, wish: Wish) -> Opened:
+        assert (folder / main).exists()
+        del wish
+        others = () if self.reader is None else (Reader("another", "alters a spike", self.reader(network.network())),)
+        return Opened(self.runtime(network.network()), readers=others)
+
+
+FORMAT = Kept()  # as the module of a format has it
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    made = Kept()
+    monkeypatch.setitem(FORMATS, "kept", __name__)
+    monkeypatch.setitem(globals(), "FORMAT", made)
+    return made
+
+
+@pytest.fixture
+def network():
+    return Network(GRAPH, seed=1).eval()
+
+
+@pytest.fixture
+def images():
+    draw = torch.Generator().manual_seed(1)
+    pixels = torch.randint(0, 256, (20, 1, 4, 4), generator=draw, dtype=torch.uint8).numpy()
+    return CheckImages(pixels, np.arange(20) % 3)
+
+
+def test_an_equal_runtime_passes_and_the_record_is_read_back(kept, network, images, tmp_path):
+    exported, check = export_network(network, "kept", images, SOURCE, tmp_path / "out", wish=Wish("mine"))
+    assert check.passed
+    assert check.judged.equal_decisions == check.images == 20
+    assert check.judged.first is None
+    assert [one.differing for one in check.judged.layers] == [0, 0]
+    assert sum(one.sent for one in check.judged.layers) > 0
+    assert check.accuracy_here == check.accuracy_there
+    assert exported.file.read_text() == "kept"
+    assert read_record(exported.folder / "check.json", ExportCheck) == check
+    page = (exported.folder / "check.html").read_text()
+    assert "20 of 20 decisions equal" in page
+    assert "It was only kept." in page
+
+
+def test_a_spike_that_differs_is_counted_and_placed(kept, network, images, tmp_path):
+    kept.runtime = Altered
+    _, check = export_network(network, "kept", images, SOURCE, tmp_path / "out")
+    layers = {one.name: one for one in check.judged.layers}
+    assert (layers["lif1"].differing, layers["lif2"].differing) == (1, 0)
+    assert layers["lif1"].per_million == pytest.approx(1e6 / (20 * 5 * 7))
+    assert check.judged.per_million == pytest.approx(1e6 / (20 * 5 * 10))
+    first = check.judged.first
+    assert first is not None
+    assert (first.image, first.layer, first.step, first.neuron) == (2, "lif1", 4, (4,))
+    assert first.here != first.there
+    assert first.distance is not None
+    assert (first.distance > 0) == (first.here == 1)
+    assert not check.passed  # 1,000 of a million are no rounding
+    assert "something else" in check.verdict
+
+
+def test_another_reader_is_measured_and_fails_nothing(kept, network, images, tmp_path):
+    kept.reader = Altered
+    _, check = export_network(network, "kept", images, SOURCE, tmp_path / "out")
+    assert check.passed
+    assert check.readers[0].per_million == pytest.approx(1e6 / (20 * 5 * 10))
+
+
+def test_a_check_is_repeated_from_the_file_alone(kept, network, images, tmp_path):
+    exported, check = export_network(network, "kept", images, SOURCE, tmp_path / "out", wish=Wish("mine"))
+    moved = tmp_path / "elsewhere"
+    exported.folder.rename(moved)
+    found = verify_bundle(moved / "mine.kept")
+    assert found.changed == ()
+    assert found.check.judged == check.judged
+    assert found.check.facts == {"shelf, cm": 3}
+    (moved / "mine.kept").write_text("changed")
+    assert verify_bundle(moved).changed == ("mine.kept",)
+
+
+def test_what_is_no_export_is_refused_in_words(kept, network, images, tmp_path):
+    with pytest.raises(RunError, match="There is no"):
+        verify_bundle(tmp_path / "absent")
+    (tmp_path / "alone.kept").write_text("kept")
+    with pytest.raises(RunError, match=r"No check\.json stands beside"):
+        verify_bundle(tmp_path / "alone.kept")
+    with pytest.raises(ConfigError, match=r"Unknown export format 'kpet'\. Did you mean 'kept'"):
+        export_network(network, "kpet", images, SOURCE, tmp_path / "out")
+    with pytest.raises(ConfigError, match="holds files that are no export"):
+        export_network(network, "kept", images, SOURCE, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.kept"]
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("check.json", lambda path: path.write_text("{}")),
+        ("check.json", lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | {"images": "many"}))),
+        ("check.npz", lambda path: path.write_bytes(path.read_bytes()[:100])),
+        ("reference.safetensors", lambda path: path.write_bytes(b"no weights")),
+        ("network.kept", lambda path: path.unlink()),
+    ],
+    ids=["empty", "a word for a number", "cut images", "no weights", "no file"],
+)
+def test_a_damaged_export_is_named(kept, network, images, tmp_path, file, change):
+    exported, _ = export_network(network, "kept", images, SOURCE, tmp_path / "out")
+    change(exported.folder / file)
+    with pytest.raises(RunError, match=file.replace(".", r"\.")):
+        verify_bundle(exported.folder)
+
+
+def test_a_failed_export_leaves_what_was_there(kept, network, images, tmp_path, monkeypatch):
+    exported, _ = export_network(network, "kept", images, SOURCE, tmp_path / "out")
+
+    def refuse(*arguments: object) -> Written:
+        raise ConfigError("Layer lif1 cannot be said.")
+
+    monkeypatch.setattr(kept, "write", refuse)
+    with pytest.raises(ConfigError, match="Layer lif1"):
+        export_network(network, "kept", images, SOURCE, exported.folder)
+    assert exported.file.read_text() == "kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
