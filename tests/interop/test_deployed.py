@@ -5,7 +5,7 @@ import torch
 
 from spikewise.dynamics import LIF
 from spikewise.encoders import Direct
-from spikewise.graph import AvgPool, BatchNorm, Conv2d, Dropout, Flatten, Graph, Linear, Neuron
+from spikewise.graph import AvgPool, BatchNorm, Conv2d, Dropout, Flatten, Graph, Linear, Neuron, SpikingActivation
 from spikewise.interop import deploy
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane, SpikeCount
@@ -85,6 +85,28 @@ def test_normalisation_that_stands_alone_stays():
     left = deploy(network)
     assert [at.name for at in left.graph.named] == [at.name for at in alone.named]
     assert torch.equal(left.weights["batch_norm1.running_var"], network.weights["batch_norm1.running_var"])
+
+
+@pytest.mark.parametrize("spiking", [False, True])
+def test_what_stays_behind_what_is_folded_does_what_it_did(spiking):
+    """Normalisation that stays is the second of its name, and a voltage that starts anywhere has a place to draw at."""
+    behind = SpikingActivation(dt=2.0) if spiking else Neuron(dynamics=LIF(threshold=0.2))
+    graph = Graph(
+        image_shape=(1, 8, 8),
+        encoder=Direct(steps=3),
+        layers=(Conv2d(channels=3, kernel=3), BatchNorm(), Dropout(), AvgPool(), BatchNorm(), behind, Flatten(),
+                Linear(features=4), Neuron(dynamics=LIF(threshold=0.2))),
+        readout=SpikeCount(),
+    )  # fmt: skip
+    network = with_statistics(graph)
+    left = deploy(network)
+    assert [at.name for at in left.graph.named][:3] == ["conv2d1", "avg_pool1", "batch_norm1"]
+    assert torch.equal(left.weights["batch_norm1.running_var"], network.weights["batch_norm2.running_var"])
+    assert left.streams["batch_norm1"] == 4
+    if not spiking:
+        pixels, draw = images(graph), Draw.first(8)
+        with torch.no_grad():
+            torch.testing.assert_close(left.network()(pixels, draw).logits, network(pixels, draw).logits)
 
 
 def test_values_leave_in_the_range_in_which_they_are_used():

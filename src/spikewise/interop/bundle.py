@@ -1,7 +1,7 @@
 """The folder of an export: the files, the network that they were made of, the images of the check, and the check.
 
 FOLDER/network.nir (or what the format writes), check.json, check.html, check.npz (images and labels),
-reference.safetensors (the network as it left, with its graph).
+reference.safetensors (the network as it was trained, with its graph).
 """
 
 import hashlib
@@ -73,7 +73,7 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
     deployed = deploy(network)
     with temporary_folder() as folder:
         written = chosen.write(deployed, folder, wish)
-        save_weights(folder / _NETWORK, deployed.network(), {})
+        save_weights(folder / _NETWORK, network, {})
         write_npz(folder / _IMAGES, images=images.pixels, labels=images.labels)
         check = _checked(chosen, deployed, folder, written, images, wish, source, network, progress)
         _write_check(folder, check)
@@ -101,12 +101,12 @@ def verify_bundle(path: Path, *, progress: Progress | None = None) -> Verified:
     """
     folder = path if path.is_dir() else path.parent
     before = _read_check(folder, path)
-    deployed, images = _read_network(folder, before), _read_images(folder, before)
+    network, images = _read_network(folder, before), _read_images(folder, before)
     _check_files(folder, before)
     chosen = format_named(before.format)
     wish = Wish(before.name, before.tool, before.numbers, before.source.classes, before.source.seed)
     written = Written(before.main, tuple(one.name for one in before.files), before.warnings, before.facts)
-    check = _checked(chosen, deployed, folder, written, images, wish, before.source, deployed.network(), progress)
+    check = _checked(chosen, deploy(network), folder, written, images, wish, before.source, network, progress)
     return Verified(check, changed_files(check, before))
 
 
@@ -196,7 +196,7 @@ def _read_check(folder: Path, asked: Path) -> ExportCheck:
     return read_record(folder / _CHECK, ExportCheck, _REMEDY)
 
 
-def _read_network(folder: Path, check: ExportCheck) -> Deployed:
+def _read_network(folder: Path, check: ExportCheck) -> Network:
     path = folder / _NETWORK
     weights, notes = load_weights(path)
     try:
@@ -208,7 +208,7 @@ def _read_network(folder: Path, check: ExportCheck) -> Deployed:
         network.load_state_dict(weights)
     if graph.classes != len(check.source.classes):
         raise damaged(path, f"it has {graph.classes} outputs for {len(check.source.classes)} classes", _REMEDY)
-    return deploy(network)
+    return network
 
 
 def _read_images(folder: Path, check: ExportCheck) -> CheckImages:

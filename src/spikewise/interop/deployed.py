@@ -16,12 +16,14 @@ __all__ = ["Deployed", "deploy"]
 class Deployed(NamedTuple):
     """A graph without dropout and foldable normalisation, and the values that it computes with.
 
-    Layers keep the names that they have in the network they come from.
+    Layers keep the names that they have in the network they come from; normalisation that stays is counted anew.
     """
 
     graph: Graph
     weights: Mapping[str, Tensor]
     """float32 on the CPU, by name: clamped to the range in which they are used, masked, folded."""
+    streams: Mapping[str, int]
+    """Place of each layer in the network it comes from, by which its random numbers are drawn."""
 
     def parameters(self, at: NamedLayer) -> dict[str, Tensor | float]:
         """Each value of a neuron layer's equations: a number, or one for each neuron or channel."""
@@ -43,9 +45,14 @@ def deploy(network: Network) -> Deployed:
     graph = network.graph
     stored = {name: value.detach().to("cpu", torch.float32) for name, value in network.weights.items()}
     walk = _Walk(iter(graph.named), stored)
-    layers = walk.chain(graph.layers)
-    made = graph.replace(layers=tuple(layers))
-    return Deployed(made, {name: walk.weights[name].contiguous() for name in made.parameter_shapes()})
+    made = graph.replace(layers=tuple(walk.chain(graph.layers)))
+    weights: dict[str, Tensor] = {}
+    streams: dict[str, int] = {}
+    places = {at.name: place for place, at in enumerate(graph.named)}
+    for was, now in zip(walk.stayed, made.named, strict=True):
+        streams[now.name] = places[was]
+        weights |= {f"{now.name}.{key}": walk.weights[f"{was}.{key}"].contiguous() for key in now.parameters()}
+    return Deployed(made, weights, streams)
 
 
 class _Walk:
@@ -55,6 +62,8 @@ class _Walk:
         self._named = named
         self._stored = stored
         self.weights: dict[str, Tensor] = {}
+        self.stayed: list[str] = []
+        """Names that the layers had which stay, in their order."""
 
     def chain(self, layers: tuple[Layer, ...]) -> list[Layer]:
         """What stays of layers that stand one after the other."""
@@ -64,7 +73,7 @@ class _Walk:
             if isinstance(layer, Residual):
                 main, shortcut = self.chain(layer.main), self.chain(layer.shortcut)
                 out.append(layer.replace(main=tuple(main), shortcut=tuple(shortcut)))
-                next(self._named)
+                self.stayed.append(next(self._named).name)
                 last = None
                 continue
             at = next(self._named)
@@ -80,6 +89,7 @@ class _Walk:
         return out
 
     def _take(self, at: NamedLayer) -> None:
+        self.stayed.append(at.name)
         for key in at.parameters():
             self.weights[f"{at.name}.{key}"] = self._stored[f"{at.name}.{key}"]
         if isinstance(at.layer, Neuron):

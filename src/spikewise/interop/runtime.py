@@ -10,6 +10,7 @@ from jaxtyping import Float, Int16, UInt8
 
 from spikewise.dynamics import SpikingNeuron
 from spikewise.engine import RunOptions
+from spikewise.engine.parameters import neuron_parameters
 from spikewise.evaluation.ties import logits_without_ties
 from spikewise.graph import Neuron
 from spikewise.interop.deployed import Deployed
@@ -164,7 +165,5 @@ class Here:
         output = self.network(torch.from_numpy(image), self.draw(1), RunOptions(record=frozenset([layer])))
         trace = output.result.traces[layer]
         assert trace.spikes is not None
-        found = at.layer.dynamics.distance(
-            trace.output, trace.spikes, Deployed(self.network.graph, self.network.weights).parameters(at)
-        )
+        found = at.layer.dynamics.distance(trace.output, trace.spikes, neuron_parameters(at, self.network.weights))
         return found[:, 0].numpy()
