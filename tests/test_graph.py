@@ -13,6 +13,7 @@ from spikewise.dynamics import LIF, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Rate
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.graph import (
+    QCFS,
     Activation,
     AvgPool,
     BatchNorm,
@@ -39,6 +40,7 @@ ALL_LAYERS = (
     MaxPool(),
     Conv2d(channels=6, kernel=3, stride=2, bias=False),
     SpikingActivation(),
+    QCFS(),
     AvgPool(size=2, stride=1),
     Dropout(),
     Flatten(),
@@ -104,6 +106,7 @@ def test_layers_are_named_by_kind_and_place_and_shapes_follow_the_image():
         "max_pool1": (4, 6, 6),
         "conv2d2": (6, 2, 2),
         "spiking_activation1": (6, 2, 2),
+        "qcfs1": (6, 2, 2),
         "avg_pool1": (6, 1, 1),
         "dropout1": (6, 1, 1),
         "flatten1": (6,),
@@ -126,6 +129,7 @@ def test_the_weights_a_graph_needs():
         **{f"batch_norm1.{key}": (4,) for key in ("weight", "bias", "running_mean", "running_var")},
         "lif1.beta": (4, 1, 1),
         "conv2d2.weight": (6, 4, 3, 3),
+        "qcfs1.threshold": (),
         "linear1.weight": (7, 6),
         "linear1.bias": (7,),
         "linear2.weight": (5, 7),

@@ -13,6 +13,7 @@ from spikewise.config import Config
 from spikewise.encoders import Encoder
 from spikewise.errors import ShapeError
 from spikewise.layers import (
+    QCFS,
     Activation,
     AvgPool,
     BatchNorm,
@@ -36,6 +37,7 @@ from spikewise.readouts import Readout
 from spikewise.types import Signal
 
 __all__ = [
+    "QCFS",
     "Activation",
     "AvgPool",
     "BatchNorm",

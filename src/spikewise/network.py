@@ -12,7 +12,7 @@ from spikewise import engine
 from spikewise.engine import EngineName, EngineResult, EngineState, FrozenWeights, RunOptions
 from spikewise.engine.parameters import clamp_stored
 from spikewise.errors import ConfigError, ShapeError
-from spikewise.graph import BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
+from spikewise.graph import QCFS, BatchNorm, Conv2d, Graph, Linear, NamedLayer, Neuron
 from spikewise.initial import Uniform, fans
 from spikewise.memory import memory_limit
 from spikewise.randomness import generator
@@ -210,6 +210,8 @@ def _initial(at: NamedLayer, draw: torch.Generator) -> dict[str, Tensor]:
     if isinstance(at.layer, BatchNorm):
         ones = {"weight", "running_var"}
         return {key: torch.ones(shape) if key in ones else torch.zeros(shape) for key, shape in shapes.items()}
+    if isinstance(at.layer, QCFS):  # until training begins, see `training.balance`
+        return {key: torch.ones(shape) for key, shape in shapes.items()}
     if isinstance(at.layer, Neuron):
         return {key: _initial_neuron(at.layer, key, shape, draw) for key, shape in shapes.items()}
     if not isinstance(at.layer, Linear | Conv2d):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from battery import ALIF, IF, LIF, LeakyIntegrator, drive, run
 
+from spikewise.dynamics import TwoPhaseIF
 from spikewise.surrogates import StraightThrough
 
 
@@ -136,3 +137,48 @@ def test_a_gradient_through_the_reset_cancels_the_straight_through_one():
     neuron = LIF(reset_gradient=True, surrogate=StraightThrough())  # after the reset dv/dI = 1 - 1 = 0
     run(neuron, currents).trajectory.membrane[-1].sum().backward()
     assert torch.equal(currents.grad.flatten(), torch.eye(30, dtype=torch.float64)[-1])
+
+
+@pytest.mark.parametrize("threshold", [0.5, 1.0, 3.0])
+def test_half_a_threshold_at_the_start_rounds_the_number_of_spikes(threshold):
+    steps, currents = 16, torch.linspace(-0.5, 1.5, 321, dtype=torch.float64) * threshold
+    given = currents.expand(steps, 1, -1)
+    for neuron in (IF(threshold=threshold, initial=0.5), LIF(beta=1.0, threshold=threshold, initial=0.5)):
+        counts = run(neuron, given).trajectory.spikes.sum(0)[0]
+        rounded = (steps * currents / threshold - 0.5).ceil().clamp(0, steps)  # of two neighbours the lower one
+        apart = (
+            (steps * currents / threshold) % 1 - 0.5
+        ).abs() > 1e-9  # sums of floats decide where it lies on the edge
+        assert torch.equal(counts[apart], rounded[apart])
+
+
+def test_a_learned_threshold_is_charged_by_its_own_value():
+    neuron = IF(initial=-0.25, per="channel", learn=("threshold",))
+    weights = {"if1.threshold": torch.tensor([1.0, 4.0], dtype=torch.float64)}
+    membrane = run(neuron, torch.zeros(1, 1, 2, dtype=torch.float64), weights=weights).trajectory.membrane
+    assert membrane.tolist() == [[[-0.25, -1.0]]]
+
+
+def test_a_neuron_at_rest_is_written_as_before():
+    assert "initial" not in LIF().model_dump()
+    assert "initial" not in IF(initial=0).model_dump()
+    assert IF(**IF(initial=0.5).model_dump()) == IF(initial=0.5)
+
+
+def test_a_two_phase_neuron_sends_what_its_whole_input_says_whatever_the_order_was():
+    phase = 8
+    neuron = TwoPhaseIF(listens_from=phase, fires_from=2 * phase, phase=phase, initial=0.5)
+    currents = torch.zeros(4 * phase, 1, 200, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    whole = torch.randint(-40, 120, (phase, 200), generator=rng).double() / 64  # dyadic: sums are exact
+    currents[phase : 2 * phase, 0] = whole
+    spikes = run(neuron, currents).trajectory.spikes[:, 0]
+    assert torch.equal(spikes.sum(0), (whole.sum(0) - 0.5).ceil().clamp(0, phase))
+    assert not spikes[: 2 * phase].any()
+    assert not spikes[3 * phase :].any()
+    currents[:phase], currents[2 * phase :] = 5.0, 5.0  # what comes while it does not listen
+    assert torch.equal(run(neuron, currents).trajectory.spikes[:, 0], spikes)
+    currents[phase : 2 * phase] = currents[phase : 2 * phase].flip(0)
+    assert torch.equal(run(neuron, currents).trajectory.spikes[:, 0], spikes)
+    at_once = run(IF(initial=0.5), currents[phase : 2 * phase]).trajectory.spikes[:, 0].sum(0)
+    assert not torch.equal(at_once, spikes.sum(0))  # what the phases are for

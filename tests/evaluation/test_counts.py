@@ -13,6 +13,7 @@ from spikewise.engine.native.refusals import refusal
 from spikewise.evaluation.cost import ENERGY_MODELS, count_operations, layer_work
 from spikewise.extension import extension
 from spikewise.graph import (
+    QCFS,
     Activation,
     AvgPool,
     BatchNorm,
@@ -116,6 +117,13 @@ CASES = {
     ),
     "activation of spikes": Case(
         (Conv2d(channels=4, kernel=3), Activation(), *HEAD), {"conv2d1": "spikes", "linear1": "values"}, native=False
+    ),
+    "quantised activations": Case(
+        (Conv2d(channels=4, kernel=3), QCFS(levels=3, per="channel"), AvgPool(), Flatten(), Linear(features=7),
+         LIF_HALF, *HEAD[1:]),
+        {"conv2d1": "constant", "linear1": "constant", "linear2": "spikes"},
+        Direct(steps=STEPS),
+        native=False,
     ),
     "a leaky integrator inside": Case(
         (Flatten(), Linear(features=7), Neuron(dynamics=LeakyIntegrator(beta=0.5)), *HEAD[1:]),

@@ -11,6 +11,7 @@ from spikewise.dynamics.izhikevich import Izhikevich, IzhikevichState, izhikevic
 from spikewise.dynamics.lif import IF, LIF, LIFState, lif_step
 from spikewise.dynamics.registered import RegisteredNeuron
 from spikewise.dynamics.state import NeuronConfig, Parameters, Reset, SpikingNeuron
+from spikewise.dynamics.two_phase import TwoPhaseIF, TwoPhaseState, two_phase_step
 
 __all__ = [
     "ALIF",
@@ -31,16 +32,20 @@ __all__ = [
     "RegisteredNeuron",
     "Reset",
     "SpikingNeuron",
+    "TwoPhaseIF",
+    "TwoPhaseState",
     "alif_step",
     "cuba_lif_step",
     "integrator_step",
     "izhikevich_step",
     "lif_step",
+    "two_phase_step",
 ]
 
 Dynamics = Annotated[
-    IF | LIF | CubaLIF | ALIF | Izhikevich | LeakyIntegrator | RegisteredNeuron, Field(discriminator="kind")
+    IF | LIF | CubaLIF | ALIF | Izhikevich | LeakyIntegrator | TwoPhaseIF | RegisteredNeuron,
+    Field(discriminator="kind"),
 ]
 """Every neuron model; the union is the list of choices."""
 
-NeuronState = LIFState | CubaLIFState | ALIFState | IzhikevichState | IntegratorState
+NeuronState = LIFState | CubaLIFState | ALIFState | IzhikevichState | IntegratorState | TwoPhaseState

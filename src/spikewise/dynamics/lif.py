@@ -5,10 +5,19 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from spikewise.dynamics.state import Decay, Parameters, Reset, SpikingNeuron, Threshold, reset_membrane, zeros_beside
+from spikewise.dynamics.state import (
+    Decay,
+    Initial,
+    Parameters,
+    Reset,
+    SpikingNeuron,
+    Threshold,
+    reset_membrane,
+    zeros_beside,
+)
 from spikewise.surrogates import ATan, Surrogate
 
-__all__ = ["IF", "LIF", "IntegrateAndFire", "LIFState", "lif_step"]
+__all__ = ["IF", "LIF", "Charged", "IntegrateAndFire", "LIFState", "lif_step"]
 
 
 class LIFState(NamedTuple):
@@ -41,7 +50,24 @@ class IntegrateAndFire(SpikingNeuron):
         return membrane / p["threshold"]
 
 
-class LIF(IntegrateAndFire):
+class Charged(IntegrateAndFire):
+    """Neurons whose membrane may start between rest and threshold.
+
+    Half a threshold makes the number of spikes the rounded, not the cut, mean of the current: Bu et al., "Optimized
+    potential initialization for low-latency spiking neural networks", AAAI 2022 (arXiv 2202.01440).
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"initial"})
+    initial: Initial = 0.0
+    """Membrane before the first step, in thresholds."""
+
+    def starting_state(self, current: Float[Tensor, "B *F"], p: Parameters) -> Any:  # `State`, as its class says
+        """At `initial` times each neuron's threshold."""
+        rest = self.initial_state(current)
+        return rest._replace(v=rest.v + self.initial * p["threshold"]) if self.initial else rest
+
+
+class LIF(Charged):
     """Leaky integrate-and-fire.
 
         v <- beta v + current
@@ -74,7 +100,7 @@ class LIF(IntegrateAndFire):
         return lif_step(current, state, p, self)
 
 
-class IF(IntegrateAndFire):
+class IF(Charged):
     """Integrate-and-fire: a LIF neuron whose membrane does not leak (beta = 1)."""
 
     kind: Literal["if"] = "if"

@@ -67,6 +67,10 @@ class RegisteredNeuron(SpikingNeuron):
         """A layer at rest."""
         return self._own.initial_state(current)
 
+    def starting_state(self, current: Float[Tensor, "B *F"], p: Parameters) -> Any:
+        """Before the first step."""
+        return self._own.starting_state(current, p)
+
     def step(self, current: Float[Tensor, "B *F"], state: Any, p: Parameters) -> tuple[Tensor | None, Tensor, Any]:
         """Spikes, membrane that was compared with the threshold, next state."""
         return self._own.step(current, state, p)

@@ -9,20 +9,21 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from spikewise.config import Config
+from spikewise.config import GrowingConfig
 from spikewise.errors import ConfigError
 from spikewise.surrogates import Surrogate
 
-__all__ = ["Decay", "NeuronConfig", "Parameters", "Reset", "SpikingNeuron", "Threshold", "reset_membrane"]
+__all__ = ["Decay", "Initial", "NeuronConfig", "Parameters", "Reset", "SpikingNeuron", "Threshold", "reset_membrane"]
 
 Reset = Literal["subtract", "zero", "none"]
 Decay = Annotated[float, Field(ge=0, le=1)]
 Threshold = Annotated[float, Field(gt=0)]
+Initial = Annotated[float, Field(ge=-1, le=1)]
 Parameters = Mapping[str, Tensor | float]
 """The values a step uses, by name: a float, or a learnable tensor that broadcasts over [B, *F]."""
 
 
-class NeuronConfig(Config):
+class NeuronConfig(GrowingConfig):
     """Base of the neuron configs: which parameters are learned, and whether they differ between neurons."""
 
     kind: str
@@ -48,6 +49,11 @@ class NeuronConfig(Config):
     @abstractmethod
     def initial_state(self, current: Float[Tensor, "B *F"]) -> Any:  # each neuron has its own type: `State`
         """The state of a layer at rest."""
+
+    def starting_state(self, current: Float[Tensor, "B *F"], p: Parameters) -> Any:  # as above
+        """The state before the first step, given the parameters in use: at rest, where a neuron does not say else."""
+        del p
+        return self.initial_state(current)
 
     @abstractmethod
     def step(

@@ -5,14 +5,22 @@ Engines, diagnosis, reports and exports read them here, so that they all mean th
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 from torch import Tensor
 
-from spikewise.graph import BatchNorm, Graph, NamedLayer, Neuron
+from spikewise.graph import QCFS, BatchNorm, Graph, Layer, NamedLayer, Neuron
 
-__all__ = ["clamp_stored", "folded", "neuron_parameters", "recurrent_matrix"]
+__all__ = ["charged", "clamp_stored", "folded", "neuron_parameters", "qcfs_threshold", "recurrent_matrix"]
 
 _UNBOUNDED = (-math.inf, math.inf)
+_LEAST_THRESHOLD: Final = 1e-3
+"""Of a quantised activation, as of a neuron: it is divided by."""
+
+
+def charged(layer: Layer) -> bool:
+    """Whether it is neurons whose membranes do not start at rest (`initial`)."""
+    return isinstance(layer, Neuron) and bool(getattr(layer.dynamics, "initial", 0.0))
 
 
 def neuron_parameters(at: NamedLayer, weights: Mapping[str, Tensor]) -> dict[str, Tensor | float]:
@@ -35,6 +43,12 @@ def recurrent_matrix(at: NamedLayer, weights: Mapping[str, Tensor]) -> Tensor | 
     if stored is None or at.layer.self_connections:
         return stored
     return stored - stored.diag().diag()
+
+
+def qcfs_threshold(at: NamedLayer, weights: Mapping[str, Tensor]) -> Tensor:
+    """The largest value that a quantised activation gives, of the layer or of each channel, within its range."""
+    assert isinstance(at.layer, QCFS)
+    return weights[f"{at.name}.threshold"].clamp(min=_LEAST_THRESHOLD)
 
 
 def folded(key: str, value: Tensor | None, norm: NamedLayer, weights: Mapping[str, Tensor]) -> Tensor:
@@ -64,6 +78,8 @@ def clamp_stored(graph: Graph, weights: Mapping[str, Tensor]) -> None:
     is used (projected gradient descent).
     """
     for at in graph.named:
+        if isinstance(at.layer, QCFS) and (threshold := weights.get(f"{at.name}.threshold")) is not None:
+            threshold.detach().clamp_(min=_LEAST_THRESHOLD)
         if not isinstance(at.layer, Neuron):
             continue
         for name, (low, high) in at.layer.dynamics.bounds().items():

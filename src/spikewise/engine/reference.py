@@ -14,8 +14,9 @@ from torch import Tensor
 from spikewise.dynamics import NeuronState
 from spikewise.engine.contract import Ask, EngineResult, LayerTrace, RunOptions
 from spikewise.engine.measuring import events, fed_back
-from spikewise.engine.parameters import neuron_parameters, recurrent_matrix
+from spikewise.engine.parameters import neuron_parameters, qcfs_threshold, recurrent_matrix
 from spikewise.graph import (
+    QCFS,
     Activation,
     AvgPool,
     BatchNorm,
@@ -36,7 +37,7 @@ from spikewise.randomness import uniform
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["Change", "Done", "ReferenceEngine", "run_layer", "run_layers", "spiking_activation"]
+__all__ = ["Change", "Done", "ReferenceEngine", "clip_floor_shift", "run_layer", "run_layers", "spiking_activation"]
 
 Change = Callable[[NamedLayer, Tensor], Tensor]
 """What becomes of a layer's output before others read it."""
@@ -164,6 +165,8 @@ def run_layer(  # noqa: PLR0911, PLR0912  # one line per kind of layer
             return Done(x.flatten(2))
         case Activation(function=function):
             return Done(_FUNCTIONS[function](x))
+        case QCFS(levels=levels):
+            return Done(clip_floor_shift(x, qcfs_threshold(at, weights), levels))
         case MaxPool() as pool:
             return Done(_over_frames(x, lambda frames: F.max_pool2d(frames, pool.window, pool.strides, pool.padding)))
         case AvgPool() as pool:
@@ -184,7 +187,7 @@ def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, bef
         current = current.float()  # products may be bfloat16; a membrane of eight bits would lose small currents
     p, recurrent = neuron_parameters(at, weights), recurrent_matrix(at, weights)
     step: Callable[..., tuple[Tensor | None, Tensor, Any]] = dynamics.step
-    state: Any = dynamics.initial_state(current[0]) if before is None else before
+    state: Any = dynamics.starting_state(current[0], p) if before is None else before
     spikes, membranes = [], []
     for now in current.unbind(0):
         total = now if recurrent is None else now + F.linear(state.z, recurrent)
@@ -196,6 +199,28 @@ def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, bef
         return Done(membrane, None, membrane, state)
     spike_train = torch.stack([z for z in spikes if z is not None])
     return Done(spike_train, spike_train, membrane, state)
+
+
+def clip_floor_shift(
+    x: Float[Tensor, "T B *F"], threshold: Float[Tensor, "..."], levels: int
+) -> Float[Tensor, "T B *F"]:
+    """The quantised ReLU of `graph.QCFS`: threshold / levels times a whole number from 0 to `levels`."""
+    count: Tensor = _Rounded.apply(x.to(threshold.dtype) * levels / threshold)  # type: ignore[no-untyped-call]
+    return count.clamp(0, levels) / levels * threshold
+
+
+class _Rounded(torch.autograd.Function):
+    """The nearest whole number, of two the lower one; backward the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        del ctx
+        return (x - 0.5).ceil()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        del ctx
+        return gradient
 
 
 def spiking_activation(

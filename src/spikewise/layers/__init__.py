@@ -11,11 +11,12 @@ from pydantic import Field
 from spikewise.layers.base import Shape, Size, words
 from spikewise.layers.joins import Residual, sum_of
 from spikewise.layers.neurons import Neuron
-from spikewise.layers.pointwise import Activation, BatchNorm, Dropout, Flatten, SpikingActivation
+from spikewise.layers.pointwise import QCFS, Activation, BatchNorm, Dropout, Flatten, SpikingActivation
 from spikewise.layers.pooling import AvgPool, GlobalAvgPool, MaxPool, SumPool
 from spikewise.layers.weighted import Conv2d, Linear
 
 __all__ = [
+    "QCFS",
     "Activation",
     "AvgPool",
     "BatchNorm",
@@ -47,6 +48,7 @@ Layer = Annotated[
     | BatchNorm
     | Dropout
     | Activation
+    | QCFS
     | SpikingActivation
     | Neuron
     | Residual,

@@ -1,13 +1,13 @@
 """What every layer answers of itself, so that its readers need not guess."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from jaxtyping import Float
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 from torch import Tensor
 
-from spikewise.config import Config
+from spikewise.config import GrowingConfig
 from spikewise.errors import ShapeError
 from spikewise.types import Signal
 
@@ -25,24 +25,12 @@ Padding = Annotated[int, Field(ge=0)] | tuple[Annotated[int, Field(ge=0)], Annot
 """Zeros on each side of height and width."""
 
 
-class LayerConfig(Config):
+class LayerConfig(GrowingConfig):
     """What every layer answers; one that leaves out an abstract answer cannot be made."""
 
     kind: str
-    later: ClassVar[frozenset[str]] = frozenset()
-    """Settings that older versions did not have; they are written down only where they say something else than then."""
     weighted: ClassVar[bool] = False
     """Whether it is a linear map with a `weight`; its operations are what a network costs."""
-
-    @model_serializer(mode="wrap")
-    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """So that networks of before keep their identity, and older versions can read what they know."""
-        fields = type(self).model_fields
-        return {
-            key: value
-            for key, value in write(self).items()
-            if key not in self.later or getattr(self, key) != fields[key].default
-        }
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:

@@ -11,7 +11,7 @@ from spikewise.types import Signal
 if TYPE_CHECKING:
     from spikewise.layers import Layer
 
-__all__ = ["Activation", "BatchNorm", "Dropout", "Flatten", "SpikingActivation"]
+__all__ = ["QCFS", "Activation", "BatchNorm", "Dropout", "Flatten", "SpikingActivation"]
 
 Function = Literal["relu", "leaky_relu", "sigmoid", "tanh", "softplus", "gelu"]
 
@@ -71,6 +71,38 @@ class Activation(ShapeKept):
     def summary(self) -> str:
         """Its function."""
         return self.function
+
+
+class QCFS(ShapeKept):
+    """ReLU, quantised and clipped as the spikes of a neuron carry it: quantisation, clip, floor, shift.
+
+        y = threshold / levels * clip(floor(levels x / threshold + 1/2), 0, levels)
+
+    An integrate-and-fire neuron that starts at half its threshold sends floor(...) spikes in `levels` steps of constant
+    current x / threshold. Where levels x / threshold + 1/2 is whole it is one less here, as a neuron spikes strictly
+    above its threshold. The threshold is learned; backward, rounding is the identity.
+    Source: Bu et al., "Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural networks",
+    ICLR 2022 (arXiv 2303.04347), with a shift of 1/2.
+    """
+
+    kind: Literal["qcfs"] = "qcfs"
+    levels: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Values above zero that it can give, and steps in which spikes say which."""
+    per: Literal["layer", "channel"] = "layer"
+    """One threshold for the layer, or one for each channel (each neuron behind a linear layer)."""
+
+    def emits(self, arriving: Signal) -> Signal:
+        """Real numbers."""
+        return Signal("values", constant=arriving.constant)
+
+    def parameters(self, shape: Shape) -> dict[str, Shape]:
+        """The threshold, or those of the channels."""
+        return {"threshold": () if self.per == "layer" else (shape[0], *[1] * (len(shape) - 1))}
+
+    @property
+    def summary(self) -> str:
+        """With its levels."""
+        return f"qcfs {self.levels}"
 
 
 class SpikingActivation(ShapeKept):

@@ -28,7 +28,7 @@ from torch import Tensor
 from spikewise.data import batches
 from spikewise.engine import RunOptions
 from spikewise.engine.reference import run_layer
-from spikewise.graph import Activation, BatchNorm, Graph, NamedLayer, Neuron, Residual, SpikingActivation
+from spikewise.graph import QCFS, Activation, BatchNorm, Graph, NamedLayer, Neuron, Residual, SpikingActivation
 from spikewise.network import Network
 from spikewise.readouts import Trajectory
 from spikewise.training.update import Task
@@ -48,6 +48,8 @@ _HALVINGS: Final = 12
 _GAINS: Final = (1e-2, 1e2)
 _LARGEST_SPREAD: Final = 1.0
 """Standard deviation of the logits at the start, at most; beyond, answers are sure before anything was learned."""
+_OPEN: Final = 0.999
+"""Share of the inputs of a quantised activation that its first threshold leaves unclipped."""
 _TINY: Final = 1e-3
 """Of a layer's usual standard deviation: a neuron below that has hardly any input, which is not blown up."""
 
@@ -67,12 +69,13 @@ class Start(NamedTuple):
 
 def start(network: Network, task: Task) -> tuple[str, ...]:
     """Bring a fresh network to where its training starts; what a person should know of that, in words."""
-    if task.train.initial == "drawn":
+    drawn = task.train.initial == "drawn"
+    if drawn and not any(isinstance(at.layer, QCFS) for at in network.graph.named):
         return ()
     index = _batch(network.graph, task)
     pixels = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(network.device)
     draw = Draw(task.seed, 0, torch.from_numpy(index).to(network.device))
-    missed = [one for one in balance(network, pixels, draw) if not one.reached]
+    missed = [one for one in balance(network, pixels, draw, weights=not drawn) if not one.reached]
     return tuple(
         f"{task.name}: {one.layer} starts with {one.rate:.2g} spikes per neuron and step; no scale of its weights "
         f"brings it to {BAND[0]:g} to {BAND[1]:g}"
@@ -81,16 +84,24 @@ def start(network: Network, task: Task) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def balance(network: Network, images: UInt8[Tensor, "B C H W"], draw: Draw) -> tuple[Start, ...]:
+def balance(
+    network: Network, images: UInt8[Tensor, "B C H W"], draw: Draw, *, weights: bool = True
+) -> tuple[Start, ...]:
     """Scale the weights of a fresh network in place, on some of its training images.
 
+    Thresholds of quantised activations begin at what 999 of 1,000 of their inputs do not exceed.
+
+    Args:
+        weights: False leaves the weights as they were drawn.
     Returns:
         The spiking layers whose weights were scaled, with the rates at which they now start.
     """
     walk = _Walk(network, images, draw)
     started = []
     for position, at in enumerate(network.graph.named):
-        if at.layer.weighted:
+        if isinstance(at.layer, QCFS):
+            walk.open(position)
+        if at.layer.weighted and weights:
             deciding = _deciding(network.graph, position)
             if deciding is None:
                 walk.soften(position)
@@ -110,7 +121,7 @@ def _batch(graph: Graph, task: Task) -> Int64[np.ndarray, " B"]:
 def _deciding(graph: Graph, position: int) -> int | None:
     """Position of the layer that makes something of a weighted layer's currents; None behind the last of them."""
     for after, at in enumerate(graph.named[position + 1 :], start=position + 1):
-        if isinstance(at.layer, Activation | SpikingActivation | BatchNorm | Residual) or at.layer.spikes:
+        if isinstance(at.layer, Activation | QCFS | SpikingActivation | BatchNorm | Residual) or at.layer.spikes:
             return after
         if at.layer.weighted:
             # With none between, a weighted layer reads these currents: they are logits of nothing. Where it does not,
@@ -152,6 +163,16 @@ class _Walk:
         for name in at.inputs:
             if last[name] == at.name:
                 self.outputs.pop(name, None)
+
+    def open(self, position: int) -> None:
+        """Set the thresholds of a quantised activation to its inputs."""
+        at = self.named[position]
+        assert isinstance(at.layer, QCFS)
+        x = self.outputs[at.inputs[0]].flatten(0, 1).movedim(1, 0)
+        rows = x.reshape(1, -1) if at.layer.per == "layer" else x.flatten(1)
+        high = rows.quantile(_OPEN, dim=1).nan_to_num()
+        threshold = self.weights[f"{at.name}.threshold"]
+        threshold.copy_(torch.where(high > 0, high, torch.ones_like(high)).view_as(threshold))
 
     def balance(self, position: int, deciding: int) -> list[Start]:
         """Give a layer's currents mean 0 and variance 1, and neurons behind it their rate."""

@@ -8,7 +8,7 @@ import torch
 
 from spikewise.data import ImageSet
 from spikewise.errors import ShapeError, TrainingError
-from spikewise.graph import Activation, Graph, SpikingActivation
+from spikewise.graph import QCFS, Activation, Graph, SpikingActivation
 from spikewise.memory import memory_limit
 from spikewise.training.config import Adam, AdamW, TrainConfig
 from spikewise.training.update import Learner, TrainingBatch
@@ -85,7 +85,8 @@ def _states(graph: Graph, train: TrainConfig) -> int:
     """Bytes that backward needs of one image: each neuron's membrane in every step, each activation once."""
     size = 2 if train.precision == "bfloat16" else 4
     stepped = sum(math.prod(at.output) for at in graph.named if at.layer.state_variables)
-    once = sum(math.prod(at.output) for at in graph.named if isinstance(at.layer, Activation | SpikingActivation))
+    pointwise = Activation | QCFS | SpikingActivation
+    once = sum(math.prod(at.output) for at in graph.named if isinstance(at.layer, pointwise))
     return size * (graph.steps * stepped + once)
 
 

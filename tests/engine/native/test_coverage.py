@@ -6,7 +6,7 @@ from cases import check, error, images, network, weighted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spikewise.dynamics import ALIF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Direct, Rate
 from spikewise.engine import Ask, RunOptions, choose, native
 from spikewise.errors import EngineError
@@ -263,3 +263,39 @@ def graphs(draw):
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_random_graphs_with_joins_and_every_layer(net, training):
     check(net.train(training), images(3, net.graph.image_shape))
+
+
+CHARGED = IF(initial=0.5, per="channel", learn=("threshold",), spread=0.2)
+
+
+@pytest.mark.parametrize("encoder", [Rate(steps=7), Direct(steps=5)], ids=str)
+@pytest.mark.parametrize("measured", [False, True])
+def test_neurons_that_start_charged(encoder, measured):
+    layers = (conv(), Neuron(dynamics=CHARGED), AvgPool(), conv(4), Neuron(dynamics=LIF(initial=-0.25)), Flatten(),
+              Linear(features=9), Neuron(dynamics=IF(initial=1.0)), Linear(features=3))  # fmt: skip
+    net, batch = network(*layers, image_shape=SHAPE, encoder=encoder, scale=2.0), images(5, SHAPE)
+    draw, names = Draw.first(len(batch)), frozenset(("if1", "lif1", "if2"))
+    found = {}
+    for engine in ("native", "reference"):
+        net.engine_name = engine
+        with torch.no_grad():
+            whole = net(batch, draw, RunOptions(record=names, measure=measured)).result
+            steps = net.encode(batch, draw)
+            first = net.run(steps[:2], draw).result
+            rest = net.run(steps[2:], draw, RunOptions(state=first.state)).result
+        found[engine] = (whole, rest)
+    (ours, later), (theirs, _) = found["native"], found["reference"]
+    for name in names:
+        assert torch.equal(ours.traces[name].spikes, theirs.traces[name].spikes)
+    torch.testing.assert_close(ours.trajectory.membrane, theirs.trajectory.membrane, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(later.trajectory.membrane, ours.trajectory.membrane[2:], rtol=1e-5, atol=1e-5)
+    for name, rate in theirs.input_events.items():
+        torch.testing.assert_close(ours.input_events[name], rate, rtol=1e-6, atol=1e-7)
+
+
+def test_training_of_neurons_that_start_charged_is_refused_by_name():
+    net = network(Flatten(), Linear(features=9), Neuron(dynamics=CHARGED), Linear(features=3))
+    with pytest.raises(EngineError, match=r"layer if1: it returns no gradients of neurons that start charged"):
+        choose("native", Ask(net.graph, learns=True))
+    assert choose("auto", Ask(net.graph, learns=True)).name == "reference"
+    assert choose("auto", Ask(net.graph)).name == "native"

@@ -9,8 +9,9 @@ from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.engine.contract import Ask
 from spikewise.engine.native.plan import recalled
 from spikewise.engine.native.stages import Mode, mode_of, reach, stages_of
+from spikewise.engine.parameters import charged
 from spikewise.extension import extension
-from spikewise.graph import Activation, Conv2d, Graph, Linear, MaxPool, NamedLayer, Neuron, SumPool
+from spikewise.graph import QCFS, Activation, Conv2d, Graph, Linear, MaxPool, NamedLayer, Neuron, SumPool
 from spikewise.layers.base import words
 
 __all__ = ["refusal"]
@@ -37,6 +38,8 @@ def _of_this_run(ask: Ask) -> str | None:
     """What the graph does not say."""
     if ask.learns and ask.options.state:
         return "it returns no gradients of a run that starts from a state"
+    if ask.learns and (at := next((at for at in ask.graph.named if charged(at.layer)), None)):
+        return f"layer {at.name}: it returns no gradients of neurons that start charged (initial)"
     return recalled(_misplaced, ask.graph, mode_of(ask.graph, ask.options))
 
 
@@ -72,6 +75,8 @@ def _layer_obstacle(at: NamedLayer) -> str | None:
             f"a window of {words(window)} is larger than {_LARGEST_WINDOW}" if max(window) > _LARGEST_WINDOW else None
         )
     match at.layer:
+        case QCFS():
+            return "a quantised activation"
         case Neuron(dynamics=IF() | LIF() | CubaLIF() | ALIF() as dynamics):
             late = dynamics.reset_delay and dynamics.reset == "zero" and dynamics.reset_gradient
             return "reset_gradient through a delayed reset to zero" if late else None

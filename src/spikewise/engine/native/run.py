@@ -17,6 +17,7 @@ from spikewise.engine.native.layouts import engine_order, graph_order
 from spikewise.engine.native.plan import Compiled, compiled
 from spikewise.engine.native.stages import IMAGE, Stage, image_of, mode_of
 from spikewise.engine.native.weights import parameters_of
+from spikewise.engine.parameters import charged, neuron_parameters
 from spikewise.errors import EngineError
 from spikewise.extension import extension
 from spikewise.graph import BatchNorm, Flatten, Graph, NamedLayer, Neuron, SpikingActivation
@@ -108,7 +109,7 @@ def _table(encoder: Encoder) -> Int32[Tensor, " entries"]:
 
 def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: RunOptions) -> EngineResult:
     plan = compiled(graph, mode_of(graph, options))
-    job = _Job(graph, plan, given, options)
+    job = _Job(graph, plan, given, options, weights)
     if isinstance(weights, FrozenWeights):
         job.frozen = weights.number
         parameters = weights.made.get(plan.handle)
@@ -136,8 +137,10 @@ def _quantum(at: NamedLayer) -> float:
 class _Job:
     """One call of the engine on one batch."""
 
-    def __init__(self, graph: Graph, plan: Compiled, given: _Input, options: RunOptions) -> None:
-        self.graph, self.plan, self.given, self.options = graph, plan, given, options
+    def __init__(
+        self, graph: Graph, plan: Compiled, given: _Input, options: RunOptions, weights: Mapping[str, Tensor]
+    ) -> None:
+        self.graph, self.plan, self.given, self.options, self.weights = graph, plan, given, options, weights
         self.batch, self.steps = given.call.batch, given.call.steps
         last = plan.stages[-1].neuron
         self.last_spikes = last is not None and last.layer.spikes
@@ -211,7 +214,17 @@ class _Job:
             random = stage.first.random_start  # type: ignore[union-attr]  # as `carries` says
             return {"v": uniform(self.given.draw, math.prod(stage.output), stage.stream)} if random else {}
         before = known.get(stage.neuron.name) if stage.neuron else None
+        if before is None and stage.neuron is not None and charged(stage.neuron.layer):
+            before = self._charged(stage.neuron)
         return {} if before is None else before._asdict()
+
+    def _charged(self, at: NamedLayer) -> NeuronState:
+        """State of neurons whose membranes do not start at rest."""
+        assert isinstance(at.layer, Neuron)
+        state: NeuronState = at.layer.dynamics.starting_state(
+            torch.zeros(self.batch, *at.output), neuron_parameters(at, self.weights)
+        )
+        return state
 
     def state_of(self, position: int, at: NamedLayer) -> NeuronState | Tensor:
         """State of a layer after the last step."""

@@ -7,6 +7,7 @@ import torch
 
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.engine.contract import Ask
+from spikewise.engine.parameters import charged
 from spikewise.graph import Graph, Neuron, Residual, SpikingActivation
 
 __all__ = ["refusal"]
@@ -33,6 +34,8 @@ def _of_the_graph(graph: Graph) -> str | None:
             return f"layer {at.name}: it adds two paths, and its stages are a chain"
         if isinstance(at.layer, Neuron) and _resets_late(at.layer):
             return f"layer {at.name}: reset_gradient through a delayed reset to zero"
+        if charged(at.layer):
+            return f"layer {at.name}: neurons that start charged (initial)"
     return None
 
 

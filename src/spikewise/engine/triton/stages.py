@@ -9,7 +9,7 @@ from spikewise.dynamics import NeuronState
 from spikewise.engine import reference
 from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Trace
 from spikewise.engine.triton.kernels import encode
-from spikewise.graph import Activation, AvgPool, Conv2d, Dropout, GlobalAvgPool, MaxPool, NamedLayer, SumPool
+from spikewise.graph import QCFS, Activation, AvgPool, Conv2d, Dropout, GlobalAvgPool, MaxPool, NamedLayer, SumPool
 
 __all__ = ["Drop", "Flat", "Plain", "TritonStage"]
 
@@ -80,7 +80,7 @@ class Drop(TritonStage):
         return gradient.output * self.mask
 
 
-_TIMELESS = (Conv2d, MaxPool, AvgPool, SumPool, GlobalAvgPool, Activation)
+_TIMELESS = (Conv2d, MaxPool, AvgPool, SumPool, GlobalAvgPool, Activation, QCFS)
 """Layers whose output at a step is that of the step's input alone: an input that never changes is run through once."""
 
 

@@ -13,7 +13,7 @@ from spikewise.evaluation.diagnosis.activity import dead_share, saturated_share
 from spikewise.evaluation.diagnosis.membranes import look_at_membranes
 from spikewise.evaluation.prediction import Predictions
 from spikewise.evaluation.sections.diagnosis import InputHealth, LayerHealth
-from spikewise.graph import Activation, NamedLayer, Neuron
+from spikewise.graph import QCFS, Activation, Layer, NamedLayer, Neuron
 from spikewise.losses import Loss, Target
 from spikewise.network import Network
 from spikewise.types import Draw
@@ -50,7 +50,7 @@ def examine(
     norms = gradients_through_time(network, batch, loss)
     before = firing_rates(start, batch)
     named = network.graph.named
-    watched = [at.name for at in named if isinstance(at.layer, Neuron | Activation)]
+    watched = [at.name for at in named if isinstance(at.layer, Neuron | Activation | QCFS)]
     with torch.no_grad():
         result = engine.run(
             network.graph, network.weights, inputs, batch.draw, RunOptions(record=frozenset(watched)), "reference"
@@ -67,9 +67,14 @@ def examine(
                                   strict=True))  # fmt: skip
                 health = health.model_copy(update={**values, "gradient_norms": tuple(norms.get(at.name, ()))})
             layers.append(health)
-        elif isinstance(at.layer, Activation) and at.layer.function == "relu" and trace is not None:
+        elif _can_be_dead(at.layer) and trace is not None:
             layers.append(_units(at, trace.output))
     return ExaminedNetwork(_input_health(inputs), tuple(layers))
+
+
+def _can_be_dead(layer: Layer) -> bool:
+    """Whether units may give zero for every image, and then learn no more."""
+    return isinstance(layer, QCFS) or (isinstance(layer, Activation) and layer.function == "relu")
 
 
 def gradients_through_time(network: Network, batch: ExaminedBatch, loss: Loss) -> dict[str, list[float]]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spikewise.errors import ConfigError
-from spikewise.graph import Activation, Graph, NamedLayer, Neuron
+from spikewise.graph import QCFS, Activation, Graph, NamedLayer, Neuron
 from spikewise.network import Network
 from spikewise.randomness import generator
 
@@ -108,7 +108,7 @@ def hidden_layers(graph: Graph) -> tuple[Hidden, ...]:
     """
     found = []
     for at in graph.named:
-        if isinstance(at.layer, Activation) or at.layer.spikes:
+        if isinstance(at.layer, Activation | QCFS) or at.layer.spikes:
             listener = _only_listener(graph, at)
             if listener is not None:
                 found.append(Hidden(at, listener))
