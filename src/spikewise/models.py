@@ -1,17 +1,20 @@
 """Builders of graphs: each model is a frozen config that says which layers stand between encoder and readout."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from spikewise.config import Config
+from spikewise.config import Config, GrowingConfig
 from spikewise.dynamics import LIF, Dynamics, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Direct, Encoder
 from spikewise.errors import ConfigError
 from spikewise.graph import (
+    QCFS,
+    Activation,
+    AvgPool,
     BatchNorm,
     Conv2d,
     Dropout,
@@ -21,6 +24,7 @@ from spikewise.graph import (
     Linear,
     MaxPool,
     Neuron,
+    Residual,
 )
 from spikewise.initial import Init, Uniform
 from spikewise.losses import CountMSE, Loss, StepCrossEntropy
@@ -29,7 +33,8 @@ from spikewise.readouts import LastMembrane, MeanMembrane, Readout, SpikeCount, 
 from spikewise.resnet import ResNet
 
 __all__ = [
-    "MLP", "Cell", "Conv", "Layers", "Model", "ResNet", "Share", "Size", "Width", "build", "readout_gain", "twin",
+    "MLP", "Cell", "Conv", "Layers", "Model", "ResNet", "Share", "Size", "Width", "build", "quantised",
+    "readout_gain", "twin",
 ]  # fmt: skip
 
 
@@ -59,10 +64,11 @@ class MLP(Config):
         return (Flatten(), *_dense(self.hidden, self), last, *output_of(self.output))
 
 
-class Conv(Config):
+class Conv(GrowingConfig):
     """Convolutional: (convolution | cell | pool) for each channel count | flatten | hidden | linear | output neuron."""
 
     kind: Literal["conv"] = "conv"
+    later: ClassVar[frozenset[str]] = frozenset({"pooling"})
     channels: tuple[Size, ...] = (16, 32)
     """Channels of each convolution."""
     kernels: tuple[Size, ...] = (3, 3)
@@ -70,7 +76,9 @@ class Conv(Config):
     padding: Annotated[int, Field(ge=0)] | Literal["same"] = "same"
     """"same" keeps height and width (odd kernels)."""
     pool: Size = 2
-    """Window of the max pooling after each convolution; 1 is none."""
+    """Window of the pooling after each convolution; 1 is none."""
+    pooling: Literal["max", "average"] = "max"
+    """What is taken of each window; of its largest value no mean rate of spikes can be made (`spikewise convert`)."""
     pool_before_cell: bool = False
     """Pool the currents before the neurons instead of the spikes after them."""
     batch_norm: bool = False
@@ -119,7 +127,8 @@ class Conv(Config):
 
     def _convolution(self, channels: int, kernel: int) -> list[Layer]:
         padding = kernel // 2 if self.padding == "same" else self.padding
-        cell, pool = [layer_of(self.cell)], [MaxPool(size=self.pool)] if self.pool > 1 else []
+        kind = MaxPool if self.pooling == "max" else AvgPool
+        cell, pool = [layer_of(self.cell)], [kind(size=self.pool)] if self.pool > 1 else []
         norm = [BatchNorm()] if self.batch_norm else []
         after: list[Layer] = [*pool, *cell] if self.pool_before_cell else [*cell, *pool]
         convolution = Conv2d(channels=channels, kernel=kernel, padding=padding, bias=self.bias, init=self.init)
@@ -178,6 +187,25 @@ def twin(graph: Graph, *, gain: float | None = None) -> Graph:
         layers=tuple(layer.conventional() for layer in layers),
         readout=LastMembrane(scale=readout_gain(graph) if gain is None else gain),
     )
+
+
+def quantised(graph: Graph, levels: int) -> Graph:
+    """A conventional network as spikes can carry it: quantised activations for ReLU, means for largest values."""
+    return graph.replace(layers=[_quantised(layer, levels) for layer in graph.layers])
+
+
+def _quantised(layer: Layer, levels: int) -> Layer:
+    match layer:
+        case Activation(function="relu"):
+            return QCFS(levels=levels)
+        case MaxPool(size=size, stride=stride, padding=padding):
+            return AvgPool(size=size, stride=stride, padding=padding)
+        case Residual(main=main, shortcut=shortcut):
+            return Residual(
+                main=tuple(_quantised(one, levels) for one in main),
+                shortcut=tuple(_quantised(one, levels) for one in shortcut),
+            )
+    return layer
 
 
 def _one_look(encoder: Encoder) -> Direct:

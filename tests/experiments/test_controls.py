@@ -85,3 +85,26 @@ def test_the_verdict_says_what_the_control_says(coded, tmp_path):
     assert len(told) == 2
     assert set(told) <= set(results.verdict.sentences)
     assert set(told) <= set(results.verdict.grounds)
+
+
+def test_the_quantised_twin_is_the_twin_as_spikes_can_carry_it(small, tmp_path):
+    drawn = small.replace(model={"kind": "conv", "channels": [4], "kernels": [3], "hidden": [6]}, seeds=(0,))
+    asked = with_controls(drawn, ["qcfs"]).replace(qcfs_levels=4, sections=())
+    found = {one.kind: one for one in candidates_of(asked, load_data(asked.data))}
+    kinds = {kind: [layer.kind for layer in found[kind].graph.layers] for kind in ("twin", "twin-qcfs")}
+    assert kinds["twin"] == ["conv2d", "activation", "max_pool", "flatten", "linear", "activation", "linear"]
+    assert kinds["twin-qcfs"] == ["conv2d", "qcfs", "avg_pool", "flatten", "linear", "qcfs", "linear"]
+    assert found["twin-qcfs"].graph.readout == found["twin"].graph.readout
+    done = run_experiment(asked, out=tmp_path)
+    network = done.results.network("twin-qcfs")
+    assert (network.role, network.steps) == ("baseline", 1)
+    assert "qcfs 4" in network.description
+
+
+def test_average_pooling_and_levels_are_written_only_where_they_were_asked_for(small):
+    drawn = small.replace(model={"kind": "conv", "channels": [4], "kernels": [3]})
+    assert "pooling" not in drawn.model.model_dump()
+    averaged = drawn.replace(model=drawn.model.replace(pooling="average"))
+    assert [layer.kind for layer in averaged.model.layers(3)][:3] == ["conv2d", "neuron", "avg_pool"]
+    assert drawn.replace(qcfs_levels=8).identity() == drawn.identity() != drawn.replace(qcfs_levels=4).identity()
+    assert averaged.identity() != drawn.identity()

@@ -138,8 +138,8 @@ With = Annotated[
     typer.Option(
         "--with",
         metavar="CONTROL",
-        help="Train a control beside the other networks. noise: the twin, trained with the noise that the spikes of a "
-        "rate code bring.",
+        help="Train another network beside the others. noise: the twin, trained with the noise that the spikes of a "
+        "rate code bring. qcfs: the twin with quantised activations, which `spikewise convert` makes spike.",
         show_default=False,
         rich_help_panel=_WHAT,
     ),

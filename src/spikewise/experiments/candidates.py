@@ -9,7 +9,7 @@ from spikewise.experiments.experiment import CandidateKind, Experiment
 from spikewise.experiments.standard import standardised
 from spikewise.graph import Activation, Graph
 from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
-from spikewise.models import MLP, Conv, build, readout_gain, twin
+from spikewise.models import MLP, Conv, build, quantised, readout_gain, twin
 from spikewise.network import check_size
 from spikewise.readouts import LastMembrane
 
@@ -56,6 +56,9 @@ def candidates_of(experiment: Experiment, images: ImageSet) -> list[Candidate]:
                 return Candidate(kind, kind, "twin", without_spikes(), conventional)
             case "twin-noise":
                 return Candidate(kind, kind, "baseline", without_spikes(), conventional, _noise_of(encoder))
+            case "twin-qcfs":
+                graph = quantised(without_spikes(), experiment.qcfs_levels)
+                return Candidate(kind, kind, "baseline", graph, conventional)
             case "cnn":
                 cnn: Conv | MLP = experiment.cnn or SMALL_CNN
                 graph = build(

@@ -8,7 +8,7 @@ from spikewise.experiments.experiment import CandidateKind, Experiment
 
 __all__ = ["CONTROLS", "with_controls"]
 
-CONTROLS: Final[Mapping[str, CandidateKind]] = {"noise": "twin-noise"}
+CONTROLS: Final[Mapping[str, CandidateKind]] = {"noise": "twin-noise", "qcfs": "twin-qcfs"}
 """By the name under which one is asked for."""
 
 

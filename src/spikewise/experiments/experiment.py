@@ -23,8 +23,9 @@ from spikewise.training.config import TrainConfig
 
 __all__ = ["CandidateKind", "Experiment", "RunKind", "parse_experiment"]
 
-CandidateKind = Literal["snn", "twin", "cnn", "twin-noise"]
-"""`twin-noise` is a control: the twin, trained with the noise that the spikes of a rate code bring."""
+CandidateKind = Literal["snn", "twin", "cnn", "twin-noise", "twin-qcfs"]
+"""`twin-noise` is a control: the twin, trained with the noise that the spikes of a rate code bring. `twin-qcfs` is
+the twin with activations that spikes can carry, to be converted."""
 RunKind = Literal["compare", "train"]
 """All sides of an experiment, or the spiking network alone."""
 MOST_SEEDS = 1000
@@ -74,7 +75,10 @@ class Experiment(Config):
     """Factor of the twin's logits. "readout" is the gain that output neurons and readout give the spiking network's;
     with 1, as before that was done, one learning rate does not suit both."""
     sides: Annotated[tuple[CandidateKind, ...], Field(min_length=1)] = ("snn", "twin", "cnn")
-    """Which networks a comparison trains; "twin-noise" is the twin trained with the noise that a rate code brings."""
+    """Which networks a comparison trains; "twin-noise" is the twin trained with the noise that a rate code brings, and
+    "twin-qcfs" the twin as it can become a spiking network: quantised activations, means for largest values."""
+    qcfs_levels: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Levels of the activations of "twin-qcfs" above zero: the steps in which its spikes say them exactly."""
     tuned: Literal["auto"] | tuple[CandidateKind, ...] = "auto"
     """Sides whose learning rate is looked for before training, with one budget for all; "auto": all sides where
     `train.learning_rate` is "auto", else none. Sides that are not have `train.learning_rate`."""

@@ -17,6 +17,7 @@ _SAME: Final[Mapping[str, tuple[Any, Any]]] = {
     "encoder.deviation": ([], _ABSENT),
     "quick": (False, _ABSENT),
     "tuned": ([], _ABSENT),
+    "qcfs_levels": (8, _ABSENT),
 }
 """Settings that came later or changed, the value with which an experiment is the one of before, and what stood then."""
 _ALWAYS: Final = frozenset(
