@@ -8,7 +8,7 @@ from spikewise.interop.runtime import Format
 
 __all__ = ["FORMATS", "format_named"]
 
-FORMATS: Final[dict[str, str]] = {}
+FORMATS: Final[dict[str, str]] = {"nir": "spikewise.interop.nir"}
 """Module of each format, in which `FORMAT` is the format."""
 
 

@@ -1,0 +1,170 @@
+"""NIR files: checked before anything in them is read, for HDF5 can hold a terabyte of zeros in a kilobyte."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+
+from spikewise.errors import DataError, DependencyError, MissingDataError, quoted
+from spikewise.files import write_with
+
+if TYPE_CHECKING:
+    from nir import NIRGraph
+
+__all__ = ["load_graph", "nir_package", "read_graph", "save_graph"]
+
+_MOST_BYTES: Final = 2**29
+"""Of all arrays of a file together."""
+_MOST_ITEMS, _DEEPEST = 20_000, 12
+_NODES: Final = (
+    "Input", "Output", "Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten", "Delay",
+    "Threshold", "I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "NIRGraph",
+)  # fmt: skip
+_REMEDY: Final = "Write the file again with the tool that made it."
+
+
+def nir_package() -> ModuleType:
+    """The package `nir`.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    try:
+        import h5py  # noqa: F401, PLC0415  # an extra, that nir stores with
+        import nir  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise DependencyError(f"NIR needs the packages nir and h5py ({error}): pip install 'spikewise[nir]'") from error
+    module: ModuleType = nir
+    return module
+
+
+def load_graph(source: "str | Path | NIRGraph") -> "NIRGraph":
+    """A graph that is in memory already, or the one in a file."""
+    nir = nir_package()
+    if isinstance(source, nir.NIRGraph):
+        return source
+    if not isinstance(source, str | Path):
+        raise DataError(f"A NIR graph, or the path of a file with one, is needed; got {type(source).__name__}.")
+    return read_graph(Path(source))
+
+
+def read_graph(path: Path) -> "NIRGraph":
+    """The graph of a file; its types are not checked, as files of older versions of `nir` would fail.
+
+    Raises:
+        MissingDataError: there is no such file.
+        DataError: it is no NIR file, damaged, or larger than it may be.
+        DependencyError: `nir` is not installed.
+    """
+    nir = nir_package()
+    import h5py  # noqa: PLC0415  # as above
+
+    try:
+        if not path.is_file():
+            raise MissingDataError(f"There is no file {path}; give the path of a NIR file (.nir).")
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(f"{path} has {path.stat().st_size:,} bytes; a NIR file may have {_MOST_BYTES:,}.")
+        with h5py.File(path, "r") as file:
+            content = _Content(path).table(file, 0)
+    except (MissingDataError, DataError):
+        raise
+    except MemoryError as error:
+        raise DataError(f"There is no memory left to read {path}. Use a machine with more.") from error
+    except Exception as error:  # h5py raises whatever the HDF5 library finds
+        raise DataError(f"{path} cannot be read as HDF5 ({_first_line(error)}). Is it a NIR file? {_REMEDY}") from error
+    node = content.get("node")
+    if not isinstance(node, dict) or node.get("type") != "NIRGraph":
+        raise DataError(f"{path} holds no NIR graph. Give a file that nir.write made.")
+    return _made(nir, node, path)
+
+
+def save_graph(graph: "NIRGraph", path: Path) -> None:
+    """Write a whole file or none.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    nir = nir_package()
+    write_with(path, lambda temporary: nir.write(temporary, graph))
+
+
+def _made(nir: ModuleType, node: dict[str, Any], path: Path) -> "NIRGraph":
+    """The graph that a table describes; whatever is wrong with it is said in words."""
+    try:
+        _unchecked(node)
+        graph = nir.dict2NIRNode(node)
+    except MemoryError as error:
+        raise DataError(f"There is no memory left to read {path}. Use a machine with more.") from error
+    except Exception as error:  # nir asserts, indexes and converts what it gets
+        raise DataError(f"{path} holds no whole NIR graph ({_first_line(error)}). {_REMEDY}") from error
+    return cast("NIRGraph", graph)
+
+
+def _unchecked(node: dict[str, Any]) -> None:
+    """No graph, nested ones included, checks its types when it is made; no node is of a type that NIR has not."""
+    if node.get("type") not in _NODES:
+        raise ValueError(f"a node of type {quoted(node.get('type'))}")
+    if node["type"] != "NIRGraph":
+        return
+    node["type_check"] = False
+    nodes = node.get("nodes")
+    for one in nodes.values() if isinstance(nodes, dict) else ():
+        if isinstance(one, dict):
+            _unchecked(one)
+
+
+class _Content:
+    """Reads the groups and arrays of one HDF5 file, within limits."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._bytes = 0
+        self._items = 0
+
+    def table(self, group: Any, depth: int) -> dict[str, Any]:
+        """A group as a dictionary."""
+        import h5py  # noqa: PLC0415  # an extra
+
+        if depth > _DEEPEST:
+            raise DataError(f"{self._path} nests groups more than {_DEEPEST} deep; no network does.")
+        out: dict[str, Any] = {}
+        for name in group:
+            self._items += 1
+            if self._items > _MOST_ITEMS:
+                raise DataError(f"{self._path} holds more than {_MOST_ITEMS:,} arrays and groups; no network does.")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise DataError(f"{self._path} links {quoted(name)} to another place, which no NIR file does.")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                out[name] = self.table(item, depth + 1)
+            elif isinstance(item, h5py.Dataset):
+                out[name] = self._value(name, item)
+        return out
+
+    def _value(self, name: str, item: Any) -> Any:
+        if item.is_virtual or item.external:
+            raise DataError(f"{self._path} keeps {quoted(name)} in other files, which no NIR file does.")
+        if item.dtype.kind not in "fiubOS":
+            raise DataError(f"{self._path}: {quoted(name)} is of type {item.dtype}, where numbers or text belong.")
+        self._bytes += int(item.size or 0) * item.dtype.itemsize
+        if self._bytes > _MOST_BYTES:
+            raise DataError(
+                f"{self._path} unpacks to more than {_MOST_BYTES / 2**20:,.0f} MiB; no NIR file that is read here may."
+            )
+        value = item[()] if item.dtype.kind != "O" or not item.shape else self._texts(name, item)
+        return value.decode("utf-8") if isinstance(value, bytes) else value
+
+    def _texts(self, name: str, item: Any) -> Any:
+        """An array of texts, row by row: they may all be one long text, which a file holds once."""
+        rows = []
+        for row in range(item.shape[0]):
+            rows.append(item[row])
+            self._bytes += sum(len(text) if isinstance(text, bytes) else 8 for text in np.ravel(rows[-1]))
+            if self._bytes > _MOST_BYTES or row > _MOST_ITEMS:
+                raise DataError(f"{self._path}: {quoted(name)} holds more text than any NIR file.")
+        return np.array(rows, dtype=object)
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}" if str(error).strip() else repr(error)
