@@ -62,6 +62,8 @@ def cells(draw, *, flat: bool) -> Neuron:
     how = {"reset": draw(resets), "reset_delay": draw(st.booleans()), "per": per}
     if per == "channel":
         how["learn"] = ("threshold",) if kind is IF else ("beta", "threshold")
+    if kind is not CubaLIF:
+        how["initial"] = draw(st.sampled_from([0.0, 0.5]))
     if kind is not IF:
         how["beta"] = draw(st.sampled_from([0.0, 0.5, 0.75, 0.9, 1.0]))
     if kind is CubaLIF:

@@ -78,7 +78,7 @@ FORMAT: Format = NirFormat()
 
 def _readers(graph: Graph, form: Tool) -> Iterator[tuple[str, str, Rules]]:
     """Tools that read the file otherwise than it is meant, and how."""
-    plain = all(reset == ("zero", False) for _, reset in _resets(graph))
+    plain = all(reset == ("zero", False) for _, reset in _resets(graph)) and not _charged(graph)
     asked = [form] if form.name in TOOLS else [TOOLS["snntorch"], TOOLS["spikingjelly"]]
     for tool in asked:
         strict = not tool.at_least
@@ -89,7 +89,7 @@ def _readers(graph: Graph, form: Tool) -> Iterator[tuple[str, str, Rules]]:
         kept = "resets to zero in the same step" if tool.resets == "zero" else "resets by subtraction"
         why = f"({kept}{sends}{'' if strict else ', spikes at the threshold'})"
         late = tool.name == "spyx"
-        yield titles, why, Rules(form, tool.resets, late, tool.at_least, tool.name == "sinabs")
+        yield titles, why, Rules(form, tool.resets, late, tool.at_least, charged=False, several=tool.name == "sinabs")
 
 
 def _warnings(graph: Graph, made: "nir.NIRGraph", tool: Tool, refused: str | None) -> Iterator[str]:
@@ -105,6 +105,8 @@ def _warnings(graph: Graph, made: "nir.NIRGraph", tool: Tool, refused: str | Non
             readers = tool.title if tool.name != "nir" else "snnTorch, SpikingJelly and Norse"
             told = "zero in the same step" if tool.resets == "zero" else "subtraction"
             yield f"{', '.join(names)} reset {way}{when}, which NIR cannot say: {readers} will read a reset to {told}."
+    if charged := _charged(graph):
+        yield f"{', '.join(charged)} start charged, which NIR cannot say: other tools start membranes at 0."
     recurrent = [at.name for at in graph.named if isinstance(at.layer, Neuron) and at.layer.recurrent]
     if recurrent:
         yield f"{', '.join(recurrent)} hear their own spikes one step late; NIR does not say when."
@@ -121,6 +123,13 @@ def _warnings(graph: Graph, made: "nir.NIRGraph", tool: Tool, refused: str | Non
     integrators = [name for name, node in made.nodes.items() if node.metadata.get("integrator")]
     if integrators and any(type(made.nodes[name]).__name__ == "LIF" for name in integrators):
         yield f"{', '.join(integrators)} never spikes (its threshold is 1e30): read its membrane."
+
+
+def _charged(graph: Graph) -> list[str]:
+    """Layers whose membranes do not start at 0."""
+    return [
+        at.name for at in graph.named if isinstance(at.layer, Neuron) and getattr(at.layer.dynamics, "initial", 0.0)
+    ]
 
 
 def _grouped(graph: Graph) -> dict[tuple[str, bool], list[str]]:

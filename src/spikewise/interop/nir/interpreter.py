@@ -18,7 +18,7 @@ from spikewise.interop.nir.tools import NEUTRAL, Tool
 if TYPE_CHECKING:
     import nir
 
-__all__ = ["Interpreter", "Rules", "Seen"]
+__all__ = ["Interpreter", "Rules", "NodeRecord"]
 
 Array = Float[np.ndarray, "B *F"]
 
@@ -34,11 +34,13 @@ class Rules(NamedTuple):
     """Whether the reset belongs to the next step; None as for `reset`."""
     at_least: bool = False
     """Whether a neuron spikes where the membrane meets the threshold."""
+    charged: bool = True
+    """Whether membranes start where the metadata say, not at 0."""
     several: bool = False
     """Whether it sends as many spikes as the threshold goes into the membrane."""
 
 
-class Seen(NamedTuple):
+class NodeRecord(NamedTuple):
     """What one node of neurons did."""
 
     spikes: Float[np.ndarray, "T B *F"] | None
@@ -58,7 +60,7 @@ class Interpreter:
         self._rules = rules
         self._nodes = {name: _prepared(name, graph.nodes[name], rules, dtype) for name in self._order}
 
-    def __call__(self, inputs: Float[np.ndarray, "T B *F"]) -> tuple[dict[str, Seen], Float[np.ndarray, "T B K"]]:
+    def __call__(self, inputs: Float[np.ndarray, "T B *F"]) -> tuple[dict[str, NodeRecord], Float[np.ndarray, "T B K"]]:
         """What every node of neurons did, by name, and what arrived at the output."""
         state: dict[str, _State] = {}
         sent: dict[str, Array] = {}
@@ -79,7 +81,7 @@ class Interpreter:
                 if z is not None:
                     spikes.append(z)
             last.append(sent[self._last()])
-        seen = {name: Seen(np.stack(z) if z else None, np.stack(v)) for name, (z, v) in kept.items()}
+        seen = {name: NodeRecord(np.stack(z) if z else None, np.stack(v)) for name, (z, v) in kept.items()}
         return seen, np.stack(last)
 
     def _arrived(self, name: str, now: Array, sent: Mapping[str, Array], before: Mapping[str, Array]) -> Array:
@@ -117,12 +119,14 @@ class _Neurons(NamedTuple):
     rules: Rules
     synapse: tuple[Any, Any] | None = None
     """Decay and gain of the current, where that has a state."""
+    initial: Any = 0.0
+    """Membrane before the first step, in thresholds."""
     scale: Any = 1.0
     """What the membrane is divided by to be that of the network."""
 
     def step(self, x: Array, before: _State | None) -> tuple[_State, Array | None, Array]:
         zero = np.zeros_like(x)
-        was = _State(zero, zero, zero) if before is None else before
+        was = _State(zero + self._start(), zero, zero) if before is None else before
         i = was.i
         if self.synapse is not None:
             decay, gain = self.synapse
@@ -135,6 +139,9 @@ class _Neurons(NamedTuple):
             v = self._reset(v, was.z)
         z = self._spikes(v)
         return _State(v if self.delay else self._reset(v, z), z, i), z, v / self.scale
+
+    def _start(self) -> Any:
+        return 0.0 if self.threshold is None else self.initial * self.threshold
 
     def _spikes(self, v: Array) -> Array:
         if self.rules.several:
@@ -187,6 +194,7 @@ def _neurons(node: Any, kind: str, rules: Rules, dtype: type) -> _Neurons:
         bool(held.get("reset_delay", 0)) if rules.delay is None else rules.delay,
         rules,
         synapse,
+        np.asarray(held.get("initial", 0.0) if rules.charged else 0.0).astype(dtype),
         np.asarray(held.get("gain", 1.0)).astype(dtype),
     )
 

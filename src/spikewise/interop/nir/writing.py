@@ -128,6 +128,8 @@ class _Writer:
         dynamics = layer.dynamics
         if not isinstance(dynamics, LeakyIntegrator):
             node.metadata |= {"reset": getattr(dynamics, "reset"), "reset_delay": int(getattr(dynamics, "reset_delay"))}  # noqa: B009
+        if getattr(dynamics, "initial", 0.0):
+            node.metadata["initial"] = getattr(dynamics, "initial")  # noqa: B009
         node.metadata |= {f"stored_{key}": _numpy(self._weight(at, key)) for key in dynamics.stored()}
         self._join(at.name, node, sources)
         if layer.recurrent:
