@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from spikewise.dynamics import IF, LIF, CubaLIF
+from spikewise.dynamics.lif import Charged
 from spikewise.errors import ConfigError, DataError
 from spikewise.graph import Flatten, Graph, Neuron
 from spikewise.interop.deployed import Deployed
@@ -127,9 +128,8 @@ def _warnings(graph: Graph, made: "nir.NIRGraph", tool: Tool, refused: str | Non
 
 def _charged(graph: Graph) -> list[str]:
     """Layers whose membranes do not start at 0."""
-    return [
-        at.name for at in graph.named if isinstance(at.layer, Neuron) and getattr(at.layer.dynamics, "initial", 0.0)
-    ]
+    neurons = [(at.name, at.layer.dynamics) for at in graph.named if isinstance(at.layer, Neuron)]
+    return [name for name, dynamics in neurons if isinstance(dynamics, Charged) and dynamics.initial]
 
 
 def _grouped(graph: Graph) -> dict[tuple[str, bool], list[str]]:

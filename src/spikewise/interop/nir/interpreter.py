@@ -18,7 +18,7 @@ from spikewise.interop.nir.tools import NEUTRAL, Tool
 if TYPE_CHECKING:
     import nir
 
-__all__ = ["Interpreter", "Rules", "NodeRecord"]
+__all__ = ["Interpreter", "NodeRecord", "Rules"]
 
 Array = Float[np.ndarray, "B *F"]
 
