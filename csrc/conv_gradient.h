@@ -121,6 +121,10 @@ struct Listed {
   }
 };
 
+// How many rows of kCount vectors are summed at once: as many as there are registers for beside the numbers they take.
+template <int kCount>
+constexpr int kRowsAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, 3);
+
 // Add the listed numbers, each times its channel's weights, to kRows rows of a map, kCount vectors of each.
 template <int kRows, int kCount>
 INLINE void add_weighted(const Listed& g, const float* weights, std::size_t per_channel, std::size_t row, float* to, std::size_t stride) {
@@ -158,8 +162,10 @@ inline void back_through_conv(const ConvShape& c, const GradientPlaces& places, 
       for (std::size_t from = 0; listed.count && from < row; from += 64)
         with_lanes(static_cast<int>(std::min<std::size_t>(64, row - from)), [&]<int kCount>() {
           auto weights = [&](int ky) { return by_output.data() + from + ky * row; };
+          constexpr int kRows = kRowsAtOnce<kCount>;
           int ky = 0;
-          for (; ky + 3 <= c.kernel.h; ky += 3) add_weighted<3, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
+          for (; ky + kRows <= c.kernel.h; ky += kRows)
+            add_weighted<kRows, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
           for (; ky < c.kernel.h; ++ky) add_weighted<1, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
         });
     }

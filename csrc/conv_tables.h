@@ -28,6 +28,16 @@ struct ConvShape {
     groups = (window_bits + group - 1) / group;
     rows = table_rows(group);
   }
+  // The convolution that leads gradients back from its outputs to its inputs, of numbers alone. With strides there is none.
+  ConvShape transposed() const {
+    ConvShape t = *this;
+    t.padding = {kernel.h - 1 - padding.h, kernel.w - 1 - padding.w};
+    t.channels_in = channels, t.width_in = width + 2 * t.padding.w, t.height_in = height + 2 * t.padding.h;
+    t.channels = channels_in, t.width = width_in - 2 * padding.w, t.height = height_in - 2 * padding.h;
+    t.window_bits = kernel.w * channels, t.length = round_up(t.channels, kLanes);
+    return t;
+  }
+  bool has_transposed() const { return stride.h == 1 && stride.w == 1 && padding.h < kernel.h && padding.w < kernel.w; }
   bool padded() const { return padding.h || padding.w; }
   std::size_t row_bits() const { return static_cast<std::size_t>(width_in) * channels_in; }
   std::size_t padded_words() const { return (row_bits() * height_in + 63) / 64; }

@@ -17,36 +17,69 @@ INLINE const float* window_row(const ConvShape& c, const float* map, int y, int 
   return map + static_cast<std::size_t>(y * c.stride.h + ky) * c.row_bits() + static_cast<std::size_t>(x) * c.stride.w * c.channels_in;
 }
 
+// Places of kCount vectors that are computed at once: as many as there are registers for.
 template <int kCount>
-void convolve_values(const ConvShape& c, const float* map, const float* taps, const float* bias, std::size_t first, float* out) {
-  float* to = out + first;
-  for (int y = 0; y < c.height; ++y)
-    for (int x = 0; x < c.width; ++x, to += c.length) {
-      Lanes sum[kCount];
-      for (int j = 0; j < kCount; ++j) sum[j] = load(bias + first + kLanes * j);
-      const float* tap = taps + first;
-      for (int ky = 0; ky < c.kernel.h; ++ky) {
-        const float* row = window_row(c, map, y, x, ky);
-        for (int i = 0; i < c.window_bits; ++i, tap += c.length)
-          for (int j = 0; j < kCount; ++j) sum[j] = fma(splat(row[i]), load(tap + kLanes * j), sum[j]);
+constexpr int kPlacesAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, 4);
+
+// The convolution at kPlaces places side by side.
+template <int kCount, int kPlaces>
+INLINE void convolve_places(const ConvShape& c, const float* map, const float* taps, const float* bias, int y, int x, float* to) {
+  Lanes sum[kPlaces][kCount];
+  for (int q = 0; q < kPlaces; ++q)
+    for (int j = 0; j < kCount; ++j) sum[q][j] = load(bias + kLanes * j);
+  const std::size_t along = static_cast<std::size_t>(c.stride.w) * c.channels_in;
+  for (int ky = 0; ky < c.kernel.h; ++ky) {
+    const float* row = window_row(c, map, y, x, ky);
+    for (int i = 0; i < c.window_bits; ++i, taps += c.length)
+      for (int j = 0; j < kCount; ++j) {
+        const Lanes tap = load(taps + kLanes * j);
+        for (int q = 0; q < kPlaces; ++q) sum[q][j] = fma(splat(row[q * along + i]), tap, sum[q][j]);
       }
-      for (int j = 0; j < kCount; ++j) store(to + kLanes * j, sum[j]);
-    }
+  }
+  for (int q = 0; q < kPlaces; ++q)
+    for (int j = 0; j < kCount; ++j) store(to + q * c.length + kLanes * j, sum[q][j]);
 }
 
-// taps += input x gradient, over all positions.
+template <int kCount>
+void convolve_values(const ConvShape& c, const float* map, const float* taps, const float* bias, std::size_t first, float* out) {
+  constexpr int kPlaces = kPlacesAtOnce<kCount>;
+  float* to = out + first;
+  for (int y = 0; y < c.height; ++y) {
+    int x = 0;
+    for (; x + kPlaces <= c.width; x += kPlaces, to += kPlaces * c.length)
+      convolve_places<kCount, kPlaces>(c, map, taps + first, bias + first, y, x, to);
+    for (; x < c.width; ++x, to += c.length) convolve_places<kCount, 1>(c, map, taps + first, bias + first, y, x, to);
+  }
+}
+
+// taps += input x gradient, at kPlaces places side by side, one after the other.
+template <int kCount, int kPlaces>
+INLINE void gather_places(const ConvShape& c, const float* map, const float* gradient, int y, int x, float* taps) {
+  Lanes from[kPlaces][kCount];
+  for (int q = 0; q < kPlaces; ++q)
+    for (int j = 0; j < kCount; ++j) from[q][j] = load(gradient + q * c.length + kLanes * j);
+  const std::size_t along = static_cast<std::size_t>(c.stride.w) * c.channels_in;
+  for (int ky = 0; ky < c.kernel.h; ++ky) {
+    const float* row = window_row(c, map, y, x, ky);
+    for (int i = 0; i < c.window_bits; ++i, taps += c.length)
+      for (int j = 0; j < kCount; ++j) {
+        Lanes sum = load(taps + kLanes * j);
+        for (int q = 0; q < kPlaces; ++q) sum = fma(splat(row[q * along + i]), from[q][j], sum);
+        store(taps + kLanes * j, sum);
+      }
+  }
+}
+
+// The same over all positions.
 template <int kCount>
 void gather_values(const ConvShape& c, const float* map, const float* gradient, std::size_t first, float* taps) {
-  for (int y = 0; y < c.height; ++y)
-    for (int x = 0; x < c.width; ++x) {
-      const float* from = gradient + (static_cast<std::size_t>(y) * c.width + x) * c.length + first;
-      float* tap = taps + first;
-      for (int ky = 0; ky < c.kernel.h; ++ky) {
-        const float* row = window_row(c, map, y, x, ky);
-        for (int i = 0; i < c.window_bits; ++i, tap += c.length)
-          for (int j = 0; j < kCount; ++j) store(tap + kLanes * j, fma(splat(row[i]), load(from + kLanes * j), load(tap + kLanes * j)));
-      }
-    }
+  constexpr int kPlaces = kPlacesAtOnce<kCount>;
+  const float* from = gradient + first;
+  for (int y = 0; y < c.height; ++y) {
+    int x = 0;
+    for (; x + kPlaces <= c.width; x += kPlaces, from += kPlaces * c.length) gather_places<kCount, kPlaces>(c, map, from, y, x, taps + first);
+    for (; x < c.width; ++x, from += c.length) gather_places<kCount, 1>(c, map, from, y, x, taps + first);
+  }
 }
 
 }  // namespace spikewise::SPIKEWISE_ISA

@@ -1,6 +1,7 @@
 // A stage over maps: a convolution (or nothing), pooling, neurons. Images are independent, so they are the tasks.
 #pragma once
-#include "conv_gradient.h"
+#include "conv_events.h"
+#include "conv_transposed.h"
 
 namespace spikewise::SPIKEWISE_ISA {
 
@@ -14,7 +15,7 @@ class MapStage final : public Stage {
  public:
   MapStage(const StageSpec& stage, const Call& call)
       : Stage(stage, call), conv_(stage), pool_(stage, is_conv() ? conv_.length : stage.made.c), unpooled_(PoolShape::nothing(stage, conv_.length)),
-        places_(pool_.routes() ? pool_ : unpooled_) {}
+        places_(pool_.routes() ? pool_ : unpooled_), bordered_(conv_) {}
 
   void forward(const Signals& inputs, const Call& call, const StateIn* from, bool keep_membranes) override {
     const Signal& in = *inputs[0];
@@ -47,8 +48,9 @@ class MapStage final : public Stage {
     const Split split{batch, std::min(batch, 16)};
     std::vector<ParameterGradients> neurons(wants_neuron_gradients(call) ? split.parts : 0);
     for (ParameterGradients& one : neurons) one = ParameterGradients(population->length);
+    by_channel_ = in.spikes && (chooses() || !bordered_.fits());
     const bool wanted = is_conv() && (gradient(call, Weight::weight) || gradient(call, Weight::bias));
-    const std::size_t weights = wanted ? gradient_length(in) : 0;
+    const std::size_t weights = wanted ? gradient_length() : 0;
     Array<float> sums(split.parts * weights, true), bias(wanted ? split.parts * conv_.length : 0, true);
     parallel(split.parts, call.threads, [&](int part) {
       for (int b = split.first(part); b < split.first(part + 1); ++b) {
@@ -57,10 +59,13 @@ class MapStage final : public Stage {
         for (int t = 0; wanted && t < in.steps; ++t) add_step(in, b, t, &sums[part * weights], &bias[part * conv_.length]);
       }
     });
-    by_channel_ = in.spikes;
     if (wanted) write_gradients(split, sums, bias, call);
     if (!neurons.empty()) write_neuron_gradients(neurons, call);
-    if (is_conv() && passes_on) by_output_ = taps_by_output(conv_, packed_->taps);
+    if (!is_conv() || !passes_on) return;
+    by_output_ = taps_by_output(conv_, packed_->taps);
+    if (chooses() || !conv_.has_transposed()) return;
+    const ConvShape t = conv_.transposed();
+    turned_ = transposed_taps(conv_, t, packed_->taps), no_bias_ = Array<float>(t.length, true);
   }
 
   void input_gradient(int, int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
@@ -68,10 +73,9 @@ class MapStage final : public Stage {
     const bool whole = width >= inputs;  // a part is cut out of the whole: that is rare
     for (int t = 0; t < in_steps_; ++t) {
       float* row = whole ? to + t * stride : scratch(Room::whole_row, round_up(inputs, 64) + kLanes);
-      if (is_conv())
-        back_through_conv(conv_, places_, routed(image, t), by_output_, scratch(Room::input_map_gradients, conv_.row_bits() * conv_.height_in + 64),
-                          row);
-      else {
+      if (is_conv()) {
+        back(routed(image, t), row);
+      } else {
         std::fill(row, row + inputs, 0.0f);
         unpool(pool_, kept().row(image, t), chosen(image, t), row);
       }
@@ -81,9 +85,21 @@ class MapStage final : public Stage {
 
  private:
   bool is_conv() const { return spec.op == Op::conv; }
+  bool chooses() const { return pool_.kind == PoolKind::max && pool_.routes(); }  // one place of each window
   std::size_t chosen_length() const { return features() + kLanes; }
   std::uint8_t* chosen(int b, int t) { return chosen_ ? &chosen_[(static_cast<std::size_t>(b) * in_steps_ + t) * chosen_length()] : nullptr; }
   const std::uint8_t* chosen(int b, int t) const { return const_cast<MapStage*>(this)->chosen(b, t); }
+
+  void back(const GradientMap& g, float* row) const {
+    if (!turned_ || !mostly_nonzero(conv_, g)) {
+      float* map = scratch(Room::input_map_gradients, conv_.row_bits() * conv_.height_in + 64);
+      return back_through_conv(conv_, places_, g, by_output_, map, row);
+    }
+    const ConvShape t = conv_.transposed();
+    float* map = scratch(Room::padded_map, t.row_bits() * t.height_in + kLanes);
+    float* made = scratch(Room::input_map_gradients, static_cast<std::size_t>(t.width) * t.height * t.length);
+    back_by_transposed(t, g, turned_.data(), no_bias_.data(), map, made, row);
+  }
 
   // With room for the vector that reaches over the end: another thread may be at the next step.
   std::size_t current_length() const { return row_length(spec.out.features() + kLanes); }
@@ -167,10 +183,8 @@ class MapStage final : public Stage {
     return to;
   }
 
-  // Of the sums of the weights' gradient: [channel out][tap] for spikes, [tap][channel out] for numbers.
-  std::size_t gradient_length(const Signal& in) const {
-    return in.spikes ? conv_.channels * round_up(conv_.weights(), kLanes) : conv_.weights() * conv_.length;
-  }
+  // Of the sums of the weights' gradient: [channel out][tap] where spikes meet what a pool chose, else [tap][channel out].
+  std::size_t gradient_length() const { return by_channel_ ? conv_.channels * round_up(conv_.weights(), kLanes) : conv_.weights() * conv_.length; }
 
   void add_step(const Signal& in, int b, int t, float* sums, float* bias) {
     const GradientMap g = in.spikes ? routed(b, t) : GradientMap{unpooled(b, t), conv_.length, nullptr};
@@ -182,6 +196,7 @@ class MapStage final : public Stage {
     }
     if (in.spikes) {
       const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(Room::padded_frame, conv_.padded_words() + 1));
+      if (!by_channel_) return add_events(frame, g, sums);
       Word* windows = scratch<Word>(Room::window_bits, window_words(conv_) * conv_.width * conv_.height);
       window_bits(conv_, frame, windows);
       gather_all(conv_, places_, windows, g, sums);
@@ -189,6 +204,15 @@ class MapStage final : public Stage {
       const float* map = padded_map(conv_, in.row(b, t), scratch(Room::padded_map, conv_.row_bits() * conv_.height_in));
       for_each_channels(conv_, [&]<int kCount>(std::size_t first) { gather_values<kCount>(conv_, map, g.values, first, sums); });
     }
+  }
+
+  void add_events(const Word* frame, const GradientMap& g, float* sums) {
+    const SpikeLists lists(conv_, bordered_, frame);
+    for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
+      float* map = scratch(Room::bordered_map, bordered_.rows() * kCount * kLanes);
+      bordered_.fill<kCount>(conv_, g, first, map);
+      gather_events<kCount>(conv_, bordered_, lists, map, first, sums);
+    });
   }
 
   void write_gradients(const Split& split, const Array<float>& sums, const Array<float>& bias, const BackwardCall& call) const {
@@ -214,9 +238,10 @@ class MapStage final : public Stage {
   ConvShape conv_;
   PoolShape pool_, unpooled_;
   GradientPlaces places_;
+  BorderedMap bordered_;
   bool by_channel_ = false;
   int in_steps_ = 1;
-  Array<float> bias_, by_output_;
+  Array<float> bias_, by_output_, turned_, no_bias_;  // `turned_` where gradients can go back by the transposed convolution
   std::shared_ptr<const PackedConv> packed_;
   Array<std::uint8_t> chosen_;
 };

@@ -22,6 +22,9 @@ enum class Room {
   traced,               // the neurons' traced variable
   fed_back,             // gradients that reach a step's spikes through the recurrent matrix
   map_gradients,        // before pooling
+  bordered_map,         // the same with zeros around
+  listed_rows,          // of the map that a convolution's spikes meet
+  list_lengths,         // of those
   input_map_gradients,  // of a padded map
   whole_row,            // of a gradient of which a part is wanted
   listed_values,        // numbers that are not zero

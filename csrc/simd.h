@@ -14,6 +14,13 @@
 namespace spikewise::SPIKEWISE_ISA {
 
 constexpr int kLanes = 16;
+#if defined(__AVX512F__)
+constexpr int kRegisterLanes = 32;  // vectors of sixteen that the registers hold
+#elif defined(__AVX2__)
+constexpr int kRegisterLanes = 8;
+#else
+constexpr int kRegisterLanes = 4;
+#endif
 
 #if defined(__AVX512F__)
 

@@ -26,6 +26,7 @@ from spikewise.graph import (
     SumPool,
 )
 from spikewise.network import Network
+from spikewise.surrogates import Boxcar
 from spikewise.types import Draw
 
 pytestmark = pytest.mark.skipif("not compiled" in native.status(), reason="built without a compiler")
@@ -73,6 +74,10 @@ CASES = {
     "groups and dilation": (conv(), spiking(),
                             Conv2d(channels=12, kernel=3, groups=3, dilation=2, padding=2), spiking(),
                             Conv2d(channels=12, kernel=3, groups=12, bias=False), spiking(), *END),
+    "many channels": (conv(70), spiking(), Conv2d(channels=66, kernel=(3, 2), padding=(1, 0)), spiking(), AvgPool(),
+                      conv(20, stride=2), spiking(), Conv2d(channels=5, kernel=1, padding=1), spiking(), *END),
+    "few gradients": (conv(), spiking(surrogate=Boxcar(width=0.05)), conv(20), spiking(surrogate=Boxcar(width=0.05)),
+                      conv(17), spiking(), *END),
     "sums of windows": (conv(), spiking(), SumPool(size=(2, 3)), conv(4), spiking(),
                         SumPool(size=3, stride=2, padding=1), *END),
     "padded pools": (conv(), MaxPool(size=3, stride=2, padding=1), spiking(), AvgPool(size=2, padding=1), conv(4),
