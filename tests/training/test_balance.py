@@ -1,5 +1,8 @@
 """A balanced start: no layer begins dead or saturated, whatever the images, the neurons or the drawn weights are."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +16,7 @@ from spikewise.models import MLP, Conv, Layers, ResNet, build
 from spikewise.network import Network
 from spikewise.readouts import LastMembrane, MeanMembrane
 from spikewise.training import Silent, fit
+from spikewise.training import balance as module
 from spikewise.training.balance import BAND, balance, start
 from spikewise.types import Draw
 
@@ -184,3 +188,32 @@ def test_a_training_begins_there_and_says_what_could_not_be_reached(make_task, m
     for name, value in started.weights.items():
         torch.testing.assert_close(balanced.weights[name], value)
         torch.testing.assert_close(drawn.weights[name], make_network().weights[name])
+
+
+def test_trainings_that_differ_in_their_rates_share_one_start_and_others_have_their_own(
+    make_task, make_network, monkeypatch
+):
+    sought = []
+
+    def counted(*given, weights):
+        sought.append(given)
+        return balance(*given, weights=weights)
+
+    monkeypatch.setattr(module, "balance", counted)
+    task = make_task(initial="balanced", seed=31)
+    alike = [make_network(seed=31) for _ in range(3)]
+    for one, rate in zip(alike, (1e-4, 1e-3, 1e-2), strict=True):
+        start(one, replace(task, train=task.train.replace(learning_rate=rate)))
+    assert len(sought) == 1
+    for name, value in alike[0].weights.items():
+        assert all(torch.equal(value, other.weights[name]) for other in alike)
+        assert value.data_ptr() != alike[1].weights[name].data_ptr()
+    fewer = replace(task, split=task.split._replace(train=task.split.train[1:]))
+    brighter = replace(task, images=replace(task.images, images=task.images.images + np.uint8(9)))
+    for number, (seed, learns) in enumerate([(32, task), (31, task), (31, fewer), (31, brighter)], start=2):
+        other, again = make_network(seed=seed), make_network(seed=seed)
+        start(other, learns)
+        assert len(sought) == number
+        _, images, draw = sought[-1]
+        balance(again, images, draw)
+        assert all(torch.equal(value, again.weights[name]) for name, value in other.weights.items())

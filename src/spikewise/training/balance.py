@@ -18,6 +18,7 @@ unit variance; Krähenbühl et al., "Data-dependent initializations of convoluti
 (arXiv 1511.06856), section 3.1: by channel, with its mean taken off. Firing rates in place of variances are ours.
 """
 
+import hashlib
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -73,9 +74,9 @@ def start(network: Network, task: Task) -> tuple[str, ...]:
     if drawn and not any(isinstance(at.layer, QCFS) for at in network.graph.named):
         return ()
     index = _batch(network.graph, task)
-    pixels = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(network.device)
-    draw = Draw(task.seed, 0, torch.from_numpy(index).to(network.device))
-    missed = [one for one in balance(network, pixels, draw, weights=not drawn) if not one.reached]
+    pixels = torch.from_numpy(np.ascontiguousarray(task.images.images[index]))
+    draw = Draw(task.seed, 0, torch.from_numpy(index))
+    missed = [one for one in _LATEST.start(network, pixels, draw, weights=not drawn) if not one.reached]
     return tuple(
         f"{task.name}: {one.layer} starts with {one.rate:.2g} spikes per neuron and step; no scale of its weights "
         f"brings it to {BAND[0]:g} to {BAND[1]:g}"
@@ -109,6 +110,40 @@ def balance(
                 started += walk.balance(position, deciding)
         walk.goes_on(position)
     return tuple(started)
+
+
+class _Latest:
+    """The last balanced start: trainings that differ in their learning rates alone, one after the other, share it."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[str, dict[str, Tensor], tuple[Start, ...]] | None = None
+
+    def start(
+        self, network: Network, images: UInt8[Tensor, "B C H W"], draw: Draw, *, weights: bool
+    ) -> tuple[Start, ...]:
+        """`balance`, with its work done once for the same drawn weights and the same images."""
+        key, there = f"{weights} {_key(network, images, draw)}", network.device
+        if self._kept is None or self._kept[0] != key:
+            started = balance(network, images.to(there), draw._replace(index=draw.index.to(there)), weights=weights)
+            kept = {name: value.detach().to("cpu", copy=True) for name, value in network.weights.items()}
+            self._kept = key, kept, started
+            return started
+        _, kept, started = self._kept
+        with torch.no_grad():
+            for name, value in network.weights.items():
+                value.copy_(kept[name])
+        return started
+
+
+_LATEST: Final = _Latest()
+
+
+def _key(network: Network, images: UInt8[Tensor, "B C H W"], draw: Draw) -> str:
+    """A hash of everything that `balance` goes by."""
+    digest = hashlib.sha256(repr((network.graph, network.device, draw.seed, draw.epoch)).encode())
+    for tensor in (*network.weights.values(), images, draw.index):
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    return digest.hexdigest()
 
 
 def _batch(graph: Graph, task: Task) -> Int64[np.ndarray, " B"]:
