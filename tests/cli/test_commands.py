@@ -316,6 +316,15 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_training_brings_nothing_that_draws():
+    code = (
+        "import sys, spikewise.experiments.run, spikewise.experiments.sweep_server; "
+        "print([m for m in ('matplotlib', 'jinja2', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_help_of_without_names_every_section():
     from spikewise.cli.options import Without
     from spikewise.evaluation.sections import SECTION_NAMES

@@ -15,7 +15,6 @@ from spikewise.experiments.sections import keep_section, note_skipped
 from spikewise.experiments.sections.budget import Budget
 from spikewise.experiments.sections.expected import Pace, paces_of, section_seconds
 from spikewise.experiments.sections.study import Study
-from spikewise.report import Report
 from spikewise.report.numbers import duration
 from spikewise.training import Listener
 
@@ -166,6 +165,8 @@ class _Page:
     """The report of a run, which is renewed now and then while sections are made."""
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        from spikewise.report import Report  # noqa: PLC0415  # draws: a cell of a sweep writes no report
+
         self.path, self._report, self._clock = folder / "report.html", Report(folder), clock
         self.stale = not _is_current(self.path, folder / "results.json")
         self._cost, self._since = _USUAL, clock()
