@@ -193,3 +193,14 @@ def test_a_failed_export_leaves_what_was_there(kept, network, images, tmp_path, 
         export_network(network, "kept", images, SOURCE, exported.folder)
     assert exported.file.read_text() == "kept"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_images_that_may_not_be_passed_on_stay_at_home(kept, network, images, tmp_path):
+    exported, check = export_network(network, "kept", images._replace(kept=False), SOURCE, tmp_path / "out")
+    assert not (exported.folder / "check.npz").exists()
+    with pytest.raises(RunError, match="keeps no images of its check"):
+        verify_bundle(exported.file)
+    with pytest.raises(RunError, match="had 20 images"):
+        verify_bundle(exported.file, given=lambda count: CheckImages(images.pixels[:3], images.labels[:3]))
+    again = verify_bundle(exported.file, given=lambda count: CheckImages(images.pixels[:count], images.labels[:count]))
+    assert again.check.judged == check.judged

@@ -1,5 +1,6 @@
 """`export` and `verify`: a trained network as a file of another tool, with the proof that it still does the same."""
 
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -39,6 +40,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
     numbers: Numbers = "float32",
     name: str = "network",
     images: int | None = _IMAGES,
+    keep_images: bool = True,
     out: str | Path | None = None,
     data_dir: Path | None = None,
     progress: Progress | None = None,
@@ -53,6 +55,8 @@ def export(  # noqa: PLR0913  # one for each option of the command
         numbers: "int8" for integers alone, where the format has them.
         name: Of the files and of what is named in them.
         images: Test images that the check runs through both, evenly spaced; None is all.
+        keep_images: Whether they stay in the folder, so that the check can be repeated anywhere; those of a set that
+            may not be shown never do.
         out: The folder; None is `exports/NETWORK-SEED-FORMAT` of the run.
         progress: Told what is done, with the images so far and all.
     Raises:
@@ -76,7 +80,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
     exported, check = export_network(
         trained.network,
         to,
-        _test_images(folder, images, data_dir),
+        _test_images(folder, images, data_dir)._replace(kept=keep_images and results.data.publishable),
         source,
         chosen if out is None else Path(out),
         wish=Wish(name, tool, numbers, trained.classes, trained.seed),
@@ -85,16 +89,27 @@ def export(  # noqa: PLR0913  # one for each option of the command
     return Export(exported.folder, exported.file, check)
 
 
-def verify(path: str | Path, *, progress: Progress | None = None) -> Verified:
+def verify(
+    path: str | Path,
+    *,
+    run: str | Path | Run | None = None,
+    data_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> Verified:
     """Repeat the check of an export where it lies now: on another machine, with another version of what runs it.
 
     Args:
         path: The folder of the export, or the exported file in it.
+        run: The run that it was made of, for its test images, where the folder keeps none.
     Raises:
         RunError: no check stands beside it, or a file is missing or damaged.
         DependencyError: what runs the file is not installed; the message says how to get it.
     """
-    return verify_bundle(Path(path), progress=progress)
+    given = None
+    if run is not None:
+        folder = RunFolder.open(run.folder if isinstance(run, Run) else Path(run))
+        given = partial(_test_images, folder, data_dir=data_dir)
+    return verify_bundle(Path(path), given=given, progress=progress)
 
 
 def _folder_name(network: str, seed: int, to: str, tool: str | None, numbers: Numbers) -> str:
@@ -102,7 +117,7 @@ def _folder_name(network: str, seed: int, to: str, tool: str | None, numbers: Nu
     return "-".join([network, str(seed), to, *more])
 
 
-def _test_images(folder: RunFolder, count: int | None, data_dir: Path | None) -> CheckImages:
+def _test_images(folder: RunFolder, count: int | None, data_dir: Path | None = None) -> CheckImages:
     images = folder.images(data_dir)
     test = split(images, folder.experiment().split).test
     at = test if count is None or count >= len(test) else test[np.linspace(0, len(test) - 1, count).astype(np.int64)]

@@ -44,6 +44,12 @@ def export(  # noqa: PLR0913  # one parameter for each option
             show_default="at most 1000",
         ),
     ] = None,
+    without_images: Annotated[
+        bool,
+        typer.Option(
+            "--without-images", help="Keep the test images out of the folder; `verify` asks for the run then."
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Where the files go.", show_default="RUN/exports/..."),
@@ -72,6 +78,7 @@ def export(  # noqa: PLR0913  # one parameter for each option
             tool=tool,
             numbers="int8" if int8 else "float32",
             name=name,
+            keep_images=not without_images,
             out=out,
             data_dir=data_dir,
             progress=None if quiet else shown.work,
@@ -90,6 +97,11 @@ def export(  # noqa: PLR0913  # one parameter for each option
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported file, or its folder.", show_default=False)],
     *,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="RUN", help="The run it came from, where the folder keeps no images."),
+    ] = None,
+    data_dir: o.DataDir = None,
     threads: o.Threads = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -101,7 +113,7 @@ def verify(
 
     use_threads(threads)
     with display() as shown:
-        found = api.verify(file, progress=None if quiet else shown.work)
+        found = api.verify(file, run=run, data_dir=data_dir, progress=None if quiet else shown.work)
     if as_json:
         print_json({"changed": list(found.changed), **found.check.model_dump(mode="json")})
     else:

@@ -6,6 +6,7 @@ reference.safetensors (the network as it was trained, with its graph).
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -41,6 +42,8 @@ class CheckImages(NamedTuple):
 
     pixels: UInt8[np.ndarray, "N C H W"]
     labels: Int64[np.ndarray, " N"]
+    kept: bool = True
+    """Whether they may be passed on: they stand in the folder then, and the check can be repeated anywhere."""
 
 
 def export_network(  # noqa: PLR0913  # what, how, from where, whereto
@@ -57,7 +60,7 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
 
     Args:
         to: name of the format, of `FORMATS`.
-        images: run through both; they are kept in the folder, so that the check can be repeated anywhere.
+        images: run through both.
         source: where the network comes from, for the record.
         out: the folder; an earlier export in it is replaced.
     Raises:
@@ -74,7 +77,8 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
     with temporary_folder() as folder:
         written = chosen.write(deployed, folder, wish)
         save_weights(folder / _NETWORK, network, {})
-        write_npz(folder / _IMAGES, images=images.pixels, labels=images.labels)
+        if images.kept:
+            write_npz(folder / _IMAGES, images=images.pixels, labels=images.labels)
         check = _checked(chosen, deployed, folder, written, images, wish, source, network, progress)
         _write_check(folder, check)
         _put(folder, out)
@@ -90,18 +94,23 @@ class Verified(NamedTuple):
     """Files that are not those that the export wrote."""
 
 
-def verify_bundle(path: Path, *, progress: Progress | None = None) -> Verified:
+Given = Callable[[int], CheckImages]
+"""So many of the images that a check was made with, from elsewhere than its folder."""
+
+
+def verify_bundle(path: Path, *, given: Given | None = None, progress: Progress | None = None) -> Verified:
     """Repeat the check of an export: its files, as they are now, are read and run again.
 
     Args:
         path: the folder of the export, or a file in it.
+        given: images, where the folder keeps none.
     Raises:
         RunError: no check stands beside the file, or a file is missing or damaged.
         DependencyError: what runs the file is not installed.
     """
     folder = path if path.is_dir() else path.parent
     before = _read_check(folder, path)
-    network, images = _read_network(folder, before), _read_images(folder, before)
+    network, images = _read_network(folder, before), _images(folder, before, given)
     _check_files(folder, before)
     chosen = format_named(before.format)
     wish = Wish(before.name, before.tool, before.numbers, before.source.classes, before.source.seed)
@@ -211,8 +220,19 @@ def _read_network(folder: Path, check: ExportCheck) -> Network:
     return network
 
 
-def _read_images(folder: Path, check: ExportCheck) -> CheckImages:
+def _images(folder: Path, check: ExportCheck, given: Given | None) -> CheckImages:
     path = folder / _IMAGES
+    if path.exists():
+        return _read_images(path, check)
+    if given is None:
+        raise RunError(f"{folder} keeps no images of its check (run {check.source.run}): give that run with --run.")
+    images = given(check.images)
+    if len(images.labels) != check.images:
+        raise RunError(f"The check of {folder} had {check.images} images, and the run that was given has other ones.")
+    return images
+
+
+def _read_images(path: Path, check: ExportCheck) -> CheckImages:
     arrays = read_arrays(path, _REMEDY)
     pixels = check_array(path, arrays, "images", "u", 4, _REMEDY)
     labels = check_array(path, arrays, "labels", "iu", 1, _REMEDY)
