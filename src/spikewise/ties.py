@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-__all__ = ["highest", "top", "without_ties"]
+__all__ = ["NUDGE", "RELATIVE", "highest", "place_hash", "top", "without_ties"]
 
-_NUDGE: Final = 2.0**-6
+NUDGE: Final = 2.0**-6
 """Added to the logit that wins a tie; counts differ by 1, and 2^-6 lowers the others' odds by 1.6 %."""
-_RELATIVE: Final = 2.0**-10
+RELATIVE: Final = 2.0**-10
 """The same for large logits, in which the first would drown."""
 
 _GOLDEN, _MIX_1, _MIX_2 = (n - (1 << 64) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
@@ -36,9 +36,9 @@ def without_ties(
     best = top(logits)
     tied = best.sum(-1, keepdim=True) > 1
     high = highest(best, membrane)
-    drawn = _hash(index.to(logits.device))[:, None] % high.sum(-1, keepdim=True).clamp(min=1)
+    drawn = place_hash(index.to(logits.device))[:, None] % high.sum(-1, keepdim=True).clamp(min=1)
     chosen = high & (high.cumsum(-1) - 1 == drawn)
-    nudge = torch.clamp(logits.abs() * _RELATIVE, min=_NUDGE)
+    nudge = torch.clamp(logits.abs() * RELATIVE, min=NUDGE)
     return torch.where(tied & chosen, logits + nudge, logits)
 
 
@@ -52,7 +52,7 @@ def highest(best: Bool[Tensor, "*T B K"], membrane: Float[Tensor, "*T B K"]) -> 
     return best & (membrane == torch.where(best, membrane, -torch.inf).amax(-1, keepdim=True))
 
 
-def _hash(index: Int64[Tensor, " B"]) -> Int64[Tensor, " B"]:
+def place_hash(index: Int64[Tensor, " B"]) -> Int64[Tensor, " B"]:
     """A whole number from 0 of each place. Source: Steele, Lea and Flood, OOPSLA 2014 (SplitMix64's mixer)."""
     z = (index + 1) * _GOLDEN
     z = (z ^ ((z >> 30) & ((1 << 34) - 1))) * _MIX_1

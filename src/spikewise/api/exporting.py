@@ -83,7 +83,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
         _test_images(folder, images, data_dir)._replace(kept=keep_images and results.data.publishable),
         source,
         chosen if out is None else Path(out),
-        wish=Wish(name, tool, numbers, trained.classes, trained.seed),
+        wish=Wish(name, tool, numbers, trained.classes, trained.seed, source.data),
         progress=progress,
     )
     return Export(exported.folder, exported.file, check)

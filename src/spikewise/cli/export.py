@@ -136,7 +136,8 @@ def _print(check: "ExportCheck") -> None:
         [one.name, f"{one.neurons:,}", f"{one.sent:,}", f"{one.differing:,}", f"{one.per_million:.3g}"]
         for one in check.judged.layers
     ]
-    print_rows(["layer", "neurons", "spikes sent", "differing", "per million"], rows, right=range(1, 5))
+    if rows:
+        print_rows(["layer", "neurons", "spikes sent", "differing", "per million"], rows, right=range(1, 5))
     first = check.judged.first
     if first is not None:
         where = f"layer {first.layer}, step {first.step}, neuron {', '.join(map(str, first.neuron))}"

@@ -113,9 +113,10 @@ def verify_bundle(path: Path, *, given: Given | None = None, progress: Progress 
     network, images = _read_network(folder, before), _images(folder, before, given)
     _check_files(folder, before)
     chosen = format_named(before.format)
-    wish = Wish(before.name, before.tool, before.numbers, before.source.classes, before.source.seed)
+    source = before.source
+    wish = Wish(before.name, before.tool, before.numbers, source.classes, source.seed, source.data, foreign=True)
     written = Written(before.main, tuple(one.name for one in before.files), before.warnings, before.facts)
-    check = _checked(chosen, deploy(network), folder, written, images, wish, before.source, network, progress)
+    check = _checked(chosen, deploy(network), folder, written, images, wish, source, network, progress)
     return Verified(check, changed_files(check, before))
 
 

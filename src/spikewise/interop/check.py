@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int16, Int64, UInt8
 from spikewise.evaluation import mcnemar_exact
 from spikewise.evaluation.record import Many, Record
 from spikewise.evaluation.statistics.simple import wilson
-from spikewise.interop.runtime import Here, Numbers, Opened, Reader, Runtime, Sent
+from spikewise.interop.runtime import Here, Numbers, Opened, Reader, Sent
 
 __all__ = ["Accuracy", "Divergence", "ExportCheck", "File", "Judged", "LayerCheck", "ReaderCheck", "Source", "judge"]
 
@@ -258,8 +258,8 @@ def judge(
         judged,
         np.concatenate(answers["here"]) == labels,
         np.concatenate(answers["there"]) == labels,
-        _milliseconds(here, images),
-        _milliseconds(opened.runtime, images),
+        _milliseconds(here.alone, images),
+        _milliseconds(opened.alone or opened.runtime, images),
         tuple(
             _read(reader, counter, np.concatenate(said) == labels)
             for reader, counter, said in zip(opened.readers, others, read, strict=True)
@@ -274,7 +274,10 @@ def verdict_of(found: Compared, *, exact: bool, tool: str) -> tuple[bool, str]:
     wrong = images - judged.equal_decisions
     allowed = 0.0 if exact else MOST_PER_MILLION
     passed = judged.per_million <= allowed and wrong <= (0 if exact else int(_MOST_DECISIONS * images))
-    spikes = "every spike equal" if not differing else f"{judged.per_million:.2g} of a million spikes differ"
+    if not judged.layers:
+        spikes = "and it has no spikes that could differ"
+    else:
+        spikes = f"{judged.per_million:.2g} of a million spikes differ" if differing else "every spike equal"
     decisions = f"{judged.equal_decisions:,} of {images:,} decisions equal"
     if passed:
         return True, f"The {tool} does what the network does: {decisions}, {spikes}."
@@ -310,7 +313,9 @@ def _parts(images: UInt8[np.ndarray, "N C H W"], size: int) -> Iterator[tuple[in
         yield start, np.ascontiguousarray(images[start : start + size])
 
 
-def _milliseconds(runtime: Runtime, images: UInt8[np.ndarray, "N C H W"], times: int = 20) -> float:
+def _milliseconds(
+    runtime: Callable[[UInt8[np.ndarray, "B C H W"]], object], images: UInt8[np.ndarray, "N C H W"], times: int = 20
+) -> float:
     """Median time of one image alone, after one that warms up."""
     runtime(images[:1])
     taken = []

@@ -8,7 +8,10 @@ from spikewise.interop.runtime import Format
 
 __all__ = ["FORMATS", "format_named"]
 
-FORMATS: Final[dict[str, str]] = {"nir": "spikewise.interop.nir"}
+FORMATS: Final[dict[str, str]] = {
+    "nir": "spikewise.interop.nir",
+    "onnx": "spikewise.interop.onnx",
+}
 """Module of each format, in which `FORMAT` is the format."""
 
 

@@ -1,6 +1,6 @@
 """What every export format is, and what runs an exported file: the seam between the check and the formats."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -11,6 +11,7 @@ from jaxtyping import Float, Int16, UInt8
 from spikewise.dynamics import SpikingNeuron
 from spikewise.engine import RunOptions
 from spikewise.engine.parameters import neuron_parameters
+from spikewise.errors import ConfigError
 from spikewise.evaluation.ties import logits_without_ties
 from spikewise.graph import Neuron
 from spikewise.interop.deployed import Deployed
@@ -60,6 +61,8 @@ class Opened(NamedTuple):
     """What it must equal where that isn't the network itself, such as a simulator of its integers: to the bit then."""
     readers: tuple[Reader, ...] = ()
     """Others, whose differences are measured and told."""
+    alone: Callable[[UInt8[np.ndarray, "B C H W"]], object] | None = None
+    """What is timed in place of the runtime: the file as it stands, where spikes are got by adding to it."""
 
 
 class Written(NamedTuple):
@@ -86,6 +89,28 @@ class Wish(NamedTuple):
     classes: tuple[str, ...] = ()
     seed: int = 0
     """Of the random numbers of the encoder."""
+    data: str = ""
+    """Name of the image set."""
+    foreign: bool = False
+    """Whether the files may come from elsewhere and hold anything, so that they are run apart from this process."""
+
+    def only(self, name: str, *, tools: Collection[str] = (), integers: bool = False) -> None:
+        """Refuse what a format does not have.
+
+        Args:
+            name: of the format.
+            tools: dialects that it has.
+            integers: whether it has them.
+        Raises:
+            ConfigError: something else is wished for.
+        """
+        if self.tool is not None and self.tool not in tools:
+            have = f"it is written for {', '.join(sorted(tools))}" if tools else "it is the same for every tool"
+            raise ConfigError(
+                f"The format '{name}' has no dialect '{self.tool}'; {have}: leave --for out or change it."
+            )
+        if self.numbers == "int8" and not integers:
+            raise ConfigError(f"The format '{name}' has no integers: leave --int8 out, or export to c, which has.")
 
 
 class Format(Protocol):
@@ -155,6 +180,12 @@ class Here:
             assert sent is not None
             spikes[name] = sent.round().to(torch.int16).numpy()
         return Sent(logits_without_ties(output, draw.index).numpy(), spikes)
+
+    @torch.no_grad()
+    def alone(self, images: UInt8[np.ndarray, "B C H W"]) -> Float[np.ndarray, "B K"]:
+        """Scores, without keeping spikes."""
+        draw = self.draw(len(images))
+        return logits_without_ties(self.network(torch.from_numpy(images), draw), draw.index).numpy()
 
     @torch.no_grad()
     def distance(self, image: UInt8[np.ndarray, "1 C H W"], layer: str) -> Float[np.ndarray, "T *F"] | None:
