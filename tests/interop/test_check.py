@@ -60,7 +60,7 @@ class Altered(Here):
 class Kept:
     """A format whose file is opened by the runtime that the test names."""
 
-    name, about = "kept", "a format of the tests"
+    name, title, about = "kept", "Kept", "a format of the tests"
     exact = False
     runtime: type[Here] = Here
     reader: type[Here] | None = None
@@ -109,6 +109,7 @@ def test_an_equal_runtime_passes_and_the_record_is_read_back(kept, network, imag
     assert sum(one.sent for one in check.judged.layers) > 0
     assert check.accuracy_here == check.accuracy_there
     assert exported.file.read_text() == "kept"
+    assert exported.folder.stat().st_mode == tmp_path.stat().st_mode | 0o055  # others may read it
     assert read_record(exported.folder / "check.json", ExportCheck) == check
     page = (exported.folder / "check.html").read_text()
     assert "20 of 20 decisions equal" in page

@@ -133,7 +133,7 @@ def _print(check: "ExportCheck") -> None:
         print_text(warning, style="yellow")
     print()
     rows = [
-        [one.name, f"{one.neurons:,}", f"{one.sent:,}", f"{one.differing:,}", f"{one.per_million:.3g}"]
+        [one.name, f"{one.neurons:,}", f"{one.sent:,}", f"{one.differing:,}", numbers.brief(one.per_million)]
         for one in check.judged.layers
     ]
     if rows:
@@ -158,7 +158,7 @@ def _print(check: "ExportCheck") -> None:
     for reader in check.readers:
         print_text(
             f"{reader.name} {reader.why}: {reader.equal_decisions:,} of {check.images:,} decisions equal, "
-            f"{reader.per_million:.3g} of a million spikes differ, accuracy {numbers.percent(reader.accuracy.value)}"
+            f"{numbers.brief(reader.per_million)} of a million spikes differ, accuracy {numbers.percent(reader.accuracy.value)}"
         )
     print()
     facts = [[key, value if isinstance(value, str) else f"{value:,}"] for key, value in check.facts.items()]

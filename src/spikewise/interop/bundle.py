@@ -129,7 +129,7 @@ def _checked(  # noqa: PLR0913, PLR0917  # everything that a check knows of
     batch = min(_MOST_BATCH, fitting_batch(network.graph, record=network.graph.spiking_layers))
     found = judge(here, opened, images.pixels, images.labels, batch=batch, progress=progress)
     exact = chosen.exact or opened.reference is not None
-    passed, verdict = verdict_of(found, exact=exact, tool=f"{chosen.name} file")
+    passed, verdict = verdict_of(found, exact=exact, tool=f"{chosen.title} file")
     only_here, only_there, p = paired(found)
     return ExportCheck(
         format=chosen.name,
@@ -189,7 +189,9 @@ def _put(made: Path, out: Path) -> None:
     beside = out.parent / f".{out.name}.part"
     if beside.exists():
         shutil.rmtree(beside)
-    shutil.copytree(made, beside)
+    make_folder(beside)  # not a copy of the temporary folder, which only its owner may enter
+    for path in made.iterdir():
+        shutil.copy(path, beside)
     if out.exists():
         shutil.rmtree(out)
     beside.rename(out)

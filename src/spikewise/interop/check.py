@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int16, Int64, UInt8
 from spikewise.evaluation import mcnemar_exact
 from spikewise.evaluation.record import Many, Record
 from spikewise.evaluation.statistics.simple import wilson
+from spikewise.evaluation.wording import brief
 from spikewise.interop.runtime import Here, Numbers, Opened, Reader, Sent
 
 __all__ = ["Accuracy", "Divergence", "ExportCheck", "File", "Judged", "LayerCheck", "ReaderCheck", "Source", "judge"]
@@ -277,7 +278,7 @@ def verdict_of(found: Compared, *, exact: bool, tool: str) -> tuple[bool, str]:
     if not judged.layers:
         spikes = "and it has no spikes that could differ"
     else:
-        spikes = f"{judged.per_million:.2g} of a million spikes differ" if differing else "every spike equal"
+        spikes = f"{brief(judged.per_million)} of a million spikes differ" if differing else "every spike equal"
     decisions = f"{judged.equal_decisions:,} of {images:,} decisions equal"
     if passed:
         return True, f"The {tool} does what the network does: {decisions}, {spikes}."

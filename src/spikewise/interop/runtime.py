@@ -118,6 +118,8 @@ class Format(Protocol):
 
     name: str
     """What `--to` calls it."""
+    title: str
+    """What people call it, such as "NIR"."""
     about: str
     """One line for people."""
     exact: bool

@@ -29,6 +29,7 @@ class NirFormat:
     """Writes NIR files, and reads them back by an interpreter of their equations."""
 
     name = "nir"
+    title = "NIR"
     about = "graph of differential equations that neuromorphic tools exchange"
     exact = False
 

@@ -18,6 +18,7 @@ class OnnxFormat:
     """One file: uint8 images in; scores, evidence after each step and spikes of each layer out."""
 
     name = "onnx"
+    title = "ONNX"
     about = "one file with all time steps inside, for onnxruntime on servers, phones and in browsers"
     exact = False
     """Products are added in another order than here, so a membrane may differ in its last bit."""
