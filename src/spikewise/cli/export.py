@@ -158,7 +158,8 @@ def _print(check: "ExportCheck") -> None:
     for reader in check.readers:
         print_text(
             f"{reader.name} {reader.why}: {reader.equal_decisions:,} of {check.images:,} decisions equal, "
-            f"{numbers.brief(reader.per_million)} of a million spikes differ, accuracy {numbers.percent(reader.accuracy.value)}"
+            f"{numbers.brief(reader.per_million)} of a million spikes differ, "
+            f"accuracy {numbers.percent(reader.accuracy.value)}"
         )
     print()
     facts = [[key, value if isinstance(value, str) else f"{value:,}"] for key, value in check.facts.items()]
