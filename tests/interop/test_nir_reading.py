@@ -153,9 +153,8 @@ def test_a_file_without_our_metadata_gives_the_same_spikes(graph):
     how = {"encoder": graph.encoder, "readout": graph.readout, "image_shape": graph.image_shape}
     back = from_nir_graph(bare, dialect="snntorch", reset=reset, reset_delay=delay, **how).network
     ours, theirs = (Here(one)(images_for(graph)) for one in (network, back))
-    assert back.graph.spiking_layers == graph.spiking_layers
-    for name, sent in ours.spikes.items():
-        assert (sent != theirs.spikes[name]).mean() < 2e-3, name
+    for name, sent, again in zip(ours.spikes, ours.spikes.values(), theirs.spikes.values(), strict=True):
+        assert (sent != again).mean() < 2e-3, name  # a LIF neuron with beta 1 comes back as what it is, an IF neuron
 
 
 def test_blocks_behind_one_another_are_found_in_the_edges():

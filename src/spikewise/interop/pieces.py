@@ -15,7 +15,7 @@ from spikewise.graph import Conv2d, Flatten, Graph, Layer, Linear, NamedLayer, N
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane, Readout, SpikeCount
 
-__all__ = ["Membranes", "Piece", "assemble", "image_shape_of", "neuron_piece"]
+__all__ = ["NeuronValues", "Piece", "assemble", "image_shape_of", "neuron_piece"]
 
 Array = Float[np.ndarray, "..."]
 _PARAMETERS = ("alpha", "beta", "threshold")
@@ -33,7 +33,7 @@ class Piece:
     shortcut: list["Piece"] = field(default_factory=list)
 
 
-class Membranes(NamedTuple):
+class NeuronValues(NamedTuple):
     """What is known of a layer of neurons: v <- beta v + gain x + current, spikes above a threshold."""
 
     kind: Literal["lif", "cuba_lif", "integrator"]
@@ -49,7 +49,9 @@ class Membranes(NamedTuple):
     """Whether they spike where the membrane meets the threshold."""
 
 
-def neuron_piece(name: str, shape: Shape, found: Membranes, before: list[Piece], matrix: Array | None = None) -> Piece:
+def neuron_piece(
+    name: str, shape: Shape, found: NeuronValues, before: list[Piece], matrix: Array | None = None
+) -> Piece:
     """The layer of some neurons; a gain goes into the threshold, or into the weights before an integrator.
 
     Args:

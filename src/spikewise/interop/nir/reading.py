@@ -17,7 +17,7 @@ from spikewise.interop.nir.notes import notes_of
 from spikewise.interop.nir.restoring import restored
 from spikewise.interop.nir.structure import NEURONS, Fork, Structure, structure_of, unpacked
 from spikewise.interop.nir.tools import NEVER
-from spikewise.interop.pieces import Membranes, Piece, assemble, image_shape_of, neuron_piece
+from spikewise.interop.pieces import NeuronValues, Piece, assemble, image_shape_of, neuron_piece
 from spikewise.network import Network
 from spikewise.readouts import Readout
 
@@ -190,7 +190,7 @@ class _Reader:
         if self._dialect.name == "snntorch" and kind == "LIF" and reset == "zero":
             delay = False  # its Leaky sets the membrane to zero before the next input comes: the same
         threshold = self._shifted(name, node, meant, before, reset) if spiking else None
-        found = Membranes(
+        found = NeuronValues(
             "integrator" if not spiking else "cuba_lif" if kind == "CubaLIF" else "lif",
             meant.decay,
             threshold,
