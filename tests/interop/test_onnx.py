@@ -9,11 +9,14 @@ import torch
 from exportable import LAYERS, SHAPE, SMOOTH, dyadic, graph_of, images, neurons
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from presets import PRESETS, drawn_set, networks_of, real_set
 
 from spikewise.dynamics import ALIF, CubaLIF, Izhikevich
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.errors import ConfigError, DataError, DependencyError
+from spikewise.evaluation.prediction import fitting_batch
 from spikewise.evaluation.ties import evidence_of
+from spikewise.experiments import resolve
 from spikewise.graph import Activation, Flatten, Graph, Linear
 from spikewise.interop import Wish, deploy
 from spikewise.interop.onnx import FORMAT
@@ -275,3 +278,39 @@ def test_a_file_that_asks_for_more_memory_than_its_network_could_is_told(tmp_pat
     path.write_bytes(model.SerializeToString())
     with pytest.raises(DataError, match="is damaged, or is no export"):
         FORMAT.open(deploy(network), tmp_path, path.name, WISH._replace(foreign=True)).runtime(images(2))
+
+
+def same_decisions(network, folder, classes, pixels):
+    """Every answer equal, and at most ten of a million spikes another."""
+    here = Here(network)
+    runtime = opened(network, folder, Wish(classes=tuple(classes))).runtime
+    batch = min(64, fitting_batch(network.graph, record=network.graph.spiking_layers))
+    differing = places = 0
+    for start in range(0, len(pixels), batch):
+        part = pixels[start : start + batch]
+        ours, theirs = here(part), runtime(part)
+        np.testing.assert_array_equal(ours.scores.argmax(1), theirs.scores.argmax(1))
+        differing += sum(int((sent != theirs.spikes[name]).sum()) for name, sent in ours.spikes.items())
+        places += sum(sent.size for sent in ours.spikes.values())
+    assert differing <= max(10e-6 * places, 1)
+
+
+LARGE = pytest.mark.slow  # maps of 100 x 96 x 96
+QUICK = [pytest.param(name, marks=[LARGE] if name.startswith("xray") else []) for name in PRESETS]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_side_of_every_preset_leaves(name, tmp_path):
+    images = drawn_set(resolve(preset=name), 8)
+    for _, network in networks_of(name, images):
+        same_decisions(network, tmp_path, images.classes, images.images[:4])
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_thousand_images_get_the_same_answers(name, real_data, tmp_path):
+    """As many as the test set has; a hundred of the X-rays, which take a second each."""
+    images, pixels = real_set(name, real_data, 100 if name.startswith("xray") else 1000)
+    for _, network in networks_of(name, images):
+        same_decisions(network, tmp_path, images.classes, pixels)

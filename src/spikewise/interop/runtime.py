@@ -155,7 +155,7 @@ class Here:
     """Our own engine as a runtime: what every export is compared with."""
 
     def __init__(self, network: Network, *, seed: int = 0) -> None:
-        self.network = network.eval()
+        self.network = network.frozen()  # or each call would bring the weights into the engine's order again
         self._seed = seed
 
     @property
