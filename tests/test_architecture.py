@@ -24,7 +24,7 @@ LEVELS = [
     {"training"},
     {"viz"},
     {"report"},
-    {"interop"},
+    {"interop", "conversion"},
     {"experiments"},
     {"estimator", "api"},
     {"cli"},

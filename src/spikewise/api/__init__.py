@@ -12,6 +12,7 @@ from spikewise.lazy import lazy_exports
 if TYPE_CHECKING:
     from spikewise.api.auditing import audit
     from spikewise.api.contest import Contest, versus
+    from spikewise.api.converting import Converted, convert
     from spikewise.api.costs import Costs, cost
     from spikewise.api.diagnosis import diagnose
     from spikewise.api.encoding import encode, save_encoded
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answers",
     "Contest",
+    "Converted",
     "Costs",
     "Evaluation",
     "Export",
@@ -47,6 +49,7 @@ __all__ = [
     "audit",
     "calibrate",
     "compare",
+    "convert",
     "cost",
     "diagnose",
     "encode",
@@ -84,6 +87,8 @@ __getattr__ = lazy_exports(
     {
         "Contest": "spikewise.api.contest",
         "versus": "spikewise.api.contest",
+        "Converted": "spikewise.api.converting",
+        "convert": "spikewise.api.converting",
         "Answers": "spikewise.api.trained",
         "Costs": "spikewise.api.costs",
         "Evaluation": "spikewise.api.evaluation",

@@ -11,6 +11,8 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from spikewise.config import parse
+from spikewise.conversion import Conversion
+from spikewise.conversion.kept import FILE, kept_network
 from spikewise.data import Layout, Reading
 from spikewise.data.appearance import Appearance, unlike
 from spikewise.data.likeness import DIMENSIONS, Likeness
@@ -180,18 +182,32 @@ class Trained:
         return Answers(evidence[-1].softmax(1).cpu().numpy(), evidence.transpose(0, 1).cpu().numpy(), spikes, sent)
 
 
-def load(run: str | Path, network: str = "snn", seed: int | None = None, *, device: str = "auto") -> Trained:
-    """A network of a finished run.
+def load(  # one argument per thing a person may ask for
+    run: str | Path,
+    network: str = "snn",
+    seed: int | None = None,
+    *,
+    device: str = "auto",
+    steps: int | None = None,
+    waits: bool = False,
+) -> Trained:
+    """A network of a finished run, or one that `convert` made of it.
 
     Args:
-        run: The run folder.
-        network: `snn`, `twin` or `cnn`.
+        run: The run folder, or a folder in its `conversions`.
+        network: `snn`, `twin` or `cnn`; of a conversion there is but one.
         seed: Which of the run's seeds; None is the first.
+        steps: Of a converted network: in how many a layer's spikes say its activations.
+        waits: Of a converted network: the one whose layers fire only when all of their input has come.
         device: `cpu`, `cuda` or `mps`; `auto` takes the faster one by a short trial that is kept in the cache.
     Raises:
         RunError: it is no run folder, or the run has not finished.
         ConfigError: the run has no such network or seed.
     """
+    if (Path(run) / FILE).is_file():
+        return _converted(Path(run), network, seed, (steps, waits), device)
+    if steps is not None or waits:
+        raise ConfigError(f"{run} is no conversion, so that its networks have the steps that they were trained with.")
     folder = RunFolder.open(Path(run))
     results = Results.load(folder.results)
     name, seeds = results.network(network).name, results.protocol.seeds
@@ -203,6 +219,26 @@ def load(run: str | Path, network: str = "snn", seed: int | None = None, *, devi
     built = Network(_graph(path, notes, results), engine_name=folder.experiment().engine)
     with damage_told(path):
         built.load_state_dict(weights)
+    return _ready(folder, results, built, name, seed, device)
+
+
+def _converted(place: Path, network: str, seed: int | None, form: tuple[int | None, bool], device: str) -> Trained:
+    """A converted network, with what the run that it comes from knows of the images."""
+    found = Conversion.load(place / FILE)
+    if network not in ("snn", found.network):
+        raise unknown_choice("network", network, [found.network])
+    folder = RunFolder.open(place.resolve().parent.parent)
+    results = Results.load(folder.results)
+    seed = found.seeds[0] if seed is None else seed
+    steps, waits = form
+    built = kept_network(place, seed, steps, waits=waits)
+    shape, classes = tuple(results.data.image_shape), len(results.data.classes)
+    if (tuple(built.graph.image_shape), built.graph.classes) != (shape, classes):
+        raise damaged(place, f"its network does not read images {shape} of {classes} classes, as the run has them")
+    return _ready(folder, results, built, f"{found.network} as spikes", seed, device)
+
+
+def _ready(folder: RunFolder, results: Results, built: Network, name: str, seed: int, device: str) -> Trained:
     ground = folder.experiment().data.background or "black"
     reading = Reading(built.graph.image_shape, results.data.whites, ground, results.data.aspect)
     return Trained(

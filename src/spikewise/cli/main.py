@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from spikewise import __version__
 from spikewise.cli import (
     audit,
+    convert,
     cost,
     data,
     diagnose,
@@ -77,6 +78,7 @@ tune.register(app)
 predict.register(app)
 use.register(app)
 versus.register(app)
+convert.register(app)
 paper.register(app)
 cost.register(app)
 export.register(app)

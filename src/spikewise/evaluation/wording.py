@@ -69,7 +69,7 @@ _CALLED: Final = {
     "snn": "the spiking network",
     "twin": "the same network without spikes",
     "twin-noise": "the same network without spikes, trained with their noise",
-    "twin-qcfs": "the same network without spikes, quantised as spikes count",
+    "twin-qcfs": "the same network with quantised activations",
     "cnn": "the small CNN",
     "ann": "the network without spikes",
     "baseline": "the baseline",

@@ -15,6 +15,7 @@ from spikewise.viz.answer import PricedNetwork, accuracy_against_energy
 from spikewise.viz.anytime import CostCourse, StepCourse, accuracy_over_cost, accuracy_over_steps
 from spikewise.viz.calibration import reliability_diagram
 from spikewise.viz.canvas import figure_bytes, label, save_figure, with_legend
+from spikewise.viz.conversion import accuracy_after_conversion
 from spikewise.viz.curves import confusion_matrix, cost_bars, learning_curves
 from spikewise.viz.diagnosis import gradients_over_time
 from spikewise.viz.explanations import (
@@ -41,6 +42,7 @@ __all__ = [
     "StepCourse",
     "Theme",
     "accumulated",
+    "accuracy_after_conversion",
     "accuracy_against_energy",
     "accuracy_over_cost",
     "accuracy_over_steps",
