@@ -1,5 +1,8 @@
 """The Python interface: what a notebook types."""
 
+import base64
+import io
+import re
 import shutil
 
 import numpy as np
@@ -145,7 +148,11 @@ def test_a_run_is_a_table_and_a_picture(run):
     assert len(frame[(frame.network == "snn") & (frame.metric == "accuracy")]) == 3
     shown = run._repr_html_()
     assert run.results.verdict.headline in shown
-    assert "<svg" in shown
+    png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', shown)[1])
+    width, height = Image.open(io.BytesIO(png)).size
+    assert width > 600
+    assert height > 200
+    assert "var(" not in shown, "a notebook defines none of the report's colours"
 
 
 def test_spikes_of_each_layer_are_those_that_are_counted(run):

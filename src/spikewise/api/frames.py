@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["to_frame", "to_html"]
 
 _ALL = "all"
+_WIDTH = 640
+"""Of the picture, in pixels."""
 
 
 def to_frame(results: Results) -> "pandas.DataFrame":
@@ -50,10 +52,14 @@ def _rows(network: NetworkResult) -> list[dict[str, Any]]:
 
 def to_html(results: Results, report: Path) -> str:
     """The answer, the picture and the way to the report."""
-    from spikewise.report.pictures import costs  # noqa: PLC0415  # draws
+    from spikewise.report.front import front_picture  # noqa: PLC0415  # draws
+    from spikewise.report.pictures import data_address  # noqa: PLC0415
+    from spikewise.viz import figure_bytes  # noqa: PLC0415
 
-    panel = costs(results)
-    picture = "" if panel is None else panel.svg
+    panel, picture = front_picture(results), ""
+    if panel is not None:  # on its own ground, for a notebook has no colours of ours, and may be dark
+        png = data_address(figure_bytes(panel.standalone, "png"), "png")
+        picture = f'<p><img alt="{escape(panel.caption)}" src="{png}" style="max-width: 100%; width: {_WIDTH}px"></p>'
     address = escape(report.resolve().as_uri())
     return (
         f"<p><strong>{escape(results.verdict.headline)}</strong></p>{picture}"
