@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.explanation import ImageExplanation, explain, explanations
     from spikewise.api.exporting import Export, export, verify
+    from spikewise.api.importing import from_nir, from_snntorch, from_spikingjelly, import_network
     from spikewise.api.judging import TrainingImages, judge, training_images
     from spikewise.api.paper import figures, table
     from spikewise.api.registering import register
@@ -59,6 +60,10 @@ __all__ = [
     "explanations",
     "export",
     "figures",
+    "from_nir",
+    "from_snntorch",
+    "from_spikingjelly",
+    "import_network",
     "judge",
     "load",
     "load_data",
@@ -110,6 +115,10 @@ __getattr__ = lazy_exports(
         "Export": "spikewise.api.exporting",
         "export": "spikewise.api.exporting",
         "verify": "spikewise.api.exporting",
+        "from_nir": "spikewise.api.importing",
+        "from_snntorch": "spikewise.api.importing",
+        "from_spikingjelly": "spikewise.api.importing",
+        "import_network": "spikewise.api.importing",
         "figures": "spikewise.api.paper",
         "table": "spikewise.api.paper",
         "TrainingImages": "spikewise.api.judging",

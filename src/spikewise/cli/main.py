@@ -19,6 +19,7 @@ from spikewise.cli import (
     encode,
     explain,
     export,
+    importing,
     info,
     paper,
     predict,
@@ -40,7 +41,7 @@ _EPILOGUE = """
 Exit codes: 0 done, 1 a fault of the program (or `doctor` found a problem), 2 a mistake in the command, the config or
 the data (the message says what to do), 130 interrupted with Ctrl-C, 141 nobody read the output.
 """
-_RESUMABLE = frozenset({"compare", "train", "sweep", "tune", "data"})
+_RESUMABLE = frozenset({"compare", "train", "import", "sweep", "tune", "data"})
 
 
 class _Commands(TyperGroup):
@@ -82,6 +83,7 @@ convert.register(app)
 paper.register(app)
 cost.register(app)
 export.register(app)
+importing.register(app)
 sections.register(app)
 robustness.register(app)
 explain.register(app)

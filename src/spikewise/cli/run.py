@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spikewise.api import Run
     from spikewise.experiments import Experiment
 
-__all__ = ["register"]
+__all__ = ["print_run", "register"]
 
 _GROUP = "Train and compare"
 
@@ -161,10 +161,11 @@ def _run(  # noqa: PLR0913  # passed on from the command
     if as_json:
         print_json(done.results.model_dump(mode="json"))
     else:
-        _print_run(done)
+        print_run(done)
 
 
-def _print_run(done: "Run") -> None:
+def print_run(done: "Run") -> None:
+    """The answer and the figures of a finished run."""
     from spikewise.api import remarks, summary, tests
 
     header, *rows = summary(done.results)

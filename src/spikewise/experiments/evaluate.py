@@ -45,6 +45,10 @@ from spikewise.types import Draw
 
 __all__ = ["evaluate_candidates"]
 
+NOT_KNOWN = (
+    "The spiking network was made elsewhere: its figures hold if it learned from the training part of this split "
+    "alone, which is not known here."
+)
 _MEMORY_STEPS = 3
 _WHY = "end of the run"
 
@@ -69,6 +73,8 @@ def evaluate_candidates(
     near = setting.audit().near_across if "audit" in setting.experiment.sections else None
     facts = data_facts(setting.images, setting.split, setting.experiment, near)
     experiment = setting.experiment
+    if experiment.imported is not None:
+        facts = facts.model_copy(update={"cautions": (*facts.cautions, NOT_KNOWN)})
     networks = tuple(one.result for one in tested)
     changed = experiment.augment.model_dump(exclude_defaults=True)
     protocol = Protocol(

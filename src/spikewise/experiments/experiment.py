@@ -89,6 +89,9 @@ class Experiment(Config):
     """What is looked into after the test, beside accuracy and cost."""
     quick: bool = False
     """Whether this is a first look: "auto" epochs are few, and the answer says that it is one."""
+    imported: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the weights of a spiking network that was made elsewhere, which `spikewise import` sets: it is not
+    trained here."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """"auto" takes what trains faster here, by a short trial that is kept; "cuda" is all GPUs, "cuda:1" one of them."""
 

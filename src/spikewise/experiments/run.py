@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from spikewise.data import Progress, load_data, split
+from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import Sections
 from spikewise.experiments.candidates import Candidate, candidates_of
@@ -136,6 +137,11 @@ def train_all(setting: Setting, candidates: list[Candidate], listener: Listener)
     for number, (candidate, seed) in enumerate(itertools.product(candidates, experiment.seeds)):
         folder = setting.folder.training(candidate.name, seed)
         if not (folder / FIT).exists():
+            if experiment.imported is not None and candidate.kind == "snn":
+                raise ConfigError(
+                    f"The spiking network of this experiment was made elsewhere, and its weights are not in {folder}. "
+                    "Give `spikewise import` with the file that it came from."
+                )
             task = setting.task(candidate, seed)
             network = functools.partial(setting.network, candidate, seed)
             trainings.append(Training(task, folder, devices[number % len(devices)], network))

@@ -1,7 +1,7 @@
 """A NIR graph, of whatever tool, becomes a network."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -24,9 +24,12 @@ from spikewise.readouts import Readout
 if TYPE_CHECKING:
     import nir
 
-__all__ = ["Imported", "from_nir_graph"]
+__all__ = ["OWN", "Imported", "from_nir_graph"]
 
 Array = Float[np.ndarray, "..."]
+
+
+OWN: Final = "spikewise"
 
 
 class Imported(NamedTuple):
@@ -77,7 +80,7 @@ def from_nir_graph(  # noqa: PLR0913  # what a file may leave open
             other = Network(network.graph.replace(**changed))
             other.load_state_dict(network.state_dict())
             network = other.eval()
-        return Imported(network, "spikewise", ("Settings are those in the file's metadata.",), notes.seed)
+        return Imported(network, OWN, ("Settings are those in the file's metadata.",), notes.seed)
     if dt is not None and not 0 < dt < np.inf:
         raise ConfigError(f"--dt is the length of a step, above 0; got {dt:g}.")
     try:
