@@ -14,7 +14,7 @@ from spikewise.graph import Activation, AvgPool, BatchNorm, Conv2d, Flatten, Lin
 from spikewise.interop.nir.nodes import add_current, after
 from spikewise.interop.nir.reading import Imported
 from spikewise.interop.pieces import NeuronValues, Piece, assemble, neuron_piece
-from spikewise.interop.walking import Step, steps_of
+from spikewise.interop.walking import LayerCall, steps_of
 from spikewise.readouts import Readout
 
 __all__ = ["from_snntorch_module", "from_spikingjelly_module", "library_of"]
@@ -90,7 +90,7 @@ def _converted(
     return Imported(assemble(pieces, shape, encoder, readout), library, notes)
 
 
-def _pieces(step: Step, shape: Shape, before: list[Piece], library: str, read: Read) -> list[Piece]:
+def _pieces(step: LayerCall, shape: Shape, before: list[Piece], library: str, read: Read) -> list[Piece]:
     name, module = step.name or type(step.module).__name__, step.module
     flat: list[Piece] = []
     if len(shape) > 1 and (step.flattened or isinstance(module, nn.Linear)):

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from spikewise.errors import ConfigError, quoted
 
-__all__ = ["Step", "steps_of"]
+__all__ = ["LayerCall", "steps_of"]
 
 IsLeaf = Callable[[nn.Module], bool]
 
 
-class Step(NamedTuple):
+class LayerCall(NamedTuple):
     """One layer."""
 
     name: str
@@ -23,7 +23,7 @@ class Step(NamedTuple):
     """Whether what it gets is flattened on the way, by no module."""
 
 
-def steps_of(module: nn.Module, image_shape: tuple[int, int, int], is_neuron: IsLeaf) -> list[Step]:
+def steps_of(module: nn.Module, image_shape: tuple[int, int, int], is_neuron: IsLeaf) -> list[LayerCall]:
     """The layers of a module: those of nested `Sequential`s as they stand, of others as they are called.
 
     Args:
@@ -32,7 +32,7 @@ def steps_of(module: nn.Module, image_shape: tuple[int, int, int], is_neuron: Is
         ConfigError: it cannot be called with an image, or something happens between two layers that no module says.
     """
     if is_neuron(module) or not any(module.children()):
-        return [Step("", module)]
+        return [LayerCall("", module)]
     if _is_sequence(module, is_neuron):
         return list(_in_sequence(module, "", is_neuron))
     return _as_called(module, image_shape, is_neuron)
@@ -43,12 +43,12 @@ def _is_sequence(module: nn.Module, is_neuron: IsLeaf) -> bool:
     return isinstance(module, nn.Sequential) and all(_is_sequence(child, is_neuron) for child in inner)
 
 
-def _in_sequence(module: nn.Module, prefix: str, is_neuron: IsLeaf) -> Iterator[Step]:
+def _in_sequence(module: nn.Module, prefix: str, is_neuron: IsLeaf) -> Iterator[LayerCall]:
     for name, child in module.named_children():
         if any(child.children()) and not is_neuron(child):
             yield from _in_sequence(child, f"{prefix}{name}.", is_neuron)
         else:
-            yield Step(prefix + name, child)
+            yield LayerCall(prefix + name, child)
 
 
 class _Call(NamedTuple):
@@ -58,7 +58,7 @@ class _Call(NamedTuple):
     said: Tensor
 
 
-def _as_called(module: nn.Module, image_shape: tuple[int, int, int], is_neuron: IsLeaf) -> list[Step]:
+def _as_called(module: nn.Module, image_shape: tuple[int, int, int], is_neuron: IsLeaf) -> list[LayerCall]:
     calls: list[_Call] = []
     hooks = [one.register_forward_hook(_noting(name, calls)) for name, one in _leaves(module, "", is_neuron)]
     was_training = module.training
@@ -74,7 +74,7 @@ def _as_called(module: nn.Module, image_shape: tuple[int, int, int], is_neuron: 
     if unused and any(True for name in unused for _ in module.get_submodule(name).parameters()):
         raise ConfigError(f"The module's layer '{unused[0]}' has weights, and is not called for an image.")
     return [
-        Step(call.name, call.module, _flattened(before, call))
+        LayerCall(call.name, call.module, _flattened(before, call))
         for before, call in zip([None, *first], first, strict=False)
     ]
 
