@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import spikewise
 from spikewise.conversion import Conversion
@@ -11,6 +12,7 @@ from spikewise.errors import ConfigError, RunError
 from spikewise.experiments import RunFolder, run_experiment
 from spikewise.experiments.controls import with_controls
 from spikewise.experiments.experiment import Experiment
+from spikewise.training.checkpoint import load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +152,32 @@ def test_a_bad_request_ends_in_words_and_opens_no_test_images(run, words):
 def test_steps_that_are_named_twice_are_tested_once(run):
     found = spikewise.convert(run, steps=[2, 2]).found
     assert [row.steps for row in found.rows] == [2]
+
+
+def test_a_conversion_takes_the_place_of_the_one_before(run):
+    first = spikewise.convert(run, network="twin-qcfs", steps=[2, 4], waits=True)
+    kept = {file.name for file in first.folder.glob("seed-0/*")}
+    assert kept == {"weights.safetensors", "waiting-2.safetensors", "waiting-4.safetensors"}
+    again = spikewise.convert(run, network="twin-qcfs", steps=[8])
+    assert {file.name for file in again.folder.glob("seed-0/*")} == {"weights.safetensors", "waiting-4.safetensors"}
+    assert again.load().network.graph.steps == 8
+    with pytest.raises(ConfigError, match=r"holds the waiting network in 4 steps, not in 2 steps"):
+        again.load(2, waits=True)
+
+
+def test_weights_that_are_no_numbers_are_told(run):
+    file = run / "networks" / "twin" / "seed-1" / "weights.safetensors"
+    whole = file.read_bytes()
+    notes = load_weights(file)[1]
+    network = spikewise.load(run, "twin", seed=1).network
+    with torch.no_grad():
+        network.weights["linear1.bias"][0] = float("nan")
+    save_weights(file, network, notes)
+    try:
+        with pytest.raises(ConfigError, match=r"'twin' of seed 1 has weights that are no numbers: its training"):
+            spikewise.convert(run, steps=[2])
+    finally:
+        file.write_bytes(whole)
 
 
 def test_a_run_that_is_none_is_refused(tmp_path):

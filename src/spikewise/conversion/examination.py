@@ -93,7 +93,7 @@ class Examination(NamedTuple):
     rows: tuple[ConvertedSteps, ...]
     checks: tuple[CountCheck, ...]
     converted: Mapping["Form", Mapping[int, ConvertedNetwork]]
-    """By form, then by seed."""
+    """The waiting networks, and of the others, which differ in nothing but their steps, the longest; by seed."""
 
 
 class Form(NamedTuple):
@@ -131,6 +131,12 @@ def examine(
     wish.check()
     first = next(iter(subject.networks.values()))
     check_convertible(first.graph, name=subject.name)
+    for seed, network in subject.networks.items():
+        if not all(bool(weight.isfinite().all()) for weight in network.weights.values()):
+            raise ConfigError(
+                f"The network '{subject.name}' of seed {seed} has weights that are no numbers: its training diverged. "
+                "Train it again, such as with a smaller train.learning_rate."
+            )
     levels = levels_of(first)
     method = _method(subject.name, wish.method, levels)
     index = calibration_images(first, subject.split.train, _CALIBRATION) if method == "balance" else np.empty(0, int)
@@ -155,7 +161,8 @@ def examine(
         }
         tested = [_test(subject, seed, one, thresholds[seed], form.steps) for seed, one in made.items()]
         rows.append(_row(subject, form, tested, next(iter(made.values())).graph.steps, len(forms)))
-        converted[form] = made
+        if form.waits or form == max(plain for plain in forms if not plain.waits):
+            converted[form] = made
     checks = _checked(subject, thresholds, converted, levels, progress) if method == "qcfs" and levels else ()
     validation = [
         float(_right(predict(network, subject.images, subject.split.validation, seed=seed)).mean())

@@ -9,7 +9,7 @@ from spikewise.conversion.examination import MOST_STEPS, Form
 from spikewise.conversion.networks import ConvertedNetwork
 from spikewise.conversion.records import Conversion
 from spikewise.errors import ConfigError
-from spikewise.files import make_folder
+from spikewise.files import make_folder, storage_errors
 from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.reading import damaged
@@ -21,13 +21,15 @@ FILE: Final = "convert.json"
 
 
 def keep_networks(place: Path, converted: Mapping[Form, Mapping[int, ConvertedNetwork]]) -> None:
-    """Write the networks that wait, and of the others, which differ in nothing but their steps, the longest."""
-    longest = max(form.steps for form in converted if not form.waits)
+    """Write networks in place of those of an earlier conversion, whose record goes first: it spoke of them."""
+    with storage_errors(place):
+        (place / FILE).unlink(missing_ok=True)
+        for stale in place.glob("seed-*/*.safetensors"):
+            stale.unlink()
     for form, by_seed in converted.items():
-        if form.waits or form.steps == longest:
-            for seed, one in by_seed.items():
-                path = _file(make_folder(place / f"seed-{seed}"), form)
-                save_weights(path, one.network(), {"steps": form.steps, "waits": form.waits})
+        for seed, one in by_seed.items():
+            path = _file(make_folder(place / f"seed-{seed}"), form)
+            save_weights(path, one.network(), {"steps": form.steps, "waits": form.waits})
 
 
 def kept_network(place: Path, seed: int, steps: int | None = None, *, waits: bool = False) -> Network:
