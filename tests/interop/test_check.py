@@ -205,3 +205,19 @@ def test_images_that_may_not_be_passed_on_stay_at_home(kept, network, images, tm
         verify_bundle(exported.file, given=lambda count: CheckImages(images.pixels[:3], images.labels[:3]))
     again = verify_bundle(exported.file, given=lambda count: CheckImages(images.pixels[:count], images.labels[:count]))
     assert again.check.judged == check.judged
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", 'x""" + 1', "a" * 80, "a\nb"])
+def test_a_name_that_is_none_of_files_is_refused(kept, network, images, tmp_path, name):
+    with pytest.raises(ConfigError, match="is no name of files"):
+        export_network(network, "kept", images, SOURCE, tmp_path / "out", wish=Wish(name))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("main", ["../check.json", "other.kept", ""])
+def test_a_main_file_that_is_none_of_the_files_is_told(kept, network, images, tmp_path, main):
+    exported, _ = export_network(network, "kept", images, SOURCE, tmp_path / "out")
+    path = exported.folder / "check.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "main": main}))
+    with pytest.raises(RunError, match="is none of its files"):
+        verify_bundle(exported.folder)

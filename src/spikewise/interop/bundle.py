@@ -5,6 +5,7 @@ reference.safetensors (the network as it was trained, with its graph).
 """
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from jaxtyping import Int64, UInt8
 
 from spikewise import __version__
 from spikewise.config import parse
-from spikewise.errors import ConfigError, RunError
+from spikewise.errors import ConfigError, RunError, quoted
 from spikewise.evaluation.prediction import fitting_batch
 from spikewise.evaluation.stored import check_array, read_arrays
 from spikewise.files import make_folder, temporary_folder, write_json, write_npz, write_text
@@ -72,6 +73,7 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
     chosen = format_named(to)
     if not len(images.pixels):
         raise ConfigError("An export is checked on at least 1 image; got 0.")
+    _check_name(wish.name)
     _check_free(out)
     deployed = deploy(network)
     with temporary_folder() as folder:
@@ -169,6 +171,16 @@ def _write_check(folder: Path, check: ExportCheck) -> None:
     write_text(folder / _PAGE, check_page(check))
 
 
+def _check_name(name: str) -> None:
+    """It becomes that of files, and stands in them.
+
+    Raises:
+        ConfigError: it holds more than letters, digits, "_", "-" and ".".
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", name):
+        raise ConfigError(f"The name {quoted(name)} is no name of files: give up to 64 letters, digits, _ , - and .")
+
+
 def _check_free(out: Path) -> None:
     """An earlier export may be replaced, nothing else.
 
@@ -245,6 +257,8 @@ def _read_images(path: Path, check: ExportCheck) -> CheckImages:
 
 
 def _check_files(folder: Path, check: ExportCheck) -> None:
+    if check.main not in [one.name for one in check.files]:
+        raise damaged(folder / _CHECK, f"{quoted(check.main)} is none of its files", _REMEDY)
     for one in check.files:
         path = folder / one.name
         if path.parent != folder or not path.is_file():

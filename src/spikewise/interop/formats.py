@@ -11,6 +11,7 @@ __all__ = ["FORMATS", "format_named"]
 FORMATS: Final[dict[str, str]] = {
     "nir": "spikewise.interop.nir",
     "onnx": "spikewise.interop.onnx",
+    "snntorch": "spikewise.interop.snntorch",
 }
 """Module of each format, in which `FORMAT` is the format."""
 

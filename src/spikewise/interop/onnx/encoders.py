@@ -1,17 +1,14 @@
 """Encoders in ONNX: uint8 images become the spikes or currents that `predict` works with, to the bit."""
 
 import numpy as np
-import torch
-from jaxtyping import UInt8
 
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.errors import ConfigError
 from spikewise.interop.onnx.builder import Builder, Value
 from spikewise.interop.onnx.frames import Frames
-from spikewise.randomness import random_bytes
-from spikewise.types import Draw
+from spikewise.interop.tables import rate_table
 
-__all__ = ["encode", "rate_table"]
+__all__ = ["encode"]
 
 _BRIGHT, _WHITE = 128, 255
 
@@ -39,15 +36,8 @@ def encode(b: Builder, encoder: Encoder, images: Value, shape: tuple[int, int, i
     )
 
 
-def rate_table(steps: int, shape: tuple[int, int, int], seed: int) -> UInt8[np.ndarray, "T C H W"]:
-    """The random bytes that `predict` compares the pixels of every image with."""
-    draw = Draw(seed, 0, torch.zeros(1, dtype=torch.int64))
-    drawn = [random_bytes(draw, step, int(np.prod(shape)))[0].numpy() for step in range(steps)]
-    return np.stack(drawn).reshape(steps, *shape)
-
-
 def _rate(b: Builder, encoder: Rate, images: Value, shape: tuple[int, int, int], seed: int) -> Frames:
-    table = b.constant(rate_table(encoder.steps, shape, seed)[:, None], "random_bytes").cast("float32")
+    table = b.constant(rate_table(encoder.steps, shape, seed)[:, None].numpy(), "random_bytes").cast("float32")
     pixels = images.cast("float32")
     level = pixels + b.op("GreaterOrEqual", pixels, b.constant(float(_BRIGHT))).cast("float32")
     return _flat(b, level > table, shape)
