@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Encoder, Rate
 from spikewise.engine import EngineName, RunOptions
 from spikewise.graph import Graph, Layer
@@ -33,6 +33,10 @@ NEURONS = [
     LIF(learn=("beta", "threshold"), beta=0.8, reset="zero"),
     ALIF(learn=("beta", "threshold", "adaptation", "adaptation_decay"), per="channel", spread=0.1),
     ALIF(learn=("beta", "threshold", "adaptation", "adaptation_decay")),
+    *(CubaLIF(alpha=0.5, beta=0.875, **reset) for reset in RESETS[::2]),
+    CubaLIF(learn=("alpha", "beta", "threshold"), per="channel", spread=0.1),
+    Izhikevich(),
+    Izhikevich(gain=3000.0, surrogate=Triangle(), per="channel", spread=0.2),
     LeakyIntegrator(beta=0.9, learn=("beta",)),
     *(LIF(surrogate=surrogate) for surrogate in SURROGATES),
 ]

@@ -1,14 +1,24 @@
 """The native engine gives the reference's spikes bit for bit, and its gradients."""
 
+from typing import get_args
+
 import pytest
 from cases import NEURONS, check, images, network
 
-from spikewise.dynamics import IF, LIF, LeakyIntegrator
+from spikewise.dynamics import IF, LIF, Dynamics, LeakyIntegrator, RegisteredNeuron
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.engine import native
+from spikewise.engine.contract import Ask
 from spikewise.graph import AvgPool, Conv2d, Flatten, Linear, MaxPool, Neuron
 
 pytestmark = pytest.mark.skipif("not compiled" in native.status(), reason="built without a compiler")
+
+
+def test_every_neuron_that_the_engine_runs_is_held_against_the_reference():
+    held = {type(neuron) for neuron in NEURONS}
+    for kind in set(get_args(get_args(Dynamics)[0])) - {RegisteredNeuron}:
+        graph = network(Flatten(), Linear(features=3), Neuron(dynamics=kind()), Linear(features=2)).graph
+        assert (native.refusal(Ask(graph)) is None) == (kind in held), kind.__name__
 
 
 @pytest.mark.parametrize("neuron", NEURONS, ids=str)
