@@ -35,6 +35,8 @@ __all__ = ["CheckImages", "Verified", "export_network", "verify_bundle"]
 _CHECK, _PAGE, _IMAGES, _NETWORK = "check.json", "check.html", "check.npz", "reference.safetensors"
 _MOST_BATCH: Final = 64
 """Images at a time: foreign runtimes keep every spike of every layer."""
+_SAMPLES: Final = 16
+"""Images that a format may write into its files."""
 _REMEDY: Final = "Export the run again."
 
 
@@ -77,7 +79,7 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
     _check_free(out)
     deployed = deploy(network)
     with temporary_folder() as folder:
-        written = chosen.write(deployed, folder, wish)
+        written = chosen.write(deployed, folder, wish._replace(samples=images.pixels[: _SAMPLES if images.kept else 0]))
         save_weights(folder / _NETWORK, network, {})
         if images.kept:
             write_npz(folder / _IMAGES, images=images.pixels, labels=images.labels)

@@ -9,6 +9,7 @@ from spikewise.interop.runtime import Format
 __all__ = ["FORMATS", "format_named"]
 
 FORMATS: Final[dict[str, str]] = {
+    "c": "spikewise.interop.c",
     "nir": "spikewise.interop.nir",
     "onnx": "spikewise.interop.onnx",
     "snntorch": "spikewise.interop.snntorch",

@@ -93,6 +93,8 @@ class Wish(NamedTuple):
     """Name of the image set."""
     foreign: bool = False
     """Whether the files may come from elsewhere and hold anything, so that they are run apart from this process."""
+    samples: UInt8[np.ndarray, "N C H W"] = np.zeros((0, 1, 1, 1), np.uint8)
+    """Some images of the check, for a format that writes such into its files; none where they may not be passed on."""
 
     def only(self, name: str, *, tools: Collection[str] = (), integers: bool = False) -> None:
         """Refuse what a format does not have.

@@ -1,0 +1,34 @@
+"""Numbers and arrays as C writes them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewise.interop.c.memory import Table
+
+__all__ = ["array", "literal"]
+
+_PER_LINE = 12
+
+
+def literal(value: Any) -> str:
+    """A number: a float that reads back as the same bits, or an integer."""
+    if np.asarray(value).dtype.kind != "f":
+        return str(int(value))
+    text = f"{np.float32(value):.9g}"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
+
+
+def array(table: Table) -> str:
+    """Definition of a constant array."""
+    flat = table.values.reshape(-1)
+    words = _words(flat)
+    lines = [", ".join(words[start : start + _PER_LINE]) for start in range(0, len(words), _PER_LINE)]
+    return f"static const {table.c_type} {table.name}[{len(flat)}] = {{\n" + ",\n".join(lines) + "\n};\n"
+
+
+def _words(flat: NDArray[Any]) -> list[str]:
+    if flat.dtype.kind == "f":
+        return [literal(value) for value in flat]
+    return list(map(str, flat.tolist()))
