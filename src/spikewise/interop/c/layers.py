@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from spikewise.dynamics import ALIF, CubaLIF
-from spikewise.graph import Activation, AvgPool, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool, Neuron, Residual
+from spikewise.graph import Activation, AvgPool, Conv2d, GlobalAvgPool, Linear, MaxPool, Neuron, Residual
 from spikewise.interop.c.integers import ONE
 from spikewise.interop.c.layout import Layout, Operation, Window, Wire, needs_memory
 from spikewise.interop.c.memory import scratch
@@ -25,11 +25,11 @@ class Writer:
         self.used: set[str] = set()
 
     def function(self, one: Operation) -> str:
-        """Text of one layer's function; empty for a flatten, which moves nothing."""
+        """Text of one layer's function; empty where there is nothing to compute."""
+        if not one.works:
+            return ""
         layer, own = one.at.layer, self._quantities.own[one.at.name]
         match layer:
-            case Flatten():
-                return ""
             case Linear() | Conv2d():
                 body = self._weighted(one, own)
             case Neuron():

@@ -92,6 +92,11 @@ class Operation(NamedTuple):
     once: bool
     """Whether it is computed at the first step alone."""
 
+    @property
+    def works(self) -> bool:
+        """Whether there is anything to compute: a flatten hands on what it gets."""
+        return self.out.store == self.at.name
+
 
 class Layout(NamedTuple):
     """Everything about a network but its numbers."""
@@ -195,7 +200,8 @@ def _operation(at: NamedLayer, sources: tuple[Wire, ...]) -> Operation:
     source, layer = sources[0], at.layer
     carrier: Literal["events", "values"] = "values"
     order, store = _channels_last(at.output), at.name
-    if isinstance(layer, Flatten):
+    positive = isinstance(layer, Activation) and source.carrier == "events"  # the ReLU of spikes are the spikes
+    if isinstance(layer, Flatten) or positive:
         carrier, order, store = source.carrier, source.order, source.store
     elif isinstance(layer, Neuron):
         order = source.order
@@ -291,7 +297,7 @@ def needs_memory(one: Operation, operations: Iterable[Operation]) -> bool:
     if source.carrier == "events":
         return True
     readers = sum(source.store in {wire.store for wire in other.sources} for other in operations
-                  if not isinstance(other.at.layer, Flatten))  # fmt: skip
+                  if other.works)  # fmt: skip
     return one.at.layer.recurrent and (readers > 1 or source.constant or keeps_itself(source, operations))
 
 

@@ -172,7 +172,7 @@ typedef {wish.name}_state state;
 
 
 def _step(layout: Layout, name: str, end: list[str]) -> str:
-    done = [one for one in layout.operations if one.at.layer.kind != "flatten"]
+    done = [one for one in layout.operations if one.works]
     once = [f"run_{one.at.name}(s);" for one in done if one.once]
     each = [f"run_{one.at.name}(s);" for one in done if not one.once]
     if layout.input.constant:
