@@ -272,8 +272,8 @@ def test_web_assembly_answers_the_same(numbers, tmp_path):
 
 RUN_JS = """
 const fs = require("fs");
-const module = new WebAssembly.Module(fs.readFileSync("net.wasm"));
-const { memory, __heap_base, net_classify, net_state_size } = new WebAssembly.Instance(module).exports;
+const compiled = new WebAssembly.Module(fs.readFileSync("net.wasm"));
+const { memory, __heap_base, net_classify, net_state_size } = new WebAssembly.Instance(compiled).exports;
 memory.grow(4);
 const state = (__heap_base.value + 15) & ~15, image = state + ((net_state_size() + 15) & ~15);
 for (const pixels of JSON.parse(fs.readFileSync("images.json"))) {
