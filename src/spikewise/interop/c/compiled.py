@@ -19,7 +19,7 @@ from spikewise.interop.c.layout import Layout, Wire
 from spikewise.interop.c.numbers import Quantities
 from spikewise.interop.runtime import Sent
 
-__all__ = ["FLAGS", "Compiled", "compile_library", "find_compiler"]
+__all__ = ["FLAGS", "CompiledExport", "compile_library", "find_compiler"]
 
 FLAGS: Final = ("-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 _COMPILERS: Final = ("gcc", "cc", "clang")
@@ -134,7 +134,7 @@ def survives(folder: Path, name: str) -> None:
         raise DataError(f"{test}: the compiled test was ended by signal {-ended}; export the run again.")
 
 
-class Compiled:
+class CompiledExport:
     """A compiled export as a runtime."""
 
     def __init__(self, folder: Path, name: str, layout: Layout, quantities: Quantities) -> None:

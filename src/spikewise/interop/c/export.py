@@ -12,14 +12,14 @@ from jaxtyping import UInt8
 
 from spikewise.errors import ConfigError, DataError
 from spikewise.files import write_text
-from spikewise.interop.c.compiled import Compiled, counts_of, survives
+from spikewise.interop.c.compiled import CompiledExport, counts_of, survives
 from spikewise.interop.c.integers import quantised
 from spikewise.interop.c.layout import Layout, lay_out
 from spikewise.interop.c.numbers import Quantities, as_trained
 from spikewise.interop.c.readme import readme
 from spikewise.interop.c.selftest import selftest
 from spikewise.interop.c.simulator import Simulator
-from spikewise.interop.c.source import Source, source
+from spikewise.interop.c.source import Code, source
 from spikewise.interop.deployed import Deployed
 from spikewise.interop.runtime import Opened, Wish, Written
 
@@ -75,7 +75,7 @@ class CFormat:
         files = [f"{name}.c", f"{name}.h", f"{name}_test.c", "README.md"]
         write_text(folder / files[0], made.code)
         write_text(folder / files[1], made.header)
-        compiled = Compiled(folder, name, layout, quantities)
+        compiled = CompiledExport(folder, name, layout, quantities)
         assert compiled.state_size == made.state
         images = wish.samples if len(wish.samples) else _made_up(layout)
         _, classes, spikes = compiled.run(images)
@@ -99,7 +99,7 @@ class CFormat:
         del main
         if wish.foreign:
             survives(folder, wish.name)
-        compiled = Compiled(folder, wish.name, layout, quantities)
+        compiled = CompiledExport(folder, wish.name, layout, quantities)
         whole = quantities.numbers == "int8"
         return Opened(compiled, Simulator(layout, quantities, seed=wish.seed) if whole else None)
 
@@ -137,7 +137,7 @@ def check_name(name: str) -> None:
         )
 
 
-def facts(folder: Path, name: str, made: Source, milliseconds: float) -> dict[str, int | float | str]:
+def facts(folder: Path, name: str, made: Code, milliseconds: float) -> dict[str, int | float | str]:
     """Sizes and times for the table of the check."""
     found: dict[str, int | float | str] = {
         "constant tables, bytes": made.tables,

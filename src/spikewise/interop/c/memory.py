@@ -17,14 +17,14 @@ from spikewise.interop.c.numbers import Own, Quantities
 from spikewise.interop.runtime import Numbers
 from spikewise.readouts import FilteredSum, LastMembrane, MaxMembrane, SpikeCount
 
-__all__ = ["Field", "Table", "fields", "index_type", "state_size", "tables", "tables_size"]
+__all__ = ["ConstantArray", "Field", "fields", "index_type", "state_size", "tables", "tables_size"]
 
 _C_TYPES: Final = {"f4": "float", "i1": "int8_t", "u1": "uint8_t", "i2": "int16_t", "u2": "uint16_t", "i4": "int32_t",
                    "u4": "uint32_t"}  # fmt: skip
 _SIZES: Final = {"float": 4, "int64_t": 8, "int32_t": 4, "uint32_t": 4, "uint16_t": 2}
 
 
-class Table(NamedTuple):
+class ConstantArray(NamedTuple):
     """A constant array of the C file."""
 
     name: str
@@ -47,25 +47,25 @@ class Field(NamedTuple):
     about: str
 
 
-def tables(layout: Layout, quantities: Quantities) -> list[Table]:
+def tables(layout: Layout, quantities: Quantities) -> list[ConstantArray]:
     """Every constant array, as the C file reads it."""
     found = _encoder(quantities.own[INPUT])
     for one in layout.operations:
         found += [
-            Table(f"{one.at.name}_{key}", np.ascontiguousarray(values))
+            ConstantArray(f"{one.at.name}_{key}", np.ascontiguousarray(values))
             for key, values in _of_layer(one, quantities.own[one.at.name])
             if values.ndim
         ]
     return found
 
 
-def tables_size(made: Iterable[Table]) -> int:
+def tables_size(made: Iterable[ConstantArray]) -> int:
     """Bytes of all tables."""
     return sum(one.values.nbytes for one in made)
 
 
-def _encoder(own: Own) -> list[Table]:
-    return [Table(f"{INPUT}_{key}", _smallest(values)) for key, values in own.items()]
+def _encoder(own: Own) -> list[ConstantArray]:
+    return [ConstantArray(f"{INPUT}_{key}", _smallest(values)) for key, values in own.items()]
 
 
 def _smallest(values: NDArray[Any]) -> NDArray[Any]:

@@ -3,13 +3,13 @@
 from spikewise import __version__
 from spikewise.interop.c.layout import Layout
 from spikewise.interop.c.numbers import Quantities
-from spikewise.interop.c.source import Source
+from spikewise.interop.c.source import Code
 from spikewise.interop.runtime import Wish
 
 __all__ = ["readme"]
 
 
-def readme(layout: Layout, quantities: Quantities, made: Source, wish: Wish) -> str:
+def readme(layout: Layout, quantities: Quantities, made: Code, wish: Wish) -> str:
     """The page."""
     name = wish.name
     numbers = "floating point" if quantities.numbers == "float32" else "weights of 8 bits, everything else integers"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spikewise import __version__
 from spikewise.interop.c.layout import Layout
-from spikewise.interop.c.memory import Table
+from spikewise.interop.c.memory import ConstantArray
 from spikewise.interop.c.text import array
 
 __all__ = ["selftest"]
@@ -24,9 +24,9 @@ def selftest(
     """
     spiking = layout.spiking
     tables = [
-        Table("images", images),
-        Table("classes", classes.astype(np.uint16)),
-        *([] if counts is None else [Table("counts", counts.astype(np.uint32))]),
+        ConstantArray("images", images),
+        ConstantArray("classes", classes.astype(np.uint16)),
+        *([] if counts is None else [ConstantArray("counts", counts.astype(np.uint32))]),
     ]
     layers = len(spiking)
     adding = "".join(f"            sent[{number}] += state.{wire.name}_n; /* {wire.name} */\n"

@@ -16,7 +16,7 @@ from spikewise.interop.c.text import array, literal
 from spikewise.interop.runtime import Wish
 from spikewise.readouts import LastMembrane, MeanMembrane, SpikeCount
 
-__all__ = ["Source", "score_type", "source"]
+__all__ = ["Code", "score_type", "source"]
 
 _MASK = 0xFFFFFFFF
 _ROUNDING = """\
@@ -29,7 +29,7 @@ _ROUNDING = """\
 """
 
 
-class Source(NamedTuple):
+class Code(NamedTuple):
     """What an export consists of, and how much memory it takes."""
 
     header: str
@@ -40,11 +40,11 @@ class Source(NamedTuple):
     """Bytes of the state of one network (RAM)."""
 
 
-def source(layout: Layout, quantities: Quantities, wish: Wish) -> Source:
+def source(layout: Layout, quantities: Quantities, wish: Wish) -> Code:
     """Write a network in C."""
     constants, members = tables(layout, quantities), fields(layout, quantities.numbers)
     sizes = tables_size(constants), state_size(members)
-    return Source(
+    return Code(
         _header(layout, quantities, wish, members, sizes),
         _code(layout, quantities, wish, "\n".join(array(table) for table in constants)),
         *sizes,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewise.interop.c.memory import Table
+from spikewise.interop.c.memory import ConstantArray
 
 __all__ = ["array", "literal"]
 
@@ -20,7 +20,7 @@ def literal(value: Any) -> str:
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
-def array(table: Table) -> str:
+def array(table: ConstantArray) -> str:
     """Definition of a constant array."""
     flat = table.values.reshape(-1)
     words = _words(flat)
