@@ -13,10 +13,12 @@ __all__ = ["HEADER", "LAYER_HEADER", "headline", "layer_rows", "rows", "sentence
 
 _MODEL: Final = next(model.name for model in ENERGY_MODELS if model.zeros == "skipped")
 """Hardware that computes where something arrives, as spiking hardware does."""
+_NOTHING: Final = 1e-5
+"""Of an error: sums of floats are not exact."""
 HEADER: Final = (
     "",
     "steps",
-    "accuracy",
+    "accuracy, %",
     "95 %",
     "points against it",
     "95 %",
@@ -35,7 +37,7 @@ def rows(found: Conversion) -> list[list[str]]:
 
 
 def _beside(one: Beside, name: str) -> list[str]:
-    return [name, count(one.steps), percent(one.accuracy.mean), _shares(one.accuracy), "", "", "", "",
+    return [name, count(one.steps), _share(one.accuracy.mean), _shares(one.accuracy), "", "", "", "",
             count(one.synaptic_operations or None), _energy(one.energy_nanojoule.get(_MODEL))]  # fmt: skip
 
 
@@ -43,7 +45,7 @@ def _row(one: ConvertedSteps) -> list[str]:
     return [
         f"T = {one.steps}{', waiting' if one.waits else ''}",
         count(one.duration),
-        percent(one.accuracy.mean),
+        _share(one.accuracy.mean),
         _shares(one.accuracy),
         points(one.difference.mean),
         _ends(one.difference),
@@ -70,29 +72,32 @@ def headline(found: Conversion) -> str:
         best = max(found.rows, key=lambda row: row.validation)
         return (
             f"Converted, {name} loses more than {allowed} on the validation images in every number of steps that was "
-            f"tried; least with {_way(best)}. Test accuracy: {_against(found, best)}. More steps lose less, as does a "
-            "network that was trained for it (`compare --with qcfs`)."
+            f"tried; least with {_way(best)}. More steps lose less, as does a network that was trained for it "
+            "(`compare --with qcfs`)."
         )
-    return (
-        f"Converted, {name} needs {_way(chosen)} to lose no more than {allowed} on the validation images. "
-        f"Test accuracy: {_against(found, chosen)}."
-    )
+    return f"Converted, {name} needs {_way(chosen)} to lose no more than {allowed} on the validation images."
 
 
 def sentences(found: Conversion) -> list[str]:
     """What else there is to say."""
-    shown, said = found.shown, []
-    worst = shown.worst
-    said.append(
-        f"{worst.neurons} loses most: with {_way(shown)} its rates are {percent(worst.error)} off the activations of "
-        f"{worst.layer} (mean difference over mean activation, validation images); activations above the threshold "
-        f"account for {percent(worst.clipped)}."
-    )
+    best = found.chosen or max(found.rows, key=lambda row: row.validation)
+    said = [f"Test accuracy with {_way(best)}: {_against(found, best)}.", _of_the_worst(found.shown)]
     if found.checks:
         said.append(_counts(found))
     if found.direct is not None and found.chosen is not None:
         said.append(_beside_direct(found.direct, found.chosen))
     return said
+
+
+def _of_the_worst(shown: ConvertedSteps) -> str:
+    worst = shown.worst
+    if worst.error < _NOTHING:
+        return f"No layer loses anything: with {_way(shown)} the rates are the activations, on validation images."
+    return (
+        f"{worst.neurons} loses most: with {_way(shown)} its rates are {percent(worst.error)} off the activations of "
+        f"{worst.layer} (mean difference over mean activation, validation images); activations above the threshold "
+        f"account for {percent(worst.clipped)}."
+    )
 
 
 def _against(found: Conversion, row: ConvertedSteps) -> str:
@@ -137,6 +142,10 @@ def _ends(one: Estimate) -> str:
     if one.low is None or one.high is None:
         return ""
     return f"{points(one.low)} to {points(one.high)}"
+
+
+def _share(value: float) -> str:
+    return percent(value).removesuffix(" %")
 
 
 def _shares(one: Estimate) -> str:

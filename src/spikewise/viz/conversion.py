@@ -6,7 +6,7 @@ from math import nan
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from spikewise.viz.canvas import axes, fitted, label, new_figure
+from spikewise.viz.canvas import TEXT, axes, fitted, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
 __all__ = ["accuracy_after_conversion"]
@@ -36,13 +36,16 @@ def accuracy_after_conversion(
         style, colour = ("--", ":")[position % 2], theme.colour(len(ways) + position)
         ax.axhline(100 * accuracy, linestyle=style, color=colour, linewidth=1.4, label=label(name))
     every = sorted({t for points in ways.values() for t in points})
-    ax.set(xscale="log", xlabel="steps from the image to the answer", ylabel="accuracy, %")
+    ax.set(xscale="log", xlabel="steps from the image to the answer")
+    ax.set_title("test accuracy, %", loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink)
     ax.xaxis.set_major_locator(FixedLocator(every))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{t:g}"))
-    ax.grid(axis="y", color=theme.grid, linewidth=0.6)
-    ax.legend(frameon=False, loc="lower right", labelcolor=theme.ink)
-    return fitted(figure)
+    ax.grid(color=theme.grid, linewidth=0.6)
+    legend = figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=TEXT, labelcolor=theme.ink)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return fitted(figure, below=legend)
 
 
 def _lengths(points: Mapping[int, _Point], steps: Sequence[int], end: int) -> list[float]:
