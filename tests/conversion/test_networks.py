@@ -20,6 +20,7 @@ from spikewise.data import DataConfig, load_data
 from spikewise.dynamics import LIF
 from spikewise.encoders import Direct, Rate
 from spikewise.engine import RunOptions
+from spikewise.engine.reference import run_layer
 from spikewise.errors import ConfigError
 from spikewise.graph import (
     QCFS,
@@ -119,6 +120,28 @@ def test_the_first_layer_is_exact_without_waiting_and_deeper_ones_are_not(digits
     assert first.equal == first.counts
     assert second.equal < second.counts  # uneven spikes: what the waiting is for
     assert third.equal < third.counts
+
+
+def test_each_layer_is_exact_alone_where_the_mean_of_the_spikes_before_it_arrives_at_every_step(digits):
+    net = made(shapes(QCFS(levels=LEVELS))["convolutions"], digits).double()
+    thresholds = trained_thresholds(net)
+    converted = convert_network(net.graph, net.weights, thresholds, LEVELS)
+    spiking, draw = converted.network(double=True), Draw.first(200)
+    currents = spiking.encode(torch.from_numpy(digits.images[:200]), draw).double()
+    names = frozenset(converted.neurons)
+    with torch.no_grad():
+        wanted = net.run(currents[:1], draw, RunOptions(record=names)).result.traces
+        means = currents
+        counted = []
+        for position, at in enumerate(converted.graph.named):
+            done = run_layer(at, spiking.weights, (means,), draw, (RunOptions(), position))
+            means = done.output
+            if at.layer.spikes:
+                counted.append(done.output.sum(0))
+                means = done.output.mean(0, keepdim=True).expand_as(done.output)  # evenly in time
+    for name, counts in zip(converted.neurons, counted, strict=True):
+        levels = (wanted[name].output[0] * LEVELS / thresholds[name]).round()
+        assert torch.equal(counts, levels), name
 
 
 @pytest.mark.parametrize("name", shapes(RELU))
