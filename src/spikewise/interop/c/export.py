@@ -21,7 +21,7 @@ from spikewise.interop.c.selftest import selftest
 from spikewise.interop.c.simulator import Simulator
 from spikewise.interop.c.source import Code, source
 from spikewise.interop.deployed import Deployed
-from spikewise.interop.runtime import Opened, Wish, Written
+from spikewise.interop.runtime import Format, Opened, Wish, Written
 
 __all__ = ["FORMAT", "CFormat", "quantities_of"]
 
@@ -55,6 +55,7 @@ class CFormat:
     """C99: a header, a source file, and a test of both."""
 
     name = "c"
+    title = "C"
     about = "C99 without memory allocation, for microcontrollers and any other program"
     exact = False
     """In floating point sums are rounded in another order than ours; the integers must equal their simulator."""
@@ -168,4 +169,4 @@ def code_size(folder: Path, name: str, target: _Target) -> int | None:
     return text
 
 
-FORMAT = CFormat()
+FORMAT: Format = CFormat()

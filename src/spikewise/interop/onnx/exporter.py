@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from spikewise.errors import DependencyError
 from spikewise.files import write_bytes
 from spikewise.interop.deployed import Deployed
-from spikewise.interop.runtime import Opened, Wish, Written
+from spikewise.interop.runtime import Format, Opened, Wish, Written
 
 if TYPE_CHECKING:
     from spikewise.interop.onnx.running import OnnxRuntime
@@ -52,7 +52,7 @@ class OnnxFormat:
         return Opened(made, alone=made.alone)
 
 
-FORMAT = OnnxFormat()
+FORMAT: Format = OnnxFormat()
 
 
 def _runtime(network: Deployed, path: Path, wish: Wish) -> "OnnxRuntime":
