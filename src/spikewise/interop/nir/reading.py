@@ -84,7 +84,8 @@ def from_nir_graph(  # noqa: PLR0913  # what a file may leave open
     if dt is not None and not 0 < dt < np.inf:
         raise ConfigError(f"--dt is the length of a step, above 0; got {dt:g}.")
     try:
-        return _read(graph, _Asked(dialect, dt, reset, reset_delay), image_shape, encoder, readout)
+        with np.errstate(all="ignore"):  # what is no number any more is refused where it is looked at
+            return _read(graph, _Asked(dialect, dt, reset, reset_delay), image_shape, encoder, readout)
     except (AttributeError, TypeError, ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
         if isinstance(error, ConfigError | DataError):
             raise
