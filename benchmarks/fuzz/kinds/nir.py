@@ -123,13 +123,13 @@ def _value(rng: Rng, whole: bytes) -> tuple[str, bytes]:
 def _hostile_array(rng: Rng) -> Any:
     shape = tuple(int(size) for size in rng.integers(0, 5, rng.integers(0, 5)))
     kind = str(rng.choice(["f4", "f8", "i8", "u1", "?", "f2", "i4"]))
-    numbers = (
-        (rng.standard_normal(shape) * 10.0 ** rng.integers(-8, 8)).astype(kind) if kind != "?" else np.ones(shape, "?")
-    )
+    wide = rng.standard_normal(shape) * 10.0 ** rng.integers(-8, 8)
+    numbers = np.ones(shape, "?") if kind == "?" else np.clip(wide, -100, 100).astype(kind) if kind[0] in "iu" else wide
+    text = hostile_text(rng).replace("\x00", "").encode("utf-8", "replace").decode()
     others = [
-        None, numbers, numbers, numbers, np.float64("nan"), np.float64("inf"), 0.0, -1.0, 0, 2**62, -(2**62), np.array([]),
-        hostile_text(rng).replace("\x00", "").encode("utf-8", "replace").decode(), np.complex64(1j), np.full(36, np.nan), np.full((6, 36), 1e38),
-        np.zeros((6, 36)), "NIRGraph", "LIF", "Delay", np.array([b"a", b"b"]), True,
+        None, numbers, numbers, numbers, np.float64("nan"), np.float64("inf"), 0.0, -1.0, 0, 2**62, -(2**62), True,
+        np.array([]), text, np.complex64(1j), np.full(36, np.nan), np.full((6, 36), 1e38), np.zeros((6, 36)), "NIRGraph",
+        "LIF", "Delay", np.array([b"a", b"b"]),
     ]  # fmt: skip
     return others[int(rng.integers(len(others)))]
 
