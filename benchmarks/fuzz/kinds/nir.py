@@ -128,8 +128,8 @@ def _hostile_array(rng: Rng) -> Any:
     text = hostile_text(rng).replace("\x00", "").encode("utf-8", "replace").decode()
     others = [
         None, numbers, numbers, numbers, np.float64("nan"), np.float64("inf"), 0.0, -1.0, 0, 2**62, -(2**62), True,
-        np.array([]), text, np.complex64(1j), np.full(36, np.nan), np.full((6, 36), 1e38), np.zeros((6, 36)), "NIRGraph",
-        "LIF", "Delay", np.array([b"a", b"b"]),
+        np.array([]), text, np.complex64(1j), np.full(36, np.nan), np.full((6, 36), 1e38), np.zeros((6, 36)),
+        "NIRGraph", "LIF", "Delay", np.array([b"a", b"b"]),
     ]  # fmt: skip
     return others[int(rng.integers(len(others)))]
 
