@@ -131,17 +131,17 @@ def _damage(rng: Rng, command: str, file: str, root: Path) -> Damage:
         instead = str(rng.choice(["folder", "pipe", "device", "nothing", "loop", "empty"]))
         return Damage(f"{command}: {short} is {instead}", command, file, None, instead)
     if file.endswith(".json") and rng.random() < 0.75:
-        name, content = _json(content, rng)
+        name, content = damaged_json(content, rng)
     elif file.endswith(".npz") and rng.random() < 0.75:
-        name, content = _npz(root / file, rng)
+        name, content = damaged_npz(root / file, rng)
     elif file.endswith(".safetensors") and rng.random() < 0.75:
-        name, content = _weights(content, rng)
+        name, content = damaged_weights(content, rng)
     else:
         name, content = damaged(content, rng)
     return Damage(f"{command}: {short} {name}", command, file, content)
 
 
-def _json(content: bytes, rng: Rng) -> tuple[str, bytes]:
+def damaged_json(content: bytes, rng: Rng) -> tuple[str, bytes]:
     """One value of a tree is hostile, gone, or doubled."""
     name, changed = _tree(json.loads(content), rng)
     return name, json.dumps(changed).encode()
@@ -179,7 +179,7 @@ def _tree(tree: Any, rng: Rng) -> tuple[str, Any]:
             return f"{key} is {name}", tree
 
 
-def _npz(path: Path, rng: Rng) -> tuple[str, bytes]:
+def damaged_npz(path: Path, rng: Rng) -> tuple[str, bytes]:
     """One array is of another type, shape or range, or gone."""
     with np.load(path) as stored:
         arrays = dict(stored)
@@ -210,12 +210,12 @@ def _npz(path: Path, rng: Rng) -> tuple[str, bytes]:
         return f"{key} {name}", file.read()
 
 
-def _weights(content: bytes, rng: Rng) -> tuple[str, bytes]:
+def damaged_weights(content: bytes, rng: Rng) -> tuple[str, bytes]:
     """The header of a safetensors file with its notes, damaged as JSON."""
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
-    notes = json.loads(header["__metadata__"]["notes"])
-    if rng.random() < 0.75:
+    notes = json.loads(header.get("__metadata__", {}).get("notes", "null"))
+    if notes is not None and rng.random() < 0.75:
         name, notes = _tree(notes, rng)
         header["__metadata__"]["notes"] = json.dumps(notes)
     else:
