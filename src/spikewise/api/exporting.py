@@ -7,14 +7,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from spikewise.api.runs import Run
-from spikewise.api.trained import load
+from spikewise.api.trained import Trained, load
 from spikewise.data import split
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
+from spikewise.evaluation.anytime import TOLERANCE
 from spikewise.experiments import RunFolder
-from spikewise.interop import CheckImages, ExportCheck, Verified, Wish, export_network, verify_bundle
+from spikewise.interop import CheckImages, ExportCheck, Verified, Wish, deploy, export_network, verify_bundle
 from spikewise.interop.check import Progress, Source
-from spikewise.interop.runtime import Numbers
+from spikewise.interop.runtime import Numbers, PageContent
 
 __all__ = ["Export", "export", "verify"]
 
@@ -27,7 +28,8 @@ class Export(NamedTuple):
     folder: Path
     file: Path
     """What the other tool reads."""
-    check: ExportCheck
+    check: ExportCheck | None
+    """None where it was not asked for."""
 
 
 def export(  # noqa: PLR0913  # one for each option of the command
@@ -41,6 +43,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
     name: str = "network",
     images: int | None = _IMAGES,
     keep_images: bool = True,
+    checked: bool = True,
     out: str | Path | None = None,
     data_dir: Path | None = None,
     progress: Progress | None = None,
@@ -57,6 +60,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
         images: Test images that the check runs through both, evenly spaced; None is all.
         keep_images: Whether they stay in the folder, so that the check can be repeated anywhere; those of a set that
             may not be shown never do.
+        checked: Without the check nothing says that the file does the same; nothing can repeat it later.
         out: The folder; None is `exports/NETWORK-SEED-FORMAT` of the run.
         progress: Told what is done, with the images so far and all.
     Raises:
@@ -77,16 +81,48 @@ def export(  # noqa: PLR0913  # one for each option of the command
         data=results.data.name,
     )
     chosen = folder.path / "exports" / _folder_name(trained.name, trained.seed, to, tool, numbers)
+    test = _test_images(folder, images, data_dir)._replace(kept=keep_images and results.data.publishable)
+    wish = Wish(name, tool, numbers, trained.classes, trained.seed, source.data)
     exported, check = export_network(
         trained.network,
         to,
-        _test_images(folder, images, data_dir)._replace(kept=keep_images and results.data.publishable),
+        test,
         source,
         chosen if out is None else Path(out),
-        wish=Wish(name, tool, numbers, trained.classes, trained.seed, source.data),
+        wish=wish._replace(beside=partial(_beside, folder, results, trained, test)),
+        checked=checked,
         progress=progress,
     )
     return Export(exported.folder, exported.file, check)
+
+
+def _beside(folder: RunFolder, results: Results, trained: Trained, test: CheckImages) -> PageContent:
+    """What a page shows beside the network."""
+    twins = [network.name for network in results.networks if network.name == "twin"]
+    twin = load(folder.path, "twin", trained.seed, device="cpu") if twins and trained.name != "twin" else None
+    return PageContent(
+        name=trained.name,
+        run=folder.path.resolve().name,
+        twin=None if twin is None else deploy(twin.network),
+        images=test.pixels,
+        labels=test.labels,
+        shown=test.kept,
+        aspect=results.data.aspect,
+        background=folder.experiment().data.background or "black",
+        exit_at=_exit_at(results, trained),
+    )
+
+
+def _exit_at(results: Results, trained: Trained) -> float | None:
+    """The confidence from which the run's report lets a network of this seed answer early."""
+    if results.sections.anytime is None:
+        return None
+    place = results.protocol.seeds.index(trained.seed)
+    for one in results.sections.anytime.networks:
+        for chosen in one.early_exit:
+            if one.network == trained.name and chosen.tolerance == TOLERANCE:
+                return chosen.thresholds[place]
+    return None
 
 
 def verify(

@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 def export(  # noqa: PLR0913  # one parameter for each option
     run: o.RunPath,
     *,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="nir, onnx, c or snntorch.", show_default=False)],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="nir, onnx, c, snntorch or html.", show_default=False)
+    ],
     network: o.NetworkName = "snn",
     seed: o.Seed = None,
     tool: Annotated[
@@ -49,6 +51,9 @@ def export(  # noqa: PLR0913  # one parameter for each option
         typer.Option(
             "--without-images", help="Keep the test images out of the folder; `verify` asks for the run then."
         ),
+    ] = False,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Leave the check out: nothing then says that the file does the same.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -79,18 +84,23 @@ def export(  # noqa: PLR0913  # one parameter for each option
             numbers="int8" if int8 else "float32",
             name=name,
             keep_images=not without_images,
+            checked=not unchecked,
             out=out,
             data_dir=data_dir,
             progress=None if quiet else shown.work,
             **({} if images is None else {"images": images}),
         )
+    check = made.check
     if as_json:
-        print_json({"file": str(made.file), **made.check.model_dump(mode="json")})
+        print_json({"file": str(made.file), **({"check": None} if check is None else check.model_dump(mode="json"))})
+    elif check is None:
+        print_text("Not checked: nothing says that the file does what the network does.", style="yellow")
+        print_text(f"file: {made.file}")
     else:
-        _print(made.check)
+        _print(check)
         print_text(f"file: {made.file}")
         print_text(f"check: {made.folder / 'check.html'}")
-    if not made.check.passed:
+    if check is not None and not check.passed:
         raise typer.Exit(1)
 
 

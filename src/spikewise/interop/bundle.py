@@ -57,8 +57,9 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
     out: Path,
     *,
     wish: Wish | None = None,
+    checked: bool = True,
     progress: Progress | None = None,
-) -> tuple[Exported, ExportCheck]:
+) -> tuple[Exported, ExportCheck | None]:
     """Write a network in a format, and check the files by a foreign runtime. The folder is whole or absent.
 
     Args:
@@ -66,6 +67,7 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
         images: run through both.
         source: where the network comes from, for the record.
         out: the folder; an earlier export in it is replaced.
+        checked: without the check the folder holds nothing but the files and the network.
     Raises:
         ConfigError: the format cannot say a layer, or `out` holds something else.
         DependencyError: a package of the format is not installed.
@@ -81,6 +83,9 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
     with temporary_folder() as folder:
         written = chosen.write(deployed, folder, wish._replace(samples=images.pixels[: _SAMPLES if images.kept else 0]))
         save_weights(folder / _NETWORK, network, {})
+        if not checked:
+            _put(folder, out)
+            return Exported(out, out / written.main), None
         if images.kept:
             write_npz(folder / _IMAGES, images=images.pixels, labels=images.labels)
         check = _checked(chosen, deployed, folder, written, images, wish, source, network, progress)
@@ -193,7 +198,7 @@ def _check_free(out: Path) -> None:
         return
     if not out.is_dir():
         raise ConfigError(f"{out} is a file; an export is a folder: give another with --out.")
-    if any(out.iterdir()) and not (out / _CHECK).is_file():
+    if any(out.iterdir()) and not ((out / _CHECK).is_file() or (out / _NETWORK).is_file()):
         raise ConfigError(f"{out} holds files that are no export; give an empty or new folder with --out.")
 
 

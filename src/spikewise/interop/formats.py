@@ -10,6 +10,7 @@ __all__ = ["FORMATS", "format_named"]
 
 FORMATS: Final[dict[str, str]] = {
     "c": "spikewise.interop.c",
+    "html": "spikewise.interop.html",
     "nir": "spikewise.interop.nir",
     "onnx": "spikewise.interop.onnx",
     "snntorch": "spikewise.interop.snntorch",

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16, UInt8
+from jaxtyping import Float, Int16, Int64, UInt8
 
 from spikewise.dynamics import SpikingNeuron
 from spikewise.engine import RunOptions
@@ -18,7 +18,19 @@ from spikewise.interop.deployed import Deployed
 from spikewise.network import Network
 from spikewise.types import Draw
 
-__all__ = ["Exported", "Format", "Here", "Numbers", "Opened", "Reader", "Runtime", "Sent", "Wish", "Written"]
+__all__ = [
+    "Exported",
+    "Format",
+    "Here",
+    "Numbers",
+    "Opened",
+    "PageContent",
+    "Reader",
+    "Runtime",
+    "Sent",
+    "Wish",
+    "Written",
+]
 
 Numbers = Literal["float32", "int8"]
 
@@ -78,6 +90,26 @@ class Written(NamedTuple):
     """Sizes and the like that the format knows, for the table: {"flash, bytes": 412}."""
 
 
+class PageContent(NamedTuple):
+    """What a page shows beside the network."""
+
+    name: str = "snn"
+    """Of the network in its run."""
+    run: str = ""
+    """Name of the run folder."""
+    twin: Deployed | None = None
+    images: UInt8[np.ndarray, "N C H W"] | None = None
+    """Test images; without `shown` only what they have in common is told."""
+    labels: Int64[np.ndarray, " N"] | None = None
+    shown: bool = False
+    aspect: str = "stretch"
+    """How images come to the network's size: "stretch" or "keep"."""
+    background: str = "black"
+    """Behind transparent pixels, and beside images that keep their proportions."""
+    exit_at: float | None = None
+    """Confidence from which a run may end early."""
+
+
 class Wish(NamedTuple):
     """What an export is asked for beside its format."""
 
@@ -91,6 +123,8 @@ class Wish(NamedTuple):
     """Of the random numbers of the encoder."""
     data: str = ""
     """Name of the image set."""
+    beside: Callable[[], PageContent] | None = None
+    """Gives what a page shows beside the network."""
     foreign: bool = False
     """Whether the files may come from elsewhere and hold anything, so that they are run apart from this process."""
     samples: UInt8[np.ndarray, "N C H W"] = np.zeros((0, 1, 1, 1), np.uint8)

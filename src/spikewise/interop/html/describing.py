@@ -1,0 +1,190 @@
+"""A network as the page holds it: a JSON description, 32-bit weights as base64."""
+
+import base64
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrator, TwoPhaseIF
+from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
+from spikewise.engine.parameters import qcfs_threshold
+from spikewise.errors import ConfigError
+from spikewise.graph import (
+    QCFS,
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool,
+    Linear,
+    MaxPool,
+    NamedLayer,
+    Neuron,
+    Residual,
+    SpikingActivation,
+    SumPool,
+)
+from spikewise.interop.deployed import Deployed
+from spikewise.layers.base import both
+from spikewise.randomness import uniform
+from spikewise.ties import place_hash
+from spikewise.types import Draw
+
+__all__ = ["described"]
+
+Json = dict[str, Any]
+_MASK: Final = 0xFFFFFFFF
+_NEVER: Final = 2**30
+"""Step of a spike that does not come."""
+_ROOM_ABOVE_PEAK: Final = 1000.0
+"""Millivolts above the peak at which an Izhikevich membrane is cut, as in `izhikevich_step`."""
+
+
+def described(network: Deployed, *, seed: int) -> Json:
+    """Everything that the page's engine needs to run a network as `predict` does.
+
+    Raises:
+        ConfigError: the page cannot hold a layer, which is named, or the encoder.
+    """
+    graph = network.graph
+    return {
+        "image": list(graph.image_shape),
+        "classes": graph.classes,
+        "steps": graph.steps,
+        "seed": [seed & _MASK, seed >> 32 & _MASK],
+        "place": int(place_hash(torch.zeros(1, dtype=torch.int64))[0]),
+        "encoder": _encoder(graph.encoder),
+        "readout": graph.readout.model_dump(mode="json"),
+        "layers": [_layer(network, at, seed) for at in graph.named],
+    }
+
+
+def _text(value: Tensor) -> str:
+    return base64.b64encode(value.detach().float().contiguous().numpy().astype("<f4").tobytes()).decode("ascii")
+
+
+def _number(value: float) -> float:
+    """Rounded as it is when it meets 32-bit numbers."""
+    return float(torch.tensor(value, dtype=torch.float32))
+
+
+def _encoder(encoder: Encoder) -> Json:
+    match encoder:
+        case Rate():
+            return {"kind": "rate"}
+        case Latency() | Periodic():
+            first = encoder.first_spikes()
+            # Of any number of steps: what never spikes is told apart from what spikes after the last one.
+            bright = torch.arange(256).double() / 255 >= encoder.threshold
+            return {"kind": encoder.kind, "first": torch.where(bright, first.clamp(max=_NEVER), _NEVER).tolist()}
+        case Direct():
+            return {"kind": "direct", "mean": list(encoder.mean), "deviation": list(encoder.deviation)}
+        case Delta():
+            return {"kind": "delta", "threshold": encoder.threshold, "amplitude": encoder.amplitude}
+    raise ConfigError(
+        f"The encoder '{encoder.label}' is Python from outside the package, which a page cannot run. "
+        "Use rate, latency, periodic, direct or delta."
+    )
+
+
+def _layer(network: Deployed, at: NamedLayer, seed: int) -> Json:
+    return {
+        "name": at.name,
+        "about": at.layer.summary,
+        "inputs": list(at.inputs),
+        "input": list(at.input),
+        "output": list(at.output),
+        "carrier": at.arriving.carrier,
+        "quantum": at.arriving.quantum,
+        "spikes": at.layer.spikes,
+        **_own(network, at, seed),
+    }
+
+
+def _own(network: Deployed, at: NamedLayer, seed: int) -> Json:  # noqa: PLR0911  # one for each kind
+    layer = at.layer
+    match layer:
+        case Linear():
+            return {"kind": layer.kind, **_weights(network, at)}
+        case Conv2d():
+            sliding = _sliding(layer.window, layer.strides, layer.paddings)
+            more = {"dilation": list(layer.dilations), "groups": layer.groups}
+            return {"kind": layer.kind, **_weights(network, at), **sliding, **more}
+        case MaxPool() | AvgPool() | SumPool():
+            return {"kind": layer.kind, **_sliding(layer.window, layer.strides, both(layer.padding))}
+        case Flatten() | GlobalAvgPool() | Residual():
+            return {"kind": layer.kind}
+        case Activation(function=function):
+            return {"kind": layer.kind, "function": function}
+        case QCFS(levels=levels):
+            threshold = qcfs_threshold(at, network.weights)
+            return {"kind": layer.kind, "levels": levels, "threshold": _text(threshold.flatten())}
+        case BatchNorm():
+            return {"kind": layer.kind, **_normalising(network, at, layer)}
+        case SpikingActivation():
+            return {"kind": layer.kind, **_carrying(network, at, layer, seed)}
+        case Neuron():
+            return _neurons(network, at, layer)
+    raise AssertionError(f"{layer.kind} leaves before the export")
+
+
+def _weights(network: Deployed, at: NamedLayer) -> Json:
+    return {key: _text(network.weights[f"{at.name}.{key}"]) for key in at.parameters()}
+
+
+def _sliding(window: tuple[int, int], strides: tuple[int, int], padding: tuple[int, int]) -> Json:
+    return {"kernel": list(window), "stride": list(strides), "padding": list(padding)}
+
+
+def _normalising(network: Deployed, at: NamedLayer, norm: BatchNorm) -> Json:
+    own = {key: network.weights[f"{at.name}.{key}"] for key in at.parameters()}
+    scale = own["weight"] / (own["running_var"] + norm.epsilon).sqrt()
+    return {"scale": _text(scale), "shift": _text(own["bias"] - own["running_mean"] * scale)}
+
+
+def _carrying(network: Deployed, at: NamedLayer, layer: SpikingActivation, seed: int) -> Json:
+    made: Json = {"function": layer.function, "dt": layer.dt}
+    if layer.random_start:
+        count = torch.Size(at.output).numel()
+        draw = Draw(seed, 0, torch.zeros(1, dtype=torch.int64))
+        made["start"] = _text(uniform(draw, count, 1 + network.streams[at.name]))
+    return made
+
+
+def _neurons(network: Deployed, at: NamedLayer, layer: Neuron) -> Json:
+    parameters = {
+        key: _text(value.flatten()) if isinstance(value, Tensor) and value.numel() > 1 else _number(float(value))
+        for key, value in network.parameters(at).items()
+    }
+    made: Json = {"kind": "neuron", "parameters": parameters, **_model(at, layer)}
+    matrix = network.weights.get(f"{at.name}.recurrent")
+    if matrix is not None:
+        made |= {"recurrent": _text(matrix), "reached": layer.feedback(at.output)}
+    return made
+
+
+def _model(at: NamedLayer, layer: Neuron) -> Json:
+    match layer.dynamics:
+        case LIF() | IF() as n:
+            return {"model": "lif", "reset": n.reset, "reset_delay": n.reset_delay, "initial": n.initial}
+        case CubaLIF() | ALIF() as n:
+            return {"model": n.kind, "reset": n.reset, "reset_delay": n.reset_delay}
+        case TwoPhaseIF() as n:
+            clock = {key: getattr(n, key) for key in ("listens_from", "fires_from", "phase", "initial")}
+            return {"model": n.kind, **clock}
+        case LeakyIntegrator():
+            return {"kind": "integrator"}
+        case Izhikevich() as n:
+            return {"model": n.kind, "rest": _number(n.v_rest), "constants": _izhikevich(n)}
+    raise ConfigError(
+        f"Layer {at.name} is a neuron from outside the package, Python that a page cannot run. "
+        "Train with one of the package's own neurons."
+    )
+
+
+def _izhikevich(n: Izhikevich) -> Json:
+    kept = {key: getattr(n, key) for key in ("k", "b", "c", "d", "v_rest", "v_threshold", "v_peak")}
+    made = {"rate": n.dt / n.capacitance, "recovery": n.dt * n.a, "ceiling": n.v_peak + _ROOM_ABOVE_PEAK}
+    return {key: _number(value) for key, value in {**kept, **made}.items()}
