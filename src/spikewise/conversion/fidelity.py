@@ -117,6 +117,6 @@ def _counted(spikes: Tensor | None) -> Tensor:
     return spikes.sum(0)
 
 
-def _over(worth: Float[Tensor, " C"], values: Float[Tensor, "B C *pixels"]) -> Tensor:
+def _over(worth: Float[Tensor, " K"], values: Float[Tensor, "B C *pixels"]) -> Tensor:
     """A value for each channel, shaped so that it meets that channel's values."""
     return worth.view(1, -1, *[1] * (values.ndim - 2))

@@ -201,9 +201,7 @@ def _neurons(at: NamedLayer, weights: Mapping[str, Tensor], current: Tensor, bef
     return Done(spike_train, spike_train, membrane, state)
 
 
-def clip_floor_shift(
-    x: Float[Tensor, "T B *F"], threshold: Float[Tensor, "..."], levels: int
-) -> Float[Tensor, "T B *F"]:
+def clip_floor_shift(x: Float[Tensor, "*any"], threshold: Float[Tensor, "..."], levels: int) -> Float[Tensor, "*any"]:
     """The quantised ReLU of `graph.QCFS`: threshold / levels times a whole number from 0 to `levels`."""
     count: Tensor = _Rounded.apply(x.to(threshold.dtype) * levels / threshold)  # type: ignore[no-untyped-call]
     return count.clamp(0, levels) / levels * threshold
