@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.explanation import ImageExplanation, explain, explanations
     from spikewise.api.exporting import Export, export, verify
+    from spikewise.api.fitting import fits
     from spikewise.api.importing import from_nir, from_snntorch, from_spikingjelly, import_network
     from spikewise.api.judging import TrainingImages, judge, training_images
     from spikewise.api.paper import figures, table
@@ -60,6 +61,7 @@ __all__ = [
     "explanations",
     "export",
     "figures",
+    "fits",
     "from_nir",
     "from_snntorch",
     "from_spikingjelly",
@@ -120,6 +122,7 @@ __getattr__ = lazy_exports(
         "from_spikingjelly": "spikewise.api.importing",
         "import_network": "spikewise.api.importing",
         "figures": "spikewise.api.paper",
+        "fits": "spikewise.api.fitting",
         "table": "spikewise.api.paper",
         "TrainingImages": "spikewise.api.judging",
         "judge": "spikewise.api.judging",

@@ -19,6 +19,7 @@ from spikewise.cli import (
     encode,
     explain,
     export,
+    fits,
     importing,
     info,
     paper,
@@ -83,6 +84,7 @@ convert.register(app)
 paper.register(app)
 cost.register(app)
 export.register(app)
+fits.register(app)
 importing.register(app)
 sections.register(app)
 robustness.register(app)

@@ -46,6 +46,11 @@ class Field(NamedTuple):
     """Elements; 0 is a plain number."""
     about: str
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return _SIZES[self.c_type] * max(self.length, 1)
+
 
 def tables(layout: Layout, quantities: Quantities) -> list[ConstantArray]:
     """Every constant array, as the C file reads it."""
@@ -152,9 +157,9 @@ def _evidence(layout: Layout, value: str) -> list[Field]:
 
 def state_size(made: Iterable[Field]) -> int:
     """Bytes of the state."""
-    sizes = [_SIZES[one.c_type] * max(one.length, 1) for one in made]
-    widest = max(_SIZES[one.c_type] for one in made)
-    return math.ceil(sum(sizes) / widest) * widest
+    found = list(made)
+    widest = max(_SIZES[one.c_type] for one in found)
+    return math.ceil(sum(one.size for one in found) / widest) * widest
 
 
 def scratch(one: Operation) -> str:
