@@ -22,7 +22,7 @@ from spikewise.interop.runtime import Numbers
 from spikewise.network import Network
 from spikewise.parsing import parse_toml
 
-__all__ = ["Cores", "Fit", "Limit", "Problem", "Target", "fit", "read_target", "target_names"]
+__all__ = ["Cores", "Device", "Fit", "Limit", "Misfit", "fit", "read_target", "target_names"]
 
 _FOLDER: Final = "targets"
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20}
@@ -39,7 +39,7 @@ class Cores(Config):
     biases: Annotated[int, Field(ge=0)]
 
 
-class Target(Config):
+class Device(Config):
     """What a device or tool can hold. What is left out has no limit."""
 
     title: str
@@ -87,7 +87,7 @@ class Limit(NamedTuple):
         return self.limit is None or self.used <= self.limit
 
 
-class Problem(NamedTuple):
+class Misfit(NamedTuple):
     """Something that does not fit."""
 
     layer: str | None
@@ -103,7 +103,7 @@ class Fit(NamedTuple):
     target: str
     title: str
     limits: tuple[Limit, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Misfit, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...]
     forms: tuple[Numbers, ...]
@@ -130,7 +130,7 @@ def target_names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
 
 
-def read_target(name: str) -> Target:
+def read_target(name: str) -> Device:
     """The target of a name ("speck2f", "cortex-m4:512k/160k": flash and RAM), or of a TOML file.
 
     Raises:
@@ -143,7 +143,7 @@ def read_target(name: str) -> Target:
     if plain not in target_names():
         raise unknown_choice("target", plain, [*target_names(), "FILE.toml"])
     text = (resources.files("spikewise.interop") / _FOLDER / f"{plain}.toml").read_text(encoding="utf-8")
-    target = parse(Target, parse_toml(text))
+    target = parse(Device, parse_toml(text))
     if not colon and not target.memory:
         return target
     if not target.memory:
@@ -155,18 +155,18 @@ def read_target(name: str) -> Target:
     return target.replace(flash=flash, ram=ram)
 
 
-def _of_file(path: Path) -> Target:
+def _of_file(path: Path) -> Device:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The target {path} cannot be read: {error}.") from None
     try:
-        return parse(Target, parse_toml(text))
+        return parse(Device, parse_toml(text))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def fit(graph: Graph, target: Target, name: str) -> Fit:
+def fit(graph: Graph, target: Device, name: str) -> Fit:
     """Whether a network of any weights fits.
 
     Args:
@@ -193,47 +193,47 @@ def fit(graph: Graph, target: Target, name: str) -> Fit:
     )
 
 
-def _whole(graph: Graph, target: Target) -> Iterable[Problem]:
+def _whole(graph: Graph, target: Device) -> Iterable[Misfit]:
     kind = graph.encoder.kind
     if target.encoders is not None and kind not in target.encoders:
-        yield Problem(None, f"its encoder is '{kind}', and {_among(target.encoders)} can be sent there.")
+        yield Misfit(None, f"its encoder is '{kind}', and {_among(target.encoders)} can be sent there.")
     if target.readouts is not None and graph.readout.kind not in target.readouts:
-        yield Problem(None, f"its readout is '{graph.readout.kind}', and there {_among(target.readouts)} can be read.")
+        yield Misfit(None, f"its readout is '{graph.readout.kind}', and there {_among(target.readouts)} can be read.")
 
 
 def _among(choices: tuple[str, ...]) -> str:
     return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
-def _layer(at: NamedLayer, target: Target) -> Iterable[Problem]:
+def _layer(at: NamedLayer, target: Device) -> Iterable[Misfit]:
     """What is wrong with one layer, its size aside."""
     layer = at.layer
     about = f"layer {at.name}"
     if target.layers is not None and layer.kind not in (*target.layers, "dropout", "batch_norm"):
-        yield Problem(
+        yield Misfit(
             at.name, f"{about}: there is no {layer.kind.replace('_', ' ')} there; {_among(target.layers)} are."
         )
     if isinstance(layer, Neuron):
         yield from _neuron(at.name, layer, target)
     if isinstance(layer, Conv2d) and target.square_kernels and len(set(layer.window)) > 1:
-        yield Problem(at.name, f"{about}: its kernel is {layer.window[0]}x{layer.window[1]}, and must be square.")
+        yield Misfit(at.name, f"{about}: its kernel is {layer.window[0]}x{layer.window[1]}, and must be square.")
     if isinstance(layer, MaxPool | AvgPool | SumPool) and target.pools_step_by_size and layer.window != layer.strides:
-        yield Problem(at.name, f"{about}: its window and its step differ, and must be equal.")
+        yield Misfit(at.name, f"{about}: its window and its step differ, and must be equal.")
 
 
-def _neuron(name: str, layer: Neuron, target: Target) -> Iterable[Problem]:
+def _neuron(name: str, layer: Neuron, target: Device) -> Iterable[Misfit]:
     dynamics, about = layer.dynamics, f"layer {name}"
     if target.neurons is not None and dynamics.label not in target.neurons:
-        yield Problem(name, f"{about}: its neurons are {dynamics.label}, and there are {_among(target.neurons)}.")
+        yield Misfit(name, f"{about}: its neurons are {dynamics.label}, and there are {_among(target.neurons)}.")
     if layer.recurrent and not target.recurrent:
-        yield Problem(name, f"{about}: it is recurrent, which cannot be said there; use recurrent = false.")
+        yield Misfit(name, f"{about}: it is recurrent, which cannot be said there; use recurrent = false.")
     if isinstance(dynamics, LeakyIntegrator):
         return
     reset = getattr(dynamics, "reset", None)
     if target.resets is not None and reset not in target.resets:
-        yield Problem(name, f"{about}: its reset is '{reset}', and there are {_among(target.resets)}.")
+        yield Misfit(name, f"{about}: its reset is '{reset}', and there are {_among(target.resets)}.")
     if not target.reset_delay and getattr(dynamics, "reset_delay", False):
-        yield Problem(name, f"{about}: its reset comes a step late; use reset_delay = false.")
+        yield Misfit(name, f"{about}: its reset comes a step late; use reset_delay = false.")
 
 
 class _Need(NamedTuple):
@@ -248,7 +248,7 @@ class _Need(NamedTuple):
         return self.weights <= core.weights and self.neurons <= core.neurons and self.biases <= core.biases
 
 
-def _on_cores(graph: Graph, kinds: tuple[Cores, ...]) -> tuple[list[Limit], list[Problem]]:
+def _on_cores(graph: Graph, kinds: tuple[Cores, ...]) -> tuple[list[Limit], list[Misfit]]:
     cores = [kind for kind in kinds for _ in range(kind.count)]
     needs = _needs(graph)
     most = [max(getattr(core, key) for core in cores) for key in ("weights", "neurons", "biases")]
@@ -264,9 +264,9 @@ def _on_cores(graph: Graph, kinds: tuple[Cores, ...]) -> tuple[list[Limit], list
             whole = (
                 f"{need.weights:,} words of weights with {need.neurons:,} places of neurons, which no core has together"
             )
-            problems.append(Problem(need.name, f"layer {need.name}: it takes {' and '.join(over) or whole}."))
+            problems.append(Misfit(need.name, f"layer {need.name}: it takes {' and '.join(over) or whole}."))
     if not problems and (left := _unplaced(needs, cores)):
-        problems.append(Problem(left, f"layer {left}: no core that could hold it is free; the others take them."))
+        problems.append(Misfit(left, f"layer {left}: no core that could hold it is free; the others take them."))
     return limits, problems
 
 
@@ -314,12 +314,12 @@ def _unplaced(needs: list[_Need], cores: list[Cores]) -> str | None:
     return next((need.name for need in needs if not place(need, set())), None)
 
 
-def _in_memory(network: Network, target: Target, numbers: Numbers) -> tuple[list[Limit], list[Problem]]:
+def _in_memory(network: Network, target: Device, numbers: Numbers) -> tuple[list[Limit], list[Misfit]]:
     """Flash and RAM of the C export, with what is set aside."""
     try:
         sizes = layer_sizes(deploy(network), numbers)
     except ConfigError as error:
-        return [], [Problem(None, str(error), numbers)]
+        return [], [Misfit(None, str(error), numbers)]
     flash, ram = sum(one.tables for one in sizes) + target.code, sum(one.state for one in sizes) + target.stack
     limits = [
         Limit("flash", flash, target.flash, "bytes", numbers),
@@ -335,7 +335,7 @@ def _in_memory(network: Network, target: Target, numbers: Numbers) -> tuple[list
         words = (
             f"{limit.what} of {limit.used:,} bytes with {_FORM_WORDS[numbers]} where there are {limit.limit:,}: {told}."
         )
-        problems += [Problem(name, words, numbers) for _, name in guilty[:1]]
+        problems += [Misfit(name, words, numbers) for _, name in guilty[:1]]
     return limits, problems
 
 
