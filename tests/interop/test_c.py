@@ -15,10 +15,11 @@ from spikewise.dynamics import ALIF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Delta, Direct, Rate
 from spikewise.errors import ConfigError, DataError, DependencyError, ShapeError
 from spikewise.graph import Activation, BatchNorm, Conv2d, Flatten, Graph, Linear, MaxPool, Neuron, SpikingActivation
-from spikewise.interop import deploy
+from spikewise.interop import CheckImages, deploy, export_network, verify_bundle
 from spikewise.interop.c import FORMAT, compiled, export
 from spikewise.interop.c.layout import lay_out
 from spikewise.interop.c.numbers import encoder_tables
+from spikewise.interop.check import Source
 from spikewise.interop.runtime import Here, Wish
 from spikewise.network import Network
 from spikewise.readouts import MaxMembrane, MeanMembrane, SpikeCount
@@ -281,3 +282,45 @@ for (const pixels of JSON.parse(fs.readFileSync("images.json"))) {
     console.log(net_classify(state, image, 0));
 }
 """
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_an_export_is_checked_and_can_be_verified_elsewhere(numbers, tmp_path):
+    images = CheckImages(pictures(MLP, 40).numpy(), np.arange(40) % 4)
+    source = Source(run="a run", network="snn", seed=0, classes=tuple("abcd"), data="pictures")
+    made, check = export_network(
+        Network(MLP, seed=6), "c", images, source, tmp_path / "out", wish=Wish(numbers=numbers, classes=tuple("abcd"))
+    )
+    assert check.passed, check.verdict
+    assert made.file.name == "network.c"
+    assert {one.name for one in check.files} == {"network.c", "network.h", "network_test.c", "README.md"}
+    assert check.facts["state (RAM), bytes"] > 0
+    (tmp_path / "out").rename(tmp_path / "moved")
+    again = verify_bundle(tmp_path / "moved" / "network.c")
+    assert again.check.passed
+    assert not again.changed
+    text = (tmp_path / "moved" / "network.c").read_text()
+    (tmp_path / "moved" / "network.c").write_text(text.replace("v > limit", "v >= limit + 1"))
+    assert verify_bundle(tmp_path / "moved" / "network.c").changed == ("network.c",)
+
+
+@pytest.mark.parametrize(("body", "words"), [("*(volatile int *)0 = 1;", "signal"), ("int n; n = 0;", None)])
+def test_a_changed_file_that_crashes_is_told(body, words, tmp_path):
+    written(dyadic(MLP, 1), tmp_path, "int8")
+    text = (tmp_path / "net.c").read_text()
+    start = text.index("void net_step(")
+    start = text.index("{", start) + 1
+    (tmp_path / "net.c").write_text(f"{text[:start]}\n    {body}\n{text[start:]}".replace("int n; n = 0;", ""))
+    wish = Wish("net", None, "int8", tuple("abcd"), foreign=True)
+    if words is None:
+        FORMAT.open(deploy(dyadic(MLP, 1)), tmp_path, "net.c", wish)
+        return
+    with pytest.raises(DataError, match=words):
+        FORMAT.open(deploy(dyadic(MLP, 1)), tmp_path, "net.c", wish)
+
+
+def test_images_that_may_not_be_passed_on_stay_out_of_the_files(tmp_path):
+    images = CheckImages(np.full((4, *MLP.image_shape), 201, np.uint8), np.zeros(4, np.int64), kept=False)
+    source = Source(run="a run", network="snn", seed=0, classes=tuple("abcd"), data="secret")
+    export_network(dyadic(MLP, 6), "c", images, source, tmp_path / "out")
+    assert "201, 201, 201" not in (tmp_path / "out" / "network_test.c").read_text()

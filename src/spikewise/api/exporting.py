@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
     tool: str | None = None,
     numbers: Numbers = "float32",
     name: str = "network",
-    images: int | None = _IMAGES,
+    images: int | Literal["usual"] | None = "usual",
     keep_images: bool = True,
     checked: bool = True,
     out: str | Path | None = None,
@@ -57,7 +57,8 @@ def export(  # noqa: PLR0913  # one for each option of the command
         tool: The tool that is to read it, where the format has dialects.
         numbers: "int8" for integers alone, where the format has them.
         name: Of the files and of what is named in them.
-        images: Test images that the check runs through both, evenly spaced; None is all.
+        images: Test images that the check runs through both, evenly spaced; None is all. Usual are 1,000, and all for
+            integers, so that the accuracy printed is that of the device.
         keep_images: Whether they stay in the folder, so that the check can be repeated anywhere; those of a set that
             may not be shown never do.
         checked: Without the check nothing says that the file does the same; nothing can repeat it later.
@@ -68,6 +69,8 @@ def export(  # noqa: PLR0913  # one for each option of the command
         ConfigError: there is no such format, network or seed, or the format cannot say a layer, which is named.
         DependencyError: a package of the format is not installed; the message says which.
     """
+    if images == "usual":
+        images = None if numbers == "int8" else _IMAGES
     if images is not None and images < 1:
         raise ConfigError(f"An export is checked on at least 1 image; got {images}.")
     folder = RunFolder.open(run.folder if isinstance(run, Run) else Path(run))

@@ -43,7 +43,7 @@ def export(  # noqa: PLR0913  # one parameter for each option
             metavar="N",
             min=1,
             help="Test images that the check runs through both.",
-            show_default="at most 1000",
+            show_default="at most 1000; all for --int8",
         ),
     ] = None,
     without_images: Annotated[
