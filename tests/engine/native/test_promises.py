@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -17,9 +18,10 @@ from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
 from spikewise.encoders import Rate
 from spikewise.engine import Ask, RunOptions, choose, native
 from spikewise.errors import EngineError
-from spikewise.graph import AvgPool, Conv2d, Flatten, Linear, MaxPool, Neuron
+from spikewise.graph import AvgPool, Conv2d, Flatten, Graph, Linear, MaxPool, Neuron
+from spikewise.layers.base import ShapeKept
 from spikewise.network import Network
-from spikewise.types import Draw
+from spikewise.types import Draw, Signal
 
 pytestmark = pytest.mark.skipif("not compiled" in native.status(), reason="built without a compiler")
 
@@ -241,6 +243,22 @@ def test_a_layer_that_cannot_run_is_named_and_auto_takes_the_reference():
         choose("native", Ask(nets()[0].graph, "cuda"))
     assert choose("auto", Ask(nets()[0].graph, "cpu")).name == "native"
     assert choose("auto", Ask(nets()[0].graph, "cpu", torch.float64)).name == "reference"
+
+
+def test_a_layer_that_the_engine_does_not_know_is_refused_not_passed_over():
+    class Doubled(ShapeKept):
+        kind: Literal["doubled"] = "doubled"
+
+        def emits(self, arriving):
+            return Signal("values", constant=arriving.constant)
+
+    graph = network(Flatten(), Linear(features=4), Neuron(dynamics=LIF()), Linear(features=2)).graph
+    layers = (*graph.layers[:2], Doubled(), *graph.layers[2:])
+    doubled = Graph.model_construct(**{**dict(graph), "layers": layers})  # no member of the union
+    assert [at.name for at in doubled.named] == ["flatten1", "linear1", "doubled1", "lif1", "linear2"]
+    assert choose("auto", Ask(doubled)).name == "reference"
+    with pytest.raises(EngineError, match="doubled1: a layer of the kind doubled"):
+        choose("native", Ask(doubled))
 
 
 def test_a_second_backward_pass_is_an_error_not_a_wrong_gradient():

@@ -11,7 +11,24 @@ from spikewise.engine.native.plan import recalled
 from spikewise.engine.native.stages import Mode, mode_of, reach, stages_of
 from spikewise.engine.parameters import charged
 from spikewise.extension import extension
-from spikewise.graph import QCFS, Activation, Conv2d, Graph, Linear, MaxPool, NamedLayer, Neuron, SumPool
+from spikewise.graph import (
+    QCFS,
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Graph,
+    Linear,
+    MaxPool,
+    NamedLayer,
+    Neuron,
+    Residual,
+    SpikingActivation,
+    SumPool,
+)
 from spikewise.layers.base import words
 
 __all__ = ["refusal"]
@@ -75,13 +92,24 @@ def _layer_obstacle(at: NamedLayer) -> str | None:
             f"a window of {words(window)} is larger than {_LARGEST_WINDOW}" if max(window) > _LARGEST_WINDOW else None
         )
     match at.layer:
+        case Neuron():
+            return _neuron_obstacle(at.layer)
+        case Linear() | AvgPool() | SumPool() | GlobalAvgPool() | Flatten() | BatchNorm() | Dropout() | Residual():
+            return None
+        case Activation() | SpikingActivation():
+            return None
         case QCFS():
             return "a quantised activation"
-        case Neuron(dynamics=IF() | LIF() | CubaLIF() | ALIF() as dynamics):
+        case _:  # one that came later is not passed over
+            return f"a layer of the kind {at.layer.kind}"
+
+
+def _neuron_obstacle(layer: Neuron) -> str | None:
+    match layer.dynamics:
+        case IF() | LIF() | CubaLIF() | ALIF() as dynamics:
             late = dynamics.reset_delay and dynamics.reset == "zero" and dynamics.reset_gradient
             return "reset_gradient through a delayed reset to zero" if late else None
-        case Neuron(dynamics=Izhikevich() | LeakyIntegrator()):
+        case Izhikevich() | LeakyIntegrator():
             return None
-        case Neuron(dynamics=dynamics):
+        case dynamics:
             return f"{dynamics.label} neurons"
-    return None
