@@ -325,3 +325,28 @@ def test_average_pools_and_flattening_come_back():
     made = to_nir(deploy(Network(graph_of(*layers))))
     bare = nir.NIRGraph(made.nodes, made.edges, type_check=False)
     assert from_nir_graph(bare, dialect="snntorch", reset="zero").network.graph.layers[2] == AvgPool(size=2, stride=2)
+
+
+@pytest.mark.parametrize("kind", [[], [b"a", b"b"], 3, "Nothing"])
+def test_a_node_whose_type_is_no_word_is_told(tmp_path, kind):
+    import h5py
+
+    from spikewise.interop.nir.files import save_graph
+
+    path = tmp_path / "odd.nir"
+    save_graph(chain(affine()), path)
+    for place in ("node/type", "node/nodes/0/type"):
+        with h5py.File(path, "r+") as file:
+            del file[place]
+            file[place] = kind
+        with pytest.raises(DataError, match=r"no NIR graph|no whole NIR graph"):
+            from_nir_graph(path)
+        save_graph(chain(affine()), path)
+
+
+def test_a_node_that_a_tool_does_not_write_is_told():
+    layers = (Flatten(), Linear(features=4), Neuron(dynamics=CubaLIF(reset="zero")), Linear(features=3))
+    made = to_nir(deploy(Network(graph_of(*layers))))
+    bare = nir.NIRGraph(made.nodes, made.edges, type_check=False)
+    with pytest.raises(ConfigError, match="sinabs does not write"):
+        from_nir_graph(bare, dialect="sinabs")

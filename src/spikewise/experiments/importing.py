@@ -39,13 +39,15 @@ def imported_experiment(experiment: Experiment, network: Network) -> Experiment:
     if not graph.spiking_layers:
         raise ConfigError("The network has no spiking layer; what is judged here is a spiking network.")
     sides = experiment.sides if _SIDE in experiment.sides else (_SIDE, *experiment.sides)
+    looked_for = sides if experiment.train.learning_rate == "auto" else ()
+    tuned = looked_for if experiment.tuned == "auto" else experiment.tuned
     return experiment.replace(
         model=Layers(sequence=graph.layers),
         encoder=graph.encoder,
         readout=graph.readout,
         standardise=False,
         sides=sides,
-        tuned=tuple(side for side in sides if side != _SIDE),
+        tuned=tuple(side for side in tuned if side != _SIDE),
         seeds=experiment.seeds[:1],
         imported=_digest(network),
     )

@@ -74,7 +74,7 @@ def read_graph(path: Path) -> "NIRGraph":
     except Exception as error:  # h5py raises whatever the HDF5 library finds
         raise DataError(f"{path} cannot be read as HDF5 ({_first_line(error)}). Is it a NIR file? {_REMEDY}") from error
     node = content.get("node")
-    if not isinstance(node, dict) or node.get("type") != "NIRGraph":
+    if not isinstance(node, dict) or _type(node) != "NIRGraph":
         raise DataError(f"{path} holds no NIR graph. Give a file that nir.write made.")
     return _made(nir, node, path)
 
@@ -103,15 +103,21 @@ def _made(nir: ModuleType, node: dict[str, Any], path: Path) -> "NIRGraph":
 
 def _unchecked(node: dict[str, Any]) -> None:
     """No graph, nested ones included, checks its types when it is made; no node is of a type that NIR has not."""
-    if node.get("type") not in _NODES:
+    if _type(node) not in _NODES:
         raise ValueError(f"a node of type {quoted(node.get('type'))}")
-    if node["type"] != "NIRGraph":
+    if _type(node) != "NIRGraph":
         return
     node["type_check"] = False
     nodes = node.get("nodes")
     for one in nodes.values() if isinstance(nodes, dict) else ():
         if isinstance(one, dict):
             _unchecked(one)
+
+
+def _type(node: dict[str, Any]) -> str | None:
+    """What a node says it is, if it says so in a word."""
+    found = node.get("type")
+    return found if isinstance(found, str) else None
 
 
 class _Content:

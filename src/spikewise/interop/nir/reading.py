@@ -189,6 +189,10 @@ class _Reader:
         assert self._dt is not None
         with np.errstate(all="ignore"):
             meant = self._dialect.meant(node, kind, self._dt)
+        if kind == "CubaLIF" and meant.synapse is None:
+            raise ConfigError(
+                f"Node '{name}' is a CubaLIF, which {self._dialect.title} does not write. Give another --dialect."
+            )
         spiking = kind in ("LIF", "IF", "CubaLIF") and not _never(node)
         reset, delay = self._reset
         if self._dialect.name == "snntorch" and kind == "LIF" and reset == "zero":
