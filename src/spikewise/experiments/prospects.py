@@ -43,6 +43,8 @@ def prospects(setting: Setting, candidates: list[Candidate]) -> list[str]:
             f"With {what} no difference, however large, can be significant: the figures stand for these images only."
         ]
     plan = planned(units)
+    if setting.experiment.imported is not None:
+        return []  # it was trained once, elsewhere
     if seeds < 2:
         return ["One seed cannot tell networks from luck: give --seeds 3 or more for an answer."]
     others = [f"{points(plan.detectable(more, _ALPHA))} with {more}" for more in _MORE if more > seeds][:2]
