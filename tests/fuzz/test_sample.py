@@ -31,3 +31,15 @@ def test_damaged_run_folders_are_answered_in_words(tmp_path):
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "runs: 20 cases" in ended.stdout
     assert ", 0 failures" in ended.stdout
+
+
+@pytest.mark.slow
+def test_damaged_exports_are_answered_in_words(tmp_path):
+    """Files at which onnxruntime writes to its output, where answers are expected, are among them."""
+    asked = [sys.executable, "-m", "benchmarks.fuzz", "exports", "--seed", "7", "--kept", str(tmp_path)]
+    ended = subprocess.run(
+        [*asked, "--count", "700", "--at", "1", "2", "3", "284", "338", "542"],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "exports: 6 cases" in ended.stdout

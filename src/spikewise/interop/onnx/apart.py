@@ -40,7 +40,6 @@ class Apart:
 
     def __init__(self, network: Deployed, path: Path, layers: Mapping[str, float]) -> None:
         command = [sys.executable, "-P", session.__file__, str(path), json.dumps(layers), str(network.graph.steps)]
-        # The output is read by lines and lengths, so nothing else may be written there.
         self._process = subprocess.Popen(
             [*command, str(_memory(network))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
