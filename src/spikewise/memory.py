@@ -1,11 +1,11 @@
-"""How much memory this process may have."""
+"""How much memory this process may have, and has."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["memory_limit"]
+__all__ = ["memory_limit", "resident_bytes"]
 
 _GROUPS = Path("/sys/fs/cgroup")
 
@@ -47,3 +47,14 @@ def _own_groups() -> Iterator[Path]:
                 yield _GROUPS / place.lstrip("/") / "memory.max"
             elif "memory" in controllers.split(","):
                 yield _GROUPS / "memory" / place.lstrip("/") / "memory.limit_in_bytes"
+
+
+def resident_bytes() -> int:
+    """Bytes of memory that this process holds now; the most that it ever held where the system does not say; or 0."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(ImportError):
+        import resource  # noqa: PLC0415  # not on Windows
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, which is where this is reached
+    return 0

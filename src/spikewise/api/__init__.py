@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spikewise.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from spikewise.api.answering import Incoming, answer_records, incoming, remarks_on
     from spikewise.api.auditing import audit
     from spikewise.api.contest import Contest, versus
     from spikewise.api.converting import Converted, convert
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from spikewise.api.runs import Run, compare, execute, train
     from spikewise.api.searching import Swept, sweep, tune
     from spikewise.api.sections import anytime, calibrate, section
+    from spikewise.api.stepping import StepAnswers, exit_thresholds, walk
     from spikewise.api.tracing import may_show, save_trace, trace
     from spikewise.api.trained import Answers, Images, Trained, load
     from spikewise.api.wording import remarks, summary, tests
@@ -43,10 +45,13 @@ __all__ = [
     "Export",
     "ImageExplanation",
     "Images",
+    "Incoming",
     "Run",
+    "StepAnswers",
     "Swept",
     "Trained",
     "TrainingImages",
+    "answer_records",
     "anytime",
     "audit",
     "calibrate",
@@ -57,6 +62,7 @@ __all__ = [
     "encode",
     "evaluate",
     "execute",
+    "exit_thresholds",
     "explain",
     "explanations",
     "export",
@@ -66,12 +72,14 @@ __all__ = [
     "from_snntorch",
     "from_spikingjelly",
     "import_network",
+    "incoming",
     "judge",
     "load",
     "load_data",
     "may_show",
     "register",
     "remarks",
+    "remarks_on",
     "robustness",
     "save_encoded",
     "save_trace",
@@ -86,12 +94,20 @@ __all__ = [
     "tune",
     "verify",
     "versus",
+    "walk",
     "write_report",
 ]
 
 __getattr__ = lazy_exports(
     __name__,
     {
+        "Incoming": "spikewise.api.answering",
+        "answer_records": "spikewise.api.answering",
+        "incoming": "spikewise.api.answering",
+        "remarks_on": "spikewise.api.answering",
+        "StepAnswers": "spikewise.api.stepping",
+        "exit_thresholds": "spikewise.api.stepping",
+        "walk": "spikewise.api.stepping",
         "Contest": "spikewise.api.contest",
         "versus": "spikewise.api.contest",
         "Converted": "spikewise.api.converting",

@@ -1,6 +1,6 @@
 """`load`: a network of a finished run, ready to classify."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,7 +78,7 @@ class Trained:
 
     def predict(self, images: Images, **how: Any) -> Int[np.ndarray, " N"]:
         """Label of the most probable class of each image; `classes[label]` is its name. See `predict_proba`."""
-        return np.asarray(self.explain(images, **how).probabilities.argmax(1))
+        return np.asarray(self.predict_proba(images, **how).argmax(1))
 
     def predict_proba(self, images: Images, **how: Any) -> Float[np.ndarray, "N K"]:
         """Probability of each class.
@@ -90,17 +90,22 @@ class Trained:
             ShapeError: an array is of another shape, or its axes fit in both orders.
             DataError: a file is missing, damaged or no image, or numbers do not lie between black and white.
         """
-        return self.explain(images, **how).probabilities
+        return self.answers(self.pixels(images, **how), layers=()).probabilities
 
     def explain(self, images: Images, **how: Any) -> Answers:
         """Probabilities, and how the evidence for them grew; an image's answer does not depend on its companions."""
-        pixels = self.pixels(images, **how)
-        # key 0 for all: the same image gets the same random spikes, alone or among others
-        chosen = Selection(pixels, np.zeros(len(pixels), np.int64))
-        layers = self.network.graph.spiking_layers
+        return self.answers(self.pixels(images, **how))
+
+    def answers(self, pixels: UInt8[np.ndarray, "N C H W"], layers: Iterable[str] | None = None) -> Answers:
+        """What `explain` says, of images that are the network's pixels already.
+
+        Args:
+            layers: Spiking layers whose spikes are counted; None is all.
+        """
+        record = frozenset(self.network.graph.spiking_layers if layers is None else layers)
         self.network.eval()
         with torch.no_grad():
-            parts = [self._explain(batch) for batch in batches_of(self.network, chosen, self.seed, record=layers)]
+            parts = [self._answers(batch, record) for batch in self.batches(pixels, record)]
         counts = [part.spikes for part in parts if part.spikes is not None]
         return Answers(
             np.concatenate([part.probabilities for part in parts]),
@@ -108,6 +113,15 @@ class Trained:
             np.concatenate(counts) if counts else None,
             {name: np.concatenate([part.layer_spikes[name] for part in parts]) for name in parts[0].layer_spikes},
         )
+
+    def batches(self, pixels: UInt8[np.ndarray, "N C H W"], record: Collection[str] = ()) -> Iterator[Batch]:
+        """Images that are the network's pixels already, in batches that fit the memory, with their random keys.
+
+        Args:
+            record: Layers whose every step is to be kept.
+        """
+        # key 0 for all: the same image gets the same random spikes, alone or among others
+        return batches_of(self.network, Selection(pixels, np.zeros(len(pixels), np.int64)), self.seed, record=record)
 
     def spikes(
         self, images: Images, layers: Iterable[str] | None = None, **how: Any
@@ -127,11 +141,10 @@ class Trained:
             if name not in known:
                 raise unknown_choice("spiking layer", name, known)
         pixels = self.pixels(images, **how)
-        chosen = Selection(pixels, np.zeros(len(pixels), np.int64))
         self.network.eval()
         found: dict[str, list[torch.Tensor]] = {name: [] for name in names}
         with torch.no_grad():
-            for batch in batches_of(self.network, chosen, self.seed, record=names):
+            for batch in self.batches(pixels, names):
                 traces = self.network(batch.pixels, batch.draw, RunOptions(record=frozenset(names))).result.traces
                 for name in names:
                     sent = traces[name].spikes
@@ -168,8 +181,7 @@ class Trained:
         """Whether a picture has colours that the network does not see, and did not see in training either."""
         return not self.learned_grey and self.reading.drops_colour(source)
 
-    def _explain(self, batch: Batch) -> Answers:
-        layers = frozenset(self.network.graph.spiking_layers)
+    def _answers(self, batch: Batch, layers: frozenset[str]) -> Answers:
         output = self.network(batch.pixels, batch.draw, RunOptions(record=layers))
         trajectory = output.trajectory
         evidence = evidence_of(self.network.graph.readout, output, batch.draw.index)

@@ -14,7 +14,7 @@ from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, say
 
 if TYPE_CHECKING:
-    from spikewise.api import Trained
+    from spikewise.api import Incoming, Trained
 
 __all__ = ["register"]
 
@@ -23,7 +23,6 @@ _FEW: Final = 20
 """Images up to which a table is read; more are rather counted."""
 _AT_ONCE: Final = 256
 """Images that are held in memory together."""
-_EVIDENCE: Final = ("spikes", "layer_spikes", "evidence")
 Record = dict[str, Any]  # JSON
 Named = Sequence[tuple[str, "Path | bytes"]]
 
@@ -109,61 +108,31 @@ def _records(
     model: "Trained", found: Named, skip_bad: bool, white: float | None, *, evidence: bool
 ) -> Iterator[Record]:
     """One for each image that can be decoded; what cannot is an error, or left out and listed."""
+    from spikewise.api import answer_records
     from spikewise.errors import DataError
 
     answered = 0
     for at in range(0, len(found), _AT_ONCE):
-        for record in _answers(model, *_decoded(model, found[at : at + _AT_ONCE], skip_bad, white)):
-            answered += 1
-            yield record if evidence else {key: value for key, value in record.items() if key not in _EVIDENCE}
+        images = _decoded(model, found[at : at + _AT_ONCE], skip_bad, white)
+        answered += len(images)
+        yield from answer_records(model, images, evidence=evidence)
     if found and not answered:
         raise DataError(f"None of the {len(found)} images can be decoded.")
 
 
-def _decoded(
-    model: "Trained", found: Named, skip_bad: bool, white: float | None
-) -> tuple[list[str], list[Any], list[bool]]:
-    """Names and pixels of images, and whether each lost colours."""
+def _decoded(model: "Trained", found: Named, skip_bad: bool, white: float | None) -> "list[Incoming]":
+    from spikewise.api import incoming
     from spikewise.errors import DataError
 
-    names, pixels, greyed = [], [], []
+    images = []
     for name, source in found:
         try:
-            pixels.append(model.pixels(source, white=white))
-            greyed.append(white is None and model.drops_colour(source))
-            names.append(name)
+            images.append(incoming(model, name, source, white))
         except DataError as error:
             if not skip_bad:
                 raise
             say(f"left out: {error}")
-    return names, pixels, greyed
-
-
-def _answers(model: "Trained", names: list[str], pixels: list[Any], greyed: list[bool]) -> Iterator[Record]:
-    import numpy as np
-
-    if not names:
-        return
-    whole = np.concatenate(pixels)
-    said, odd = model.explain(whole), model.unlike(whole)
-    for at, name in enumerate(names):
-        probabilities = dict(zip(model.classes, said.probabilities[at].tolist(), strict=True))
-        label = model.classes[int(said.probabilities[at].argmax())]
-        yield {
-            "image": name,
-            "label": label,
-            "probability": probabilities[label],
-            "probabilities": probabilities,
-            "spikes": None if said.spikes is None else said.spikes[at].tolist(),
-            "layer_spikes": {layer: int(count[at]) for layer, count in said.layer_spikes.items()},
-            "evidence": said.evidence[at].tolist(),
-            "unlike": _GREYED if greyed[at] else odd[at],
-            "network": model.name,
-            "seed": model.seed,
-        }
-
-
-_GREYED: Final = "is in colour, which was dropped: the network learned from grey images"
+    return images
 
 
 def _say_unlike(records: list[Record]) -> None:

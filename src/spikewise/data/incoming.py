@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from spikewise.data.arrays import fit
 from spikewise.data.config import MAX_PIXELS, Background, Layout
-from spikewise.data.decode import Frame, Source, decode
+from spikewise.data.decode import Frame, Source, decode, read_header
 from spikewise.data.image_set import Aspect
 from spikewise.data.likeness import has_colour
 from spikewise.data.white import Kind, Range, kind_of, merge, range_of, to_bytes, white_of_more
@@ -35,6 +35,8 @@ class Reading:
     """What white was in the images it learned from, by how they were stored."""
     background: Background = "black"
     aspect: Aspect = "stretch"
+    max_pixels: int = MAX_PIXELS
+    """A file or picture of more pixels is refused."""
 
     def pixels(
         self, images: Any, *, white: float | None = None, layout: Layout | None = None
@@ -71,9 +73,9 @@ class Reading:
             DataError: it cannot be decoded.
         """
         channels, height, width = self.shape
-        if channels != 1:
+        if channels != 1 or read_header(Path(source) if isinstance(source, str) else source).grey:
             return False
-        stored = Reading((3, height, width), self.whites, self.background, self.aspect)
+        stored = replace(self, shape=(3, height, width))
         return has_colour(stored._decoded(source, None))
 
     def _decoded(self, source: "str | Source", white: float | None) -> UInt8[np.ndarray, "C H W"]:
@@ -84,7 +86,7 @@ class Reading:
             source,
             frame=Frame((height, width), self.aspect, self.background),
             grey=channels == 1,
-            max_pixels=MAX_PIXELS,
+            max_pixels=self.max_pixels,
             white_of=lambda kind, found: self._white(kind, found, white, name),
         ).pixels
 
