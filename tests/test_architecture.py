@@ -27,6 +27,7 @@ LEVELS = [
     {"interop", "conversion"},
     {"experiments"},
     {"estimator", "api"},
+    {"serving"},
     {"cli"},
     {"__main__"},
 ]

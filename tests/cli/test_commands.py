@@ -20,7 +20,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 COMMANDS = [
     "compare", "train", "config", "predict", "evaluate", "cost", "report", "encode", "presets", "doctor", "sweep",
     "audit", "calibrate", "anytime", "robustness", "diagnose", "convert", "explain", "tune", "trace", "versus",
-    "schema", "data", "data list", "data info", "data download", "data verify", "data show",
+    "schema", "serve", "data", "data list", "data info", "data download", "data verify", "data show",
 ]  # fmt: skip
 TINY = ["--seeds", "1", "--epochs", "1", "-s", "split.limit=200", "-s", "model.hidden=[16]", "-s", "encoder.steps=4",
         "--without", "robustness", "--without", "explanations", "--without", "diagnosis"]  # fmt: skip

@@ -27,6 +27,7 @@ from spikewise.cli import (
     robustness,
     run,
     sections,
+    serve,
     sweep,
     trace,
     tune,
@@ -83,6 +84,7 @@ versus.register(app)
 convert.register(app)
 paper.register(app)
 cost.register(app)
+serve.register(app)
 export.register(app)
 fits.register(app)
 importing.register(app)

@@ -1,0 +1,117 @@
+"""The command, as a process: it starts, says where, stops when it is told, and loses nothing that it took."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+PNG = {"Content-Type": "image/png"}
+
+
+@contextlib.contextmanager
+def started(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    command = [sys.executable, "-m", "spikewise", "serve", *map(str, arguments), "--port", "0", "--device", "cpu"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            yield process, int(re.search(r":(\d+)/", line).group(1))
+        finally:
+            process.kill()
+
+
+def post(port: int, body: bytes, path: str = "/predict") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("POST", path, body, PNG)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM")
+def test_a_server_finishes_what_it_took_when_it_is_stopped(run, digits):
+    with started(run.folder, "--window", 300) as (process, port):
+        assert post(port, digits[0])[0] == 200
+        half = socket.create_connection(("127.0.0.1", port))  # sends its request while the server stops
+        half.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n")
+        found: list[tuple[int, bytes]] = []
+        threads = [threading.Thread(target=lambda: found.append(post(port, digits[1]))) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.15)  # all are in the window of 300 ms
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        half.sendall(f"Content-Length: {len(digits[0])}\r\n\r\n".encode() + digits[0])
+        answer = b"".join(iter(lambda: half.recv(65536), b""))
+        for thread in threads:
+            thread.join()
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert [status for status, _ in found] == [200] * 20
+    assert {json.loads(body)["answers"][0]["label"] for _, body in found} == {
+        json.loads(found[0][1])["answers"][0]["label"]
+    }
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer
+    assert "Traceback" not in errors
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_slow_and_broken_clients_leave_the_server_as_it_was(run, digits):
+    with started(run.folder) as (process, port):
+        for said in (
+            b"",
+            b"\0\0\0\0",
+            b"GET",
+            b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 999\r\n\r\nx",
+        ):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(said)
+        assert post(port, digits[0])[0] == 200
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "is not a run folder"),
+        (["RUN", "--host", "0.0.0.0"], "a token is needed"),
+        (["RUN", "--host", "nowhere.invalid", "--token-file", "TOKEN"], "There is no address"),
+        (["RUN", "--token-file", "missing"], "cannot be read"),
+        (["RUN", "--port", "TAKEN"], "Choose another --port"),
+        (["RUN", "--network", "x"], "x"),
+    ],
+)
+def test_mistakes_of_the_command_are_one_message(run, tmp_path, arguments, words, monkeypatch, capsys):
+    from spikewise.cli import main as entry
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("a-token-of-sufficient-length")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        known = {"RUN": str(run.folder), "TOKEN": "token", "TAKEN": str(taken.getsockname()[1])}
+        monkeypatch.setattr(sys, "argv", ["spikewise", "serve", *(known.get(one, one) for one in arguments)])
+        with pytest.raises(SystemExit) as stop:
+            entry.main()
+    errors = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert words in errors
+    assert "Traceback" not in errors
