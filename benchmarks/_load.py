@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import json
 import struct
 import time
@@ -102,6 +103,7 @@ def bad(number: int, image: bytes) -> Sent:
     return ways[number % len(ways)]
 
 
+@functools.cache
 def bomb(side: int) -> bytes:
     """A PNG that claims side x side grey pixels, and has them: rows of zeros, compressed a thousandfold."""
 

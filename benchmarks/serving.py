@@ -133,8 +133,9 @@ def requests(images: Images, count: int) -> list[Sent]:
 def burst(name: str, command: Sequence[str], images: Images, count: int) -> None:
     server = Server(command)
     warm(server, images)
+    sent = requests(images, count)
     before, began = server.memory(), time.perf_counter()
-    found = asyncio.run(together(server.port, requests(images, count)))
+    found = asyncio.run(together(server.port, sent))
     seconds = time.perf_counter() - began
     sound = [one for one in found if one.sent.label is not None]
     right = [one for one in sound if one.right]
@@ -218,8 +219,10 @@ def stopped(command: Sequence[str], images: Images, count: int) -> None:
     server = Server(command)
     warm(server, images)
 
+    all_of_them = requests(images, count)
+
     async def run() -> list[Got]:
-        tasks = [asyncio.create_task(send(server.port, one, tries=1)) for one in requests(images, count)]
+        tasks = [asyncio.create_task(send(server.port, one, tries=1)) for one in all_of_them]
         while sum(task.done() for task in tasks) < count // 10:
             await asyncio.sleep(0.005)
         os.kill(server.process.pid, signal.SIGTERM)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from spikewise.api import Run, compare
+from spikewise.api import Run, train
 from spikewise.data import load_data
 from spikewise.serving import Limits, Models, Request, application
 
@@ -18,20 +18,28 @@ Serving = Callable[..., contextlib.AbstractContextManager[TestClient]]
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished comparison, as small as one can be, with what it takes to stop early."""
+    """A finished training, as small as one can be, with what it takes to stop early."""
     tiny: dict[str, Any] = {
         "split.limit": 200,
         "model.hidden": [16],
         "encoder.steps": 6,
         "sections": ["anytime"],
     }
-    return compare("digits", seeds=1, epochs=3, out=tmp_path_factory.mktemp("runs"), thorough=True, **tiny)
+    return train("digits", seeds=1, epochs=3, out=tmp_path_factory.mktemp("runs"), thorough=True, **tiny)
 
 
 @pytest.fixture(scope="session")
 def digits() -> list[bytes]:
     """Forty images of the set, as PNG files."""
     return [png(image[0]) for image in load_data("digits").images[:40]]
+
+
+@pytest.fixture(scope="module")
+def client(run: Run) -> Iterator[TestClient]:
+    """A server that many tests share."""
+    models = Models(Request((run.folder,), device="cpu"), Limits())
+    with TestClient(application(models), base_url="http://127.0.0.1") as client:
+        yield client
 
 
 @pytest.fixture

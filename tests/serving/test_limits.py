@@ -73,15 +73,6 @@ BAD = [
 ]
 
 
-@pytest.fixture(scope="module")
-def client(run):
-    from starlette.testclient import TestClient
-
-    models = Models(Request((run.folder,), device="cpu"), Limits())
-    with TestClient(application(models), base_url="http://127.0.0.1") as client:
-        yield client
-
-
 @pytest.mark.parametrize(("kind", "body", "status", "words"), BAD)
 @pytest.mark.parametrize("path", ["/predict", "/predict/steps"])
 def test_a_bad_request_is_told_what_is_wrong(client, kind, body, status, words, path):

@@ -45,9 +45,9 @@ def post(port: int, body: bytes, path: str = "/predict") -> tuple[int, bytes]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM")
 def test_a_server_finishes_what_it_took_when_it_is_stopped(run, digits):
-    with started(run.folder, "--window", 300) as (process, port):
+    with started(run.folder, "--window", 300) as (process, port), contextlib.ExitStack() as held:
         assert post(port, digits[0])[0] == 200
-        half = socket.create_connection(("127.0.0.1", port))  # sends its request while the server stops
+        half = held.enter_context(socket.create_connection(("127.0.0.1", port)))  # asks while the server stops
         half.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n")
         found: list[tuple[int, bytes]] = []
         threads = [threading.Thread(target=lambda: found.append(post(port, digits[1]))) for _ in range(20)]

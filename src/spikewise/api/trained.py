@@ -226,7 +226,7 @@ def load(  # one argument per thing a person may ask for
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
         raise ConfigError(f"{run} has no seed {seed}; it has {', '.join(map(str, seeds))}.")
-    path = folder.training(name, seed) / WEIGHTS
+    path = folder.path / "networks" / name / f"seed-{seed}" / WEIGHTS  # whoever reads makes no folders
     weights, notes = load_weights(path)
     built = Network(_graph(path, notes, results), engine_name=folder.experiment().engine)
     with damage_told(path):

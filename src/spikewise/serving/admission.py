@@ -30,8 +30,9 @@ _SAFE: Final = [
         b"form-action 'self'",
     ),
 ]
-_DRAINED: Final = 2.0
-"""Seconds for which the body of a refused request is read and thrown away: closing at once may lose the answer."""
+_DRAINED, _THROWN = 5.0, 64 * MIB
+"""Seconds for which, and bytes up to which, the body of a refused request is read and thrown away: a connection that is
+closed with unread bytes may lose the answer."""
 _RECENT: Final = 10.0
 _log = logging.getLogger(__name__)
 
@@ -138,13 +139,13 @@ class Admission:
         await response(scope, receive, answer)
 
     async def _drain(self, scope: Scope, receive: Receive) -> None:
-        """Throw a body away before the answer: a connection that is closed with unread bytes may lose the answer."""
+        """Throw a body away before the answer; a client that waits for leave to send it is not made to."""
         if scope["method"] != "POST" or "expect" in Headers(scope=scope):
             return
         thrown = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAINED):
-                while thrown < self.room.limits.body:
+                while thrown < _THROWN:
                     message = await receive()
                     thrown += len(message.get("body", b""))
                     if not message.get("more_body", False):
