@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from spikewise.api import Run, train
 from spikewise.data import load_data
-from spikewise.serving import Limits, Models, Request, application
+from spikewise.serving import Limits, Models, Wanted, application
 
 Serving = Callable[..., contextlib.AbstractContextManager[TestClient]]
 
@@ -37,7 +37,7 @@ def digits() -> list[bytes]:
 @pytest.fixture(scope="module")
 def client(run: Run) -> Iterator[TestClient]:
     """A server that many tests share."""
-    models = Models(Request((run.folder,), device="cpu"), Limits())
+    models = Models(Wanted((run.folder,), device="cpu"), Limits())
     with TestClient(application(models), base_url="http://127.0.0.1") as client:
         yield client
 
@@ -48,7 +48,7 @@ def serving(run: Run) -> Serving:
 
     @contextlib.contextmanager
     def start(*runs: Path, look: float = 0.05, guard: Any = None, **limits: Any) -> Iterator[TestClient]:
-        models = Models(Request(runs or (run.folder,), device="cpu"), Limits(**limits))
+        models = Models(Wanted(runs or (run.folder,), device="cpu"), Limits(**limits))
         with TestClient(application(models, guard=guard, look=look), base_url="http://127.0.0.1") as client:
             yield client
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spikewise.serving import Limits, Models, Request, application
+from spikewise.serving import Limits, Models, Wanted, application
 
 
 def bomb(side: int) -> bytes:
@@ -144,7 +144,7 @@ class Slow:
 
 def test_a_full_server_says_when_to_come_again_and_answers_all_that_it_took(run, digits, monkeypatch):
     slow = Slow(monkeypatch)
-    app = application(Models(Request((run.folder,), device="cpu"), Limits(waiting=5, batch=2)))
+    app = application(Models(Wanted((run.folder,), device="cpu"), Limits(waiting=5, batch=2)))
 
     async def ask() -> list[httpx2.Response]:
         transport = httpx2.ASGITransport(app)

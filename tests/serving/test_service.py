@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from spikewise.errors import ConfigError, RunError
-from spikewise.serving import Limits, Models, Request, application
+from spikewise.serving import Limits, Models, Wanted, application
 
 PNG = {"content-type": "image/png"}
 
@@ -62,15 +62,15 @@ def test_a_run_that_changes_is_read_again_and_one_that_breaks_goes_on_as_it_was(
 
 def test_what_cannot_be_served_is_told_before_anything_is(run, tmp_path):
     with pytest.raises(RunError, match="is not a run folder"):
-        Models(Request([tmp_path]), Limits())
+        Models(Wanted([tmp_path]), Limits())
     with pytest.raises(ConfigError, match="name a run folder"):
-        Models(Request([]), Limits())
+        Models(Wanted([]), Limits())
     with pytest.raises(ConfigError, match="nothing"):
-        Models(Request([run.folder], "nothing"), Limits())
+        Models(Wanted([run.folder], "nothing"), Limits())
 
 
 def test_requests_that_come_together_are_run_together(run, digits):
-    app = application(Models(Request((run.folder,), device="cpu"), Limits(window=0.3)))
+    app = application(Models(Wanted((run.folder,), device="cpu"), Limits(window=0.3)))
 
     async def ask() -> tuple[list[httpx2.Response], str]:
         transport = httpx2.ASGITransport(app)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spikewise.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from spikewise.api.answering import Incoming, answer_records, incoming, remarks_on
+    from spikewise.api.answering import IncomingImage, answer_records, incoming, remarks_on
     from spikewise.api.auditing import audit
     from spikewise.api.contest import Contest, versus
     from spikewise.api.converting import Converted, convert
@@ -45,7 +45,7 @@ __all__ = [
     "Export",
     "ImageExplanation",
     "Images",
-    "Incoming",
+    "IncomingImage",
     "Run",
     "StepAnswers",
     "Swept",
@@ -101,7 +101,7 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "Incoming": "spikewise.api.answering",
+        "IncomingImage": "spikewise.api.answering",
         "answer_records": "spikewise.api.answering",
         "incoming": "spikewise.api.answering",
         "remarks_on": "spikewise.api.answering",

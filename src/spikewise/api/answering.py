@@ -9,13 +9,13 @@ from jaxtyping import Float, UInt8
 from spikewise.api.stepping import walk
 from spikewise.api.trained import Answers, Source, Trained
 
-__all__ = ["Incoming", "answer_records", "incoming", "remarks_on"]
+__all__ = ["IncomingImage", "answer_records", "incoming", "remarks_on"]
 
 AnswerRecord = dict[str, Any]  # JSON
 _GREYED: Final = "is in colour, which was dropped: the network learned from grey images"
 
 
-class Incoming(NamedTuple):
+class IncomingImage(NamedTuple):
     """An image as the network reads it."""
 
     name: str
@@ -24,7 +24,7 @@ class Incoming(NamedTuple):
     """Whether it lost colours."""
 
 
-def incoming(model: Trained, name: str, source: Source, white: float | None = None) -> Incoming:
+def incoming(model: Trained, name: str, source: Source, white: float | None = None) -> IncomingImage:
     """Read one file, or the bytes of one.
 
     Args:
@@ -33,12 +33,12 @@ def incoming(model: Trained, name: str, source: Source, white: float | None = No
         DataError: it cannot be decoded.
     """
     pixels = model.pixels(source, white=white)[0]
-    return Incoming(name, pixels, white is None and model.drops_colour(source))
+    return IncomingImage(name, pixels, white is None and model.drops_colour(source))
 
 
 def answer_records(
     model: Trained,
-    images: Sequence[Incoming],
+    images: Sequence[IncomingImage],
     *,
     evidence: bool = False,
     exits: Sequence[float | None] | None = None,
@@ -61,7 +61,7 @@ def answer_records(
     return [_record(model, image, unlike, one, evidence) for image, unlike, one in zip(images, odd, found, strict=True)]
 
 
-def remarks_on(model: Trained, images: Sequence[Incoming]) -> list[str | None]:
+def remarks_on(model: Trained, images: Sequence[IncomingImage]) -> list[str | None]:
     """For each image, why its answer is worth little; None where nothing is known against it."""
     odd = model.unlike(np.stack([image.pixels for image in images]))
     return [_GREYED if image.greyed else unlike for image, unlike in zip(images, odd, strict=True)]
@@ -102,7 +102,7 @@ def _early(
     return [one for one in found if one is not None]
 
 
-def _record(model: Trained, image: Incoming, unlike: str | None, said: _Answer, evidence: bool) -> AnswerRecord:
+def _record(model: Trained, image: IncomingImage, unlike: str | None, said: _Answer, evidence: bool) -> AnswerRecord:
     probabilities = dict(zip(model.classes, said.probabilities.tolist(), strict=True))
     label = model.classes[int(said.probabilities.argmax())]
     grown = {"spikes": said.spikes, "layer_spikes": said.layer_spikes, "evidence": said.evidence}

@@ -14,7 +14,7 @@ from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, say
 
 if TYPE_CHECKING:
-    from spikewise.api import Incoming, Trained
+    from spikewise.api import IncomingImage, Trained
 
 __all__ = ["register"]
 
@@ -120,7 +120,7 @@ def _records(
         raise DataError(f"None of the {len(found)} images can be decoded.")
 
 
-def _decoded(model: "Trained", found: Named, skip_bad: bool, white: float | None) -> "list[Incoming]":
+def _decoded(model: "Trained", found: Named, skip_bad: bool, white: float | None) -> "list[IncomingImage]":
     from spikewise.api import incoming
     from spikewise.errors import DataError
 

@@ -90,7 +90,7 @@ def serve(  # noqa: PLR0913  # one parameter for each option
     A run that changes is read again. SIGTERM or Ctrl-C finishes what was begun. Nothing of a request is kept.
     """
     from spikewise.cli.machine import use_threads
-    from spikewise.serving import Address, Limits, Models, Request, serve
+    from spikewise.serving import Address, Limits, Models, Wanted, serve
     from spikewise.serving.limits import MIB
     from spikewise.serving.tokens import token_of
 
@@ -101,7 +101,7 @@ def serve(  # noqa: PLR0913  # one parameter for each option
         window=window / 1000, batch=batch,
     )  # fmt: skip
     address = Address(host, port, token_of(token_file), tuple(allow_host or ()))
-    models = Models(Request(runs, network or "snn", seed, device or "auto"), limits)
+    models = Models(Wanted(runs, network or "snn", seed, device or "auto"), limits)
 
     def started(url: str) -> None:
         names = ", ".join(models.loaded)

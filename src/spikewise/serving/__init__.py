@@ -7,11 +7,11 @@ from spikewise.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from spikewise.serving.limits import Limits
-    from spikewise.serving.models import Models, Request
+    from spikewise.serving.models import Models, Wanted
     from spikewise.serving.running import Address, serve
     from spikewise.serving.service import application
 
-__all__ = ["Address", "Limits", "Models", "Request", "application", "serve"]
+__all__ = ["Address", "Limits", "Models", "Wanted", "application", "serve"]
 
 _exports = lazy_exports(
     __name__,
@@ -19,7 +19,7 @@ _exports = lazy_exports(
         "application": "spikewise.serving.service",
         "Limits": "spikewise.serving.limits",
         "Models": "spikewise.serving.models",
-        "Request": "spikewise.serving.models",
+        "Wanted": "spikewise.serving.models",
         "Address": "spikewise.serving.running",
         "serve": "spikewise.serving.running",
     },

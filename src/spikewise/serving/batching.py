@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from spikewise.api import Incoming, StepAnswers, answer_records, walk
+from spikewise.api import IncomingImage, StepAnswers, answer_records, walk
 from spikewise.serving.limits import Limits
 from spikewise.serving.metrics import Metrics
 from spikewise.serving.models import Model
@@ -23,7 +23,7 @@ class Question(NamedTuple):
     """Images of one request, and what is to be said about them."""
 
     model: Model
-    images: Sequence[Incoming]
+    images: Sequence[IncomingImage]
     evidence: bool = False
     early: bool = False
     """Whether runs may end early, and the steps are told."""

@@ -9,7 +9,7 @@ import numpy as np
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from spikewise.api import Incoming, incoming
+from spikewise.api import IncomingImage, incoming
 from spikewise.data.incoming import as_array
 from spikewise.errors import ConfigError, DataError, ShapeError, quoted, readable
 from spikewise.parsing import ParseError, parse_json
@@ -113,13 +113,15 @@ def options_of(*places: Mapping[str, Any]) -> Options:
     )
 
 
-def read_images(model: Model, sources: Iterable[tuple[str, Any]], options: Options) -> tuple[list[Incoming], list[str]]:
+def read_images(
+    model: Model, sources: Iterable[tuple[str, Any]], options: Options
+) -> tuple[list[IncomingImage], list[str]]:
     """The images as the network reads them, and what is wrong with each that cannot be read.
 
     Raises:
         DataError: one cannot be read, and none is to be left out, or none can be read.
     """
-    read: list[Incoming] = []
+    read: list[IncomingImage] = []
     bad: list[str] = []
     for name, source in sources:
         try:
@@ -133,13 +135,13 @@ def read_images(model: Model, sources: Iterable[tuple[str, Any]], options: Optio
     return read, bad
 
 
-def _image(model: Model, name: str, source: Any, white: float | None) -> Incoming:
+def _image(model: Model, name: str, source: Any, white: float | None) -> IncomingImage:
     if isinstance(source, bytes):
         return incoming(model.trained, name, source, white)
     pixels = model.trained.pixels(as_array(source), white=white)
     if len(pixels) != 1:
         raise ShapeError(f"it is {len(pixels)} images, where one is expected")
-    return Incoming(name, pixels[0], False)
+    return IncomingImage(name, pixels[0], False)
 
 
 class _Form:

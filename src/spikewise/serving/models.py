@@ -11,7 +11,7 @@ from spikewise.api import Trained, exit_thresholds, load
 from spikewise.errors import ConfigError, SpikewiseError, unknown_choice
 from spikewise.serving.limits import Limits
 
-__all__ = ["Model", "Models", "Request", "UnknownModelError"]
+__all__ = ["Model", "Models", "UnknownModelError", "Wanted"]
 
 _TOLERANCE: Final = 0.005
 """Accuracy that `exit=auto` gives away at most on validation images: the one that reports name first."""
@@ -21,7 +21,7 @@ class UnknownModelError(ConfigError):
     """A request names a model that is not served."""
 
 
-class Request(NamedTuple):
+class Wanted(NamedTuple):
     """Which networks are to be served."""
 
     runs: Sequence[Path]
@@ -84,11 +84,11 @@ class Models:
         SpikewiseError: one of them cannot be loaded; the message says which and why.
     """
 
-    def __init__(self, request: Request, limits: Limits) -> None:
-        if not request.runs:
+    def __init__(self, wanted: Wanted, limits: Limits) -> None:
+        if not wanted.runs:
             raise ConfigError("There is nothing to serve: name a run folder.")
-        self.request, self.limits = request, limits
-        places = dict(zip(_names(request.runs), request.runs, strict=True))
+        self.wanted, self.limits = wanted, limits
+        places = dict(zip(_names(wanted.runs), wanted.runs, strict=True))
         self.loaded = {name: self._load(name, run) for name, run in places.items()}
         self.failed: dict[str, str] = {}
         """Why a run that has changed could not be read again; its network answers as it was."""
@@ -134,7 +134,7 @@ class Models:
 
     def _load(self, name: str, run: Path) -> Model:
         signature = _signature(run)  # before the files are read: what changes meanwhile is seen as a change
-        trained = load(run, self.request.network, self.request.seed, device=self.request.device)
+        trained = load(run, self.wanted.network, self.wanted.seed, device=self.wanted.device)
         return Model(
             name,
             run,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from spikewise.api import Incoming, StepAnswers, remarks_on
+from spikewise.api import IncomingImage, StepAnswers, remarks_on
 from spikewise.serving.admission import Room, held_body
 from spikewise.serving.batching import Batcher, Question
 from spikewise.serving.errors import Refusal, refused
@@ -43,7 +43,7 @@ class _Read(NamedTuple):
 
     model: Model
     options: Options
-    images: list[Incoming]
+    images: list[IncomingImage]
     left_out: list[str]
 
 

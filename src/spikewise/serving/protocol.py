@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from spikewise import __version__
-from spikewise.api import Incoming
+from spikewise.api import IncomingImage
 from spikewise.errors import quoted
 from spikewise.serving.admission import Room, held_body
 from spikewise.serving.batching import Batcher, Question
@@ -22,7 +22,7 @@ from spikewise.serving.models import Model, Models
 from spikewise.serving.predicting import Decoders
 from spikewise.serving.tensors import HEADER, Tensor, packed, tensor_of
 
-__all__ = ["Protocol"]
+__all__ = ["InferenceProtocol"]
 
 _FILES = "files"
 _IMAGES = "images"
@@ -31,7 +31,7 @@ _IMAGES = "images"
 class _Asked(NamedTuple):
     """A request for inference that has been read."""
 
-    images: list[Incoming]
+    images: list[IncomingImage]
     options: Options
     outputs: list[tuple[str, bool]]
     """Name of each output that is wanted, and whether in binary; none is all."""
@@ -40,7 +40,7 @@ class _Asked(NamedTuple):
     id: str | None
 
 
-class Protocol:
+class InferenceProtocol:
     """Health, metadata and inference."""
 
     def __init__(self, models: Models, batcher: Batcher, decoders: Decoders, room: Room) -> None:
@@ -133,7 +133,7 @@ class Protocol:
         said = table.get("id")
         return _Asked(images, options, outputs, binary, None if said is None else str(said)[:200])
 
-    def _images(self, model: Model, tensor: Tensor, options: Options) -> list[Incoming]:
+    def _images(self, model: Model, tensor: Tensor, options: Options) -> list[IncomingImage]:
         if len(tensor.values) > self.room.limits.images:
             raise Refusal(413, f"The request has {len(tensor.values):,} images; one takes {self.room.limits.images:,}.")
         if tensor.datatype == "BYTES":
@@ -142,7 +142,7 @@ class Protocol:
         if tensor.values.ndim != 4:
             raise Refusal(400, f"'{_IMAGES}' is [N, C, H, W]; got the shape {list(tensor.values.shape)}.")
         pixels = model.trained.pixels(tensor.values, white=options.white, layout="NCHW")
-        return [Incoming(f"image {number}", one, False) for number, one in enumerate(pixels)]
+        return [IncomingImage(f"image {number}", one, False) for number, one in enumerate(pixels)]
 
 
 def metadata_of(model: Model) -> dict[str, Any]:

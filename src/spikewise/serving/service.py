@@ -24,7 +24,7 @@ from spikewise.serving.metrics import Labels, Metrics
 from spikewise.serving.models import Models
 from spikewise.serving.page import Pages
 from spikewise.serving.predicting import Decoders, Predicting
-from spikewise.serving.protocol import Protocol
+from spikewise.serving.protocol import InferenceProtocol
 
 __all__ = ["application"]
 
@@ -62,7 +62,7 @@ class _Service:
         self.room = Room(self.limits, self.metrics)
         self.batcher, self.decoders = Batcher(self.limits, self.metrics), Decoders()
         self.predicting = Predicting(models, self.batcher, self.decoders, self.room)
-        self.protocol = Protocol(models, self.batcher, self.decoders, self.room)
+        self.protocol = InferenceProtocol(models, self.batcher, self.decoders, self.room)
         self.pages = Pages(models)
 
     def routes(self) -> list[Route]:
