@@ -110,3 +110,20 @@ def test_a_name_of_a_class_stands_for_one_thing():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(place)
     assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
+def test_no_generator_hands_on_a_setting_of_torch():
+    """What stands around a `yield` holds for the caller's code, too, and for all that follows if it stops there."""
+    settings = {"no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "autocast", "exact_arithmetic"}
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.With):
+                named = {one.id for item in node.items for one in ast.walk(item) if isinstance(one, ast.Name)}
+                named |= {one.attr for item in node.items for one in ast.walk(item) if isinstance(one, ast.Attribute)}
+                gives = any(isinstance(one, ast.Yield | ast.YieldFrom) for one in ast.walk(node))
+                manages = path.name == "exact.py"  # a context manager is meant to
+                if named & settings and gives and not manages:
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong

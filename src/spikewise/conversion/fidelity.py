@@ -14,7 +14,7 @@ from spikewise.conversion.obstacles import hidden_activations
 from spikewise.conversion.records import CountCheck, LayerError
 from spikewise.data import ImageSet
 from spikewise.engine import RunOptions
-from spikewise.evaluation.prediction import Selection, batches_of
+from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.graph import QCFS
 from spikewise.network import Network
 
@@ -97,19 +97,24 @@ def _activities(
 ) -> Iterator[tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]:
     """Batch by batch: the conventional network's activations [B, *F], and the spikes for them, by activation."""
     spiking = converted.network(double=double)
-    wanted, sending = frozenset(converted.neurons), frozenset(converted.neurons.values())
     chosen = Selection.of(sample.images, sample.index)
-    with torch.no_grad():
-        for batch in batches_of(spiking, chosen, sample.seed, record=tuple(sending), copies=2):
-            inputs = network.encode(batch.pixels, batch.draw).to(next(network.parameters()).dtype)
-            activations = network.run(inputs, batch.draw, RunOptions(record=wanted)).result.traces
-            currents = spiking.encode(batch.pixels, batch.draw)
-            currents = currents.double() if double else currents
-            sent = spiking.run(currents, batch.draw, RunOptions(record=sending)).result.traces
-            yield (
-                {name: activations[name].output[0] for name in wanted},
-                {name: _counted(sent[neurons].spikes) for name, neurons in converted.neurons.items()},
-            )
+    for batch in batches_of(spiking, chosen, sample.seed, record=tuple(converted.neurons.values()), copies=2):
+        yield _activity(network, spiking, converted, batch)
+
+
+@torch.no_grad()  # not around the loop: the caller's code runs between two batches
+def _activity(
+    network: Network, spiking: Network, converted: ConvertedNetwork, batch: Batch
+) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+    wanted, sending = frozenset(converted.neurons), frozenset(converted.neurons.values())
+    inputs = network.encode(batch.pixels, batch.draw).to(next(network.parameters()).dtype)
+    activations = network.run(inputs, batch.draw, RunOptions(record=wanted)).result.traces
+    currents = spiking.encode(batch.pixels, batch.draw).to(next(spiking.parameters()).dtype)
+    sent = spiking.run(currents, batch.draw, RunOptions(record=sending)).result.traces
+    return (
+        {name: activations[name].output[0] for name in wanted},
+        {name: _counted(sent[neurons].spikes) for name, neurons in converted.neurons.items()},
+    )
 
 
 def _counted(spikes: Tensor | None) -> Tensor:
