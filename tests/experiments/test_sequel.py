@@ -74,14 +74,14 @@ def trained(tmp_path_factory, set_writer):
         device="cpu",
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(automatic, "Report", NamedSections)
+        patched.setattr("spikewise.report.Report", NamedSections)
         watch = Watch(root)
         return run_experiment(experiment, out=root, listener=watch).folder, watch
 
 
 @pytest.fixture
 def folder(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(automatic, "Report", NamedSections)
+    monkeypatch.setattr("spikewise.report.Report", NamedSections)
     return shutil.copytree(trained[0], tmp_path / trained[0].name)
 
 
