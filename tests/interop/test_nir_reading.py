@@ -15,6 +15,7 @@ from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, DataError, ShapeError
 from spikewise.graph import AvgPool, Conv2d, Flatten, Linear, MaxPool, Neuron, Residual
 from spikewise.interop.deployed import deploy
+from spikewise.interop.nir import files
 from spikewise.interop.nir.reading import from_nir_graph
 from spikewise.interop.nir.tools import tool_named
 from spikewise.interop.nir.writing import to_nir
@@ -350,3 +351,32 @@ def test_a_node_that_a_tool_does_not_write_is_told():
     bare = nir.NIRGraph(made.nodes, made.edges, type_check=False)
     with pytest.raises(ConfigError, match="sinabs does not write"):
         from_nir_graph(bare, dialect="sinabs")
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "cannot read it to the end"),
+        ("while True: pass", "cannot read it to the end"),
+        ("import sys; sys.exit(3)", "more memory than any NIR file"),
+    ],
+    ids=["ends its process", "comes to no end", "fills the memory"],
+)
+def test_a_file_that_the_library_cannot_bear_is_tried_by_another_process(tmp_path, monkeypatch, program, words):
+    stand_in = tmp_path / "program.py"
+    stand_in.write_text(program)
+    (tmp_path / "some.nir").write_bytes(b"bytes from elsewhere")
+    monkeypatch.setattr(files, "__file__", str(stand_in))
+    monkeypatch.setattr(files, "_SECONDS", 1)
+    monkeypatch.setattr(files, "_PATIENCE", 1)
+    with pytest.raises(DataError, match=words):
+        files.read_graph(tmp_path / "some.nir")
+
+
+def test_a_sound_file_from_elsewhere_is_tried_once(tmp_path, monkeypatch):
+    path = tmp_path / "some.nir"
+    files.save_graph(nir.NIRGraph({"input": nir.Input({"input": np.array([3])})}, [], type_check=False), path)
+    monkeypatch.setattr(files, "_sound", set())
+    files.read_graph(path)
+    monkeypatch.setattr(files, "__file__", "no program")
+    files.read_graph(path)

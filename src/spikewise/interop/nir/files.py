@@ -1,5 +1,13 @@
-"""NIR files: checked before anything in them is read, for HDF5 can hold a terabyte of zeros in a kilobyte."""
+"""NIR files: checked before anything in them is read, for HDF5 can hold a terabyte of zeros in a kilobyte.
 
+The HDF5 library itself loops for ever, or ends its process, on some damaged files. So a file from elsewhere is read
+once by a process of its own, which runs this module as a program; only then is it read here.
+"""
+
+import contextlib
+import hashlib
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -22,6 +30,16 @@ _NODES: Final = (
     "Threshold", "I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "NIRGraph",
 )  # fmt: skip
 _REMEDY: Final = "Write the file again with the tool that made it."
+_SECONDS: Final = 20
+"""Processor time that reading any file may take."""
+_BYTES_A_SECOND: Final = 2**22
+"""And what it may take more for each byte."""
+_PATIENCE: Final = 10
+"""The same in time of the clock, on a machine that does much else, as a multiple."""
+_NO_MEMORY: Final = 3
+"""Exit code of the process that tries a file."""
+_sound: set[str] = set()
+"""SHA-256 of the files that a process could read to the end, or that were written here."""
 
 
 def nir_package() -> ModuleType:
@@ -65,6 +83,7 @@ def read_graph(path: Path) -> "NIRGraph":
             raise MissingDataError(f"There is no file {path}; give the path of a NIR file (.nir).")
         if path.stat().st_size > _MOST_BYTES:
             raise DataError(f"{path} has {path.stat().st_size:,} bytes; a NIR file may have {_MOST_BYTES:,}.")
+        _try_apart(path)
         with h5py.File(path, "r") as file:
             content = _Content(path).table(file, 0)
     except (MissingDataError, DataError):
@@ -87,6 +106,49 @@ def save_graph(graph: "NIRGraph", path: Path) -> None:
     """
     nir = nir_package()
     write_with(path, lambda temporary: nir.write(temporary, graph))
+    _sound.add(_digest(path))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _try_apart(path: Path) -> None:
+    """Let another process read the file; what is wrong with it in Python's eyes is found again here, and told.
+
+    Raises:
+        DataError: the process was ended, or came to no end.
+    """
+    digest = _digest(path)
+    if digest in _sound:
+        return
+    seconds = _SECONDS + path.stat().st_size // _BYTES_A_SECOND
+    command = [sys.executable, "-P", __file__, str(path), str(seconds)]
+    try:
+        code = subprocess.run(command, capture_output=True, timeout=_PATIENCE * seconds, check=False).returncode
+    except subprocess.TimeoutExpired:
+        code = -1
+    if code < 0:
+        raise DataError(f"{path} is damaged: the HDF5 library cannot read it to the end. {_REMEDY}")
+    if code == _NO_MEMORY:
+        raise DataError(f"{path} is damaged: reading it takes more memory than any NIR file needs. {_REMEDY}")
+    _sound.add(digest)
+
+
+def _main(path: Path, seconds: int) -> None:
+    """Read a file to the end, within limits where the system has some."""
+    import h5py  # noqa: PLC0415  # an extra
+
+    with contextlib.suppress(ImportError):  # Windows has none, and waits by the clock
+        import resource  # noqa: PLC0415
+
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_AS, (4 * _MOST_BYTES, 4 * _MOST_BYTES))
+    try:
+        with h5py.File(path, "r") as file:
+            _Content(path).table(file, 0)
+    except MemoryError:
+        sys.exit(_NO_MEMORY)
 
 
 def _made(nir: ModuleType, node: dict[str, Any], path: Path) -> "NIRGraph":
@@ -174,3 +236,7 @@ class _Content:
 
 def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}" if str(error).strip() else repr(error)
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), int(sys.argv[2]))
