@@ -7,8 +7,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: demo test shapes test-gpu test-wheel lint types bench fuzz docs format sanitize clean
 .DELETE_ON_ERROR:
 
+# The page that it leaves behind is checked where something runs JavaScript.
+UNCHECKED := $(if $(shell command -v node || command -v nodejs || command -v chromium),,--unchecked)
 demo: $(VENV)/.package
 	$(BIN)/spikewise compare digits --out runs
+	$(BIN)/spikewise export "$$(ls -td runs/compare-digits-* | head -n 1)" --to html --images 100 $(UNCHECKED)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,18 +1,24 @@
 """The engine of the page answers in node as the network does here."""
 
+import json
+from typing import Literal
+
 import numpy as np
 import pytest
-from exportable import LAYERS, SMOOTH, dyadic, graph_of, images
+from exportable import LAYERS, OUT, SMOOTH, dyadic, graph_of, images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import dyadic as on_grid
 from networks import graphs, images_for
 
+from spikewise.dynamics import LIF, RegisteredNeuron
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
-from spikewise.graph import Activation, Flatten, Linear
+from spikewise.errors import ConfigError, DataError, DependencyError
+from spikewise.graph import Activation, Flatten, Linear, Neuron
 from spikewise.interop import Wish, deploy
 from spikewise.interop.html import FORMAT
-from spikewise.interop.html.running import programs
+from spikewise.interop.html.assets import script_of
+from spikewise.interop.html.running import _Browser, _Node, programs
 from spikewise.interop.runtime import Here
 from spikewise.network import Network
 from spikewise.readouts import FilteredSum, LastMembrane, MaxMembrane, MeanMembrane, SpikeCount
@@ -85,3 +91,93 @@ def test_smooth_functions_are_the_same_but_for_rounding(function, tmp_path):
 def test_random_networks_say_the_same(graph, seed, tmp_path_factory):
     network = on_grid(Network(graph), seed=seed % 1000)
     agree(network, tmp_path_factory.mktemp("page"), wish=WISH._replace(seed=seed), pixels=images_for(graph))
+
+
+def test_energy_is_that_of_the_run(tmp_path):
+    """Whatever the layers: what the page adds up is what the energy models say of the counted work."""
+    import torch
+
+    from spikewise.engine import RunOptions
+    from spikewise.evaluation.cost import ENERGY_MODELS, layer_work
+    from spikewise.interop.html.costs import costs
+    from spikewise.types import Draw
+
+    for name in ("lif", "recurrent lif", "sums", "groups", "spikes added", "the image past a convolution"):
+        network = dyadic(graph_of(LAYERS[name], Direct(steps=4) if "image" in name else Rate(steps=4), MeanMembrane()))
+        graph, told = network.graph, costs(network.graph, 3)
+        with torch.no_grad():
+            pixels, draw = torch.from_numpy(images(1, graph.image_shape)), Draw(0, 0, torch.zeros(1, dtype=torch.int64))
+            events = network(pixels, draw, RunOptions(measure=True)).result.input_events
+        for model in ENERGY_MODELS:
+            expected, priced = model.price(layer_work(graph, events), 3), told["models"][model.name]
+            if expected is None:
+                assert priced is None
+                continue
+            found = priced["time"][0] + priced["time"][1] * graph.steps
+            for key, (arrival, synapse) in priced["layers"].items():
+                at = next(one for one in graph.named if one.name == key.removesuffix(".recurrent"))
+                reached = at.layer.fan_out(at.input) if at.name == key else float(at.layer.feedback(at.output))
+                passes = 1 if at.name == key and at.arriving.constant else graph.steps
+                found += passes * float((events[key] * (arrival + synapse * reached)).sum())
+            assert found == pytest.approx(expected, rel=1e-5), (name, model.name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"networks":[{', '"networks":[],"others":[{', "does not run"),
+        ("Math.fround", "Math.floor", "its engine is not the one"),
+        ('id="engine"', 'id="motor"', "no engine"),
+    ],
+)
+def test_a_damaged_page_is_told_and_a_foreign_engine_is_never_run(old, new, words, tmp_path):
+    network = dyadic(graph_of(LAYERS["lif"], Rate(steps=3), MeanMembrane()))
+    deployed = deploy(network)
+    path = tmp_path / FORMAT.write(deployed, tmp_path, WISH).main
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(DataError, match=words):
+        FORMAT.open(deployed, tmp_path, path.name, WISH).runtime(images(2))
+
+
+def test_without_anything_that_runs_javascript_the_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DependencyError, match="apt install nodejs"):
+        opened(dyadic(graph_of(LAYERS["lif"], Rate(steps=3), MeanMembrane())), tmp_path)
+
+
+def test_a_neuron_from_outside_is_refused_by_the_name_of_its_layer(tmp_path):
+    from spikewise.api import register
+
+    class Own(LIF):
+        kind: Literal["own lif of a page"] = "own lif of a page"
+
+    register(Own)
+    layers = (
+        Flatten(),
+        Linear(features=4),
+        Neuron(dynamics=RegisteredNeuron(name=Own.model_fields["kind"].default)),
+        *OUT[1:],
+    )
+    with pytest.raises(ConfigError, match="Layer own lif of a page1"):
+        FORMAT.write(deploy(Network(graph_of(layers, Rate(steps=2), MeanMembrane()))), tmp_path, WISH)
+
+
+def test_names_of_classes_cannot_leave_the_script_that_holds_them(tmp_path):
+    odd = ("</script><script>alert(1)</script>", "<!--", "&amp;")
+    network = dyadic(graph_of(LAYERS["lif"], Rate(steps=3), MeanMembrane()))
+    path = tmp_path / FORMAT.write(deploy(network), tmp_path, WISH._replace(classes=odd)).main
+    model = json.loads(script_of(path.read_text(), "model"))
+    assert tuple(model["classes"]) == odd
+    assert "alert(1)" not in path.read_text().replace(script_of(path.read_text(), "model"), "")
+
+
+def test_the_browser_answers_as_node_does(tmp_path):
+    if programs()[1] is None:
+        pytest.skip("needs the Debian package chromium")
+    network = dyadic(graph_of(LAYERS["lif"], Rate(steps=3), MeanMembrane()))
+    path = tmp_path / FORMAT.write(deploy(network), tmp_path, WISH).main
+    browser, pixels = _Browser(programs()[1], script_of(path.read_text(), "model")), images(5)
+    line, content = _Node(programs()[0], path)(pixels)
+    assert browser(pixels) == (line, content)

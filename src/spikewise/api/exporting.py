@@ -16,6 +16,7 @@ from spikewise.experiments import RunFolder
 from spikewise.interop import CheckImages, ExportCheck, Verified, Wish, deploy, export_network, verify_bundle
 from spikewise.interop.check import Progress, Source
 from spikewise.interop.runtime import Numbers, PageContent
+from spikewise.report import write_report
 
 __all__ = ["Export", "export", "verify"]
 
@@ -96,6 +97,8 @@ def export(  # noqa: PLR0913  # one for each option of the command
         checked=checked,
         progress=progress,
     )
+    if exported.file.suffix == ".html" and out is None and (folder.path / "report.html").exists():
+        write_report(folder.path)  # it links to the page
     return Export(exported.folder, exported.file, check)
 
 

@@ -59,6 +59,7 @@ def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: 
         careful=[notice for notice in told if notice.level == "care"],
         table=front.front_table(results),
         picture=shown.picture,
+        live=_live_page(folder),
         steps=front.next_steps(results, command, "RUN" if folder is None else folder.resolve().name),
         findings=findings(results, artifacts),
         grounds=grounds(results, told),
@@ -86,6 +87,15 @@ def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: 
         tuning=tuning_table(results),
         engines=tables.engines,
     )
+
+
+def _live_page(folder: Path | None) -> str | None:
+    """The page on which a network of the run runs, as a relative address; of several the newest."""
+    if folder is None:
+        return None
+    found = [path for path in folder.glob("exports/*-html/*.html") if path.name != "check.html"]
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return None if newest is None else newest.relative_to(folder).as_posix()
 
 
 def write_report(folder: Path, *, command: str | None = None) -> Path:

@@ -165,8 +165,9 @@ class _Browser:
             f'const said = answering(Spikewise.bytesOf("{pixels}"), {images[0].size}); let text = "";'
             "for (let i = 0; i < said.bytes.length; i += 8192)"
             " text += String.fromCharCode(...said.bytes.subarray(i, i + 8192));"
-            'document.write(\'<script type="application/json" id="answer">\''
-            ' + JSON.stringify({ line: said.line, content: btoa(text) }) + "</" + "script>");</script>'
+            'const at = document.createElement("script"); at.type = "application/json"; at.id = "answer";'
+            "at.textContent = JSON.stringify({ line: said.line, content: btoa(text) });"
+            "document.documentElement.append(at);</script>"
         )
 
 

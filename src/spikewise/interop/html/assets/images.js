@@ -5,7 +5,10 @@ const Images = (() => {
 const BITS = 22;
 
 /* Bilinear, averaging when it shrinks, in whole numbers: of one channel of bytes. As in Pillow's resampling. */
-function resample(pixels, width, height, toWidth, toHeight) {
+function resample(pixels, width, height, toWidth, toHeight, thrifty) {
+  // Newer versions begin with the direction that leaves fewer pixels between the two.
+  if (thrifty && width * toHeight < toWidth * height)
+    return turned(resample(turned(pixels, width, height), height, width, toHeight, toWidth, false), toHeight, toWidth);
   const across = width === toWidth ? pixels : along(pixels, width, height, toWidth);
   if (height === toHeight) return across;
   return turned(along(turned(across, toWidth, height), height, toWidth, toHeight), toHeight, toWidth);
@@ -34,12 +37,12 @@ function along(pixels, width, height, target) {
 /* Channels of bytes brought to the network's size: stretched, or in proportion on its ground. */
 function sized(channels, width, height, [, rows, columns], reading) {
   if (width === columns && height === rows) return channels;
-  if (reading.aspect === "stretch") return channels.map(one => resample(one, width, height, columns, rows));
+  if (reading.aspect === "stretch") return channels.map(one => resample(one, width, height, columns, rows, reading.thrifty));
   const scale = Math.min(columns / width, rows / height), even = x => { const low = Math.floor(x), rest = x - low; return rest > 0.5 || (rest === 0.5 && low % 2) ? low + 1 : low; };
   const w = Math.max(1, even(width * scale)), h = Math.max(1, even(height * scale));
   const left = Math.floor((columns - w) / 2), top = Math.floor((rows - h) / 2);
   return channels.map(one => {
-    const inner = resample(one, width, height, w, h), out = new Uint8Array(rows * columns).fill(reading.ground);
+    const inner = resample(one, width, height, w, h, reading.thrifty), out = new Uint8Array(rows * columns).fill(reading.ground);
     for (let y = 0; y < h; y++) out.set(inner.subarray(y * w, (y + 1) * w), (top + y) * columns + left);
     return out;
   });
@@ -101,7 +104,9 @@ function ofDrawing(strokes, network, like) {
   let shift = like ? [0, 0] : [(middle[0] - 0.5) * columns, (middle[1] - 0.5) * rows], ink = inked(strokes, shift, place, pen, rows, columns);
   if (like) {
     const mass = centre(ink, rows, columns);
-    shift = [like.right * columns - mass[0], like.down * rows - mass[1]];
+    // By its mass, but not out of the picture.
+    const within = (by, side, extent) => { const room = Math.max(0, (side - extent * scale - pen) / 2); return Math.min(room, Math.max(-room, by)); };
+    shift = [within(like.right * columns - mass[0], columns, box.right - box.left), within(like.down * rows - mass[1], rows, box.bottom - box.top)];
     ink = inked(strokes, shift, place, pen, rows, columns);
   }
   return joined(Array.from({ length: channels }, () => ground ? ink.map(v => 255 - v) : ink));
