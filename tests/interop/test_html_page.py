@@ -102,7 +102,10 @@ def test_pictures_of_other_sizes_and_colours_become_the_bytes_that_predict_reads
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "png")
     expected = decode_image(stream.getvalue(), size=SHAPE[1:], grey=True)
-    assert page.evaluate(ANSWER, list(stream.getvalue()))["pixels"] == expected.flatten().tolist()
+    found = np.array(page.evaluate(ANSWER, list(stream.getvalue()))["pixels"])
+    assert abs(found - expected.flatten()).max() <= (
+        shape[:2] != SHAPE[1:]
+    )  # Pillow picks the direction it begins with
 
 
 def test_a_file_that_is_chosen_is_answered_and_steps_can_be_taken(page):

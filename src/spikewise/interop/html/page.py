@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from spikewise.evaluation.cost import carried_bits
 from spikewise.interop.deployed import Deployed
@@ -24,7 +23,6 @@ from spikewise.viz import DARK, LIGHT, css_variables
 __all__ = ["Made", "network_page"]
 
 _SCRIPTS: Final = ("images.js", "charts.js", "page.js")
-_BILINEAR: Final = Image.Resampling.BILINEAR
 _MOST_SHOWN: Final = 100
 _MOST_IMAGE_BYTES: Final = 256 * 1024
 _LARGE: Final = 2_000_000
@@ -72,7 +70,6 @@ def _model(network: Deployed, wish: Wish, beside: PageContent) -> dict[str, Any]
         "reading": {
             "aspect": beside.aspect,
             "ground": 255 if beside.background == "white" else 0,
-            "thrifty": _thrifty(),
         },
         "drawings": None if drawn is None else drawn._asdict(),
         "images": _images(beside),
@@ -89,15 +86,6 @@ def _images(beside: PageContent) -> dict[str, Any] | None:
     at = np.linspace(0, len(beside.images) - 1, most).astype(np.int64)
     pixels = base64.b64encode(np.ascontiguousarray(beside.images[at]).tobytes()).decode("ascii")
     return {"labels": beside.labels[at].tolist(), "pixels": pixels}
-
-
-@cache
-def _thrifty() -> bool:
-    """Whether Pillow here resizes a tall picture by its height first: versions differ, and so do their roundings."""
-    levels = np.random.default_rng(0).integers(0, 256, (200, 9), dtype=np.uint8)
-    tall, (width, height) = Image.fromarray(levels), (8, 8)
-    two = tall.resize((width, tall.height), _BILINEAR).resize((width, height), _BILINEAR)
-    return not np.array_equal(np.asarray(tall.resize((width, height), _BILINEAR)), np.asarray(two))
 
 
 def _filled(model: dict[str, Any], wish: Wish, beside: PageContent) -> str:

@@ -1,14 +1,11 @@
 "use strict";
 /* Images of any origin as the bytes that the network reads: what is resized and greyed here gives the bytes that `predict`
-   reads from the same picture, as long as it is opaque and loses nothing in decoding (JPEGs may differ by a level). */
+   reads from the same picture, as long as it is opaque and loses nothing in decoding; where it is resized, and in JPEGs, a level may differ. */
 const Images = (() => {
 const BITS = 22;
 
 /* Bilinear, averaging when it shrinks, in whole numbers: of one channel of bytes. As in Pillow's resampling. */
-function resample(pixels, width, height, toWidth, toHeight, thrifty) {
-  // Newer versions begin with the direction that leaves fewer pixels between the two.
-  if (thrifty && width * toHeight < toWidth * height)
-    return turned(resample(turned(pixels, width, height), height, width, toHeight, toWidth, false), toHeight, toWidth);
+function resample(pixels, width, height, toWidth, toHeight) {
   const across = width === toWidth ? pixels : along(pixels, width, height, toWidth);
   if (height === toHeight) return across;
   return turned(along(turned(across, toWidth, height), height, toWidth, toHeight), toHeight, toWidth);
@@ -37,12 +34,12 @@ function along(pixels, width, height, target) {
 /* Channels of bytes brought to the network's size: stretched, or in proportion on its ground. */
 function sized(channels, width, height, [, rows, columns], reading) {
   if (width === columns && height === rows) return channels;
-  if (reading.aspect === "stretch") return channels.map(one => resample(one, width, height, columns, rows, reading.thrifty));
+  if (reading.aspect === "stretch") return channels.map(one => resample(one, width, height, columns, rows));
   const scale = Math.min(columns / width, rows / height), even = x => { const low = Math.floor(x), rest = x - low; return rest > 0.5 || (rest === 0.5 && low % 2) ? low + 1 : low; };
   const w = Math.max(1, even(width * scale)), h = Math.max(1, even(height * scale));
   const left = Math.floor((columns - w) / 2), top = Math.floor((rows - h) / 2);
   return channels.map(one => {
-    const inner = resample(one, width, height, w, h, reading.thrifty), out = new Uint8Array(rows * columns).fill(reading.ground);
+    const inner = resample(one, width, height, w, h), out = new Uint8Array(rows * columns).fill(reading.ground);
     for (let y = 0; y < h; y++) out.set(inner.subarray(y * w, (y + 1) * w), (top + y) * columns + left);
     return out;
   });
