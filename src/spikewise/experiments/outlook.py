@@ -6,6 +6,7 @@ from spikewise.engine import ENGINES
 from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.report.numbers import count, duration
+from spikewise.training.loop import FIT
 from spikewise.training.trial import training_speed
 
 __all__ = ["outlook"]
@@ -22,7 +23,7 @@ def outlook(setting: Setting, candidates: Sequence[Candidate]) -> list[str]:
 
 def _told(setting: Setting, candidate: Candidate) -> str:
     experiment, seeds = setting.experiment, setting.experiment.seeds
-    left = [seed for seed in seeds if not (setting.folder.training(candidate.name, seed) / "fit.json").exists()]
+    left = [seed for seed in seeds if not (setting.folder.training(candidate.name, seed) / FIT).exists()]
     if not left:
         return ""
     task = task_of(experiment, setting.images, setting.split, candidate, left[0])

@@ -30,7 +30,7 @@ from spikewise.network import Network
 from spikewise.readouts import SpikeCount
 from spikewise.training import FitResult
 from spikewise.training.checkpoint import Checkpoint
-from spikewise.training.loop import CHECKPOINT, WEIGHTS
+from spikewise.training.loop import CHECKPOINT, FIT, WEIGHTS
 from spikewise.types import Draw
 
 __all__ = ["diagnose", "make"]
@@ -168,8 +168,8 @@ def _counts_spikes(loss: Loss) -> bool:
 def _progress(setting: Setting, candidate: Candidate, seed: int) -> FitResult:
     """How a training went so far."""
     folder = setting.folder.path / "networks" / candidate.name / f"seed-{seed}"
-    if (folder / "fit.json").exists():
-        return FitResult.load(folder / "fit.json")
+    if (folder / FIT).exists():
+        return FitResult.load(folder / FIT)
     if (folder / CHECKPOINT).exists():
         return FitResult.of(Checkpoint.load(folder / CHECKPOINT).notes.get("result"), folder / CHECKPOINT)
     return FitResult()
