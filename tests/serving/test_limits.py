@@ -182,6 +182,40 @@ def test_an_answer_that_takes_too_long_is_given_up(serving, digits, monkeypatch)
         assert client.post("/predict", content=digits[0], headers={"content-type": PNG}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("kind", "parts", "status", "read"),
+    [
+        (PNG, [b"no ", b"image"], 400, 2),  # the whole body was needed to find that out
+        ("text/html", [b"x"], 415, 1),
+        (PNG, [b"x" * 3000] * 3, 413, 3),  # refused at the second part; the third is thrown away
+        (PNG, [], 400, 1),
+    ],
+)
+def test_a_refused_body_is_read_to_its_end_and_not_beyond(run, kind, parts, status, read):
+    """What is asked for beyond the end comes only when the client has gone, which waits for its answer."""
+    app = application(Models(Wanted((run.folder,), device="cpu"), Limits(body=4096)))
+    left = [{"type": "http.request", "body": part, "more_body": True} for part in parts] or [{"type": "http.request"}]
+    left[-1]["more_body"] = False
+    sent, received = [], []
+
+    async def receive():
+        assert left, "asked for more than there is"
+        received.append(left.pop(0))
+        return received[-1]
+
+    async def send(message):
+        sent.append(message)
+
+    async def ask():
+        headers = [(b"host", b"127.0.0.1"), (b"content-type", kind.encode())]
+        scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
+        async with app.router.lifespan_context(app):
+            await app({**scope, "http_version": "1.1", "scheme": "http", "raw_path": b"/predict"}, receive, send)
+
+    asyncio.run(ask())
+    assert (sent[0]["status"], len(received), left) == (status, read, [])
+
+
 def test_a_fault_of_the_engine_is_one_message_and_the_next_request_is_answered(serving, digits, monkeypatch, caplog):
     from spikewise.serving import batching
 

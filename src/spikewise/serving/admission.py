@@ -99,15 +99,15 @@ class Admission:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = _Answer(send)
+        answer, coming = _Answer(send), _Coming(receive)
         began = time.monotonic()
         try:
-            await self._admit(scope, receive, answer)
+            await self._admit(scope, coming, answer)
         except ClientDisconnect:
             self.metrics.add("spikewise_refused_total", reason="gone")
             return
         except Exception as error:  # whatever went wrong, the client is told what it may know
-            await self._refuse(error, scope, receive, answer)
+            await self._refuse(error, scope, coming, answer)
         if scope["method"] == "POST":
             self.metrics.observe("spikewise_request_seconds", time.monotonic() - began)
         route = getattr(scope.get("route"), "path", "unknown")
@@ -128,28 +128,37 @@ class Admission:
                 retry = {"Retry-After": str(self.room.retry_after())}
                 raise Refusal(503, f"The answer took longer than {waits}. Try again.", retry) from None
 
-    async def _refuse(self, error: Exception, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+    async def _refuse(self, error: Exception, scope: Scope, coming: "_Coming", answer: "_Answer") -> None:
         refusal = refused(error)
         if refusal.status >= 500 and not isinstance(error, Refusal):
             _log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
         if answer.status:  # it has begun, as a stream of steps has: the connection ends instead
             return
-        await self._drain(scope, receive)
+        await self._drain(scope, coming)
         response = refusal.response()
-        await response(scope, receive, answer)
+        await response(scope, coming, answer)
 
-    async def _drain(self, scope: Scope, receive: Receive) -> None:
+    async def _drain(self, scope: Scope, coming: "_Coming") -> None:
         """Throw a body away before the answer; a client that waits for leave to send it is not made to."""
         if scope["method"] != "POST" or "expect" in Headers(scope=scope):
             return
         thrown = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAINED):
-                while thrown < _THROWN:
-                    message = await receive()
-                    thrown += len(message.get("body", b""))
-                    if not message.get("more_body", False):
-                        return
+                while not coming.ended and thrown < _THROWN:
+                    thrown += len((await coming()).get("body", b""))
+
+
+class _Coming:
+    """Receives, and remembers whether the body is over: what is asked for then comes when the client goes."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive, self.ended = receive, False
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.ended = self.ended or not message.get("more_body", False)
+        return message
 
 
 class _Answer:
