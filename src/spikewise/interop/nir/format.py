@@ -150,6 +150,7 @@ def _refused_by_nir(path: Path) -> str | None:
     """What `nir` itself has against the file; it computes the sizes of some convolutions wrongly."""
     try:
         nir_package().read(path)
+    # nir asserts, indexes and converts what it gets; NotImplementedError is its word for a node with several inputs.
     except (ValueError, AssertionError, TypeError, IndexError, NotImplementedError) as error:
         return str(error)[:150] or type(error).__name__
     return None
