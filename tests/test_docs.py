@@ -24,6 +24,13 @@ def test_every_file_that_the_readme_links_is_there():
     assert not missing
 
 
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_every_file_that_a_page_links_is_there(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    missing = [link for link in links if not (ROOT / "docs" / link).exists()]
+    assert not missing
+
+
 def test_every_module_is_on_the_readme_map():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     package = ROOT / "src" / "spikewise"
