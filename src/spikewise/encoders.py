@@ -162,15 +162,19 @@ class _Charging(ImageEncoder):
         """Step of the first spike for each of the 256 intensities."""
         return charging_time(torch.arange(_LEVELS).double() / (_LEVELS - 1), self.steps, self.tau, self.threshold)
 
+    @abstractmethod
+    def spike_table(self) -> Int64[Tensor, " 256"]:
+        """What says when the 256 levels of a pixel spike."""
+
     def _of_pixels(self, images: Images) -> Int64[Tensor, "B C H W"]:
-        """The same for each pixel."""
-        return _first_spikes_there(self, images.device)[images.long()]
+        """The table's entry for each pixel."""
+        return _spike_table_there(self, images.device)[images.long()]
 
 
 @functools.lru_cache(maxsize=64)
-def _first_spikes_there(encoder: _Charging, device: torch.device) -> Int64[Tensor, " 256"]:
+def _spike_table_there(encoder: _Charging, device: torch.device) -> Int64[Tensor, " 256"]:
     """On a device once and for all: made on the CPU (logarithms differ), and a recorded step cannot copy from there."""
-    return encoder.first_spikes().to(device)
+    return encoder.spike_table().to(device)
 
 
 class Latency(_Charging):
@@ -179,6 +183,10 @@ class Latency(_Charging):
     kind: Literal["latency"] = "latency"
     emits: ClassVar[Signal] = Signal("spikes")
     differentiable: ClassVar[bool] = False
+
+    def spike_table(self) -> Int64[Tensor, " 256"]:
+        """Step of the only spike of each level of a pixel; T where none comes."""
+        return self.first_spikes().clamp(max=self.steps)
 
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Spikes [T, B, C, H, W] as 0.0 or 1.0; `draw` is not used."""
@@ -194,10 +202,14 @@ class Periodic(_Charging):
     emits: ClassVar[Signal] = Signal("spikes")
     differentiable: ClassVar[bool] = False
 
+    def spike_table(self) -> Int64[Tensor, " 256"]:
+        """Steps from one spike to the next of each level of a pixel, from 1."""
+        return self.first_spikes().clamp(1, max(self.steps - 1, 1))
+
     def __call__(self, images: Images, draw: Draw) -> Currents:
         """Spikes [T, B, C, H, W] as 0.0 or 1.0; `draw` is not used."""
         del draw
-        period = self._of_pixels(images).clamp(1, max(self.steps - 1, 1))
+        period = self._of_pixels(images)
         clock = _clock(self.steps, images)
         return ((clock > 0) & (clock % period == 0)).float()
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-__all__ = ["NUDGE", "RELATIVE", "highest", "place_hash", "top", "without_ties"]
+__all__ = ["NUDGE", "PLACE_0", "RELATIVE", "highest", "place_hash", "top", "without_ties"]
 
 NUDGE: Final = 2.0**-6
 """Added to the logit that wins a tie; counts differ by 1, and 2^-6 lowers the others' odds by 1.6 %."""
@@ -58,3 +58,7 @@ def place_hash(index: Int64[Tensor, " B"]) -> Int64[Tensor, " B"]:
     z = (z ^ ((z >> 30) & ((1 << 34) - 1))) * _MIX_1
     z = (z ^ ((z >> 27) & ((1 << 37) - 1))) * _MIX_2
     return (z ^ ((z >> 31) & ((1 << 33) - 1))) & ((1 << 31) - 1)
+
+
+PLACE_0: Final = int(place_hash(torch.zeros(1, dtype=torch.int64))[0])
+"""The hash of place 0, at which `predict` sees every image: its remainder draws one of k equals in an exported file."""

@@ -53,6 +53,11 @@ class Izhikevich(SpikingNeuron):
     surrogate: Surrogate = FastSigmoid(slope=0.1)
     """Its argument is in mV above `v_peak`."""
 
+    @property
+    def ceiling(self) -> float:
+        """Millivolts at which a membrane is cut: a spike is due there, and a step from far above would overflow."""
+        return self.v_peak + 1000.0
+
     def values(self) -> dict[str, float]:
         """Starting value of each parameter that may differ between channels."""
         return {"gain": self.gain}
@@ -89,7 +94,6 @@ def izhikevich_step(
     drift = n.k * (state.v - n.v_rest) * (state.v - n.v_threshold) - state.u + p["gain"] * current
     v = torch.where(before > 0, n.c, state.v + n.dt / n.capacitance * drift)
     u = state.u + n.dt * n.a * (n.b * (state.v - n.v_rest) - state.u) + n.d * before
-    # One Euler step from far above the peak would overflow the square; a spike is due there anyway.
-    v = v.clamp(max=n.v_peak + 1000.0)
+    v = v.clamp(max=n.ceiling)
     z = n.surrogate(v - n.v_peak)
     return z, v, IzhikevichState(v, z, u)

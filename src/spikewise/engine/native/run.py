@@ -96,15 +96,12 @@ def _call(batch: int, steps: int, draw: Draw, source: str) -> Any:
 
 @lru_cache(maxsize=32)
 def _table(encoder: Encoder) -> Int32[Tensor, " entries"]:
-    """First spike of each level, for latency and periodic coding; the way of the sensor for delta coding."""
+    """When each level spikes, for latency and periodic coding; the way of the sensor for delta coding."""
     if isinstance(encoder, Delta):
         return torch.tensor(encoder.path(), dtype=torch.int32).flatten()
     if not isinstance(encoder, Latency | Periodic):
         return torch.empty(0, dtype=torch.int32)
-    first = encoder.first_spikes()
-    if isinstance(encoder, Periodic):
-        first = first.clamp(1, max(encoder.steps - 1, 1))
-    return first.clamp(max=encoder.steps).to(torch.int32)
+    return encoder.spike_table().to(torch.int32)
 
 
 def _run(graph: Graph, weights: Mapping[str, Tensor], given: _Input, options: RunOptions) -> EngineResult:

@@ -42,10 +42,7 @@ def given(inputs: Tensor, *, learns: bool) -> DeviceSignal:
 
 @lru_cache(maxsize=32)
 def _table(encoder: Latency | Periodic | Delta, device: torch.device) -> Tensor:
-    """First spike of each level, or the way of the sensor; kept on the device, for a captured graph cannot fetch it."""
+    """When each level spikes, or the way of the sensor; kept on the device, for a captured graph cannot fetch it."""
     if isinstance(encoder, Delta):
         return torch.tensor(encoder.path(), dtype=torch.int32).flatten().to(device)
-    first = encoder.first_spikes()
-    if isinstance(encoder, Periodic):
-        first = first.clamp(1, max(encoder.steps - 1, 1))
-    return first.clamp(max=encoder.steps).to(device=device, dtype=torch.int32)
+    return encoder.spike_table().to(device=device, dtype=torch.int32)

@@ -1,18 +1,14 @@
 """The answer among scores, as `spikewise.ties` gives it to an image at place 0, for integers as for floats."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 
-from spikewise.ties import place_hash
+from spikewise.ties import PLACE_0
 
-__all__ = ["PLACE", "answered", "chosen"]
-
-PLACE: Final = int(place_hash(torch.zeros(1, dtype=torch.int64)))
-"""Its remainder draws one of k equals; the same for every image, as in `predict`."""
+__all__ = ["answered", "chosen"]
 
 
 def chosen(scores: NDArray[Any], membranes: NDArray[Any]) -> Int64[np.ndarray, " B"]:
@@ -20,7 +16,7 @@ def chosen(scores: NDArray[Any], membranes: NDArray[Any]) -> Int64[np.ndarray, "
     best = scores == scores.max(1, keepdims=True)
     lowest = np.iinfo(np.int64).min if membranes.dtype.kind == "i" else -np.inf
     high = best & (membranes == np.where(best, membranes, lowest).max(1, keepdims=True))
-    drawn = PLACE % high.sum(1, keepdims=True)
+    drawn = PLACE_0 % high.sum(1, keepdims=True)
     return np.asarray((high & (high.cumsum(1) - 1 == drawn)).argmax(1))
 
 

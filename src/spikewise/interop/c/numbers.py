@@ -81,9 +81,9 @@ def neuron_values(network: Deployed, at: NamedLayer) -> dict[str, NDArray[Any]]:
 def encoder_tables(encoder: ImageEncoder) -> dict[str, NDArray[Any]]:
     """What an encoder of spikes looks up for each of the 256 levels of a pixel; integers whatever the network has."""
     if isinstance(encoder, Latency):
-        return {"first": np.minimum(encoder.first_spikes().numpy(), encoder.steps).astype(np.uint32)}
+        return {"first": encoder.spike_table().numpy().astype(np.uint32)}
     if isinstance(encoder, Periodic):
-        return {"period": encoder.first_spikes().clamp(1, max(encoder.steps - 1, 1)).numpy().astype(np.uint32)}
+        return {"period": encoder.spike_table().numpy().astype(np.uint32)}
     if isinstance(encoder, Delta):
         return _changes(encoder)
     return {}

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from spikewise import __version__
-from spikewise.interop.c.answers import PLACE
 from spikewise.interop.c.encoding import encoder, encoder_uses, moving
 from spikewise.interop.c.helpers import HELPERS, helper
 from spikewise.interop.c.layers import Writer
@@ -15,6 +14,7 @@ from spikewise.interop.c.numbers import Quantities
 from spikewise.interop.c.text import array, literal
 from spikewise.interop.runtime import Wish
 from spikewise.readouts import LastMembrane, MeanMembrane, SpikeCount
+from spikewise.ties import PLACE_0
 
 __all__ = ["Code", "score_type", "source"]
 
@@ -242,7 +242,7 @@ int {name}_answer(const {name}_state *s, {name}_score *scores)
         }}
     }}
     for (int32_t pass = 0; pass < 2; pass++) {{
-        int32_t drawn = pass == 0 ? 0 : (int32_t)({PLACE}u % (uint32_t)equals);
+        int32_t drawn = pass == 0 ? 0 : (int32_t)({PLACE_0}u % (uint32_t)equals);
         for (int32_t k = 0; k < CLASSES; k++) {{
             if (!(score_of(s, k) < best) && !(s->sum[k] < s->sum[highest])) {{
                 equals += pass == 0;

@@ -29,7 +29,7 @@ from spikewise.graph import (
 from spikewise.interop.deployed import Deployed
 from spikewise.layers.base import both
 from spikewise.randomness import uniform
-from spikewise.ties import place_hash
+from spikewise.ties import PLACE_0
 from spikewise.types import Draw
 
 __all__ = ["described"]
@@ -38,8 +38,6 @@ Json = dict[str, Any]
 _MASK: Final = 0xFFFFFFFF
 _NEVER: Final = 2**30
 """Step of a spike that does not come."""
-_ROOM_ABOVE_PEAK: Final = 1000.0
-"""Millivolts above the peak at which an Izhikevich membrane is cut, as in `izhikevich_step`."""
 
 
 def described(network: Deployed, *, seed: int) -> Json:
@@ -54,7 +52,7 @@ def described(network: Deployed, *, seed: int) -> Json:
         "classes": graph.classes,
         "steps": graph.steps,
         "seed": [seed & _MASK, seed >> 32 & _MASK],
-        "place": int(place_hash(torch.zeros(1, dtype=torch.int64))[0]),
+        "place": PLACE_0,
         "encoder": _encoder(graph.encoder),
         "readout": graph.readout.model_dump(mode="json"),
         "layers": [_layer(network, at, seed) for at in graph.named],
@@ -186,5 +184,5 @@ def _model(at: NamedLayer, layer: Neuron) -> Json:
 
 def _izhikevich(n: Izhikevich) -> Json:
     kept = {key: getattr(n, key) for key in ("k", "b", "c", "d", "v_rest", "v_threshold", "v_peak")}
-    made = {"rate": n.dt / n.capacitance, "recovery": n.dt * n.a, "ceiling": n.v_peak + _ROOM_ABOVE_PEAK}
+    made = {"rate": n.dt / n.capacitance, "recovery": n.dt * n.a, "ceiling": n.ceiling}
     return {key: _number(value) for key, value in {**kept, **made}.items()}

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import torch
 
 from spikewise.graph import NamedLayer
 from spikewise.interop.onnx.builder import Builder, Value
 from spikewise.interop.onnx.frames import Frames, Span
 from spikewise.interop.onnx.neurons import integrated
 from spikewise.readouts import FilteredSum, LastMembrane, MaxMembrane, MeanMembrane, Readout, SpikeCount
-from spikewise.ties import NUDGE, RELATIVE, place_hash
+from spikewise.ties import NUDGE, PLACE_0, RELATIVE
 
 __all__ = ["answered", "counted"]
 
@@ -73,8 +72,7 @@ def _without_ties(b: Builder, logits: Value, membrane: Value) -> Value:
     high = best & membrane.equals(_highest(b, beside))
     ranked = b.op("CumSum", high.cast("int32"), b.constant(np.array(-1)))
     count = b.op("Max", _count(b, high), b.whole(1))  # of what is no number nothing is the highest
-    place = int(place_hash(torch.zeros(1, dtype=torch.int64))[0])
-    drawn = b.op("Mod", b.whole(place), count)
+    drawn = b.op("Mod", b.whole(PLACE_0), count)
     chosen = high & (ranked - b.whole(1)).equals(drawn) & (_count(b, best) > b.whole(1))
     nudge = b.op("Max", b.op("Abs", logits) * b.constant(RELATIVE), b.constant(NUDGE))
     return b.op("Where", chosen, logits + nudge, logits)

@@ -54,10 +54,7 @@ def _currents(b: Builder, encoder: Direct, images: Value) -> Value:
 
 
 def _first(b: Builder, encoder: Latency | Periodic, images: Value) -> Value:
-    table = encoder.first_spikes().numpy()
-    if isinstance(encoder, Periodic):
-        table = table.clip(1, max(encoder.steps - 1, 1))
-    kept = b.constant(table.clip(max=encoder.steps).astype(np.int32), "first_spikes")
+    kept = b.constant(encoder.spike_table().numpy().astype(np.int32), "first_spikes")
     return b.op("Gather", kept, images.cast("int32"))
 
 

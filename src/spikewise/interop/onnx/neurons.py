@@ -1,7 +1,7 @@
 """Neurons in ONNX: the equations of `spikewise.dynamics`, operation for operation, so that they round alike."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,8 +19,6 @@ from spikewise.types import Draw
 
 __all__ = ["Sends", "carried_rates", "integrated", "neuron_layer"]
 
-_ROOM_ABOVE_PEAK: Final = 1000.0
-"""Millivolts above the peak at which an Izhikevich membrane is cut, as in `izhikevich_step`."""
 Named = Mapping[str, Value]
 
 
@@ -186,5 +184,5 @@ def _izhikevich(b: Builder, n: Izhikevich, current: Value, state: Named) -> _Fir
     moved = v + number(n.dt / n.capacitance) * drift
     moved = b.op("Where", before > number(0.0), number(n.c), moved)
     u = u + number(n.dt * n.a) * (number(n.b) * above_rest - u) + number(n.d) * before
-    moved = b.op("Min", moved, number(n.v_peak + _ROOM_ABOVE_PEAK))
+    moved = b.op("Min", moved, number(n.ceiling))
     return _Fired((moved > number(n.v_peak)).cast("float32"), moved, {"v": moved, "u": u})

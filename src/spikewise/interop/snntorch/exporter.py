@@ -141,13 +141,8 @@ def _tensors(network: Deployed, wish: Wish) -> dict[str, Tensor]:
     if isinstance(graph.encoder, Rate):
         held["random_bytes"] = rate_table(graph.steps, graph.image_shape, wish.seed)
     if isinstance(graph.encoder, Latency | Periodic):
-        held["first_spikes"] = _first_spikes(graph.encoder)
+        held["first_spikes"] = graph.encoder.spike_table()
     return held
-
-
-def _first_spikes(encoder: Latency | Periodic) -> Tensor:
-    table = encoder.first_spikes()
-    return table.clamp(1, max(encoder.steps - 1, 1)) if isinstance(encoder, Periodic) else table
 
 
 def _first_line(error: Exception) -> str:

@@ -3,8 +3,6 @@
 import json
 from typing import Final
 
-import torch
-
 from spikewise import __version__
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.errors import ConfigError
@@ -13,7 +11,7 @@ from spikewise.interop.deployed import Deployed
 from spikewise.interop.runtime import Wish
 from spikewise.interop.snntorch.layers import Lines, lines_of
 from spikewise.readouts import FilteredSum, LastMembrane, MaxMembrane, MeanMembrane, Readout, SpikeCount
-from spikewise.ties import NUDGE, RELATIVE, place_hash
+from spikewise.ties import NUDGE, PLACE_0, RELATIVE
 
 __all__ = ["source_of"]
 
@@ -129,8 +127,7 @@ def source_of(network: Deployed, wish: Wish) -> str:
     own = _NOW if kinds else ""
     own += "".join(_SUBCLASS.format(kind=kind) for kind in kinds)
     own += _RECURRENT if any("recurrent(weights" in line for line in made) else ""
-    place = int(place_hash(torch.zeros(1, dtype=torch.int64))[0])
-    ties = _TIES.format(place=place, relative=RELATIVE, nudge=NUDGE)
+    ties = _TIES.format(place=PLACE_0, relative=RELATIVE, nudge=NUDGE)
     rows = ["", "", "class Network(nn.Module):", '    """Layers, and how they work together in time."""', "", *body]
     text = head + own + ties + "\n".join(rows).replace("\n    \n", "\n\n") + "\n"
     return "\n".join(line.rstrip() for line in text.split("\n"))
