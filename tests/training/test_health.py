@@ -7,7 +7,7 @@ from spikewise.errors import TrainingError
 from spikewise.training import Silent, fit
 from spikewise.training.checkpoint import Checkpoint
 from spikewise.training.health import rate_warnings
-from spikewise.training.loop import CHECKPOINT, WEIGHTS
+from spikewise.training.loop import CHECKPOINT, WEIGHTS, result_so_far
 
 
 def test_a_learning_rate_beyond_reason_is_named_with_epoch_batch_and_place(make_network, make_task, tmp_path):
@@ -59,7 +59,8 @@ def test_a_spiking_layer_cannot_hide_weights_that_are_no_numbers(keep, monitor, 
     with pytest.raises(TrainingError, match=r"epoch 3, batch 4: .*linear1\.bias were .* (before|after) this batch"):
         fit(network, task, tmp_path / "broken", Saboteur(network, 3))
     checkpoint = Checkpoint.load(tmp_path / "broken" / CHECKPOINT)
-    assert len(checkpoint.notes["result"]["history"]) == 2
+    assert [epoch["epoch"] for epoch in checkpoint.notes["result"]["history"]] == [2]
+    assert len(result_so_far(tmp_path / "broken").history) == 2
     assert all(torch.isfinite(value).all() for value in checkpoint.tensors.values())
     assert (tmp_path / "broken" / WEIGHTS).exists()
     resumed, whole = make_network(seed=9), make_network()

@@ -3,7 +3,8 @@
 run.json                      format, version, identity, resolved experiment, fingerprint of the data
 experiment.toml               the resolved experiment, to run again
 networks/NAME/seed-N/         checkpoint.safetensors (to resume), weights.safetensors (the result),
-                              fit.json (learning curve), test.npz (index, labels, logits on the test images)
+                              events.jsonl (a line for each epoch, as it is over), fit.json (the training when it is),
+                              test.npz (index, labels, logits on the test images)
 openings.json                 each time the test images were predicted
 artifacts.npz results.json report.html figures/
 likeness.npz                  what tells other images from the training images, for `predict`

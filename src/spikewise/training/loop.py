@@ -22,11 +22,12 @@ from spikewise.training.checkpoint import Checkpoint, damage_told, load_into, sa
 from spikewise.training.config import TrainConfig
 from spikewise.training.device_epochs import DeviceEpochs
 from spikewise.training.epochs import Epochs, HostEpochs
+from spikewise.training.event_file import EpochEvent, EventFile, dated
 from spikewise.training.events import Listener, Silent
 from spikewise.training.health import divergence, first_bad_weight, rate_warnings
 from spikewise.training.update import Learner, Task
 
-__all__ = ["WEIGHTS", "FitResult", "Session", "Task", "epochs_of", "fit"]
+__all__ = ["WEIGHTS", "FitResult", "Session", "Task", "epochs_of", "fit", "result_so_far"]
 
 CHECKPOINT, WEIGHTS, FIT = "checkpoint.safetensors", "weights.safetensors", "fit.json"
 
@@ -90,6 +91,23 @@ class _Notes(Record):
     engine: str | None = None
 
 
+def result_so_far(folder: Path, checkpoint: Checkpoint | None = None) -> FitResult:
+    """How far a training is: the checkpoint's notes, and the epochs before in the event file.
+
+    Checkpoints of older versions hold all epochs.
+
+    Raises:
+        RunError: one of the two is damaged, or they do not fit.
+    """
+    path, file = folder / CHECKPOINT, EventFile(folder)
+    result = FitResult.of((checkpoint or Checkpoint.load(path)).notes.get("result"), path)
+    first = result.history[0].epoch if result.history else 1
+    result.history[:0] = [event.record for event in file.read() if event.epoch < first]
+    if [record.epoch for record in result.history] != list(range(1, len(result.history) + 1)):
+        raise damaged(file.path, f"it lacks epochs before {first}", "Remove the folder that it is in and run again.")
+    return result
+
+
 def fit(network: Network, task: Task, folder: Path, listener: Listener | None = None) -> FitResult:
     """Train `network`, leaving its kept weights in it and in `folder`; goes on from a checkpoint found there.
 
@@ -136,6 +154,9 @@ class Session:
         self.result = FitResult()
         self.best = (-float("inf"), -float("inf"))
         self.passes = epochs_of(self.learner)
+        self._events = EventFile(folder)
+        if not begun:
+            self._events.clear()
         self._started = 0.0
         self._cautioned = False
 
@@ -154,7 +175,9 @@ class Session:
                 checkpoint.restore(self.network, self.learner.average, self.learner.optimizer)
                 first, second = map(float, checkpoint.notes["best"])
             self.best = (first, second)
-            self.result = FitResult.of(checkpoint.notes.get("result"), path)
+            self.result = result_so_far(self.folder, checkpoint)
+            # What was committed, and not written down before the process ended.
+            self._events.append(dated(self.result.history, path.stat().st_mtime))
 
     def is_over(self) -> bool:
         """Whether the budget is spent or patience has run out."""
@@ -237,8 +260,11 @@ class Session:
         result.stopped_early = config.patience is not None and since >= config.patience and record.epoch < self.epochs
 
     def _save(self) -> None:
-        notes = {"best": self.best, "result": self.result.notes()}
+        """The checkpoint commits the epoch; the event file, which holds those before, gets it next."""
+        last = self.result.history[-1]
+        notes = {"best": self.best, "result": replace(self.result, history=[last]).notes()}
         Checkpoint.of(self.network, self.learner.average, self.learner.optimizer, notes).save(self.folder / CHECKPOINT)
+        self._events.append([EpochEvent(**last.model_dump(), time=time.time())])
 
 
 def _score(config: TrainConfig, record: EpochRecord, validation: Predictions) -> tuple[float, float]:

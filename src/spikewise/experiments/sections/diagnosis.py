@@ -29,8 +29,7 @@ from spikewise.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
 from spikewise.network import Network
 from spikewise.readouts import SpikeCount
 from spikewise.training import FitResult
-from spikewise.training.checkpoint import Checkpoint
-from spikewise.training.loop import CHECKPOINT, FIT, WEIGHTS
+from spikewise.training.loop import CHECKPOINT, FIT, WEIGHTS, result_so_far
 from spikewise.types import Draw
 
 __all__ = ["diagnose", "make"]
@@ -171,7 +170,7 @@ def _progress(setting: Setting, candidate: Candidate, seed: int) -> FitResult:
     if (folder / FIT).exists():
         return FitResult.load(folder / FIT)
     if (folder / CHECKPOINT).exists():
-        return FitResult.of(Checkpoint.load(folder / CHECKPOINT).notes.get("result"), folder / CHECKPOINT)
+        return result_so_far(folder)
     return FitResult()
 
 
