@@ -171,8 +171,8 @@ def test_leaks_are_said_plainly(rng):
     leaky = facts(1000, overlap=Overlap(duplicates=1, near_duplicates=2, subjects=12), subjects=40)
     verdict, _ = judged(rng, 0.95, 0.80, data=leaky)
     assert (
-        "The split leaks: 1 group of identical images, 2 groups of nearly identical images, 12 subjects"
-        in verdict.paragraph
+        "1 group of identical images, 2 groups of nearly identical images and 12 subjects are in more than one part of "
+        "the split, which can flatter every accuracy." in verdict.paragraph
     )
     assert verdict.headline.endswith(", with reservations.")
 
@@ -203,7 +203,7 @@ def test_a_reservation_about_subjects_says_how_they_were_told(rng, trust, words,
     assert said.endswith(words)
     if trust == "doubtful":
         assert "known" not in said
-        assert not said.startswith("The split leaks")
+        assert not found or "if they are subjects." in said
     else:
         assert said == next(sentence for sentence in plain if "subjects" in sentence) + words
 
@@ -211,12 +211,13 @@ def test_a_reservation_about_subjects_says_how_they_were_told(rng, trust, words,
 def test_doubtful_subjects_flatter_accuracy_only_if_they_are_subjects_and_copies_do_in_any_case(rng):
     doubtful = {"subjects": 40, "subjects_rule": RULE, "subjects_trust": "doubtful"}
     alone = judged(rng, 0.95, 0.80, data=facts(1000, overlap=Overlap(subjects=12), **doubtful))[0]
-    assert "The split may leak: 12 subjects in more than one part, which can flatter every accuracy if they are" in (
+    assert "12 subjects are in more than one part of the split, which can flatter every accuracy if they are" in (
         alone.paragraph
     )
     both = judged(rng, 0.95, 0.80, data=facts(1000, overlap=Overlap(duplicates=3, subjects=12), **doubtful))[0]
-    assert "3 groups of identical images, 12 subjects in more than one part, which can flatter every accuracy. " in (
-        both.paragraph
+    assert (
+        "3 groups of identical images and 12 subjects are in more than one part of the split, which can flatter every "
+        "accuracy. " in both.paragraph
     )
     assert "and may be none" in both.paragraph
 
@@ -262,7 +263,10 @@ def test_bad_input_is_refused_in_words(rng):
 def test_a_leak_that_spares_the_test_part_flatters_no_accuracy(rng):
     leaky = facts(1000, overlap=Overlap(duplicates=8, reaches_test=False))
     verdict, _ = judged(rng, 0.95, 0.80, data=leaky)
-    assert "8 groups of identical images in more than one part, none in the test part" in verdict.paragraph
+    assert (
+        "8 groups of identical images are in more than one part of the split, none in the test part"
+        in verdict.paragraph
+    )
     assert "flattered" not in verdict.paragraph
 
 

@@ -293,21 +293,22 @@ RULE = {"subjects_rule": "the number after 'person' in file names"}
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ({"data": {"overlap": Overlap(duplicates=3)}}, "3 groups of identical images lie in more than one part"),
-        ({"data": {"overlap": Overlap(subjects=1)}}, "1 subject occurs in more than one part"),
+        ({"data": {"overlap": Overlap(duplicates=3)}}, "3 groups of identical images are in more than one part"),
+        ({"data": {"overlap": Overlap(subjects=1)}}, "1 subject is in more than one part"),
         ({"protocol": {"test_opened": 99}}, "The test set was opened more than once a run"),
         ({"seeds": (0,)}, "One seed"),
         ({}, "31 of 512 neurons never spike (snn, seed 0)"),
         ({"data": {"subjects": 600}}, "Subjects were not kept apart"),
         (
             {"data": {"overlap": Overlap(subjects=2), "subjects": 600, "subjects_trust": "likely", **RULE}},
-            "2 subjects occur in more than one part; which can flatter every accuracy. The subjects were read by the "
-            "number after 'person' in file names.",
+            "2 subjects are in more than one part of the split, which can flatter every accuracy. The subjects were "
+            "read by the number after 'person' in file names.",
         ),
         (
             {"data": {"overlap": Overlap(subjects=2), "subjects": 600, "subjects_trust": "doubtful", **RULE}},
-            "2 subjects occur in more than one part; which can flatter every accuracy if they are subjects. These "
-            "subjects are doubtful: they were read by the number after 'person' in file names, and may be none.",
+            "2 subjects are in more than one part of the split, which can flatter every accuracy if they are "
+            "subjects. These subjects are doubtful: they were read by the number after 'person' in file names, and may "
+            "be none.",
         ),
     ],
 )
@@ -319,8 +320,8 @@ def test_reservations_stand_before_the_first_figures_that_they_are_about(small, 
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ({"data": {"overlap": Overlap(duplicates=3)}}, "3 groups of identical images lie in more than one part"),
-        ({"seeds": (0,)}, "With reservations : one seed"),
+        ({"data": {"overlap": Overlap(duplicates=3)}}, "3 groups of identical images are in more than one part"),
+        ({"seeds": (0,)}, "With reservations : few test images; one seed"),
     ],
 )
 def test_what_makes_figures_doubtful_stands_on_the_first_screen(small, kind, words):
@@ -328,7 +329,13 @@ def test_what_makes_figures_doubtful_stands_on_the_first_screen(small, kind, wor
 
 
 def test_a_clean_run_has_no_notice(small):
-    assert 'class="notice' not in small(seeds=(1, 2))
+    assert 'class="notice' not in small(seeds=(1, 2), test=120)
+
+
+def test_a_reservation_is_said_once(small):
+    said = Page(small(seeds=(0,), protocol={"opened_elsewhere": 3, "quick": True})).text
+    for words in ("There is one seed", "The test set is small", "This is a first look", "were opened 3 times in other"):
+        assert said.count(words) == 1, words
 
 
 def test_a_run_folder_gets_its_report(tmp_path):

@@ -85,7 +85,8 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
     tuned = opponents_tuned(networks)
     found = judge(networks, comparisons, data, sections, tuned=tuned)
     yardsticks = None if sections is None else sections.yardsticks
-    doubtful, care = doubts(networks, data, protocol, sections), caveats(networks, comparisons, data, protocol)
+    doubtful = [one.text for one in doubts(networks, data, protocol, sections)]
+    care = [one.text for one in caveats(networks, comparisons, data, protocol)]
     ties, silent = tie_sentences(networks)
     moot = [*chance_sentences(networks, data), *collapse_sentences(networks, data, collapsed)]
     moot += [*serious_findings(sections), *silent]

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from spikewise.evaluation import NetworkResult, Results
+from spikewise.evaluation.caveats import Reservation
 from spikewise.evaluation.units import energy
 from spikewise.evaluation.verdict import ACCURACIES
 from spikewise.evaluation.wording import called, capital, count_of
 from spikewise.report.artifacts import Artifacts
 from spikewise.report.front import energy_model
-from spikewise.report.notices import Notice
 from spikewise.report.numbers import METRICS, brief, count, percent, points
 
 __all__ = ["findings", "grounds", "grounds_finding"]
@@ -39,35 +39,18 @@ class Grounds(NamedTuple):
     further: list[str]
 
 
-def grounds(results: Results, notices: Sequence[Notice]) -> Grounds:
+def grounds(results: Results, notices: Sequence[Reservation]) -> Grounds:
     """The verdict's sentences; notices, and the parts on tests and accuracy, have theirs."""
-    verdict, titles = results.verdict, {notice.title for notice in notices}
+    verdict = results.verdict
     elsewhere = {notice.text for notice in notices} | {pair.sentence for pair in results.comparisons}
 
     def own(sentences: Sequence[str]) -> list[str]:
-        return [
-            one
-            for one in sentences
-            if one not in elsewhere
-            and not one.startswith(ACCURACIES)
-            and not any(one.startswith(start) and title in titles for start, title in _NOTICED.items())
-        ]
+        return [one for one in sentences if one not in elsewhere and not one.startswith(ACCURACIES)]
 
     if not verdict.grounds:
         return Grounds(own(verdict.sentences), [])
     first = own(verdict.grounds)
     return Grounds(first, [one for one in own(verdict.sentences) if one not in first])
-
-
-_NOTICED: Final = {
-    "There is one seed": "One seed",
-    "The test set was opened": "The test set was opened more than once a run",
-    "Test images of this set were opened": "Test images of this set were opened in other runs, too",
-    "The split does not keep subjects apart": "Subjects were not kept apart",
-    "The split leaks": "The split leaks",
-    "The split may leak": "The split may leak",
-}
-"""How sentences begin that a notice of that title says, too."""
 
 
 def grounds_finding(results: Results) -> str:
