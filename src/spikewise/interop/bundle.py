@@ -133,7 +133,7 @@ def _checked(  # noqa: PLR0913, PLR0917  # everything that a check knows of
     chosen: Format, deployed: Deployed, folder: Path, written: Written, images: CheckImages, wish: Wish,
     source: Source, network: Network, progress: Progress | None,
 ) -> ExportCheck:  # fmt: skip
-    opened = chosen.open(deployed, folder, written.main, wish)
+    opened = written.opened or chosen.open(deployed, folder, written.main, wish)
     here = Here(network, seed=wish.seed)
     batch = min(_MOST_BATCH, fitting_batch(network.graph, record=network.graph.spiking_layers))
     found = judge(here, opened, images.pixels, images.labels, batch=batch, progress=progress)

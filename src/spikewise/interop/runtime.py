@@ -88,6 +88,8 @@ class Written(NamedTuple):
     """What a reader of the file has to know, in sentences."""
     facts: Mapping[str, int | float | str] = {}
     """Sizes and the like that the format knows, for the table: {"flash, bytes": 412}."""
+    opened: Opened | None = None
+    """What `open` would give, where the files had to be read back to be written whole: not done twice then."""
 
 
 class PageContent(NamedTuple):

@@ -83,7 +83,8 @@ class CFormat:
         counts = counts_of(spikes) if spikes else None
         write_text(folder / files[2], selftest(name, layout, images, classes, counts))
         write_text(folder / files[3], readme(layout, quantities, made, wish))
-        return Written(files[0], tuple(files), (), facts(folder, name, made, compiled.milliseconds(images)))
+        told = facts(folder, name, made, compiled.milliseconds(images))
+        return Written(files[0], tuple(files), (), told, _opened(compiled, layout, quantities, wish))
 
     def open(self, network: Deployed, folder: Path, main: str, wish: Wish) -> Opened:
         """Compile the files.
@@ -100,9 +101,12 @@ class CFormat:
         del main
         if wish.foreign:
             survives(folder, wish.name)
-        compiled = CompiledExport(folder, wish.name, layout, quantities)
-        whole = quantities.numbers == "int8"
-        return Opened(compiled, Simulator(layout, quantities, seed=wish.seed) if whole else None)
+        return _opened(CompiledExport(folder, wish.name, layout, quantities), layout, quantities, wish)
+
+
+def _opened(compiled: CompiledExport, layout: Layout, quantities: Quantities, wish: Wish) -> Opened:
+    whole = quantities.numbers == "int8"
+    return Opened(compiled, Simulator(layout, quantities, seed=wish.seed) if whole else None)
 
 
 def quantities_of(network: Deployed, layout: Layout, wish: Wish) -> Quantities:
@@ -146,20 +150,25 @@ def facts(folder: Path, name: str, made: Code, milliseconds: float) -> dict[str,
         "one image in C here, ms": float(f"{milliseconds:.3g}"),
     }
     for target in _TARGETS:
-        size = code_size(folder, name, target)
+        size = code_size(folder, made.sized, target)
         if size is not None:
             found[f"{target.name}: flash, bytes"] = size
     return found
 
 
-def code_size(folder: Path, name: str, target: _Target) -> int | None:
-    """Code and tables of the compiled export, without the C library; None where the compiler is not installed."""
+def code_size(folder: Path, code: str, target: _Target) -> int | None:
+    """Code and tables of the compiled export, without the C library; None where the compiler is not installed.
+
+    Args:
+        folder: where its header lies.
+    """
     if shutil.which(target.compiler) is None or shutil.which(target.size) is None:
         return None
     with tempfile.TemporaryDirectory(prefix="spikewise-c-") as into:
-        compiled = Path(into) / "code.o"
+        source_file, compiled = Path(into) / "code.c", Path(into) / "code.o"
+        source_file.write_text(code, encoding="utf-8")
         asked = [target.compiler, *target.options, "-std=c99", "-Os", "-ffp-contract=off", "-ffreestanding"]
-        asked += ["-c", str(folder / f"{name}.c"), "-o", str(compiled)]
+        asked += [f"-I{folder}", "-c", str(source_file), "-o", str(compiled)]
         if subprocess.run(asked, capture_output=True, check=False, timeout=600).returncode:
             return None
         told = subprocess.run([target.size, str(compiled)], capture_output=True, text=True, check=True, timeout=60)

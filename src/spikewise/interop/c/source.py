@@ -34,6 +34,8 @@ class Code(NamedTuple):
 
     header: str
     code: str
+    sized: str
+    """The same code with large tables of other numbers: it compiles to the same size, and soon."""
     tables: int
     """Bytes of constant tables (flash)."""
     state: int
@@ -44,11 +46,11 @@ def source(layout: Layout, quantities: Quantities, wish: Wish) -> Code:
     """Write a network in C."""
     constants, members = tables(layout, quantities), fields(layout, quantities.numbers)
     sizes = tables_size(constants), state_size(members)
-    return Code(
-        _header(layout, quantities, wish, members, sizes),
-        _code(layout, quantities, wish, "\n".join(array(table) for table in constants)),
-        *sizes,
+    code, sized = (
+        _code(layout, quantities, wish, "\n".join(array(table, sized=sized) for table in constants))
+        for sized in (False, True)
     )
+    return Code(_header(layout, quantities, wish, members, sizes), code, sized, *sizes)
 
 
 def score_type(quantities: Quantities) -> str:

@@ -10,6 +10,7 @@ from spikewise.interop.c.memory import ConstantArray
 __all__ = ["array", "literal"]
 
 _PER_LINE = 12
+_LARGE = 4096
 
 
 def literal(value: Any) -> str:
@@ -20,10 +21,14 @@ def literal(value: Any) -> str:
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
-def array(table: ConstantArray) -> str:
-    """Definition of a constant array."""
+def array(table: ConstantArray, *, sized: bool = False) -> str:
+    """Definition of a constant array.
+
+    Args:
+        sized: of a large one the size alone is right: compilers take half a minute to read a million numbers.
+    """
     flat = table.values.reshape(-1)
-    words = _words(flat)
+    words = ["1"] if sized and len(flat) > _LARGE else _words(flat)
     lines = [", ".join(words[start : start + _PER_LINE]) for start in range(0, len(words), _PER_LINE)]
     return f"static const {table.c_type} {table.name}[{len(flat)}] = {{\n" + ",\n".join(lines) + "\n};\n"
 

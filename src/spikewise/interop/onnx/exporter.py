@@ -38,8 +38,9 @@ class OnnxFormat:
         model = model_of(network, wish)
         path = folder / f"{wish.name}.onnx"
         write_bytes(path, model.SerializeToString())
-        facts = {"nodes": len(model.graph.node), **_runtime(network, path, wish).times()}
-        return Written(path.name, (path.name,), facts=facts)
+        made = _runtime(network, path, wish)
+        facts = {"nodes": len(model.graph.node), **made.times()}
+        return Written(path.name, (path.name,), facts=facts, opened=Opened(made, alone=made.alone))
 
     def open(self, network: Deployed, folder: Path, main: str, wish: Wish) -> Opened:
         """Read the file by onnxruntime.
