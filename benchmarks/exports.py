@@ -5,9 +5,10 @@ how well it was trained), exported in each format, and a table tells decisions, 
 the format refuses. Sets are found in the folder that `SPIKEWISE_DATA` names. Runs are kept in OUT; a call that was
 stopped goes on.
 
-    --formats A,B   nir,onnx,c,c-int8,snntorch
-    --limit N       images that are split, trained on and tested on (3000)
-    --images N      test images of each check (1000)
+    --formats A,B     nir,onnx,c,c-int8,snntorch,html
+    --limit N         images that are split, trained on and tested on (3000)
+    --images N        test images of each check (1000)
+    --stand-in A=B    a set of the same shape and classes for one that is not there (emnist-digits=mnist)
 """
 
 import argparse
@@ -28,6 +29,9 @@ HEADER = (
 def rows(preset: str, given: argparse.Namespace) -> Iterator[str]:
     """A row for each format."""
     overrides = [f"split.limit={given.limit}", "train.learning_rate=0.001"]
+    source, _, instead = given.stand_in.partition("=")
+    if resolve(preset=preset).data.source == source:
+        overrides.append(f"data.source={instead}")
     experiment = resolve(preset=preset, overrides=overrides, seeds=1, epochs=1, device="cpu")
     experiment = experiment.replace(sections=())
     run = run_experiment(experiment, out=given.out / "runs", kind="train")
@@ -62,10 +66,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("presets", nargs="*", metavar="PRESET", help="all of them")
     parser.add_argument(
-        "--formats", type=lambda text: text.split(","), default=["nir", "onnx", "c", "c-int8", "snntorch"]
+        "--formats", type=lambda text: text.split(","), default=["nir", "onnx", "c", "c-int8", "snntorch", "html"]
     )
     parser.add_argument("--limit", type=int, default=3000)
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--stand-in", default="", metavar="A=B")
     given = parser.parse_args()
     unknown = set(given.presets) - set(preset_names())
     if unknown:

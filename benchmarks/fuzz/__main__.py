@@ -53,9 +53,10 @@ def _fuzz(name: str, asked: argparse.Namespace, limits: Limits) -> list[Outcome]
         seed, count, only = kept[0]["seed"], kept[0]["count"], frozenset(one["number"] for one in kept)
     elif only:
         count = max(count, max(only) + 1)
-    totals, failures = Counter[str](), list[Outcome]()
+    totals, failures, again = Counter[str](), list[Outcome](), 0
     for one in outcomes(kinds.kind(name), seed=seed, count=count, limits=limits, only=only):
         totals[one.outcome] += 1
+        again += one.again
         if one.outcome == "failure":
             failures.append(one)
             print(f"{name} --seed {seed} --count {count} --at {one.number}  [{one.name}]  {one.text[:300]}", flush=True)
@@ -67,8 +68,9 @@ def _fuzz(name: str, asked: argparse.Namespace, limits: Limits) -> list[Outcome]
     for text, times in ways.most_common(15):
         print(f"  {times:5} x {text!r}")
     found = ", ".join(f"{totals[outcome]:,} {outcome}s" for outcome in OUTCOMES)
+    alone = f" ({again:,} run again, in a process of their own)" if again else ""
     print(
-        f"{name}: {sum(totals.values()):,} cases of seed {seed}: {found}; {time.monotonic() - started:.0f} s",
+        f"{name}: {sum(totals.values()):,} cases of seed {seed}: {found}{alone}; {time.monotonic() - started:.0f} s",
         flush=True,
     )
     return failures

@@ -62,6 +62,25 @@ def test_each_way_to_fail_is_a_failure():
     assert "status 3" in found["exit"].text
 
 
+def test_what_ends_or_fails_in_a_shared_process_is_run_again_in_its_own():
+    class Shared(Faults):
+        TOGETHER = 7
+        run_within = Faults.run
+
+        def run(self, case):
+            """As a kind whose processes keep what hangs and what exits from it."""
+            if case.name not in {"hang", "exit"}:
+                super().run(case)
+
+    limits = Limits(seconds=1.5, patience=1, memory_mib=256)
+    found = {one.name: one for one in outcomes(Shared(), seed=0, count=10, limits=limits)}
+    assert [one.number for one in found.values()] == list(range(10))
+    assert {name for name, one in found.items() if one.outcome == "failure"} == {
+        "raw", "mute", "warning", "memory", "panic", "loop",
+    }  # fmt: skip
+    assert {name for name, one in found.items() if not one.again} == {"result", "message"}
+
+
 def test_a_case_can_be_run_alone():
     found = list(outcomes(Faults(), seed=0, count=9, limits=Limits(seconds=5), only=frozenset({1})))
     assert [one.name for one in found] == ["message"]

@@ -6,7 +6,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -16,11 +17,15 @@ from benchmarks.fuzz.mutate import Rng, damaged
 from spikewise.dynamics import LIF, LeakyIntegrator
 from spikewise.encoders import Rate
 from spikewise.graph import Flatten, Graph, Linear, Neuron
-from spikewise.interop import CheckImages, Wish, export_network, verify_bundle
+from spikewise.interop import CheckImages, Deployed, Wish, export_network, verify_bundle
 from spikewise.interop.check import Source
+from spikewise.interop.onnx import running
+from spikewise.interop.onnx.session import OnnxSession
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane
 
+TOGETHER: Final = 2000
+"""Cases that may follow each other in one process."""
 _FORMATS = ("onnx", "snntorch")
 _CLASSES = ("a", "b", "c")
 
@@ -68,6 +73,13 @@ def cases(seed: int, count: int) -> Iterator[Damage]:
         yield _damage(rng, name, file, place / name / file)
 
 
+def cases_of(file: str, folder: str, seed: int, count: int) -> Iterator[Damage]:
+    """Of one file alone."""
+    path = _sound() / folder / file
+    for number in range(count):
+        yield _damage(np.random.default_rng([seed, number]), folder, file, path)
+
+
 def _damage(rng: Rng, folder: str, file: str, path: Path) -> Damage:
     content, own = path.read_bytes(), rng.random() < 0.75
     if rng.random() < 0.03:
@@ -92,3 +104,13 @@ def run(case: Damage) -> object:
         if case.content is not None:
             (folder / case.file).write_bytes(case.content)
         return verify_bundle(folder)
+
+
+def run_within(case: Damage) -> object:
+    """Without the process in which onnxruntime reads the file: one that ends it, ends this one."""
+
+    def session(network: Deployed, path: Path, layers: dict[str, float]) -> OnnxSession:
+        return OnnxSession(path, layers, network.graph.steps)
+
+    with patch.object(running, "Apart", session):
+        return run(case)

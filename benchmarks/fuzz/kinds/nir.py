@@ -4,7 +4,8 @@ import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
 
 import h5py
 import nir
@@ -15,6 +16,7 @@ from spikewise.dynamics import IF, LIF, CubaLIF, LeakyIntegrator
 from spikewise.encoders import Rate
 from spikewise.graph import AvgPool, Conv2d, Flatten, Graph, Linear, MaxPool, Neuron, Residual, SumPool
 from spikewise.interop.deployed import deploy
+from spikewise.interop.nir import files
 from spikewise.interop.nir.dialects import DIALECTS
 from spikewise.interop.nir.reading import Imported, from_nir_graph
 from spikewise.interop.nir.tools import NEUTRAL, TOOLS
@@ -22,6 +24,8 @@ from spikewise.interop.nir.writing import to_nir
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane
 
+TOGETHER: Final = 1000
+"""Cases that may follow each other in one process."""
 _PLAIN = (Linear(features=6), Neuron(dynamics=LIF(beta=0.75, reset="zero")), Linear(features=3))
 _NETWORKS: tuple[tuple[Any, ...], ...] = (
     (Flatten(), *_PLAIN),
@@ -61,6 +65,12 @@ def run(case: NirFile) -> Imported:
         path = Path(folder) / "case.nir"
         path.write_bytes(case.content)
         return from_nir_graph(path, **case.options)
+
+
+def run_within(case: NirFile) -> Imported:
+    """Without the process that tries the file first: a file that it would find unreadable ends this one."""
+    with patch.object(files, "_try_apart", lambda path: None):
+        return run(case)
 
 
 def _written(layers: tuple[Any, ...], *, described: bool) -> bytes:
