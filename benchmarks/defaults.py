@@ -8,6 +8,7 @@ images, the largest shares of a layer's neurons that are silent or saturated. Re
     --seeds N     trainings of each side (3)
     --set KEY=V   a setting of all runs, such as split.limit=5000; may be given several times
     --sides A,B   snn,twin,cnn
+    --device D    where they train (cpu)
 """
 
 import argparse
@@ -70,7 +71,7 @@ def rows(name: str, source: str, settings: tuple[str, ...], given: argparse.Name
     """A line for the set before, and one after."""
     for when, more in (("before", BEFORE), ("after", ())):
         overrides = [*settings, *more, *given.set, f"sides=[{', '.join(repr(side) for side in given.sides)}]"]
-        experiment = resolve(source, overrides=overrides, seeds=given.seeds, device="cpu")
+        experiment = resolve(source, overrides=overrides, seeds=given.seeds, device=given.device)
         experiment = experiment.replace(sections=())
         run = run_experiment(experiment, out=given.out / "runs")
         yield f"| {name} | {when} | {_figures(run.results, RunFolder.open(run.folder))} |"
@@ -93,6 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--sides", type=lambda text: text.split(","), default=["snn", "twin", "cnn"])
+    parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
     unknown = set(given.sets) - {*REAL, *PHOTOS}
     if unknown:
