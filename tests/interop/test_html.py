@@ -18,8 +18,10 @@ from spikewise.graph import Activation, Flatten, Linear, Neuron
 from spikewise.interop import Wish, deploy
 from spikewise.interop.html import FORMAT
 from spikewise.interop.html.assets import script_of
+from spikewise.interop.html.coarse import coarse
+from spikewise.interop.html.page import network_page
 from spikewise.interop.html.running import _Browser, _Node, programs
-from spikewise.interop.runtime import Here
+from spikewise.interop.runtime import Here, PageContent
 from spikewise.network import Network
 from spikewise.readouts import FilteredSum, LastMembrane, MaxMembrane, MeanMembrane, SpikeCount
 
@@ -173,11 +175,45 @@ def test_names_of_classes_cannot_leave_the_script_that_holds_them(tmp_path):
     assert "alert(1)" not in path.read_text().replace(script_of(path.read_text(), "model"), "")
 
 
+def test_a_twin_that_has_no_room_is_rounded_and_the_network_itself_never(tmp_path, monkeypatch):
+    twin = deploy(
+        Network(graph_of((Flatten(), Linear(features=40), Activation(), *OUT), Direct(steps=1), LastMembrane()))
+    )
+    network = dyadic(graph_of(LAYERS["lif"], Rate(steps=3), MeanMembrane()))
+    wish = WISH._replace(beside=lambda: PageContent(twin=twin, images=images(50, network.graph.image_shape)))
+    exact = network_page(deploy(network), wish)
+    assert "twin's answers with rounded weights" not in exact.facts
+    monkeypatch.setattr("spikewise.interop.html.page._LARGE", len(exact.text.encode()) - 1)
+    small = network_page(deploy(network), wish)
+    assert len(small.text.encode()) < len(exact.text.encode())
+    assert small.facts["twin's answers with rounded weights"] in small.text
+    assert not small.warnings
+    agree(network, tmp_path, wish=wish)  # the page that is written is the small one
+    monkeypatch.setattr("spikewise.interop.html.page._LARGE", 1000)
+    assert "fewer would change spikes" in network_page(deploy(network), wish).warnings[0]
+
+
+@pytest.mark.parametrize("levels", [64, 8])
+def test_rounding_moves_weights_by_half_a_level_at_most(levels):
+    network = deploy(
+        Network(graph_of((Flatten(), Linear(features=40), Activation(), *OUT), Direct(steps=1), LastMembrane()))
+    )
+    rounded = coarse(network, levels)
+    assert set(rounded.steps) == {"linear1.weight", "linear2.weight"}
+    for name, step in rounded.steps.items():
+        was, now = network.weights[name].double(), rounded.network.weights[name].double()
+        assert step == pytest.approx(float(was.square().mean().sqrt()) / levels)
+        assert float((was - now).abs().max()) <= step * 0.501
+        assert float((was - now).square().mean().sqrt()) == pytest.approx(step / 12**0.5, rel=0.15)
+        np.testing.assert_allclose(now / step, (now / step).round(), atol=1e-3)
+
+
 def test_the_browser_answers_as_node_does(tmp_path):
     if programs()[1] is None:
         pytest.skip("needs the Debian package chromium")
     network = dyadic(graph_of(LAYERS["lif"], Rate(steps=3), MeanMembrane()))
     path = tmp_path / FORMAT.write(deploy(network), tmp_path, WISH).main
-    browser, pixels = _Browser(programs()[1], script_of(path.read_text(), "model")), images(5)
+    parts = (script_of(path.read_text(), name) for name in ("model", "numbers"))
+    browser, pixels = _Browser(programs()[1], *parts), images(5)
     line, content = _Node(programs()[0], path)(pixels)
     assert browser(pixels) == (line, content)

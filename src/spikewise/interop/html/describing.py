@@ -1,7 +1,7 @@
-"""A network as the page holds it: a JSON description, 32-bit weights as base64."""
+"""A network as the page holds it: a JSON description, which says where its numbers stand."""
 
-import base64
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from spikewise.graph import (
     SumPool,
 )
 from spikewise.interop.deployed import Deployed
+from spikewise.interop.html.packing import Numbers
 from spikewise.layers.base import both
 from spikewise.randomness import uniform
 from spikewise.ties import PLACE_0
@@ -40,13 +41,17 @@ _NEVER: Final = 2**30
 """Step of a spike that does not come."""
 
 
-def described(network: Deployed, *, seed: int) -> Json:
+def described(network: Deployed, numbers: Numbers, *, seed: int, steps: Mapping[str, float] | None = None) -> Json:
     """Everything that the page's engine needs to run a network as `predict` does.
 
+    Args:
+        numbers: Where its weights are put.
+        steps: Of the weights, by name, that are multiples of one.
     Raises:
         ConfigError: the page cannot hold a layer, which is named, or the encoder.
     """
     graph = network.graph
+    made = _Description(network, numbers, seed, steps or {})
     return {
         "image": list(graph.image_shape),
         "classes": graph.classes,
@@ -55,12 +60,8 @@ def described(network: Deployed, *, seed: int) -> Json:
         "place": PLACE_0,
         "encoder": _encoder(graph.encoder),
         "readout": graph.readout.model_dump(mode="json"),
-        "layers": [_layer(network, at, seed) for at in graph.named],
+        "layers": [made.layer(at) for at in graph.named],
     }
-
-
-def _text(value: Tensor) -> str:
-    return base64.b64encode(value.detach().float().contiguous().numpy().astype("<f4").tobytes()).decode("ascii")
 
 
 def _number(value: float) -> float:
@@ -87,80 +88,87 @@ def _encoder(encoder: Encoder) -> Json:
     )
 
 
-def _layer(network: Deployed, at: NamedLayer, seed: int) -> Json:
-    return {
-        "name": at.name,
-        "about": at.layer.summary,
-        "inputs": list(at.inputs),
-        "input": list(at.input),
-        "output": list(at.output),
-        "carrier": at.arriving.carrier,
-        "quantum": at.arriving.quantum,
-        "spikes": at.layer.spikes,
-        **_own(network, at, seed),
-    }
+class _Description(NamedTuple):
+    """Puts a network's layers into words, and its numbers where numbers are."""
 
+    network: Deployed
+    numbers: Numbers
+    seed: int
+    steps: Mapping[str, float]
 
-def _own(network: Deployed, at: NamedLayer, seed: int) -> Json:  # noqa: PLR0911  # one for each kind
-    layer = at.layer
-    match layer:
-        case Linear():
-            return {"kind": layer.kind, **_weights(network, at)}
-        case Conv2d():
-            sliding = _sliding(layer.window, layer.strides, layer.paddings)
-            more = {"dilation": list(layer.dilations), "groups": layer.groups}
-            return {"kind": layer.kind, **_weights(network, at), **sliding, **more}
-        case MaxPool() | AvgPool() | SumPool():
-            return {"kind": layer.kind, **_sliding(layer.window, layer.strides, both(layer.padding))}
-        case Flatten() | GlobalAvgPool() | Residual():
-            return {"kind": layer.kind}
-        case Activation(function=function):
-            return {"kind": layer.kind, "function": function}
-        case QCFS(levels=levels):
-            threshold = qcfs_threshold(at, network.weights)
-            return {"kind": layer.kind, "levels": levels, "threshold": _text(threshold.flatten())}
-        case BatchNorm():
-            return {"kind": layer.kind, **_normalising(network, at, layer)}
-        case SpikingActivation():
-            return {"kind": layer.kind, **_carrying(network, at, layer, seed)}
-        case Neuron():
-            return _neurons(network, at, layer)
-    raise AssertionError(f"{layer.kind} leaves before the export")
+    def layer(self, at: NamedLayer) -> Json:
+        return {
+            "name": at.name,
+            "about": at.layer.summary,
+            "inputs": list(at.inputs),
+            "input": list(at.input),
+            "output": list(at.output),
+            "carrier": at.arriving.carrier,
+            "quantum": at.arriving.quantum,
+            "spikes": at.layer.spikes,
+            **self._own(at),
+        }
 
+    def _own(self, at: NamedLayer) -> Json:  # noqa: PLR0911  # one for each kind
+        layer = at.layer
+        match layer:
+            case Linear():
+                return {"kind": layer.kind, **self._weights(at)}
+            case Conv2d():
+                sliding = _sliding(layer.window, layer.strides, layer.paddings)
+                more = {"dilation": list(layer.dilations), "groups": layer.groups}
+                return {"kind": layer.kind, **self._weights(at), **sliding, **more}
+            case MaxPool() | AvgPool() | SumPool():
+                return {"kind": layer.kind, **_sliding(layer.window, layer.strides, both(layer.padding))}
+            case Flatten() | GlobalAvgPool() | Residual():
+                return {"kind": layer.kind}
+            case Activation(function=function):
+                return {"kind": layer.kind, "function": function}
+            case QCFS(levels=levels):
+                threshold = qcfs_threshold(at, self.network.weights)
+                return {"kind": layer.kind, "levels": levels, "threshold": self.numbers.floats(threshold)}
+            case BatchNorm():
+                return {"kind": layer.kind, **self._normalising(at, layer)}
+            case SpikingActivation():
+                return {"kind": layer.kind, **self._carrying(at, layer)}
+            case Neuron():
+                return self._neurons(at, layer)
+        raise AssertionError(f"{layer.kind} leaves before the export")
 
-def _weights(network: Deployed, at: NamedLayer) -> Json:
-    return {key: _text(network.weights[f"{at.name}.{key}"]) for key in at.parameters()}
+    def _weights(self, at: NamedLayer) -> Json:
+        names = {key: f"{at.name}.{key}" for key in at.parameters()}
+        return {key: self.numbers.floats(self.network.weights[n], self.steps.get(n)) for key, n in names.items()}
+
+    def _normalising(self, at: NamedLayer, norm: BatchNorm) -> Json:
+        own = {key: self.network.weights[f"{at.name}.{key}"] for key in at.parameters()}
+        scale = own["weight"] / (own["running_var"] + norm.epsilon).sqrt()
+        shift = own["bias"] - own["running_mean"] * scale
+        return {"scale": self.numbers.floats(scale), "shift": self.numbers.floats(shift)}
+
+    def _carrying(self, at: NamedLayer, layer: SpikingActivation) -> Json:
+        made: Json = {"function": layer.function, "dt": layer.dt}
+        if layer.random_start:
+            count = torch.Size(at.output).numel()
+            draw = Draw(self.seed, 0, torch.zeros(1, dtype=torch.int64))
+            made["start"] = self.numbers.floats(uniform(draw, count, 1 + self.network.streams[at.name]))
+        return made
+
+    def _neurons(self, at: NamedLayer, layer: Neuron) -> Json:
+        parameters = {
+            key: self.numbers.floats(value)
+            if isinstance(value, Tensor) and value.numel() > 1
+            else _number(float(value))
+            for key, value in self.network.parameters(at).items()
+        }
+        made: Json = {"kind": "neuron", "parameters": parameters, **_model(at, layer)}
+        matrix = self.network.weights.get(f"{at.name}.recurrent")
+        if matrix is not None:
+            made |= {"recurrent": self.numbers.floats(matrix), "reached": layer.feedback(at.output)}
+        return made
 
 
 def _sliding(window: tuple[int, int], strides: tuple[int, int], padding: tuple[int, int]) -> Json:
     return {"kernel": list(window), "stride": list(strides), "padding": list(padding)}
-
-
-def _normalising(network: Deployed, at: NamedLayer, norm: BatchNorm) -> Json:
-    own = {key: network.weights[f"{at.name}.{key}"] for key in at.parameters()}
-    scale = own["weight"] / (own["running_var"] + norm.epsilon).sqrt()
-    return {"scale": _text(scale), "shift": _text(own["bias"] - own["running_mean"] * scale)}
-
-
-def _carrying(network: Deployed, at: NamedLayer, layer: SpikingActivation, seed: int) -> Json:
-    made: Json = {"function": layer.function, "dt": layer.dt}
-    if layer.random_start:
-        count = torch.Size(at.output).numel()
-        draw = Draw(seed, 0, torch.zeros(1, dtype=torch.int64))
-        made["start"] = _text(uniform(draw, count, 1 + network.streams[at.name]))
-    return made
-
-
-def _neurons(network: Deployed, at: NamedLayer, layer: Neuron) -> Json:
-    parameters = {
-        key: _text(value.flatten()) if isinstance(value, Tensor) and value.numel() > 1 else _number(float(value))
-        for key, value in network.parameters(at).items()
-    }
-    made: Json = {"kind": "neuron", "parameters": parameters, **_model(at, layer)}
-    matrix = network.weights.get(f"{at.name}.recurrent")
-    if matrix is not None:
-        made |= {"recurrent": _text(matrix), "reached": layer.feedback(at.output)}
-    return made
 
 
 def _model(at: NamedLayer, layer: Neuron) -> Json:

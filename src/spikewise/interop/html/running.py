@@ -52,7 +52,8 @@ class PageRuntime:
     def __init__(self, network: Deployed, path: Path) -> None:
         self._graph, self._path = network.graph, path
         text = path.read_text(encoding="utf-8", errors="replace")
-        if (engine := script_of(text, "engine")) is None or (model := script_of(text, "model")) is None:
+        engine, model, numbers = (script_of(text, name) for name in ("engine", "model", "numbers"))
+        if engine is None or model is None or numbers is None:
             raise self._damaged("it holds no engine or no network")
         # It is a program: what somebody else wrote is not run in its place.
         if engine.strip() != asset("engine.js").strip():
@@ -63,7 +64,7 @@ class PageRuntime:
                 "The engine of a page is checked by node or Chromium, and neither is installed: install the package "
                 "nodejs or chromium (Debian: apt install nodejs), or leave the check out with --unchecked."
             )
-        self._program: _Program = _Node(node, path) if node is not None else _Browser(str(browser), model)
+        self._program: _Program = _Node(node, path) if node is not None else _Browser(str(browser), model, numbers)
 
     @property
     def name(self) -> str:
@@ -137,10 +138,10 @@ class _Node:
 class _Browser:
     """A browser that is started for each batch, and leaves its answer in the document."""
 
-    def __init__(self, program: str, model: str) -> None:
+    def __init__(self, program: str, model: str, numbers: str) -> None:
         version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
         self.name = f"the page's engine in {version or 'Chromium'}"
-        self._program, self._model = program, model
+        self._program, self._model, self._numbers = program, model, numbers
 
     def __call__(self, images: Images) -> tuple[dict[str, Any], bytes]:
         with tempfile.TemporaryDirectory() as folder:
@@ -160,9 +161,12 @@ class _Browser:
         return (
             '<!doctype html><meta charset="utf-8">'
             f'<script type="application/json" id="model">{self._model}</script>'
+            f'<script type="text/plain" id="numbers">{self._numbers}</script>'
             f"<script>{asset('engine.js')}</script><script>{asset('answering.js')}\n"
-            'open(document.getElementById("model").textContent); document.getElementById("model").remove();'
-            f'const said = answering(Spikewise.bytesOf("{pixels}"), {images[0].size}); let text = "";'
+            'const given = ["model", "numbers"].map(id => document.getElementById(id));'
+            "open(...given.map(one => one.textContent)); given.forEach(one => one.remove());"
+            f'const pixels = Uint8Array.from(atob("{pixels}"), one => one.charCodeAt(0));'
+            f'const said = answering(pixels, {images[0].size}); let text = "";'
             "for (let i = 0; i < said.bytes.length; i += 8192)"
             " text += String.fromCharCode(...said.bytes.subarray(i, i + 8192));"
             'const at = document.createElement("script"); at.type = "application/json"; at.id = "answer";'

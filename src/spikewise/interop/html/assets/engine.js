@@ -5,16 +5,43 @@ var Spikewise = (() => {
 const f = Math.fround;
 const size = shape => shape.reduce((a, b) => a * b, 1);
 
-/* ---- numbers that travel as text ---- */
-function bytesOf(text) {
-  const raw = atob(text), out = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
-  return out;
+/* ---- numbers that stand as text: seven bits in each character; where that is one that a page cannot hold, it and the
+   next stand in one character beyond ASCII ---- */
+function opened(text) {
+  const bytes = new Uint8Array(Math.ceil(text.length * 7 / 4)), forbidden = [0, 13, 60];
+  let held = 0, bits = 0, to = 0;
+  function take(seven) {
+    held = held << 7 | seven; bits += 7;
+    if (bits >= 8) { bits -= 8; bytes[to++] = held >> bits; held &= (1 << bits) - 1; }
+  }
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 128) take(forbidden[code - 128 >> 7]);
+    take(code & 127);
+  }
+  return bytes;
 }
-function floatsOf(text) {
-  const bytes = bytesOf(text), view = new DataView(bytes.buffer), out = new Float32Array(bytes.length / 4);
-  for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(4 * i, true);
-  return out;
+/* An array: symbols in a canonical Huffman code; floats have their exponents in it, or are multiples of a step. */
+function unpacked(bytes, { at, count, exact, step }) {
+  const word = () => { at += 2; return bytes[at - 2] | bytes[at - 1] << 8; };
+  const many = Array.from({ length: bytes[at++] }, word), symbols = new Uint16Array(count);
+  const kinds = Array.from({ length: many.reduce((a, b) => a + b, 0) }, word);
+  let bit = 8 * at;
+  for (let i = 0; i < count; i++) {
+    let code = 0, first = 0, before = 0;
+    for (let length = 0; ; length++) {
+      code += bytes[bit >> 3] >> 7 - (bit & 7) & 1; bit++;
+      if (code - first < many[length]) { symbols[i] = kinds[before + code - first]; break; }
+      before += many[length]; first = 2 * (first + many[length]); code *= 2;
+      if (length > many.length) throw new Error("its numbers are damaged");
+    }
+  }
+  if (step) return Float32Array.from(symbols, symbol => (symbol - 32768) * step);
+  if (!exact) return Uint8Array.from(symbols);
+  const words = new Uint32Array(count);
+  for (let i = 0, from = bit + 7 >> 3; i < count; i++, from += 3)
+    words[i] = bytes[from] | bytes[from + 1] << 8 | (bytes[from + 2] & 127) << 16 | symbols[i] << 23 | bytes[from + 2] >> 7 << 31;
+  return new Float32Array(words.buffer);
 }
 
 /* A value of each feature, from one number, or from one of each channel. */
@@ -26,12 +53,10 @@ function spread(value, count) {
 }
 
 /* Brings a network as it stands in the file into the form in which it runs: weights ordered by the input they come from. */
-function load(network) {
+function load(network, bytes) {
   for (const layer of network.layers) {
-    for (const key of ["weight", "bias", "recurrent", "start", "scale", "shift", "threshold"])
-      if (typeof layer[key] === "string") layer[key] = floatsOf(layer[key]);
-    for (const key in layer.parameters || {})
-      if (typeof layer.parameters[key] === "string") layer.parameters[key] = floatsOf(layer.parameters[key]);
+    for (const part of [layer, layer.parameters || {}])
+      for (const key in part) if (part[key] && part[key].count !== undefined) part[key] = unpacked(bytes, part[key]);
     if (layer.kind === "linear") layer.rows = transposed(layer.weight, size(layer.output), size(layer.input));
     if (layer.kind === "conv2d") layer.rows = byInput(layer);
     if (layer.recurrent) layer.feedback = transposed(layer.recurrent, size(layer.output), size(layer.output));
@@ -408,5 +433,5 @@ function run(network, pixels, change = {}) {
   return { steps, encoded, sent, counts, output: end, evidence: evidenceOf(network, end.spikes, membranes, steps) };
 }
 
-return { load, run, softmax, randomBytes, bytesOf, floatsOf, size };
+return { opened, unpacked, load, run, softmax, randomBytes, size };
 })();

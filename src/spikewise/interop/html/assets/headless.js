@@ -4,11 +4,11 @@
 const fs = require("fs"), vm = require("vm");
 const page = fs.readFileSync(process.argv[2], "utf8");
 const part = name => page.match(new RegExp(`<script [^>]*id="${name}"[^>]*>([\\s\\S]*?)</script>`))[1];
-const scope = vm.createContext({ atob, Math });
+const scope = vm.createContext({ Math });
 vm.runInContext(part("engine") + "\n" + fs.readFileSync(process.argv[3], "utf8"), scope);
 vm.runInContext("var answer = answering", scope);
-scope.text = part("model");
-vm.runInContext("open(text)", scope);
+Object.assign(scope, { text: part("model"), numbers: part("numbers") });
+vm.runInContext("open(text, numbers)", scope);
 let held = Buffer.alloc(0);
 process.stdin.on("data", more => {
   held = Buffer.concat([held, more]);

@@ -1,7 +1,8 @@
 "use strict";
 (() => {
 const byId = id => document.getElementById(id), model = JSON.parse(byId("model").textContent);
-model.networks.forEach(Spikewise.load);
+const numbers = Spikewise.opened(byId("numbers").textContent);
+model.networks.forEach(network => Spikewise.load(network, numbers));
 const [net, twin] = model.networks, names = model.classes, K = net.classes;
 const shown = net.layers.filter(layer => layer.kind === "neuron" || layer.kind === "integrator" || layer.kind === "spiking_activation");
 const spiking = shown.filter(layer => layer.spikes), last = net.layers[net.layers.length - 1];
@@ -358,7 +359,7 @@ byId("camera").addEventListener("click", async () => {
 
 /* ---- test images ---- */
 if (model.images) {
-  const bytes = Spikewise.bytesOf(model.images.pixels), each = Spikewise.size(net.image), group = byId("samples");
+  const bytes = Spikewise.unpacked(numbers, model.images.pixels), each = Spikewise.size(net.image), group = byId("samples");
   const all = model.images.labels.map((label, i) => {
     const button = document.createElement("button"), tile = document.createElement("canvas"), pixels = bytes.subarray(i * each, (i + 1) * each);
     button.type = "button"; button.setAttribute("role", "radio"); button.setAttribute("aria-checked", "false"); button.setAttribute("aria-label", `Test image ${i + 1}: ${names[label]}`);
