@@ -13,8 +13,11 @@ demo: $(VENV)/.package
 	$(BIN)/spikewise compare digits --out runs
 	$(BIN)/spikewise export "$$(ls -td runs/compare-digits-* | head -n 1)" --to html --images 100 $(UNCHECKED)
 
+# Tests of a file stay in one process: they share what is dear to make.
+WORKERS ?= 2
+PYTEST := pytest -n $(WORKERS) --dist loadfile
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m $(PYTEST) $(ARGS)
 
 # The tests of the core, each call held against the shapes and types of its signature; beartype draws from the global generator
 # which item of a list it looks at, so the test that nobody does is left out.
@@ -23,7 +26,7 @@ SHAPES := tests/dynamics tests/test_losses.py tests/test_encoders.py tests/test_
 	tests/engine/test_reference_vectors.py tests/evaluation/test_cost.py tests/evaluation/test_ties.py tests/evaluation/test_explanations.py \
 	tests/data/test_splits.py tests/training/test_fit.py tests/training/test_health.py tests/training/test_short.py tests/training/test_together.py
 shapes: $(VENV)/.test
-	$(BIN)/python -m pytest --jaxtyping-packages=spikewise,shapes.checked -m "not slow" \
+	$(BIN)/python -m $(PYTEST) --jaxtyping-packages=spikewise,shapes.checked -m "not slow" \
 		--deselect tests/training/test_fit.py::test_one_seed_gives_one_result_and_the_global_generators_stay $(ARGS) $(SHAPES)
 
 # The tests that need an NVIDIA GPU, each of which says so where there is none.
@@ -38,7 +41,7 @@ test-wheel: $(VENV)/.test
 	$(PYTHON) -m venv build/wheel-env
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$$(ls dist/*.whl)" -r requirements/test.txt
 	build/wheel-env/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt --no-deps -r requirements/peers.txt
-	build/wheel-env/bin/python -P -m pytest -p no:cacheprovider $(ARGS) $(TESTS)
+	build/wheel-env/bin/python -P -m $(PYTEST) -p no:cacheprovider $(ARGS) $(TESTS)
 
 # Needs nothing but ruff and clang-format, so that it answers in seconds in a fresh clone.
 lint: $(VENV)/.lint
