@@ -104,7 +104,7 @@ $(VENV)/.package: pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/
 	touch $@
 
 # The peers are oracles. Without their own dependencies: they would bring torchvision and CUDA builds that nothing here uses.
-$(VENV)/.test: $(VENV)/.package requirements/test.txt requirements/peers.txt
-	$(PIP) install -q -c constraints.txt -r requirements/test.txt
+$(VENV)/.test: $(VENV)/.package requirements/test.txt requirements/trackers.txt requirements/peers.txt
+	$(PIP) install -q -c constraints.txt -r requirements/test.txt -r requirements/trackers.txt
 	$(PIP) install -q -c constraints.txt --no-deps -r requirements/peers.txt
 	touch $@

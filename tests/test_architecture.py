@@ -26,6 +26,7 @@ LEVELS = [
     {"report"},
     {"interop", "conversion"},
     {"experiments"},
+    {"tracking"},
     {"estimator", "api"},
     {"serving"},
     {"cli"},

@@ -10,6 +10,7 @@
     ├── TrainingError              training diverged or cannot go on
     ├── RunError                   a run folder is missing, damaged or of another version
     ├── StorageError               the disk is full or not writable
+    ├── TrackingError              a tracker cannot be reached, or refuses what it is told
     └── DependencyError            an optional package is missing
 
 Each message says what was asked, what was found, and what to do.
@@ -70,6 +71,10 @@ class RunError(SpikewiseError):
 
 class StorageError(SpikewiseError, OSError):
     """The disk is full or not writable."""
+
+
+class TrackingError(SpikewiseError):
+    """A tracker cannot be reached, or refuses what it is told."""
 
 
 class DependencyError(SpikewiseError, ImportError):

@@ -1,5 +1,6 @@
 """`compare` and `train`: from a set's name to a finished run."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from spikewise.evaluation import Results
 from spikewise.experiments import Experiment, resolve, run_experiment
 from spikewise.experiments.sections.budget import SHARE
 from spikewise.experiments.settings import Change, changes_of
+from spikewise.tracking import Follower
 from spikewise.training.progress import Plan, display
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
+    track: str | None = None,
     **settings: object,
 ) -> Run:
     """Train a spiking network, its conventional twin and a CNN under one protocol, test them, and write a report.
@@ -93,6 +96,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
         quick: A first look: one seed, few epochs, no sections; what is asked for beside it stays.
         thorough: Sections are made whole, however long they take; else they take a quarter of the training's time.
         progress: Show it on standard error: live on a terminal, else a line for each epoch.
+        track: A tracker that another process tells of each epoch: "tensorboard", "mlflow", "wandb" or "csv".
         settings: Any other setting, nested (`train={"batch_size": 64}`) or dotted (`**{"train.batch_size": 64}`).
     Raises:
         SpikewiseError: with one clear message.
@@ -100,7 +104,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     source = as_source(data, images, labels, Path(out))
     experiment = asked_experiment(source, preset, config, seeds, epochs, settings, quick=quick)
     where = None if data_dir is None else Path(data_dir)
-    return execute(experiment, out=Path(out), progress=progress, data_dir=where, thorough=thorough)
+    return execute(experiment, out=Path(out), progress=progress, data_dir=where, thorough=thorough, track=track)
 
 
 def train(  # noqa: PLR0913  # as `compare`
@@ -118,16 +122,19 @@ def train(  # noqa: PLR0913  # as `compare`
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
+    track: str | None = None,
     **settings: object,
 ) -> Run:
     """Train the spiking network alone; arguments as for `compare`."""
     source = as_source(data, images, labels, Path(out))
     experiment = asked_experiment(source, preset, config, seeds, epochs, settings, quick=quick)
     where = None if data_dir is None else Path(data_dir)
-    return execute(experiment, kind="train", out=Path(out), progress=progress, data_dir=where, thorough=thorough)
+    return execute(
+        experiment, kind="train", out=Path(out), progress=progress, data_dir=where, thorough=thorough, track=track
+    )
 
 
-def execute(
+def execute(  # noqa: PLR0913  # what a run may be told
     experiment: Experiment,
     *,
     kind: Literal["compare", "train"] = "compare",
@@ -135,24 +142,25 @@ def execute(
     progress: bool = False,
     data_dir: Path | None = None,
     thorough: bool = False,
+    track: str | None = None,
 ) -> Run:
     """Run a resolved experiment; arguments as for `compare`."""
+    told: dict[str, Any] = {"out": out, "kind": kind, "data_dir": data_dir, "thorough": thorough}
     if not progress:
-        done = run_experiment(experiment, out=out, kind=kind, data_dir=data_dir, thorough=thorough)
+        with Follower(track, _warned) as follower:
+            done = run_experiment(experiment, **told, begun=follower.begin)
         return Run(done.results, done.folder)
     sides = experiment.sides if kind == "compare" else ("snn",)
     plan = Plan(sides, experiment.seeds, tests=True, after=SHARE if experiment.sections else 0.0)
-    with display(plan, f"{kind} on {experiment.data.source}") as shown:
-        done = run_experiment(
-            experiment,
-            out=out,
-            kind=kind,
-            data_dir=data_dir,
-            listener=shown,
-            decoding=shown.work,
-            thorough=thorough,
-        )
+    shown = display(plan, f"{kind} on {experiment.data.source}")
+    with shown, Follower(track, shown.said) as follower:
+        done = run_experiment(experiment, **told, listener=shown, decoding=shown.work, begun=follower.begin)
     return Run(done.results, done.folder)
+
+
+def _warned(text: str) -> None:
+    """Where no progress is shown, what goes wrong beside a run is said all the same."""
+    print(text, file=sys.stderr)
 
 
 def asked_experiment(  # noqa: PLR0913  # as `compare`

@@ -8,6 +8,7 @@ from spikewise.api.given import Data, as_source
 from spikewise.api.runs import asked_experiment
 from spikewise.errors import ConfigError, DependencyError
 from spikewise.experiments.settings import changes_of, format_change
+from spikewise.tracking import Follower
 from spikewise.training.progress import Plan, display
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
+    track: str | None = None,
     **settings: object,
 ) -> Swept:
     """Run every combination of a few factors, several at a time, and say what each factor does.
@@ -109,6 +111,7 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
         cells: Only these, such as "model.width=0.5,1"; None is all.
         jobs: Cells at a time, one thread each; None: all cores.
         progress: Say each finished cell on standard error.
+        track: A tracker that another process tells of each epoch, as for `compare`.
         settings: Settings of all cells, nested or dotted.
     Raises:
         ConfigError: there is no such sweep, or a setting is wrong.
@@ -125,7 +128,8 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
     where, plan = None if data_dir is None else Path(data_dir), load_sweep(str(name))
     chosen = chosen_cells(cells_of(plan, asked), conditions)
     folder = SweepFolder.create(Path(out), plan, place(chosen, Path(out), plan.kind, data_dir=where))
-    with display() as shown:
+    with display() as shown, Follower(track, shown.said) as follower:
+        follower.begin(folder.path)
         say = shown.said if progress else _quiet
         run_cells(folder, jobs=jobs or available_cores(), data_dir=where, say=say)
     found = evaluate_sweep(folder)

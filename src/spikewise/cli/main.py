@@ -30,6 +30,7 @@ from spikewise.cli import (
     serve,
     sweep,
     trace,
+    tracking,
     tune,
     use,
     versus,
@@ -83,6 +84,7 @@ use.register(app)
 versus.register(app)
 convert.register(app)
 paper.register(app)
+tracking.register(app)
 cost.register(app)
 serve.register(app)
 export.register(app)

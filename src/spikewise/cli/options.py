@@ -27,6 +27,7 @@ __all__ = [
     "SkipBad",
     "Thorough",
     "Threads",
+    "Track",
     "With",
     "Without",
 ]
@@ -174,6 +175,16 @@ Threads = Annotated[
 Out = Annotated[
     Path,
     typer.Option("--out", "-o", metavar="DIR", help="Folder that receives the run folder.", rich_help_panel=_OUTPUT),
+]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        "--track",
+        metavar="tensorboard|mlflow|wandb|csv",
+        help="Another process tells this tracker of each epoch; `spikewise log` does so afterwards.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
 ]
 Json = Annotated[
     bool,

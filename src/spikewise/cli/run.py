@@ -43,6 +43,7 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     device: o.Device = None,
     threads: o.Threads = None,
     out: o.Out = Path("runs"),
+    track: o.Track = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -51,7 +52,15 @@ def compare(  # noqa: PLR0913  # one parameter for each option
         data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick, with_
     )
     _run(
-        "compare", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet, thorough=thorough
+        "compare",
+        request,
+        data_dir=data_dir,
+        threads=threads,
+        out=out,
+        as_json=as_json,
+        quiet=quiet,
+        thorough=thorough,
+        track=track,
     )
 
 
@@ -72,12 +81,23 @@ def train(  # noqa: PLR0913  # one parameter for each option
     device: o.Device = None,
     threads: o.Threads = None,
     out: o.Out = Path("runs"),
+    track: o.Track = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Train the spiking network alone, and test it."""
     request = Request(data, preset, config, settings, seeds, epochs, device, skip_bad, as_published, without, quick)
-    _run("train", request, data_dir=data_dir, threads=threads, out=out, as_json=as_json, quiet=quiet, thorough=thorough)
+    _run(
+        "train",
+        request,
+        data_dir=data_dir,
+        threads=threads,
+        out=out,
+        as_json=as_json,
+        quiet=quiet,
+        thorough=thorough,
+        track=track,
+    )
 
 
 def config(  # noqa: PLR0913  # one parameter for each option
@@ -150,13 +170,20 @@ def _run(  # noqa: PLR0913  # passed on from the command
     as_json: bool,
     quiet: bool,
     thorough: bool,
+    track: str | None,
 ) -> None:
     from spikewise.api import execute
     from spikewise.cli.machine import use_threads
 
     use_threads(threads)
     done = execute(
-        asked_experiment(request), kind=kind, out=out, progress=not quiet, data_dir=data_dir, thorough=thorough
+        asked_experiment(request),
+        kind=kind,
+        out=out,
+        progress=not quiet,
+        data_dir=data_dir,
+        thorough=thorough,
+        track=track,
     )
     if as_json:
         print_json(done.results.model_dump(mode="json"))

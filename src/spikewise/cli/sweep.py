@@ -50,6 +50,7 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     data_dir: o.DataDir = None,
     device: o.Device = None,
     out: o.Out = Path("runs"),
+    track: o.Track = None,
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Run nothing: write table, figures and page from what there is.")
     ] = False,
@@ -64,6 +65,7 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     from spikewise.experiments.sweep_cells import Asked
     from spikewise.experiments.sweep_page import evaluate_sweep
     from spikewise.experiments.sweep_run import available_cores, run_cells
+    from spikewise.tracking import Follower
 
     if list_:
         _print_list(as_json)
@@ -71,7 +73,9 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     asked = Asked(data, tuple(settings or []), seeds, epochs, device)
     folder = _folder(name, asked, cells or [], data_dir, out)
     if not table_only:
-        run_cells(folder, jobs=jobs or available_cores(), data_dir=data_dir, say=_ignore if quiet else say)
+        with Follower(track, say) as follower:
+            follower.begin(folder.path)
+            run_cells(folder, jobs=jobs or available_cores(), data_dir=data_dir, say=_ignore if quiet else say)
     found = evaluate_sweep(folder)
     if as_json:
         print_json(_as_json(folder, found))

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     decoding: Progress | None = None,
     thorough: bool = False,
     report: bool = True,
+    begun: Callable[[Path], None] | None = None,
 ) -> Finished:
     """Train, test and report; a killed run is resumed by the same call, a finished one is read back.
 
@@ -61,6 +63,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
         decoding: told how far the decoding of an image folder is.
         thorough: sections are made whole, however long they take.
         report: without it there are no sections either, and `spikewise report` writes one later.
+        begun: told the run folder when it is there, before anything is trained.
     Raises:
         SpikewiseError: with one clear message; finished trainings stay on disk.
         KeyboardInterrupt: Ctrl-C; where the answer is there already it says where, and what is missing.
@@ -80,6 +83,8 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
             check_update(one.name, one.graph, experiment.train, Loaded.of(images, len(parts.train)), device)
     folder = RunFolder.create(path, experiment, kind, images.fingerprint)
     with folder.lock():
+        if begun is not None:
+            begun(path)
         setting = Setting(experiment, images, parts, folder, device, data_dir)
         if not folder.results.exists():
             audited = prepare(setting, candidates, listener, decoding)
