@@ -8,6 +8,7 @@
     │   └── ChecksumError          it is there, and it is not what was published
     ├── EngineError                an engine was asked for something it cannot run
     ├── TrainingError              training diverged or cannot go on
+    ├── ProcessesError             processes that train together lost one of them, or do not fit together
     ├── RunError                   a run folder is missing, damaged or of another version
     ├── StorageError               the disk is full or not writable
     ├── TrackingError              a tracker cannot be reached, or refuses what it is told
@@ -63,6 +64,10 @@ class EngineError(SpikewiseError):
 
 class TrainingError(SpikewiseError):
     """Training diverged or cannot go on."""
+
+
+class ProcessesError(SpikewiseError):
+    """Processes that train together lost one of them, or do not fit together."""
 
 
 class RunError(SpikewiseError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spikewise.api.paper import figures, table
     from spikewise.api.registering import register
     from spikewise.api.robust import robustness
-    from spikewise.api.runs import Run, compare, execute, train
+    from spikewise.api.runs import Run, compare, execute, share, train
     from spikewise.api.searching import Swept, sweep, tune
     from spikewise.api.sections import anytime, calibrate, section
     from spikewise.api.stepping import StepAnswers, exit_thresholds, walk
@@ -84,6 +84,7 @@ __all__ = [
     "save_encoded",
     "save_trace",
     "section",
+    "share",
     "summary",
     "sweep",
     "table",
@@ -128,6 +129,7 @@ __getattr__ = lazy_exports(
         "encode": "spikewise.api.encoding",
         "evaluate": "spikewise.api.evaluation",
         "execute": "spikewise.api.runs",
+        "share": "spikewise.api.runs",
         "explain": "spikewise.api.explanation",
         "explanations": "spikewise.api.explanation",
         "Export": "spikewise.api.exporting",

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 from spikewise.api.given import Data, as_source
 from spikewise.api.trained import Trained, load
 from spikewise.api.wording import summary
+from spikewise.errors import ProcessesError
 from spikewise.evaluation import Results
 from spikewise.experiments import Experiment, resolve, run_experiment
 from spikewise.experiments.sections.budget import SHARE
 from spikewise.experiments.settings import Change, changes_of
+from spikewise.experiments.shared import agree, help_train
+from spikewise.processes import started_processes
 from spikewise.tracking import Follower
+from spikewise.training.group import current_group, joined
 from spikewise.training.progress import Plan, display
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Run", "compare", "execute", "train"]
+__all__ = ["Run", "compare", "execute", "share", "train"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -134,6 +138,27 @@ def train(  # noqa: PLR0913  # as `compare`
     )
 
 
+def share(
+    experiment: Experiment,
+    *,
+    kind: Literal["compare", "train"] = "compare",
+    data_dir: Path | None = None,
+    **options: Any,  # of `execute`
+) -> Run | None:
+    """`execute` in as many processes as `torchrun` started, or in this one; None in those that only helped to train.
+
+    Raises:
+        SpikewiseError: with one clear message; finished epochs stay on disk.
+    """
+    with joined() as group:
+        if group is not None:
+            agree(group, experiment, kind)
+            if group.rank:
+                help_train(group, experiment, data_dir)
+                return None
+        return execute(experiment, kind=kind, data_dir=data_dir, **options)
+
+
 def execute(  # noqa: PLR0913  # what a run may be told
     experiment: Experiment,
     *,
@@ -145,6 +170,11 @@ def execute(  # noqa: PLR0913  # what a run may be told
     track: str | None = None,
 ) -> Run:
     """Run a resolved experiment; arguments as for `compare`."""
+    if started_processes() > 1 and current_group() is None:
+        raise ProcessesError(
+            f"{started_processes()} processes were started, and each would do the whole work. Train in several with "
+            "`torchrun --nproc-per-node N -m spikewise train ...` (or compare); from Python, start one."
+        )
     told: dict[str, Any] = {"out": out, "kind": kind, "data_dir": data_dir, "thorough": thorough}
     if not progress:
         with Follower(track, _warned) as follower:

@@ -36,6 +36,7 @@ from spikewise.cli import (
     versus,
 )
 from spikewise.cli.console import complain, prepare_streams, say
+from spikewise.cli.processes import check_command, may_speak, obey_the_end
 from spikewise.errors import SpikewiseError
 
 __all__ = ["app", "main"]
@@ -58,7 +59,8 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt as stopped:
             resumes = ctx.invoked_subcommand in _RESUMABLE
             usual = "Interrupted. The same command goes on where this one stopped." if resumes else "Interrupted."
-            say(f"\n{str(stopped) or usual}")
+            if may_speak():
+                say(f"\n{str(stopped) or usual}")
             raise typer.Exit(130) from None
         except BrokenPipeError:  # the reader has gone, as `head` does; the interpreter must not flush once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -109,21 +111,25 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     del version
+    check_command(ctx.invoked_subcommand)
 
 
 def main() -> None:
     """Run the command line; every mistake that was foreseen is one message and exit code 2."""
     prepare_streams()
     _silence_libraries()
+    obey_the_end()
     try:
         app(prog_name="spikewise")
     except SpikewiseError as error:
-        complain(str(error))
+        if may_speak():
+            complain(str(error))
         sys.exit(2)
 
 

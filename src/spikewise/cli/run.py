@@ -172,11 +172,11 @@ def _run(  # noqa: PLR0913  # passed on from the command
     thorough: bool,
     track: str | None,
 ) -> None:
-    from spikewise.api import execute
+    from spikewise.api import share
     from spikewise.cli.machine import use_threads
 
     use_threads(threads)
-    done = execute(
+    done = share(
         asked_experiment(request),
         kind=kind,
         out=out,
@@ -185,6 +185,8 @@ def _run(  # noqa: PLR0913  # passed on from the command
         thorough=thorough,
         track=track,
     )
+    if done is None:  # another process shows it
+        return
     if as_json:
         print_json(done.results.model_dump(mode="json"))
     else:

@@ -48,7 +48,8 @@ better for less energy. `depends`: not worse, and the models, or early exit, do 
 
 
 class Environment(Record):
-    """Where a run took place; `cores` are those this process may use, `threads` those each operation used."""
+    """Where a run took place; `cores` are those this process may use, `threads` those each operation used, `processes`
+    how many trained together."""
 
     python: str
     torch: str
@@ -58,6 +59,7 @@ class Environment(Record):
     cores: Count
     threads: Count
     device: str = "cpu"
+    processes: Count = 1
 
 
 class Part(Record):

@@ -30,6 +30,8 @@ from spikewise.experiments.setting import task_of
 from spikewise.experiments.standard import standard_of
 from spikewise.files import make_folder, write_json
 from spikewise.network import Network
+from spikewise.training.group import current_group
+from spikewise.training.shared_epochs import own_device
 from spikewise.training.trial import training_speed, trial_of
 
 __all__ = [
@@ -67,7 +69,12 @@ def available_devices() -> tuple[torch.device, ...]:
 
 
 def spread_over(device: torch.device) -> tuple[torch.device, ...]:
-    """The devices of an experiment's trainings: all GPUs for "cuda", the named one for "cuda:1"."""
+    """The devices of an experiment's trainings: all GPUs for "cuda", the named one for "cuda:1".
+
+    A process that trains with others has one: they have theirs.
+    """
+    if current_group() is not None:
+        return (own_device(device.type),)
     if device.type != "cuda" or device.index is not None or torch.cuda.device_count() < 2:
         return (device,)
     return tuple(torch.device("cuda", number) for number in range(torch.cuda.device_count()))

@@ -12,6 +12,7 @@ from spikewise.data.appearance import appearance
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation.results import DataFacts, Environment, Overlap, Part, TrainingAppearance
 from spikewise.experiments.experiment import Experiment
+from spikewise.training.group import current_group
 
 __all__ = ["cpu_name", "data_facts", "environment", "resolve_device"]
 
@@ -37,6 +38,7 @@ def resolve_device(name: str) -> torch.device:
 
 def environment(device: torch.device) -> Environment:
     """Versions and hardware."""
+    group = current_group()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Environment(
         python=platform.python_version(),
@@ -47,6 +49,7 @@ def environment(device: torch.device) -> Environment:
         cores=cores,
         threads=torch.get_num_threads(),
         device=f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device),
+        processes=1 if group is None else group.size,
     )
 
 

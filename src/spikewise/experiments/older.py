@@ -19,6 +19,7 @@ _SAME: Final[Mapping[str, tuple[Any, Any]]] = {
     "tuned": ([], _ABSENT),
     "qcfs_levels": (8, _ABSENT),
     "imported": (None, _ABSENT),
+    "train.shards": (1, _ABSENT),
 }
 """Settings that came later or changed, the value with which an experiment is the one of before, and what stood then."""
 _ALWAYS: Final = frozenset(

@@ -4,7 +4,7 @@ import math
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from spikewise.config import Config
 
@@ -17,6 +17,7 @@ _UNTUNED = 1e-3
 """Learning rate where none is given and none is looked for."""
 _AUTO_EPOCHS = ((3_000, 40), (20_000, 20), (math.inf, 8))
 """Small sets need more passes: up to so many images, so many epochs."""
+_MOST_SHARDS = 1024
 _QUICK_EPOCHS = ((3_000, 10), (20_000, 3), (math.inf, 1))
 """The same for a first look."""
 
@@ -107,6 +108,10 @@ class TrainConfig(Config):
     """"auto" goes by the number of training images: 40 up to 3,000 images, 20 up to 20,000, 8 beyond; in a first look
     (`quick`) 10, 3 and 1."""
     batch_size: Annotated[int, Field(ge=1)] = 128
+    shards: Annotated[int, Field(ge=1, le=_MOST_SHARDS)] = 1
+    """Parts of a batch whose gradients are found one by one and summed in a fixed order, a power of two: 1, 2, 4 or
+    more processes (up to `shards`) then share a training and give the same bytes. Batch normalisation and
+    `rate_penalty` go by the part. 1 is the batch as a whole, in one process."""
     learning_rate: Positive | Literal["auto"] = "auto"
     """At the top of the schedule. "auto": each side's own, by short trainings that validation images judge, the same
     number of them for every side (`tuned`); 0.001 where nothing is tuned."""
@@ -131,6 +136,13 @@ class TrainConfig(Config):
     """Stop after so many epochs without a better one."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 runs matrix products in bf16 autocast."""
+
+    @field_validator("shards")
+    @classmethod
+    def _halves_evenly(cls, value: int) -> int:
+        if value.bit_count() != 1:
+            raise ValueError("sums go in pairs, so that it is a power of two: 1, 2, 4, 8, ...")
+        return value
 
     def resolved(self, images: int, *, quick: bool = False) -> "TrainConfig":
         """The same with a number for `epochs`, for `images` training images; fewer for a first look."""

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
-from spikewise.data import augment, batches
+from spikewise.data import batches
 from spikewise.errors import EngineError
+from spikewise.training.group import ProcessGroup
 from spikewise.training.health import all_finite, divergence, first_bad_weight
-from spikewise.training.update import BatchAnswers, Learner, TrainingBatch
-from spikewise.types import Draw
+from spikewise.training.shards import ShardedUpdates
+from spikewise.training.update import BatchFigures, Learner, WholeUpdates
 
 __all__ = ["Epochs", "HostEpochs", "Pass", "learning_rates"]
 
@@ -66,13 +66,29 @@ def learning_rates(learner: Learner, epoch: int) -> list[float]:
     return [config.learning_rate_at(epoch - 1 + (number + 0.5) / count) for number in range(count)]
 
 
+class Updates(Protocol):
+    """Makes the updates of a network, one after the other."""
+
+    def figures(self, index: Int[np.ndarray, " B"], epoch: int) -> BatchFigures:
+        """Have the network answer the images at some positions of the set."""
+
+    def learn(self, rate: float) -> None:
+        """One step of the optimizer by what it answered."""
+
+
 class HostEpochs:
-    """Batch by batch, each looked at before the next."""
+    """Batch by batch, each looked at before the next.
+
+    Args:
+        group: the processes that share each batch; None is this one alone.
+    """
 
     can_stop = True
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Learner, group: ProcessGroup | None = None) -> None:
         self._learner, self._task = learner, learner.task
+        whole = learner.task.train.shards == 1 and group is None
+        self._updates: Updates = WholeUpdates(learner) if whole else ShardedUpdates(learner, group)
         self._epoch = 0
 
     @property
@@ -97,45 +113,33 @@ class HostEpochs:
         rates = learning_rates(self._learner, epoch)
         order = batches(task.split.train, task.train.batch_size, seed=task.seed, epoch=epoch)
         for number, (index, rate) in enumerate(zip(order, rates, strict=True), start=1):
-            loss, entropy, hits = self._step(index, number, rate)
-            total, plain = total + loss * len(index), plain + entropy * len(index)
-            right, done = right + hits, done + len(index)
+            figures = self._step(index, number, rate)
+            total, plain = total + figures.loss * len(index), plain + figures.cross_entropy * len(index)
+            right, done = right + figures.hits, done + len(index)
             seen(done, total / done)
         return Pass(total / done, plain / done, right / done, rates[-1])
 
-    def _step(self, index: Int[np.ndarray, " B"], number: int, rate: float) -> tuple[float, float, int]:
-        learner, epoch, network = self._learner, self._epoch, self._learner.network
-        batch = self._batch(index)
-        answer = self._answer(batch, number)
-        # One transfer for both: the objective, and what rules can hold against guessing whatever the objective is.
-        value, plain = torch.stack([answer.loss.detach().float(), answer.cross_entropy]).tolist()
-        if not np.isfinite(value):
-            sound = torch.isfinite(answer.result.trajectory.membrane).all()
+    def _step(self, index: Int[np.ndarray, " B"], number: int, rate: float) -> BatchFigures:
+        epoch, network = self._epoch, self._learner.network
+        figures = self._figures(index, number)
+        if not np.isfinite(figures.loss):
             raise divergence(
-                f"the loss is {value}",
+                f"the loss is {figures.loss}",
                 "in",
                 epoch=epoch,
                 batch=number,
                 bad_weight=first_bad_weight(network),
-                bad_output=None if sound else network.graph.named[-1].name,
+                bad_output=None if figures.sound else network.graph.named[-1].name,
             )
-        learner.learn(answer.loss, rate)
+        self._updates.learn(rate)
         if not all_finite(network):
             bad = first_bad_weight(network)
-            raise divergence(f"the loss was {value:.4g}", "after", epoch=epoch, batch=number, bad_weight=bad)
-        return value, plain, int(answer.right(batch).sum())
+            raise divergence(f"the loss was {figures.loss:.4g}", "after", epoch=epoch, batch=number, bad_weight=bad)
+        return figures
 
-    def _batch(self, index: Int[np.ndarray, " B"]) -> TrainingBatch:
-        task, device = self._task, self._learner.network.device
-        draw = Draw(task.seed, self._epoch, torch.from_numpy(index).to(device))
-        images = torch.from_numpy(np.ascontiguousarray(task.images.images[index])).to(device)
-        labels = torch.from_numpy(task.images.labels[index]).to(device)
-        changed = augment(images, labels, draw, task.augment, classes=len(task.images.classes))
-        return TrainingBatch(task.seen(changed.images, draw), labels, changed.targets, draw)
-
-    def _answer(self, batch: TrainingBatch, number: int) -> BatchAnswers:
+    def _figures(self, index: Int[np.ndarray, " B"], number: int) -> BatchFigures:
         try:
-            return self._learner.answer(batch)
+            return self._updates.figures(index, self._epoch)
         except EngineError:
             bad = first_bad_weight(self._learner.network)
             if bad is None:

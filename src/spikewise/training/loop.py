@@ -24,7 +24,9 @@ from spikewise.training.device_epochs import DeviceEpochs
 from spikewise.training.epochs import Epochs, HostEpochs
 from spikewise.training.event_file import EpochEvent, EventFile, dated
 from spikewise.training.events import Listener, Silent
+from spikewise.training.group import ProcessGroup, current_group
 from spikewise.training.health import divergence, first_bad_weight, rate_warnings
+from spikewise.training.shared_epochs import SharedEpochs
 from spikewise.training.update import Learner, Task
 
 __all__ = ["WEIGHTS", "FitResult", "Session", "Task", "epochs_of", "fit", "result_so_far"]
@@ -123,10 +125,16 @@ def fit(network: Network, task: Task, folder: Path, listener: Listener | None = 
         return _fit(network, task, make_folder(folder), listener)
 
 
-def epochs_of(learner: Learner) -> Epochs:
-    """The passes of a network, as its device makes them best: a GPU in a stream of its own."""
+def epochs_of(learner: Learner, group: ProcessGroup | None = None) -> Epochs:
+    """The passes of a network, as its device makes them best: a GPU in a stream of its own.
+
+    Args:
+        group: the processes that make them together; None is this one alone.
+    """
     device = learner.network.device
-    if device.type != "cuda":
+    if group is not None:
+        return SharedEpochs(learner, group)
+    if device.type != "cuda" or learner.task.train.shards > 1:  # in one process as in several: the same steps
         return HostEpochs(learner)
     return DeviceEpochs(learner, torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
 
@@ -153,7 +161,7 @@ class Session:
         self.learner = Learner(network, task)
         self.result = FitResult()
         self.best = (-float("inf"), -float("inf"))
-        self.passes = epochs_of(self.learner)
+        self.passes = epochs_of(self.learner, current_group())
         self._events = EventFile(folder)
         if not begun:
             self._events.clear()

@@ -20,6 +20,7 @@ from spikewise.exact import exact_arithmetic
 from spikewise.files import make_folder
 from spikewise.network import Network
 from spikewise.training.events import Listener, Silent
+from spikewise.training.group import current_group
 from spikewise.training.loop import FitResult, Session
 from spikewise.training.memory import MemoryTooSmallError
 from spikewise.training.update import Task
@@ -98,7 +99,8 @@ class _Rotation:
     ) -> None:
         self._waiting, self._running = deque(trainings), deque[_Running]()
         self._ends, self._floor = ends, _Floor(listener)
-        self._most = {one.device: at_once or (_ON_A_GPU if one.device.type == "cuda" else 1) for one in trainings}
+        alone = current_group() is None  # else processes share one training after the other
+        self._most = {one.device: at_once or _usual(one.device) if alone else 1 for one in trainings}
         self._needs: dict[tuple[torch.device, str], int] = {}
         """Bytes that a training of a device and name took, measured when it was alone."""
 
@@ -233,6 +235,10 @@ class _Voice:
 
 def _at_work_on(device: torch.device) -> contextlib.AbstractContextManager[object]:
     return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
+
+
+def _usual(device: torch.device) -> int:
+    return _ON_A_GPU if device.type == "cuda" else 1
 
 
 def _held(device: torch.device) -> int:

@@ -7,11 +7,12 @@ import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int, Int64, UInt8
 from torch import Tensor
 
-from spikewise.data import AugmentConfig, ImageSet, Split, class_weights
+from spikewise.data import AugmentConfig, ImageSet, Split, augment, class_weights
 from spikewise.encoders import Rate
 from spikewise.engine import EngineResult, RunOptions
 from spikewise.losses import CrossEntropy, Loss, RatePenalty, Target
@@ -20,7 +21,7 @@ from spikewise.ties import without_ties
 from spikewise.training.config import TrainConfig
 from spikewise.types import Draw
 
-__all__ = ["BatchAnswers", "Learner", "Task", "TrainingBatch"]
+__all__ = ["BatchAnswers", "BatchFigures", "Learner", "Task", "TrainingBatch", "WholeUpdates"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,14 @@ class Task:
         """A batch, changed already, as the network gets it."""
         return images if self.noise is None else self.noise.mean(images, draw)
 
+    def batch(self, index: Int[np.ndarray, " B"], epoch: int, device: torch.device) -> "TrainingBatch":
+        """The images at some positions of the set, changed as in that epoch, on a device."""
+        draw = Draw(self.seed, epoch, torch.from_numpy(index).to(device))
+        images = torch.from_numpy(np.ascontiguousarray(self.images.images[index])).to(device)
+        labels = torch.from_numpy(self.images.labels[index]).to(device)
+        changed = augment(images, labels, draw, self.augment, classes=len(self.images.classes))
+        return TrainingBatch(self.seen(changed.images, draw), labels, changed.targets, draw)
+
 
 class TrainingBatch(NamedTuple):
     """Some images on the network's device, changed already."""
@@ -51,6 +60,12 @@ class TrainingBatch(NamedTuple):
     shares: Float[Tensor, "B K"] | None
     """Share of each class in each image, where images were blended."""
     draw: Draw
+
+    def part(self, rows: slice) -> "TrainingBatch":
+        """Some of its images."""
+        shares = None if self.shares is None else self.shares[rows]
+        draw = self.draw._replace(index=self.draw.index[rows])
+        return TrainingBatch(self.images[rows], self.labels[rows], shares, draw)
 
 
 class BatchAnswers(NamedTuple):
@@ -74,6 +89,17 @@ class BatchAnswers(NamedTuple):
         return without_ties(self.logits, self.membrane, batch.draw.index).argmax(-1) == batch.labels
 
 
+class BatchFigures(NamedTuple):
+    """What came of a batch, as numbers."""
+
+    loss: float
+    cross_entropy: float
+    hits: int
+    """Images that were classified right."""
+    sound: bool
+    """Whether the output was finite."""
+
+
 class Learner:
     """A network, its moving average, and the optimizer that changes them."""
 
@@ -94,6 +120,12 @@ class Learner:
         """The network that counts: the moving average where there is one."""
         return self.network if self.average is None else self.average
 
+    def importance(self, labels: Int64[Tensor, " B"], shares: Float[Tensor, "B K"] | None) -> Float[Tensor, " B"]:
+        """How much each image weighs in the loss."""
+        return Target.of(
+            labels if shares is None else shares, len(self.task.images.classes), self._class_weights
+        ).weights
+
     def answer(self, batch: TrainingBatch) -> BatchAnswers:
         """Loss and logits of a batch; differentiable."""
         task, classes = self.task, len(self.task.images.classes)
@@ -112,11 +144,15 @@ class Learner:
 
     def learn(self, loss: Float[Tensor, ""], rate: float | Float[Tensor, ""]) -> None:
         """One step of the optimizer down the gradient of `loss`, and of the moving average."""
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        self.descend(rate)
+
+    def descend(self, rate: float | Float[Tensor, ""]) -> None:
+        """One step of the optimizer down the gradient that stands in the weights, and of the moving average."""
         config = self.task.train
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
         self.optimizer.step()
@@ -126,6 +162,32 @@ class Learner:
                 pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
                 for mean, now in pairs:
                     mean.lerp_(now, 1 - config.ema)
+
+
+class WholeUpdates:
+    """The updates of a network, each by a batch as a whole."""
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner = learner
+        self._loss: Tensor | None = None
+
+    def figures(self, index: Int[np.ndarray, " B"], epoch: int) -> BatchFigures:
+        """Answer a batch."""
+        learner = self._learner
+        batch = learner.task.batch(index, epoch, learner.network.device)
+        answer = learner.answer(batch)
+        self._loss = answer.loss
+        # One transfer for all: the objective, and what rules can hold against guessing whatever the objective is.
+        sound = torch.isfinite(answer.result.trajectory.membrane).all()
+        seen = (answer.loss.detach(), answer.cross_entropy, answer.right(batch).sum(), sound)
+        value, plain, hits, finite = torch.stack([figure.double() for figure in seen]).tolist()
+        return BatchFigures(value, plain, int(hits), bool(finite))
+
+    def learn(self, rate: float) -> None:
+        """One step of the optimizer down its loss."""
+        assert self._loss is not None
+        self._learner.learn(self._loss, rate)
+        self._loss = None
 
 
 def _spikes_of(result: EngineResult) -> list[Tensor]:

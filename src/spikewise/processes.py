@@ -1,0 +1,46 @@
+"""Whether this process was started alone, or with others that work with it, as `torchrun` does."""
+
+import os
+from typing import Final, NamedTuple
+
+__all__ = ["Seat", "seat", "started_processes", "take_seat"]
+
+_OWN: Final = ("RANK", "WORLD_SIZE")
+_PLACE: Final = ("MASTER_ADDR", "MASTER_PORT")
+"""What is set for each of several processes, and where they meet."""
+
+
+class Seat(NamedTuple):
+    """The place of a process among those that were started with it."""
+
+    rank: int
+    """From 0; the first leads."""
+    size: int
+    """How many there are."""
+
+
+_taken: Seat | None = None
+
+
+def seat() -> Seat:
+    """This process's place: (0, 1) where it was started alone."""
+    if _taken is not None:
+        return _taken
+    own = [os.environ.get(name, "") for name in _OWN]
+    if not all(text.isdecimal() for text in own) or not all(os.environ.get(name) for name in _PLACE):
+        return Seat(0, 1)
+    return Seat(*map(int, own))
+
+
+def started_processes() -> int:
+    """How many processes were started to work together; 1 where this one is alone."""
+    return seat().size
+
+
+def take_seat() -> Seat:
+    """`seat`, for good: programs that this process starts do not see it, and so are nobody's others."""
+    global _taken  # noqa: PLW0603  # of a process there is one
+    _taken = seat()
+    for name in _OWN:
+        os.environ.pop(name, None)
+    return _taken
