@@ -40,7 +40,9 @@ def started_processes() -> int:
 def take_seat() -> Seat:
     """`seat`, for good: programs that this process starts do not see it, and so are nobody's others."""
     global _taken  # noqa: PLW0603  # of a process there is one
-    _taken = seat()
-    for name in _OWN:
-        os.environ.pop(name, None)
-    return _taken
+    found = seat()
+    if found.size > 1:
+        _taken = found
+        for name in _OWN:
+            os.environ.pop(name, None)
+    return found
