@@ -137,7 +137,7 @@ def _figures(preset: str) -> str:
 
 
 def _reproduction(run: Any, published: dict[str, float], positive: str | None) -> str:
-    from spikewise.report.numbers import interval, metric_label, metric_value
+    from spikewise.report.numbers import duration, interval, metric_label, metric_value
 
     names = [network.name for network in run.networks]
     lines = [f"\n`{run.command}`\n\n| on {run.test_images:,} test images | published | {' | '.join(names)} |"]
@@ -151,12 +151,13 @@ def _reproduction(run: Any, published: dict[str, float], positive: str | None) -
             cells.append(f"{metric_value(metric, estimate.mean)}{spread}" + (f" ({ends})" if ends else ""))
         told = metric_value(metric, published.get(metric))
         lines.append(f"| {metric_label(metric, positive)} | {told} | {' | '.join(cells)} |")
-    times = [f"{sum(network.train_seconds) / len(network.train_seconds) / 60:.1f}" for network in run.networks]
+    times = [duration(sum(network.train_seconds) / len(network.train_seconds)) for network in run.networks]
     epochs = [f"{network.seconds_per_epoch:.2f}" for network in run.networks]
-    lines.append(f"| training, min a seed | | {' | '.join(times)} |")
+    lines.append(f"| training of a seed | | {' | '.join(times)} |")
     lines.append(f"| an epoch, s | | {' | '.join(epochs)} |")
     seeds = "1 seed" if run.seeds == 1 else f"{run.seeds} seeds"
-    where = f"{run.cpu}, {run.threads} thread{'s' if run.threads != 1 else ''}"
+    threads = f"{run.threads} thread{'s' if run.threads != 1 else ''}"
+    where = f"{run.cpu}, {threads}" if run.device == "cpu" else f"{run.device}, beside other trainings"
     stood = f" of {run.stand_in}" if run.stand_in else ""
     return "\n".join(lines) + f"\n\n{seeds}, {run.train_images:,} training images{stood}; {run.date}, {where}.\n\n"
 

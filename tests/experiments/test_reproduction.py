@@ -20,7 +20,7 @@ def test_every_recorded_command_asks_for_what_was_run():
         assert words[:2] == ["spikewise", words[1]]
         told = resolve(preset=record.preset, overrides=record.changes, as_published=record.as_published)
         assert len(told.seeds) == record.seeds
-        assert set(load_preset(record.preset)["published"]) <= set(record.networks[0].metrics)
+        assert set(load_preset(record.preset).get("published", {})) <= set(record.networks[0].metrics)
 
 
 @pytest.mark.parametrize("name", [name for name in preset_names() if "same_as" in load_preset(name)])
@@ -52,6 +52,11 @@ def test_a_run_of_a_preset_becomes_a_record_with_its_command(tmp_path, monkeypat
     assert set(record.networks[0].metrics) == {"accuracy", "auc"}
     again = fold([finished.folder], tuple(fold([finished.folder], ())))
     assert [(one.command, one.stand_in) for one in again] == [(record.command, "")]
+    compared = record.replace(command=record.command.replace("spikewise train", "spikewise compare"))
+    monkeypatch.setattr(sys.modules["spikewise.experiments.reproduction"], "reproduction_of", lambda run: compared)
+    assert fold([finished.folder], (record,)) == [compared], "a comparison holds the training of its spiking network"
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "load_preset", lambda name: json.loads(json.dumps(preset)))
     (other,) = fold([finished.folder], (), stand_in="other images")
     assert other.stand_in == "other images"
 

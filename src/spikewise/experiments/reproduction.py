@@ -55,6 +55,8 @@ class Reproduction(Record):
     spikewise_version: str
     cpu: str
     threads: Count
+    device: str = "cpu"
+    """What computed, as the results name it."""
     stand_in: str = ""
     """Which images stood in for the preset's own where those could not be had; empty if they were its own."""
 
@@ -118,6 +120,7 @@ def reproduction_of(run: Path) -> Reproduction:
         spikewise_version=results.spikewise_version,
         cpu=results.environment.cpu,
         threads=results.environment.threads,
+        device=results.environment.device,
     )
 
 
@@ -167,6 +170,8 @@ def main_network(preset: str) -> tuple[str, str]:
 def fold(runs: list[Path], there: tuple[Reproduction, ...], *, stand_in: str = "") -> list[Reproduction]:
     """The records with those of `runs` added; a run with the same command takes the place of the older one.
 
+    So does a comparison that of the training of its spiking network alone.
+
     Args:
         stand_in: Which images stood in for those of the presets; empty for none.
 
@@ -178,6 +183,7 @@ def fold(runs: list[Path], there: tuple[Reproduction, ...], *, stand_in: str = "
     records = {one.command: one for one in there}
     for run in runs:
         found = reproduction_of(run).replace(stand_in=stand_in)
+        records.pop(found.command.replace("spikewise compare", "spikewise train", 1), None)
         records[found.command] = found
     order = preset_names()
     return sorted(records.values(), key=lambda one: (order.index(one.preset), one.as_published, len(one.changes)))
