@@ -1,18 +1,20 @@
 """Decoded image files as one memory-mapped array, kept on disk: decoded once, never all in memory.
 
-An entry is named by a SHA-256 over the settings, the folder's path, and each file's name, size, modification and change
-time. Hashing the contents instead would read every file, which is most of what the cache saves; the change time cannot
-be set back by a program that unpacks or copies files, so an exchanged file is noticed.
+What a killed process has decoded is gone on with (`unfinished`). An entry is named by a SHA-256 over the settings, the
+folder's path, and each file's name, size, modification and change time. Hashing the contents instead would read every
+file, which is most of what the cache saves; the change time cannot be set back by a program that unpacks or copies
+files, so an exchanged file is noticed.
 """
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import PIL
@@ -23,17 +25,22 @@ from spikewise.data.config import Background, DataConfig, Sizing
 from spikewise.data.decode import Frame, Header, WhiteOf, decode, known_whites, numbers_of, read_header
 from spikewise.data.image_set import Aspect
 from spikewise.data.resize import one_size
+from spikewise.data.unfinished import Headers, Outcome, Unfinished, unfinished
 from spikewise.data.white import Kind, Range, Whites, merge, resolve_white
 from spikewise.errors import DataError
-from spikewise.files import make_folder, replace_file, write_json
+from spikewise.files import write_json
 
 __all__ = ["Decoded", "Decoding", "Progress", "decode_files"]
 
+Done = TypeVar("Done")
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
 _VERSION = 3
-_CHUNK = 32
+_CHUNK, _AHEAD = 32, 4
+"""Files that a thread takes at a time, and how often that is asked for ahead of it."""
+_MANY = 20_000
+"""Files beyond which reading their headers takes long enough to be shown."""
 _DARK = 63
 """Brightest pixel of a set of bytes that leaves three quarters of their range empty."""
 _BYTES = Whites({"bool": 1, "uint8": 255}, ())
@@ -76,14 +83,6 @@ class Decoded(NamedTuple):
     """How they were brought to it."""
 
 
-class _Outcome(NamedTuple):
-    """What decoding all files gave besides pixels."""
-
-    bad: dict[str, str]
-    animated: list[str]
-    hidden: list[str]
-
-
 class _Files(NamedTuple):
     """Files of one folder, how they are decoded, and whom to tell."""
 
@@ -91,6 +90,11 @@ class _Files(NamedTuple):
     names: Sequence[str]
     decoding: Decoding
     tell: Progress | None
+
+    def said(self, what: str, done: int, fewest: int = 0) -> None:
+        """Tell how far something is, where it concerns more files than `fewest`."""
+        if self.tell is not None and len(self.names) > fewest:
+            self.tell(what, done, len(self.names))
 
     @property
     def dark(self) -> str:
@@ -126,21 +130,20 @@ def decode_files(
     kept = _load(array, facts)
     if kept is not None:
         return kept
-    make_folder(cache)
-    headers, unreadable = _headers(_Files(root, files, decoding, progress))
-    decoding, shape, sizing = _settle_shape(root, headers, decoding, training)
     work = _Files(root, files, decoding, progress)
-    with replace_file(array) as temporary:
-        pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(files), *shape))
-        _reserve(temporary)
-        whites, outcome = _decode_set(work, headers, pixels)
-        bad = dict(sorted((unreadable | outcome.bad).items()))
-        count = _close_gaps(pixels, [position for position, name in enumerate(files) if name not in bad])
-        if not count:
+    with unfinished(cache, key) as place:
+        headers = _headers(work, place)
+        decoding, shape, sizing = _settle_shape(work, headers, training)
+        work = work._replace(decoding=decoding)
+        pixels, whites, outcome = _decode_set(work, headers, place, (len(files), *shape))
+        bad = dict(sorted((headers.bad | outcome.bad).items()))
+        if len(bad) == len(files):
             raise DataError(f"None of the {len(files)} images in {root} can be decoded; {next(iter(bad.values()))}")
+        place.close()
+        count = _close_gaps(pixels, (position for position, name in enumerate(files) if name not in bad))
         digest = hash_images(pixels[:count])
-        pixels.flush()
         del pixels
+        place.move_pixels(array)
     cautions = [*sizing, *whites.cautions, *_hidden(work, outcome.hidden)]
     found = {"count": count, "pixels": digest, "bad": bad, "animated": outcome.animated}
     write_json(facts, {**found, "whites": whites.of, "cautions": cautions, "aspect": decoding.aspect})
@@ -152,11 +155,13 @@ def decode_files(
 def _key(root: Path, files: Sequence[str], decoding: Decoding, training: Sequence[str]) -> str:
     known = (_VERSION, PIL.__version__, decoding, str(root.resolve()), *(training if decoding.size == "auto" else ()))
     digest = hashlib.sha256(repr(known).encode())
+    above = str(root)
     for name in files:
+        path = os.path.join(above, name)  # noqa: PTH118  # a `Path` costs ten times as much, and there may be millions
         try:
-            status = (root / name).stat()
+            status = os.stat(path)  # noqa: PTH116
         except OSError:  # a link to nowhere: decoding says so
-            status = (root / name).lstat()
+            status = os.lstat(path)
         digest.update(
             f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode("utf-8", "surrogateescape")
         )
@@ -180,16 +185,30 @@ def _load(array: Path, facts: Path) -> Decoded | None:
         return None
 
 
-def _headers(work: _Files) -> tuple[dict[str, Header], dict[str, str]]:
-    """The header of each file, and why some have none."""
-    with ThreadPoolExecutor(_workers()) as pool:
-        found = list(pool.map(lambda name: _try_header(work.root / name, work.decoding.max_pixels), work.names))
-    pairs = list(zip(work.names, found, strict=True))
-    bad = {name: header for name, header in pairs if isinstance(header, str)}
-    headers = {name: header for name, header in pairs if not isinstance(header, str)}
-    if not headers:
-        raise DataError(f"None of the {len(found)} images in {work.root} can be decoded; {found[0]}")
-    return headers, bad
+def _headers(work: _Files, place: Unfinished) -> Headers:
+    """The header of each file, or why it has none: as they were kept, or read now."""
+    kept = place.headers()
+    if kept is not None and len(kept.which) == len(work.names):
+        return kept
+    number: dict[Header, int] = {}
+    which, bad = np.full(len(work.names), -1, np.int32), dict[str, str]()
+
+    def one_chunk(start: int) -> list[Header | str]:
+        names = work.names[start : start + _CHUNK]
+        return [_try_header(work.root / name, work.decoding.max_pixels) for name in names]
+
+    for start, found in _each_chunk(one_chunk, range(0, len(work.names), _CHUNK)):
+        for position, header in enumerate(found, start):
+            if isinstance(header, str):
+                bad[work.names[position]] = header
+            else:
+                which[position] = number.setdefault(header, len(number))
+        work.said("reading headers", start + len(found), _MANY)
+    if not number:
+        raise DataError(f"None of the {len(which)} images in {work.root} can be decoded; {bad[work.names[0]]}")
+    headers = Headers(list(number), which, bad)
+    place.keep(headers)
+    return headers
 
 
 class _Shape(NamedTuple):
@@ -201,15 +220,18 @@ class _Shape(NamedTuple):
     said: tuple[str, ...]
 
 
-def _settle_shape(root: Path, headers: Mapping[str, Header], decoding: Decoding, training: Sequence[str]) -> _Shape:
+def _settle_shape(work: _Files, headers: Headers, training: Sequence[str]) -> _Shape:
     """Size and channels where they are not given."""
-    found = list(headers.values())
-    grey = all(header.grey for header in found) if decoding.grey is None else decoding.grey
-    sizes = {name: (header.height, header.width) for name, header in headers.items()}
+    decoding = work.decoding
+    used = {headers.kinds[kind] for kind in np.unique(headers.which).tolist() if kind >= 0}
+    grey = all(header.grey for header in used) if decoding.grey is None else decoding.grey
+    sizes = [(header.height, header.width) for header in headers.kinds]
+    of_training = set(training)
+    kinds = headers.which.tolist()
     one = one_size(
-        str(root),
-        list(sizes.values()),
-        [sizes[name] for name in training if name in sizes],
+        str(work.root),
+        [sizes[kind] for kind in kinds if kind >= 0],
+        [sizes[kind] for name, kind in zip(work.names, kinds, strict=True) if kind >= 0 and name in of_training],
         decoding.size,
         decoding.aspect,
         decoding.background,
@@ -225,42 +247,49 @@ def _try_header(path: Path, max_pixels: int) -> Header | str:
         return str(error)
 
 
-def _decode_set(
-    work: _Files, headers: dict[str, Header], pixels: UInt8[np.ndarray, "N C H W"]
-) -> tuple[Whites, _Outcome]:
+class _Filled(NamedTuple):
+    """All files decoded."""
+
+    pixels: UInt8[np.ndarray, "N C H W"]
+    whites: Whites
+    outcome: Outcome
+
+
+def _decode_set(work: _Files, headers: Headers, place: Unfinished, shape: tuple[int, ...]) -> _Filled:
     """Decode under one white; only bytes whose white is their top are decoded without a look at their range first."""
-    if work.decoding.white is None and {header.kind for header in headers.values()} <= _BYTES.of.keys():
-        outcome = _decode_all(work, known_whites(_BYTES.of), pixels)
+    kinds = {header.kind for header in headers.kinds}
+    if work.decoding.white is None and kinds <= _BYTES.of.keys():
+        pixels, outcome = _decode_all(work, known_whites(_BYTES.of), place, shape)
         if any(int(pixels[at : at + 256].max()) > _DARK for at in range(0, len(pixels), 256)):
-            return Whites({kind: _BYTES.of[kind] for kind in {one.kind for one in headers.values()}}, ()), outcome
+            return _Filled(pixels, Whites({kind: _BYTES.of[kind] for kind in kinds}, ()), outcome)
         whites = _settle_white(work, headers)
         if whites.of.get("uint8", 255) == 255:
-            return whites, outcome
+            return _Filled(pixels, whites, outcome)
     else:
         whites = _settle_white(work, headers)
-    return whites, _decode_all(work, known_whites(whites.of), pixels)
+    pixels, outcome = _decode_all(work, known_whites(whites.of), place, shape, repr(sorted(whites.of.items())))
+    return _Filled(pixels, whites, outcome)
 
 
-def _settle_white(work: _Files, headers: dict[str, Header]) -> Whites:
+def _settle_white(work: _Files, headers: Headers) -> Whites:
     found: dict[Kind, Range] = {}
-    names = list(headers)
 
-    def look(name: str) -> tuple[Kind, Range] | None:
-        with contextlib.suppress(DataError):  # decoding says what is wrong with it
-            return numbers_of(
-                work.root / name, max_pixels=work.decoding.max_pixels, background=work.decoding.background
-            )
-        return None
+    def look(start: int) -> list[tuple[Kind, Range]]:
+        out = []
+        for position in range(start, min(start + _CHUNK, len(work.names))):
+            if headers.which[position] >= 0:
+                with contextlib.suppress(DataError):  # decoding says what is wrong with it
+                    path, pixels = work.root / work.names[position], work.decoding.max_pixels
+                    out.append(numbers_of(path, max_pixels=pixels, background=work.decoding.background))
+        return out
 
-    with ThreadPoolExecutor(_workers()) as pool:
-        for done, one in enumerate(pool.map(look, names), 1):
-            if one is not None:
-                found[one[0]] = merge([found[one[0]], one[1]]) if one[0] in found else one[1]
-            if work.tell is not None and (done % _CHUNK == 0 or done == len(names)):
-                work.tell("looking for white", done, len(names))
+    for start, some in _each_chunk(look, range(0, len(work.names), _CHUNK)):
+        for kind, span in some:
+            found[kind] = merge([found[kind], span]) if kind in found else span
+        work.said("looking for white", min(start + _CHUNK, len(work.names)))
     if not found:
         return _BYTES
-    clear = any(header.see_through for header in headers.values())
+    clear = any(header.see_through for header in headers.kinds)
     return resolve_white(found, work.decoding.white, str(work.root), dark=work.dark if clear else "")
 
 
@@ -271,19 +300,23 @@ def _hidden(work: _Files, names: Sequence[str]) -> list[str]:
     return [f"{images} one even colour without transparency, such as {names[0]}. {work.dark}"]
 
 
-def _decode_all(work: _Files, white_of: WhiteOf, out: UInt8[np.ndarray, "N C H W"]) -> _Outcome:
-    """Fill `out`; the files that could not be decoded with their reasons, the animations, the hidden drawings."""
-    bad: dict[str, str] = {}
-    animated: list[str] = []
-    hidden: list[str] = []
+def _decode_all(
+    work: _Files, white_of: WhiteOf, place: Unfinished, shape: tuple[int, ...], whites: str = ""
+) -> tuple[UInt8[np.ndarray, "N C H W"], Outcome]:
+    """The array of all files, and the files that could not be decoded with their reasons, animations, hidden drawings.
+
+    Args:
+        whites: what white is, where it was looked for.
+    """
     size, grey, max_pixels, _, background, aspect = work.decoding
     assert isinstance(size, tuple)
     assert aspect is not None
     frame = Frame(size, aspect, background)
+    out = place.pixels(shape, repr((work.decoding, whites)))
 
-    def one_chunk(start: int) -> int:
-        names = work.names[start : start + _CHUNK]
-        for position, name in enumerate(names, start):
+    def one_chunk(start: int) -> Outcome:
+        made = Outcome({}, [], [])
+        for position, name in enumerate(work.names[start : start + _CHUNK], start):
             try:
                 picture = decode(
                     work.root / name,
@@ -293,38 +326,53 @@ def _decode_all(work: _Files, white_of: WhiteOf, out: UInt8[np.ndarray, "N C H W
                     white_of=white_of,
                 )
             except DataError as error:
-                bad[name] = str(error)
+                made.bad[name] = str(error)
                 continue
             out[position] = picture.pixels
-            animated.extend([name] * picture.header.animated)
-            hidden.extend([name] * picture.hidden)
-        return len(names)
+            made.animated.extend([name] * picture.header.animated)
+            made.hidden.extend([name] * picture.hidden)
+        return made
 
+    starts = [start for start in range(0, len(work.names), _CHUNK) if start not in place.done]
+    done = len(work.names) - len(starts) * _CHUNK
+    for start, outcome in _each_chunk(one_chunk, starts):
+        place.note(start, outcome)
+        done += _CHUNK
+        work.said("decoding images", min(done, len(work.names)))
+    place.write_down()
+    made = Outcome({}, [], [])
+    for one in place.done.values():
+        made.bad.update(one.bad)
+        made.animated.extend(one.animated)
+        made.hidden.extend(one.hidden)
+    return out, Outcome(dict(sorted(made.bad.items())), sorted(made.animated), sorted(made.hidden))
+
+
+def _each_chunk(work: Callable[[int], Done], starts: Sequence[int]) -> Iterator[tuple[int, Done]]:
+    """Work by work of several threads, as they are done; few are asked for at a time, for there may be very many."""
+    left = iter(starts)
     with ThreadPoolExecutor(_workers()) as pool:
-        done = 0
+        running = {pool.submit(work, start): start for start in itertools.islice(left, _AHEAD * _workers())}
         try:
-            for chunk in as_completed([pool.submit(one_chunk, start) for start in range(0, len(work.names), _CHUNK)]):
-                done += chunk.result()
-                if work.tell is not None:
-                    work.tell("decoding images", done, len(work.names))
-        except BaseException:  # also Ctrl-C: do not decode the rest first
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    start = running.pop(future)
+                    for following in itertools.islice(left, 1):
+                        running[pool.submit(work, following)] = following
+                    yield start, future.result()
+        except BaseException:  # also Ctrl-C: do not do the rest first
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return _Outcome(dict(sorted(bad.items())), sorted(animated), sorted(hidden))
 
 
-def _close_gaps(images: UInt8[np.ndarray, "N C H W"], good: list[int]) -> int:
+def _close_gaps(images: UInt8[np.ndarray, "N C H W"], good: Iterable[int]) -> int:
     """Move the good images to the front, in order; returns how many they are."""
+    count = 0
     for target, source in enumerate(good):
         if target != source:
             images[target] = images[source]
-    return len(good)
-
-
-def _reserve(path: Path) -> None:
-    """Claim the disk space now: writing to a map on a full disk would kill the process."""
-    with contextlib.suppress(AttributeError), path.open("rb+") as file:  # not on Windows and macOS
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        count = target + 1
+    return count
 
 
 def _workers() -> int:
