@@ -28,6 +28,7 @@ LEVELS = [
     {"experiments"},
     {"tracking"},
     {"estimator", "api"},
+    {"collection"},
     {"serving"},
     {"cli"},
     {"__main__"},

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         versus,
         write_report,
     )
+    from spikewise.collection import runs
     from spikewise.estimator import SpikingClassifier
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "load_data",
     "register",
     "robustness",
+    "runs",
     "sweep",
     "table",
     "trace",
@@ -92,9 +94,14 @@ __all__ = [
     "write_report",
 ]
 
-_API = [name for name in __all__ if name not in ("SpikingClassifier", "__version__")]
+_API = [name for name in __all__ if name not in ("SpikingClassifier", "__version__", "runs")]
 __getattr__ = lazy_exports(
-    __name__, {**dict.fromkeys(_API, "spikewise.api"), "SpikingClassifier": "spikewise.estimator"}
+    __name__,
+    {
+        **dict.fromkeys(_API, "spikewise.api"),
+        "SpikingClassifier": "spikewise.estimator",
+        "runs": "spikewise.collection",
+    },
 )
 
 

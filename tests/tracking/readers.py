@@ -1,6 +1,8 @@
 """What the trackers' own programs read of what was written; each in words of its own, so that they can be compared."""
 
+import json
 import struct
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ def of_mlflow(uri: str) -> tuple[Told, dict[str, Any]]:
 
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("spikewise")
+    assert experiment is not None
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], max_results=1000)}
     found: Told = {}
     for name, run in runs.items():
@@ -47,12 +50,12 @@ def of_wandb(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any], dict[s
 
     Source: the log is LevelDB's (doc/log_format.md there) behind a header of seven bytes; its records are wandb's.
     """
-    import json
-
-    from wandb.proto import wandb_internal_pb2 as protocol
+    protocol: Any = import_module("wandb.proto.wandb_internal_pb2")
 
     (file,) = folder.glob("*.wandb")
-    history, summary, config = [], {}, {}
+    history: list[dict[str, Any]] = []
+    summary: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     for content in _log_records(file.read_bytes()):
         record = protocol.Record.FromString(content)
         kind = record.WhichOneof("record_type")

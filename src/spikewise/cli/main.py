@@ -26,6 +26,7 @@ from spikewise.cli import (
     predict,
     robustness,
     run,
+    runs,
     sections,
     serve,
     sweep,
@@ -87,6 +88,7 @@ versus.register(app)
 convert.register(app)
 paper.register(app)
 tracking.register(app)
+runs.register(app)
 cost.register(app)
 serve.register(app)
 export.register(app)

@@ -11,7 +11,9 @@ from spikewise.evaluation.units import energy_unit, latency_unit
 from spikewise.report.front import energy_model, skipping_energy
 from spikewise.report.numbers import NONE, interval, p_value, percent, points
 
-__all__ = ["FORMATS", "PaperRow", "bibtex", "paper_rows", "paper_table"]
+__all__ = ["FORMATS", "PaperRow", "bibtex", "paper_numbers", "paper_rows", "paper_table"]
+
+Number = str | int | float | bool | None
 
 
 class PaperRow(NamedTuple):
@@ -178,14 +180,15 @@ def _latex(rows: Sequence[PaperRow]) -> str:
 
 def _csv(rows: Sequence[PaperRow]) -> str:
     file = io.StringIO()
-    table = [_numbers(row) for row in rows]
+    table = [{key: _plain(value) for key, value in paper_numbers(row).items()} for row in rows]
     writer = csv.DictWriter(file, list(table[0]) if table else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
     return file.getvalue()
 
 
-def _numbers(row: PaperRow) -> dict[str, object]:
+def paper_numbers(row: PaperRow) -> dict[str, Number]:
+    """A row as plain numbers in the units that the keys name; None where there is none."""
     accuracy, difference, cost = row.accuracy, row.difference, row.network.cost
     return {
         "images": row.results.data.name,
@@ -196,17 +199,17 @@ def _numbers(row: PaperRow) -> dict[str, object]:
         "accuracy_percent": _percent(accuracy, "mean"),
         "accuracy_low": _percent(accuracy, "low"),
         "accuracy_high": _percent(accuracy, "high"),
-        "level": "" if accuracy is None else accuracy.level,
+        "level": None if accuracy is None else accuracy.level,
         "difference_points": _percent(difference, "mean"),
         "difference_low": _percent(difference, "low"),
         "difference_high": _percent(difference, "high"),
-        "p": _plain(row.p),
-        "significant": "" if row.significant is None else str(row.significant).lower(),
-        "energy_nj": _plain(row.energy),
-        "energy_nj_zeros_skipped": _plain(row.skipping),
+        "p": row.p,
+        "significant": row.significant,
+        "energy_nj": row.energy,
+        "energy_nj_zeros_skipped": row.skipping,
         "energy_model": row.model,
-        "latency_ms": _plain(cost.latency_ms),
-        "train_seconds": _plain(row.train_seconds),
+        "latency_ms": cost.latency_ms,
+        "train_seconds": row.train_seconds,
         "parameters": row.network.parameters,
         "time_steps": row.network.steps,
         "created": row.results.created,
@@ -214,13 +217,15 @@ def _numbers(row: PaperRow) -> dict[str, object]:
     }
 
 
-def _percent(estimate: Estimate | None, end: str) -> str:
+def _percent(estimate: Estimate | None, end: str) -> float | None:
     value = None if estimate is None else getattr(estimate, end)
-    return _plain(None if value is None else 100 * value)
+    return None if value is None else 100 * value
 
 
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _plain(value: Number) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 FORMATS: Final[dict[str, Callable[[Sequence[PaperRow]], str]]] = {"latex": _latex, "csv": _csv, "md": _markdown}

@@ -56,9 +56,9 @@ def replay(
     Raises:
         ConfigError: there is no such tracker.
         DependencyError: its package is missing.
-        RunError: the folder is no run, is damaged, or another process tells the same.
-        TrackingError: the tracker cannot be reached (without `follow`, or at its end).
-        StorageError: its disk is full (likewise).
+        RunError: the folder is no run; without `follow` also: it is damaged, or another process tells the same.
+        TrackingError: without `follow`: the tracker cannot be reached.
+        StorageError: without `follow`: its disk is full.
     """
     folders_of(path)  # what is no run is said before a tracker is opened
     tracker = open_tracker(to, path.resolve().parent, out)
@@ -71,22 +71,20 @@ def replay(
 
 
 def _follow(work: "_Replay", say: Say, wait: Wait) -> None:
-    """Look until there is nothing more to come; an error is said once, and raised if it is there at the end."""
+    """Look until there is nothing more to come; of what goes wrong each kind is said once."""
     said, pause, over = set[str](), _PAUSE, False
     while True:
-        failure: SpikewiseError | None = None
+        failed = False
         try:
             work.look()
         except (RunError, StorageError, TrackingError) as error:
-            failure = error
+            failed = True
             if type(error).__name__ not in said:  # the same trouble in other words is no news
                 said.add(type(error).__name__)
-                say(f"{error} The training goes on; this is tried again.")
-        if over or (failure is None and work.is_over):
-            if failure is not None:
-                raise failure
+                say(f"{error} The training goes on. This is tried again; `{work.command}` does it afterwards.")
+        if over or (work.is_over and not failed):
             return
-        pause = _PAUSE if failure is None else min(2 * pause, _LONGEST)
+        pause = min(2 * pause, _LONGEST) if failed else _PAUSE
         over = wait(pause)
 
 
@@ -106,6 +104,7 @@ class _Replay:
         """The trainings as they were told last, by key."""
         self.figures = 0
         self.is_over = False
+        self.command = f"spikewise log {path} --to {to}"
 
     def look(self) -> None:
         """Tell what is new; what is wrong with one run keeps no other from being told."""

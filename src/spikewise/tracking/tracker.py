@@ -3,12 +3,15 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from spikewise.errors import DependencyError, SpikewiseError, TrackingError
 from spikewise.tracking.curves import Curve
 
 __all__ = ["Tracker", "TrackerKind", "missing", "refusals_told"]
+
+_LONGEST: Final = 200
+"""Letters of what a library says that are passed on; some repeat themselves with every layer."""
 
 
 @runtime_checkable
@@ -63,4 +66,5 @@ def refusals_told(place: str) -> Iterator[None]:
         raise
     except Exception as error:  # each library has its own, and those of the libraries below it
         told = " ".join(str(error).split()) or type(error).__name__
+        told = told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."
         raise TrackingError(f"{place} cannot be written: {told}. Is it there, and reachable?") from error
