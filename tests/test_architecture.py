@@ -24,7 +24,7 @@ LEVELS = [
     {"training"},
     {"viz"},
     {"report"},
-    {"interop", "conversion"},
+    {"interop", "conversion", "executors"},
     {"experiments"},
     {"tracking"},
     {"estimator", "api"},

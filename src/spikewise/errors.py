@@ -10,6 +10,8 @@
     ├── TrainingError              training diverged or cannot go on
     ├── ProcessesError             processes that train together lost one of them, or do not fit together
     ├── RunError                   a run folder is missing, damaged or of another version
+    │   └── BusyError              another process is at work in it
+    ├── ExecutorError              what is to run the work cannot be reached, or has no room for it
     ├── StorageError               the disk is full or not writable
     ├── TrackingError              a tracker cannot be reached, or refuses what it is told
     └── DependencyError            an optional package is missing
@@ -72,6 +74,14 @@ class ProcessesError(SpikewiseError):
 
 class RunError(SpikewiseError):
     """A run folder is missing, damaged or of another version."""
+
+
+class BusyError(RunError):
+    """Another process is at work in a run folder."""
+
+
+class ExecutorError(SpikewiseError):
+    """What is to run the work cannot be reached, or has no room for it."""
 
 
 class StorageError(SpikewiseError, OSError):

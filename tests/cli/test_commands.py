@@ -318,7 +318,7 @@ def test_help_imports_nothing_heavy():
 
 def test_training_brings_nothing_that_draws():
     code = (
-        "import sys, spikewise.experiments.run, spikewise.experiments.sweep_server; "
+        "import sys, spikewise.experiments.run, spikewise.executors.server; "
         "print([m for m in ('matplotlib', 'jinja2', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

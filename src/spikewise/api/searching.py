@@ -1,5 +1,6 @@
 """`tune` and `sweep`: many trainings, each finished one kept; the same call goes on where a killed one stopped."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,11 +10,12 @@ from spikewise.api.runs import asked_experiment
 from spikewise.errors import ConfigError, DependencyError
 from spikewise.experiments.settings import changes_of, format_change
 from spikewise.tracking import Follower
-from spikewise.training.progress import Plan, display
+from spikewise.training.progress import LineProgress, Plan, display
 
 if TYPE_CHECKING:
     import pandas
 
+    from spikewise.experiments.spread import AskedExecutor
     from spikewise.experiments.sweep_effects import Choice, SweepDifference
     from spikewise.experiments.sweep_table import Row
     from spikewise.experiments.tune import Tuned
@@ -97,6 +99,7 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
     seeds: int | None = None,
     epochs: int | None = None,
     jobs: int | None = None,
+    executor: "AskedExecutor | None" = None,
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
@@ -109,29 +112,34 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
         name: A sweep of the package, or a TOML file.
         data: Another image set than the sweep's.
         cells: Only these, such as "model.width=0.5,1"; None is all.
-        jobs: Cells at a time, one thread each; None: all cores.
-        progress: Say each finished cell on standard error.
+        jobs: Cells at a time; None: as many as there is room for.
+        executor: What runs them: "local", "ray:HOST:PORT", "slurm:PARTITION", or a table such as `{"kind": "ray",
+            "gpus": 1}`; None: the sweep's own, or processes of this machine with one thread each.
+        progress: Show it on standard error: a live table on a terminal, else a line for each finished cell.
         track: A tracker that another process tells of each epoch, as for `compare`.
         settings: Settings of all cells, nested or dotted.
     Raises:
         ConfigError: there is no such sweep, or a setting is wrong.
+        ExecutorError: the executor cannot be reached; finished cells stay.
     """
+    from spikewise.experiments.spread import asked_executor  # noqa: PLC0415
     from spikewise.experiments.sweep import load_sweep  # noqa: PLC0415  # loaded when it is used
     from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells  # noqa: PLC0415
     from spikewise.experiments.sweep_folder import SweepFolder, place  # noqa: PLC0415
     from spikewise.experiments.sweep_page import evaluate_sweep  # noqa: PLC0415
-    from spikewise.experiments.sweep_run import available_cores, run_cells  # noqa: PLC0415
+    from spikewise.experiments.sweep_run import run_cells  # noqa: PLC0415
 
     conditions = _conditions(cells)
     overrides = tuple(format_change(change.key, change.value) for change in changes_of(settings))
     asked = Asked(None if data is None else str(data), overrides, seeds, epochs)
     where, plan = None if data_dir is None else Path(data_dir), load_sweep(str(name))
+    what = asked_executor(executor, default=plan.executor, jobs=jobs)
     chosen = chosen_cells(cells_of(plan, asked), conditions)
-    folder = SweepFolder.create(Path(out), plan, place(chosen, Path(out), plan.kind, data_dir=where))
-    with display() as shown, Follower(track, shown.said) as follower:
+    placed = place(chosen, Path(out), plan.kind, data_dir=where, executor=what)
+    folder = SweepFolder.create(Path(out), plan, placed)
+    with Follower(track, LineProgress(sys.stderr).said) as follower:
         follower.begin(folder.path)
-        say = shown.said if progress else _quiet
-        run_cells(folder, jobs=jobs or available_cores(), data_dir=where, say=say)
+        run_cells(folder, executor=what, data_dir=where, say=None if progress else _quiet)
     found = evaluate_sweep(folder)
     return Swept(folder.path, found.rows, found.choices, found.differences)
 

@@ -13,6 +13,8 @@ __all__ = [
     "DataDir",
     "Device",
     "Epochs",
+    "Executor",
+    "ExecutorSettings",
     "Json",
     "NetworkName",
     "Out",
@@ -169,6 +171,27 @@ Threads = Annotated[
         max=1024,
         help="Processor threads to use.",
         show_default="all",
+        rich_help_panel=_HOW,
+    ),
+]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        "-x",
+        metavar="NAME[:WHERE]",
+        help="What does the work: local[:PROCESSES], ray[:HOST:PORT] or slurm[:PARTITION]. See docs/executors.md.",
+        show_default=False,
+        rich_help_panel=_HOW,
+    ),
+]
+ExecutorSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--executor-set",
+        metavar="KEY=VALUE",
+        help="A setting of the executor, such as gpus=1 or memory=8GB; may be given again.",
+        show_default=False,
         rich_help_panel=_HOW,
     ),
 ]

@@ -1,7 +1,7 @@
 """`sweep`: many experiments that differ in a few factors, and what each factor does."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -9,6 +9,7 @@ from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text, say
 
 if TYPE_CHECKING:
+    from spikewise.executors import AnyExecutor
     from spikewise.experiments.sweep_cells import Asked
     from spikewise.experiments.sweep_folder import SweepFolder
     from spikewise.experiments.sweep_page import SweepFindings
@@ -44,9 +45,16 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", metavar="N", min=1, help="Cells at a time, one thread each.", show_default="all cores"
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Cells at a time, one thread each.",
+            show_default="all that there is room for",
         ),
     ] = None,
+    executor: o.Executor = None,
+    executor_settings: o.ExecutorSettings = None,
     data_dir: o.DataDir = None,
     device: o.Device = None,
     out: o.Out = Path("runs"),
@@ -64,18 +72,19 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     """
     from spikewise.experiments.sweep_cells import Asked
     from spikewise.experiments.sweep_page import evaluate_sweep
-    from spikewise.experiments.sweep_run import available_cores, run_cells
+    from spikewise.experiments.sweep_run import run_cells
     from spikewise.tracking import Follower
 
     if list_:
         _print_list(as_json)
         return
     asked = Asked(data, tuple(settings or []), seeds, epochs, device)
-    folder = _folder(name, asked, cells or [], data_dir, out)
+    how = _How(executor, tuple(executor_settings or []), jobs, data_dir)
+    folder, chosen = _folder(name, asked, cells or [], how, out)
     if not table_only:
         with Follower(track, say) as follower:
             follower.begin(folder.path)
-            run_cells(folder, jobs=jobs or available_cores(), data_dir=data_dir, say=_ignore if quiet else say)
+            run_cells(folder, executor=chosen, data_dir=data_dir, say=_ignore if quiet else None)
     found = evaluate_sweep(folder)
     if as_json:
         print_json(_as_json(folder, found))
@@ -83,9 +92,21 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
         _print(folder, found)
 
 
-def _folder(name: str, asked: "Asked", conditions: list[str], data_dir: Path | None, out: Path) -> "SweepFolder":
+class _How(NamedTuple):
+    """Where cells run; nothing about what they give."""
+
+    executor: str | None
+    settings: tuple[str, ...]
+    jobs: int | None
+    data_dir: Path | None
+
+
+def _folder(
+    name: str, asked: "Asked", conditions: list[str], how: _How, out: Path
+) -> "tuple[SweepFolder, AnyExecutor | None]":
     """The sweep that was asked for, ready to run: a folder of before as it is, anything else planned anew."""
     from spikewise.errors import ConfigError
+    from spikewise.experiments.spread import asked_executor
     from spikewise.experiments.sweep import load_sweep, sweep_names
     from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells
     from spikewise.experiments.sweep_folder import SweepFolder, place
@@ -96,12 +117,14 @@ def _folder(name: str, asked: "Asked", conditions: list[str], data_dir: Path | N
             raise ConfigError(
                 f"{name} is a sweep that was begun; its settings stay. Give the sweep's name or file instead."
             )
-        return SweepFolder.open(Path(name))
+        folder = SweepFolder.open(Path(name))
+        return folder, asked_executor(how.executor, how.settings, default=folder.sweep.executor, jobs=how.jobs)
     plan = load_sweep(name)
+    executor = asked_executor(how.executor, how.settings, default=plan.executor, jobs=how.jobs)
     cells = chosen_cells(cells_of(plan, asked), conditions)
     with display() as shown:
-        placed = place(cells, out, plan.kind, data_dir=data_dir, decoding=shown.work)
-    return SweepFolder.create(out, plan, placed)
+        placed = place(cells, out, plan.kind, data_dir=how.data_dir, decoding=shown.work, executor=executor)
+    return SweepFolder.create(out, plan, placed), executor
 
 
 def _print(folder: "SweepFolder", found: "SweepFindings") -> None:

@@ -89,6 +89,7 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
     out: Path,
     prefix: str | None = None,
     say: Callable[[str], None] | None = None,
+    elsewhere: bool = False,
 ) -> Experiment:
     """The experiment as it is run here, with everything decided that "auto" left open.
 
@@ -96,6 +97,7 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
         out: folder of the run folders; what was begun on some device goes on there.
         prefix: what their names begin with; None is the kind.
         say: told what was chosen, and why.
+        elsewhere: the named device is that of another machine.
     Raises:
         ConfigError: the named device is not there.
         ShapeError: a network does not fit the images.
@@ -111,6 +113,8 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
     words = said((experiment.model, experiment.encoder), resolved.network(shape), shape)
     if words is not None and say is not None:
         say(words)
+    if elsewhere and resolved.device != "auto":
+        return resolved
 
     def is_begun(device: torch.device) -> bool:
         return (out / resolved.replace(device=str(device)).folder_name(prefix or kind, images.name)).exists()

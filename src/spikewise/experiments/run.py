@@ -1,5 +1,6 @@
 """`run_experiment`: train every candidate with every seed, open the test set once, and say what it all means."""
 
+import contextlib
 import functools
 import itertools
 import time
@@ -21,7 +22,7 @@ from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.outlook import outlook
 from spikewise.experiments.prospects import prospects, size_hint
 from spikewise.experiments.rates import find_rates
-from spikewise.experiments.run_folder import RunFolder
+from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.sections.automatic import Sequel
 from spikewise.experiments.sections.study import Study
 from spikewise.experiments.setting import Setting
@@ -132,14 +133,21 @@ def prepare(
     return seconds
 
 
-def train_all(setting: Setting, candidates: list[Candidate], listener: Listener) -> None:
+def train_all(
+    setting: Setting, candidates: list[Candidate], listener: Listener, *, seeds: tuple[int, ...] | None = None
+) -> None:
     """Train every candidate with every seed; what is finished already is left alone.
 
     Seeds of a candidate share a GPU; where there are several, trainings go to them in turn.
+
+    Args:
+        seeds: some of the experiment's; None is all.
+    Raises:
+        BusyError: a process that outlived a killed command is still at one of them.
     """
     experiment, devices = setting.experiment, spread_over(setting.device)
     trainings = []
-    for number, (candidate, seed) in enumerate(itertools.product(candidates, experiment.seeds)):
+    for number, (candidate, seed) in enumerate(itertools.product(candidates, seeds or experiment.seeds)):
         folder = setting.folder.training(candidate.name, seed)
         if not (folder / FIT).exists():
             if experiment.imported is not None and candidate.kind == "snn":
@@ -154,4 +162,7 @@ def train_all(setting: Setting, candidates: list[Candidate], listener: Listener)
     def finished(training: Training, result: FitResult) -> None:
         write_json(training.folder / FIT, result.notes())
 
-    fit_all(trainings, finished, listener)
+    with contextlib.ExitStack() as locks:
+        for training in trainings:
+            locks.enter_context(locked(training.folder / LOCK, training.folder))
+        fit_all([one for one in trainings if not (one.folder / FIT).exists()], finished, listener)

@@ -23,16 +23,18 @@ from filelock import FileLock, Timeout
 from spikewise import __version__
 from spikewise.data import CATALOG, ImageSet, Progress, load_data
 from spikewise.data.names import as_path, shown
-from spikewise.errors import ConfigError, MissingDataError, RunError, quoted
+from spikewise.errors import BusyError, ConfigError, MissingDataError, RunError, quoted
 from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.experiments.older import as_recorded
 from spikewise.files import make_folder, storage_errors, write_json, write_text
 from spikewise.reading import damaged, read_json
 
-__all__ = ["FORMAT", "RunFolder"]
+__all__ = ["FORMAT", "LOCK", "RunFolder", "locked"]
 
 FORMAT: Final = 1
 """Version of the folder's layout."""
+LOCK: Final = ".lock"
+"""Of the process that is at work in a folder."""
 _NEEDED: Final = {"kind": str, "identity": str, "fingerprint": str, "experiment": dict}
 _OPENING: Final = {"network": str, "seed": int, "why": str}
 
@@ -194,21 +196,11 @@ class RunFolder:
         """Keep a second process out while this one works here; the system frees the lock when a process dies.
 
         Raises:
-            RunError: another process is at work in this folder.
+            BusyError: another process is at work in this folder.
         """
-        lock = FileLock(self.path / ".lock")
-        with storage_errors(self.path):
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                raise RunError(
-                    f"Another process is at work in {self.path}. Wait for it, or choose another --out."
-                ) from None
-        try:
+        with locked(self.path / LOCK, self.path):
             self._clear()
             yield
-        finally:
-            lock.release()
 
     def _clear(self) -> None:
         """Remove what a killed process had half written."""
@@ -224,6 +216,29 @@ class RunFolder:
                 f"The images of '{experiment.data.source}' have changed since {self.path} was begun. "
                 "Choose another --out, or remove that folder."
             )
+
+
+@contextlib.contextmanager
+def locked(file: Path, what: Path) -> Iterator[None]:
+    """Keep a second process out of something while this one works there.
+
+    Args:
+        file: the lock; the system frees it when a process dies.
+        what: is locked.
+    Raises:
+        BusyError: another process is at work there.
+        StorageError: the file cannot be written.
+    """
+    lock = FileLock(file)
+    with storage_errors(what):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise BusyError(f"Another process is at work in {what}. Wait for it, or choose another --out.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _places(experiment: Experiment) -> dict[str, str]:

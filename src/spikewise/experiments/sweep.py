@@ -8,6 +8,7 @@ from pydantic import Field
 
 from spikewise.config import Config, parse
 from spikewise.errors import ConfigError, unknown_choice
+from spikewise.executors import executor_from
 from spikewise.experiments.request import preset_names
 from spikewise.experiments.settings import read_table
 from spikewise.report.numbers import METRICS
@@ -53,6 +54,8 @@ class Sweep(Config):
     grid: dict[str, Any]
     """Factors: a setting's key, or a name whose levels are tables of settings, with the list of levels."""
     claims: tuple[Claim, ...] = ()
+    executor: dict[str, Any] = Field(default_factory=dict)
+    """What runs the cells, and what each needs there: kind = "local", "ray" or "slurm". Changes nothing about them."""
 
     def model_post_init(self, context: object) -> None:
         """Check what does not need the grid to be read."""
@@ -61,6 +64,8 @@ class Sweep(Config):
             raise ConfigError("A sweep starts from a preset or from a [base] table; give one of the two.")
         if self.preset and self.preset not in preset_names():
             raise unknown_choice("preset", self.preset, preset_names())
+        if self.executor:
+            executor_from(self.executor)
         if self.metric not in METRICS:
             raise unknown_choice("metric", self.metric, METRICS)
         if not self.grid:

@@ -2,7 +2,7 @@
 
 sweep-TITLE-IDENTITY/
     sweep.json               the sweep, its cells, and the name of each cell's run folder beside this one
-    cells/RUN.toml           the resolved experiment of a cell
+    cells/RUN.toml           the resolved experiment of a cell that has begun
     logs/RUN.txt             what its process wrote
     failures/RUN.json        why it failed, until it succeeds
     table.csv table.sqlite   one row for each cell, seed and network
@@ -23,10 +23,12 @@ from spikewise.config import parse
 from spikewise.data import ImageSet, Progress, Split, load_data, split
 from spikewise.errors import ConfigError, RunError, quoted
 from spikewise.evaluation.record import Many, Record
+from spikewise.executors import AnyExecutor, LocalExecutor
 from spikewise.experiments.devices import available_devices, resolve_automatic
-from spikewise.experiments.experiment import RunKind, parse_experiment
+from spikewise.experiments.experiment import Experiment, RunKind, parse_experiment
 from spikewise.experiments.older import as_recorded
-from spikewise.experiments.run_folder import RunFolder
+from spikewise.experiments.settings import read_table
+from spikewise.experiments.spread import as_placed
 from spikewise.experiments.sweep import Sweep, parse_sweep
 from spikewise.experiments.sweep_cells import Cell, identity_of
 from spikewise.files import make_folder, write_json, write_text
@@ -43,23 +45,13 @@ class Placed(NamedTuple):
 
     cell: Cell
     run: Path
-    device: str = "auto"
-    """Where it runs; in a sweep that is read back the cell's own file says it."""
+    device: str
+    """Where it runs."""
 
     @property
     def finished(self) -> bool:
         """Whether its results are there."""
         return (self.run / "results.json").exists()
-
-    def is_locked(self) -> bool:
-        """Whether another process is at work on it."""
-        if not self.run.exists():
-            return False
-        try:
-            with RunFolder(self.run).lock():
-                return False
-        except RunError:
-            return True
 
 
 class _Row(Record):
@@ -68,6 +60,8 @@ class _Row(Record):
     run: str = Field(pattern=r"^[^/\\]+$")
     levels: dict[str, str]
     experiment: dict[str, Any]
+    device: str | None = None
+    """None in older folders, where the cell's own file says it."""
 
 
 class _Facts(Record):
@@ -98,12 +92,13 @@ class SweepFolder(NamedTuple):
         path = out / f"sweep-{sweep.title}-{identity_of([placed.cell for placed in cells])}"
         for part in ("cells", "logs", "failures", "figures"):
             make_folder(path / part)
-        for placed in cells:
-            experiment = placed.cell.experiment.replace(device=placed.device)
-            table = experiment.model_dump(mode="json", exclude_none=True)
-            write_text(path / "cells" / f"{placed.run.name}.toml", tomli_w.dumps(table))
         rows = [
-            {"run": at.run.name, "levels": at.cell.levels, "experiment": at.cell.experiment.model_dump(mode="json")}
+            {
+                "run": at.run.name,
+                "levels": at.cell.levels,
+                "experiment": at.cell.experiment.model_dump(mode="json"),
+                "device": at.device,
+            }
             for at in cells
         ]
         facts = {
@@ -131,15 +126,24 @@ class SweepFolder(NamedTuple):
             raise RunError(f"{path} has sweep format {quoted(found)}; this is spikewise {__version__}.")
         try:
             told = parse(_Facts, {key: facts.get(key) for key in _Facts.model_fields})
-            cells = [Placed(Cell(row.levels, parse_experiment(as_recorded(row.experiment))), path.parent / row.run)
-                     for row in told.cells]  # fmt: skip
+            cells = [
+                Placed(
+                    Cell(row.levels, parse_experiment(as_recorded(row.experiment))),
+                    path.parent / row.run,
+                    row.device or _device_of(path / "cells" / f"{row.run}.toml"),
+                )
+                for row in told.cells
+            ]
             return cls(path, parse_sweep(told.sweep), tuple(cells))
         except ConfigError as error:
             raise damaged(file, error) from None
 
-    def experiment_file(self, placed: Placed) -> Path:
-        """The resolved experiment of a cell."""
-        return self.path / "cells" / f"{placed.run.name}.toml"
+    def write_experiment(self, placed: Placed) -> Experiment:
+        """Write the resolved experiment of a cell to `cells/`, and return it."""
+        experiment = placed.cell.experiment.replace(device=placed.device)
+        table = experiment.model_dump(mode="json", exclude_none=True)
+        write_text(self.path / "cells" / f"{placed.run.name}.toml", tomli_w.dumps(table))
+        return experiment
 
     def log(self, placed: Placed) -> Path:
         """What the cell's process writes."""
@@ -161,19 +165,37 @@ class SweepFolder(NamedTuple):
             (self.path / "failures" / f"{placed.run.name}.json").unlink()
 
 
-def place(
-    cells: Sequence[Cell], out: Path, kind: RunKind, *, data_dir: Path | None = None, decoding: Progress | None = None
-) -> list[Placed]:
-    """Where each cell's run will be, as `run_experiment` names it: "auto" stands for what it means here.
+def _device_of(file: Path) -> str:
+    return str(read_table(file).get("device", "auto")) if file.exists() else "auto"
 
+
+def place(  # what decides where a run is
+    cells: Sequence[Cell],
+    out: Path,
+    kind: RunKind,
+    *,
+    data_dir: Path | None = None,
+    decoding: Progress | None = None,
+    executor: AnyExecutor | None = None,
+) -> list[Placed]:
+    """Where each cell's run will be, as `run_experiment` names it: "auto" stands for what it means there.
+
+    Args:
+        out: folder of the run folders.
+        kind: of the runs.
+        data_dir: where known sets are looked for first.
+        decoding: told how far it is.
+        executor: what will run them; None: processes of this machine.
     Raises:
         DataError: the images are missing or wrong.
     """
     seen: dict[str, ImageSet] = {}
     splits: dict[tuple[str, str], Split] = {}
 
+    elsewhere = executor is not None and not isinstance(executor, LocalExecutor)
+
     def placed(number: int, cell: Cell) -> Placed:
-        experiment = cell.experiment
+        experiment = as_placed(cell.experiment, executor)
         data, parts = experiment.data.model_dump_json(), experiment.split.model_dump_json()
         if data not in seen:
             seen[data] = load_data(experiment.data, data_dir=data_dir, progress=decoding)
@@ -182,7 +204,7 @@ def place(
             splits[data, parts] = split(images, experiment.split)
         if decoding is not None and experiment.device == "auto" and len(available_devices()) > 1:
             decoding("trying devices", number, len(cells))
-        resolved = resolve_automatic(experiment, kind, images, splits[data, parts], out=out)
+        resolved = resolve_automatic(experiment, kind, images, splits[data, parts], out=out, elsewhere=elsewhere)
         return Placed(cell, out / resolved.folder_name(kind, images.name), resolved.device)
 
     return [placed(number, cell) for number, cell in enumerate(cells, start=1)]

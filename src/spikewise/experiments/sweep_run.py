@@ -1,104 +1,100 @@
-"""Running a sweep: each cell in a process of its own, several at a time; what is finished is left alone."""
+"""Running a sweep: each cell is a piece of work for an executor; what is finished is left alone."""
 
-import os
-import time
-from collections import deque
+import functools
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any, Final
 
+from spikewise.executors import (
+    AnyExecutor,
+    LocalExecutor,
+    Spoken,
+    Tally,
+    Watcher,
+    Work,
+    WorkEnd,
+    open_executor,
+    run_all,
+)
+from spikewise.executors import shown as display
+from spikewise.experiments.experiment import RunKind
+from spikewise.experiments.run_folder import LOCK
 from spikewise.experiments.sweep_folder import Placed, SweepFolder
-from spikewise.experiments.sweep_workers import workers_for
-from spikewise.report.numbers import duration
 
-__all__ = ["Say", "available_cores", "run_cells"]
+__all__ = ["Say", "run_cells"]
 
 Say = Callable[[str], None]
 """Told one line for each finished cell."""
 
-_PAUSE = 0.05
-_BUSY = "Another process is at work"
+CLAIMS: Final = ".claims"
+"""Beside the run folders: sweeps share cells with each other."""
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def run_cells(folder: SweepFolder, *, jobs: int, data_dir: Path | None = None, say: Say) -> None:
-    """Run every cell that has no results, `jobs` at a time; their reports are written when they are asked for.
+def run_cells(
+    folder: SweepFolder,
+    *,
+    executor: AnyExecutor | None = None,
+    data_dir: Path | None = None,
+    say: Say | None = None,
+) -> None:
+    """Run every cell that has no results; their reports are written when they are asked for.
 
     A failed cell is recorded and the others go on; the next call tries it again. Cells on which another process is at
     work (one that outlived a killed sweep, or another sweep's) are waited for.
+
+    Args:
+        executor: what runs them; None: processes of this machine, one for each core.
+        say: told one line for each finished cell; None: standard error is, as a live table on a terminal.
+    Raises:
+        ExecutorError: it cannot be reached; finished cells stay.
     """
-    waiting = deque(placed for placed in folder.cells if not placed.finished)
-    progress = _Progress(len(folder.cells), len(folder.cells) - len(waiting), jobs, say)
-    progress.begin()
-    begun: dict[Path, float] = {}
-    with closing(workers_for(folder, data_dir)) as workers:
-        while waiting or begun:
-            for placed in _next(waiting, jobs - len(begun)):
-                begun[placed.run] = time.perf_counter()
-                workers.start(placed)
-            time.sleep(_PAUSE)
-            for placed, code in workers.ended():
-                seconds = time.perf_counter() - begun.pop(placed.run)
-                if not _ended(folder, placed, code, seconds, progress):
-                    waiting.append(placed)
+    waiting = [placed for placed in folder.cells if not placed.finished]
+    for placed in folder.cells:
+        if placed.finished:
+            folder.forget_failure(placed)
+    by_name = {placed.run.name: placed for placed in waiting}
+    claims = folder.path.parent / CLAIMS
+    total, done = len(folder.cells), len(folder.cells) - len(waiting)
+    if not waiting:
+        with _watcher(Tally(total, done, 1), "nothing to do", say):
+            return
+    ready = open_executor(executor or LocalExecutor(), folder.path, claims)
+    works = (_work(folder, placed, data_dir) for placed in waiting)
+
+    def ended(outcome: WorkEnd) -> None:
+        placed = by_name[outcome.work.name]
+        if outcome.error is None:
+            folder.forget_failure(placed)
+        else:
+            folder.note_failure(placed, outcome.error, outcome.code)
+
+    with _watcher(Tally(total, done, ready.executor.places), ready.where, say) as watcher:
+        run_all(works, ready.executor, watcher, claims=claims, ended=ended, rules=ready.rules)
 
 
-def _next(waiting: deque[Placed], places: int) -> list[Placed]:
-    """Cells for the free places, passing over those that somebody else is at work on."""
-    found: list[Placed] = []
-    for _ in range(len(waiting)):
-        if len(found) >= places:
-            break
-        placed = waiting.popleft()
-        (waiting if placed.is_locked() else found).append(placed)
-    return found
+def _watcher(tally: Tally, where: str, say: Say | None) -> AbstractContextManager[Watcher]:
+    return display(tally, where=where) if say is None else nullcontext(Spoken(tally, say, where=where))
 
 
-def _ended(folder: SweepFolder, placed: Placed, code: int, seconds: float, progress: "_Progress") -> bool:
-    """Record how a cell ended; False if it has to be tried again because somebody else was at work there."""
-    if placed.finished:
-        folder.forget_failure(placed)
-        progress.step(placed, seconds, None)
-        return True
-    message = _message(folder.log(placed), code)
-    if _BUSY in message:
-        return False
-    folder.note_failure(placed, message, code)
-    progress.step(placed, seconds, message)
-    return True
+def _work(folder: SweepFolder, placed: Placed, data_dir: Path | None) -> Work:
+    return Work(
+        name=placed.run.name,
+        label=placed.cell.name,
+        call="spikewise.experiments.work:run_whole",
+        folder=placed.run,
+        done="results.json",
+        lock=LOCK,
+        log=folder.log(placed),
+        arguments=functools.partial(_arguments, folder, placed, data_dir),
+    )
 
 
-def _message(log: Path, exit_code: int) -> str:
-    """The error that a process ended with: our own message, or the last line of a traceback."""
-    if exit_code < 0:
-        return f"The process was killed by signal {-exit_code}; signal 9 often means that memory ran out."
-    text = log.read_text(encoding="utf-8", errors="replace").strip()
-    if "Error: " in text and "Traceback" not in text:
-        return " ".join(text.rpartition("\nError: ")[2].removeprefix("Error: ").split())
-    return text.splitlines()[-1] if text else f"The process ended with exit code {exit_code} and said nothing."
-
-
-class _Progress:
-    """Lines about finished cells, and the time that the others will take."""
-
-    def __init__(self, cells: int, done: int, jobs: int, say: Say) -> None:
-        self.cells, self.done, self.jobs, self.say = cells, done, jobs, say
-        self.failed, self.spent = 0, list[float]()
-
-    def begin(self) -> None:
-        found = f", {self.done} finished already" if self.done else ""
-        self.say(f"{self.cells} cells{found}; {min(self.jobs, self.cells)} at a time")
-
-    def step(self, placed: Placed, seconds: float, error: str | None) -> None:
-        self.done, self.failed = self.done + 1, self.failed + (error is not None)
-        self.spent.append(seconds)
-        left = self.cells - self.done
-        time_left = duration(sum(self.spent) / len(self.spent) * left / min(self.jobs, max(left, 1)))
-        failed = f", {self.failed} failed" if self.failed else ""
-        outlook = f"about {time_left} left" if left else "all done"
-        how = f"FAILED: {error}" if error else f"done in {duration(seconds)}"
-        self.say(f"[{self.done}/{self.cells}{failed}] {placed.cell.name}: {how}; {outlook}")
+def _arguments(folder: SweepFolder, placed: Placed, data_dir: Path | None) -> dict[str, Any]:
+    """What the cell's process is told; its experiment is written down beside the sweep, to run again by hand."""
+    kind: RunKind = folder.sweep.kind
+    return {
+        "experiment": folder.write_experiment(placed).model_dump(mode="json"),
+        "kind": kind,
+        "data_dir": None if data_dir is None else str(data_dir.absolute()),
+    }
