@@ -1,10 +1,10 @@
 """The page in a real browser: from a file, with the network off, it answers as the network here, spike by spike."""
 
 import io
-import urllib.request
 
 import numpy as np
 import pytest
+from browsing import launched, picture_of, png, shown, until
 from exportable import dyadic
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -12,17 +12,12 @@ from sklearn.datasets import load_digits
 from spikewise.data.decode import decode_image
 from spikewise.dynamics import LIF, LeakyIntegrator
 from spikewise.encoders import Direct, Rate
-from spikewise.graph import Activation, Flatten, Graph, Linear, Neuron
+from spikewise.graph import Activation, AvgPool, Conv2d, Flatten, Graph, Linear, Neuron
 from spikewise.interop import Wish, deploy
 from spikewise.interop.html import FORMAT
-from spikewise.interop.html.running import programs
 from spikewise.interop.runtime import Here, PageContent
 from spikewise.network import Network
 from spikewise.readouts import LastMembrane, MeanMembrane
-
-playwright = pytest.importorskip("playwright.sync_api", reason="opens the page in a browser: needs playwright")
-if programs()[1] is None:
-    pytest.skip("opens the page in a browser: needs the Debian package chromium", allow_module_level=True)
 
 SHAPE, SEED = (1, 8, 8), 3
 ANSWER = """async bytes => {
@@ -55,49 +50,22 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=programs()[1], args=["--no-sandbox"])
+    with launched() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
 def page(browser, path):
-    """The page, open without a network; it may say nothing on the console."""
-    context = browser.new_context(offline=True, viewport={"width": 390, "height": 844})
-    shown, said = context.new_page(), []
-    shown.on("console", lambda message: said.append(message.text))
-    shown.on("pageerror", lambda error: said.append(str(error)))
-    shown.on(
-        "request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None
-    )
-    shown.goto(path.as_uri())
-    until(shown, "window.spikewise")
-    yield shown
-    context.close()
-    assert not said
+    with shown(browser, path.as_uri(), "phone") as opened:
+        until(opened, "window.spikewise")
+        yield opened
 
 
-def until(page, expression) -> None:
-    """Wait until it holds; asked from here, because the page's policy lets nothing in it evaluate a string."""
-    for _ in range(500):
-        if page.evaluate(f"Boolean({expression})"):
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError(f"it never came to {expression}")
-
-
-def png(pixels) -> list[int]:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "png")
-    return list(stream.getvalue())
-
-
-def test_a_hundred_images_get_the_same_pixels_spikes_and_classes(page):
-    ours = Here(NETWORK, seed=SEED)(DIGITS)
+def test_images_get_the_same_pixels_spikes_and_classes(page):
+    ours = Here(NETWORK, seed=SEED)(DIGITS[:25])
     assert len(set(ours.scores.argmax(1))) > 1
-    for at, image in enumerate(DIGITS):
-        found = page.evaluate(ANSWER, png(image[0]))
+    for at, image in enumerate(DIGITS[:25]):
+        found = page.evaluate(ANSWER, list(png(image[0])))
         assert found["pixels"] == image.flatten().tolist()
         assert found["spikes"] == ours.spikes["lif1"][:, at].flatten().tolist()
         assert found["best"] == ours.scores[at].argmax()
@@ -119,7 +87,7 @@ def test_pictures_of_other_sizes_and_colours_become_the_bytes_that_predict_reads
 
 def test_a_file_that_is_chosen_is_answered_and_steps_can_be_taken(page):
     ours = Here(NETWORK, seed=SEED)(DIGITS[7:8])
-    page.set_input_files("#chooser", {"name": "8.png", "mimeType": "image/png", "buffer": bytes(png(DIGITS[7, 0]))})
+    page.set_input_files("#chooser", {"name": "8.png", "mimeType": "image/png", "buffer": png(DIGITS[7, 0])})
     until(page, "spikewise.state.source === 'from your file'")
     answer = str(ours.scores[0].argmax())
     until(page, f"document.getElementById('says').textContent.startsWith('It says {answer}')")
@@ -172,26 +140,29 @@ def test_dead_neurons_send_nothing_and_nothing_is_wider_than_a_phone(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_axe_finds_no_serious_fault(page):
-    """With axe-core as the registry gives it; skipped where that cannot be reached."""
-    import json
-    import subprocess
-    import tarfile
+MAPS = (
+    Conv2d(channels=4, kernel=3, padding=1),
+    Neuron(dynamics=LIF(beta=0.75)),
+    AvgPool(size=2),
+    Flatten(),
+    Linear(features=10),
+    Neuron(dynamics=LeakyIntegrator(beta=0.75)),
+)
 
-    try:
-        done = subprocess.run(
-            ["npm", "view", "axe-core", "dist.tarball", "--json"], capture_output=True, timeout=60, check=True
-        )
-        with urllib.request.urlopen(json.loads(done.stdout), timeout=60) as answer:
-            content = io.BytesIO(answer.read())
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        pytest.skip(f"axe-core cannot be had from npm: {error}")
-    with tarfile.open(fileobj=content) as archive:
-        page.evaluate(archive.extractfile("package/axe.min.js").read().decode())
-    found = page.evaluate("axe.run().then(done => done.violations)")
-    serious = [
-        (one["id"], [node["html"] for node in one["nodes"]])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert not serious
+
+def test_maps_of_a_convolution_are_drawn_and_a_click_chooses_a_neuron(browser, tmp_path):
+    graph = Graph(image_shape=(3, 12, 12), encoder=Direct(steps=4), layers=MAPS, readout=MeanMembrane())
+    content = PageContent(images=np.zeros((3, 3, 12, 12), np.uint8), labels=np.zeros(3, np.int64))
+    wish = Wish(classes=tuple("0123456789"), seed=SEED, beside=lambda: content)
+    file = tmp_path / FORMAT.write(deploy(dyadic(graph)), tmp_path, wish).main
+    with shown(browser, file.as_uri()) as page:
+        picture = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        page.set_input_files("#chooser", {"name": "a.png", "mimeType": "image/png", "buffer": png(picture)})
+        until(page, "spikewise.state.source === 'from your file'")
+        sent = Here(dyadic(graph), seed=SEED)(picture.transpose(2, 0, 1)[None]).spikes["lif1"]
+        assert page.evaluate("[...spikewise.state.done.sent.lif1.spikes]") == sent.flatten().tolist()
+        # First channel, first row, second column.
+        page.locator("#layer-lif1 canvas").click(position={"x": 48 / 12 * 1.5, "y": 1})
+        until(page, "spikewise.state.chosen.layer === 'lif1' && spikewise.state.chosen.neuron === 1")
+        assert "3 × 3 from each channel" in page.inner_text("#weights-text")
+        picture_of(page, "maps")

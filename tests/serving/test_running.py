@@ -3,36 +3,16 @@
 import contextlib
 import http.client
 import json
-import os
-import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from starting import started
 
-SOURCE = Path(__file__).parents[2] / "src"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 PNG = {"Content-Type": "image/png"}
-
-
-@contextlib.contextmanager
-def started(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    command = [sys.executable, "-m", "spikewise", "serve", *map(str, arguments), "--port", "0", "--device", "cpu"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            yield process, int(re.search(r":(\d+)/", line).group(1))
-        finally:
-            process.kill()
 
 
 def post(port: int, body: bytes, path: str = "/predict") -> tuple[int, bytes]:

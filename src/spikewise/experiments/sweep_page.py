@@ -24,7 +24,7 @@ from spikewise.experiments.sweep_grid import factors_of
 from spikewise.experiments.sweep_table import Row, positive_of, rows_of, write_tables
 from spikewise.files import write_text
 from spikewise.report.numbers import count, duration, metric_label, metric_value
-from spikewise.viz import DARK, LIGHT, css_variables, inline_svg, save_figure
+from spikewise.viz import inline_svg, save_figure, theme_css
 
 __all__ = ["SweepFindings", "evaluate_sweep"]
 
@@ -91,12 +91,8 @@ def _render(folder: SweepFolder, found: SweepFindings, drawn: Sequence[DrawnFigu
 
 
 def _style() -> str:
-    light, dark = (" ".join(f"{k}: {v};" for k, v in css_variables(theme).items()) for theme in (LIGHT, DARK))
     shared = resources.files("spikewise.report").joinpath("assets", "report.css").read_text(encoding="utf-8")
-    return (
-        f":root {{ color-scheme: light dark; {light} }}\n"
-        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n{shared}"
-    )
+    return f"{theme_css()}\n{shared}"
 
 
 def _failures(found: SweepFindings) -> dict[str, str]:

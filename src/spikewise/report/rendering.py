@@ -25,7 +25,7 @@ from spikewise.report.paper_part import paper_part
 from spikewise.report.shown import Shown, drawn
 from spikewise.report.terms import explained, key_of
 from spikewise.report.tuning import tuning_table
-from spikewise.viz import DARK, LIGHT, css_variables
+from spikewise.viz import LIGHT, theme_css
 
 __all__ = ["Report", "draw_figures", "page", "render", "write_report"]
 
@@ -206,7 +206,7 @@ def page(template: str, **content: object) -> str:
     """A template of `assets/`, filled in, with the style and the script it may use."""
     script = _asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    style = "\n".join((_theme_css(), _asset("report.css")))
+    style = "\n".join((theme_css(), _asset("report.css")))
     return (
         _environment()
         .get_template(template)
@@ -217,12 +217,4 @@ def page(template: str, **content: object) -> str:
             networks_known=len(LIGHT.series),
             **content,
         )
-    )
-
-
-def _theme_css() -> str:
-    light, dark = (" ".join(f"{k}: {v};" for k, v in css_variables(theme).items()) for theme in (LIGHT, DARK))
-    return (
-        f":root {{ color-scheme: light dark; {light} }}\n"
-        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
     )

@@ -26,8 +26,7 @@ _SAFE: Final = [
     (b"cache-control", b"no-store"),
     (
         b"content-security-policy",
-        b"default-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' data: blob:; frame-ancestors 'none'; base-uri 'none'; "
-        b"form-action 'self'",
+        b"default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     ),
 ]
 _DRAINED, _THROWN = 5.0, 64 * MIB

@@ -4,10 +4,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, select_autoescape
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from spikewise.serving.models import Models
+from spikewise.viz import theme_css
 
 __all__ = ["Pages"]
 
@@ -28,4 +30,5 @@ class Pages:
     async def upload(self, request: Request) -> Response:
         """The page from which images are sent."""
         chosen = self.models.named(request.query_params.get("model"))
-        return HTMLResponse(self._upload.render(models=self.models.loaded.values(), chosen=chosen.name))
+        theme = Markup(theme_css())  # our own
+        return HTMLResponse(self._upload.render(theme=theme, models=self.models.loaded.values(), chosen=chosen.name))

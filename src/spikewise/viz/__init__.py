@@ -30,7 +30,7 @@ from spikewise.viz.robustness import robustness_curve
 from spikewise.viz.several import Gain, gain_against_cost
 from spikewise.viz.spikes import OutputTrace, evidence_over_time, is_spikes, membrane_traces, raster, spike_rates
 from spikewise.viz.svg import inline_svg
-from spikewise.viz.theme import DARK, LIGHT, Theme, css_variables
+from spikewise.viz.theme import DARK, LIGHT, Theme, css_variables, theme_css
 
 __all__ = [
     "DARK",
@@ -79,5 +79,6 @@ __all__ = [
     "save_figure",
     "spike_rates",
     "still",
+    "theme_css",
     "with_legend",
 ]

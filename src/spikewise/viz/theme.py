@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["DARK", "LIGHT", "Theme", "css_variables"]
+__all__ = ["DARK", "LIGHT", "Theme", "css_variables", "theme_css"]
 
 
 class Theme(NamedTuple):
@@ -55,3 +55,12 @@ def css_variables(theme: Theme) -> dict[str, str]:
     """Each colour by its CSS variable: `--surface`, `--ink`, ..., `--series-1`, ..."""
     named = {f"--{name}": colour for name, colour in theme._asdict().items() if isinstance(colour, str)}
     return named | {f"--series-{at}": colour for at, colour in enumerate(theme.series, 1)}
+
+
+def theme_css() -> str:
+    """The variables of both themes for a page, which follows the reader's; paper is light."""
+    light, dark = (" ".join(f"{k}: {v};" for k, v in css_variables(theme).items()) for theme in (LIGHT, DARK))
+    return (
+        f":root {{ color-scheme: light dark; {light} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+    )

@@ -20,7 +20,7 @@ from spikewise.interop.html.describing import described
 from spikewise.interop.html.drawings import drawings_like
 from spikewise.interop.html.packing import Numbers
 from spikewise.interop.runtime import PageContent, Wish
-from spikewise.viz import DARK, LIGHT, css_variables
+from spikewise.viz import theme_css
 
 __all__ = ["Made", "network_page"]
 
@@ -141,7 +141,7 @@ def _filled(model: dict[str, Any], numbers: Numbers, wish: Wish, beside: PageCon
             engine=Markup(engine),
             script=Markup(script),
             digests=[_digest(engine), _digest(script)],
-            style=Markup(f"{_theme_css()}\n{asset('page.css')}"),
+            style=Markup(f"{theme_css()}\n{asset('page.css')}"),
             wish=wish,
             beside=beside,
             main=model["networks"][0],
@@ -166,11 +166,4 @@ def _digest(script: str) -> str:
 def _environment() -> Environment:
     return Environment(
         loader=FunctionLoader(asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _theme_css() -> str:
-    light, dark = (" ".join(f"{k}: {v};" for k, v in css_variables(theme).items()) for theme in (LIGHT, DARK))
-    return (
-        f":root {{ color-scheme: light dark; {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
     )

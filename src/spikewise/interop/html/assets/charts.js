@@ -77,6 +77,7 @@ function clipped(pen, text, room) {
 function stepLabels(pen, at, height, steps) {
   pen.fillStyle = palette.muted; pen.textAlign = "center"; pen.font = "11px system-ui, sans-serif";
   const most = Math.max(2, Math.floor(at.room / 40)), every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find(n => steps / n <= most) || steps;
+  pen.textAlign = "left"; pen.fillText("step", at.x(steps - 1) + at.each / 2 + 8, height - 7); pen.textAlign = "center";
   for (let t = 0; t < steps; t++) if (t === 0 && (every > 2 || every === 1) || (t + 1) % every === 0) pen.fillText(String(t + 1), at.x(t), height - 7);
 }
 

@@ -7,7 +7,7 @@ const [net, twin] = model.networks, names = model.classes, K = net.classes;
 const shown = net.layers.filter(layer => layer.kind === "neuron" || layer.kind === "integrator" || layer.kind === "spiking_activation");
 const spiking = shown.filter(layer => layer.spikes), last = net.layers[net.layers.length - 1];
 const withThreshold = spiking.some(layer => layer.parameters && layer.parameters.threshold !== undefined);
-const percent = x => `${(100 * x).toFixed(x > 0.9995 || x < 0.0995 ? 1 : 0)} %`;
+const percent = x => x > 0.9995 && x < 1 ? "over 99.9 %" : `${(100 * x).toFixed(x > 0.99 && x < 1 || x && x < 0.0995 ? 1 : 0)} %`;
 const count = x => Math.round(x).toLocaleString("en");
 
 const start = { steps: net.steps, threshold: 1, noise: 0, dead: 0, sure: model.exit === null ? 0.9 : model.exit };
@@ -168,11 +168,12 @@ function choose(layer, neuron) {
   byId("neuron-number").max = Spikewise.size(net.layers.find(one => one.name === layer).output) - 1;
   show();
 }
-/* The neuron that sends most; of those that do not spike the first. */
+/* The neuron that sends most of those that rest, too; of those that do not spike the first. */
 function busiest(layer) {
   const { spikes } = now.done.sent[layer.name], n = Spikewise.size(layer.output), sums = new Float64Array(n);
   if (spikes) spikes.forEach((s, at) => { sums[at % n] += s; });
-  return sums.indexOf(Math.max(...sums));
+  const resting = sums.map(sum => sum < 0.8 * now.steps ? sum : 0);
+  return resting.reduce((best, sum, at) => sum > resting[best] ? at : best, 0);
 }
 function neuron() {
   if (!now.chosen.layer) return;
