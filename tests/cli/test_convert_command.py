@@ -4,8 +4,11 @@ import json
 import shutil
 
 import pytest
+from typer.testing import CliRunner
 
+from spikewise.cli.main import app
 from spikewise.conversion import Conversion
+from spikewise.errors import SpikewiseError
 
 
 @pytest.fixture
@@ -52,9 +55,17 @@ def test_json_is_what_is_kept_and_the_networks_classify(command, folder, image):
         (["--percentile", "101"], "The percentile lies above 0 and up to 100"),
     ],
 )
-def test_a_mistake_ends_in_words(command, folder, arguments, words):
-    done = command("convert", folder, *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_mistake_is_told_in_words(folder, arguments, words):
+    """In this process: how `main` ends then is the test below, and that of all commands."""
+    done = CliRunner().invoke(app, ["convert", str(folder), *arguments])
+    assert isinstance(done.exception, SpikewiseError), done.exception
+    assert words in str(done.exception)
+    assert done.stdout == ""
     assert not (folder / "conversions").exists()
+
+
+def test_a_mistake_ends_with_exit_code_2(command, folder):
+    done = command("convert", folder, "--network", "cnn")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: The network 'cnn' cannot be converted")
+    assert "Traceback" not in done.stderr

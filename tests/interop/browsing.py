@@ -69,6 +69,7 @@ def png(pixels: np.ndarray) -> bytes:
 def picture_of(page, name: str) -> None:
     """Kept in the folder that SPIKEWISE_SCREENSHOTS names, for people to look at."""
     if folder := os.environ.get("SPIKEWISE_SCREENSHOTS"):
+        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
