@@ -15,6 +15,7 @@ from spikewise.experiments import Experiment, resolve, run_experiment
 from spikewise.experiments.sections.budget import SHARE
 from spikewise.experiments.settings import Change, changes_of
 from spikewise.experiments.shared import agree, help_train
+from spikewise.experiments.spread import asked_executor
 from spikewise.processes import started_processes
 from spikewise.tracking import Follower
 from spikewise.training.group import current_group, joined
@@ -22,6 +23,9 @@ from spikewise.training.progress import Plan, display
 
 if TYPE_CHECKING:
     import pandas
+
+    from spikewise.executors import AnyExecutor
+    from spikewise.experiments.spread import AskedExecutor
 
 __all__ = ["Run", "compare", "execute", "share", "train"]
 
@@ -86,6 +90,7 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     progress: bool = False,
     data_dir: str | Path | None = None,
     track: str | None = None,
+    executor: "AskedExecutor | None" = None,
     **settings: object,
 ) -> Run:
     """Train a spiking network, its conventional twin and a CNN under one protocol, test them, and write a report.
@@ -101,6 +106,8 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
         thorough: Sections are made whole, however long they take; else they take a quarter of the training's time.
         progress: Show it on standard error: live on a terminal, else a line for each epoch.
         track: A tracker that another process tells of each epoch: "tensorboard", "mlflow", "wandb" or "csv".
+        executor: What does the trainings, each side and seed by itself: "local:4", "ray:HOST:PORT", "slurm:PARTITION",
+            or a table such as `{"kind": "ray", "gpus": 1}`; None: this process.
         settings: Any other setting, nested (`train={"batch_size": 64}`) or dotted (`**{"train.batch_size": 64}`).
     Raises:
         SpikewiseError: with one clear message.
@@ -108,7 +115,15 @@ def compare(  # noqa: PLR0913  # one argument per thing a person may ask for
     source = as_source(data, images, labels, Path(out))
     experiment = asked_experiment(source, preset, config, seeds, epochs, settings, quick=quick)
     where = None if data_dir is None else Path(data_dir)
-    return execute(experiment, out=Path(out), progress=progress, data_dir=where, thorough=thorough, track=track)
+    return execute(
+        experiment,
+        out=Path(out),
+        progress=progress,
+        data_dir=where,
+        thorough=thorough,
+        track=track,
+        executor=asked_executor(executor),
+    )
 
 
 def train(  # noqa: PLR0913  # as `compare`
@@ -127,6 +142,7 @@ def train(  # noqa: PLR0913  # as `compare`
     progress: bool = False,
     data_dir: str | Path | None = None,
     track: str | None = None,
+    executor: "AskedExecutor | None" = None,
     **settings: object,
 ) -> Run:
     """Train the spiking network alone; arguments as for `compare`."""
@@ -134,7 +150,14 @@ def train(  # noqa: PLR0913  # as `compare`
     experiment = asked_experiment(source, preset, config, seeds, epochs, settings, quick=quick)
     where = None if data_dir is None else Path(data_dir)
     return execute(
-        experiment, kind="train", out=Path(out), progress=progress, data_dir=where, thorough=thorough, track=track
+        experiment,
+        kind="train",
+        out=Path(out),
+        progress=progress,
+        data_dir=where,
+        thorough=thorough,
+        track=track,
+        executor=asked_executor(executor),
     )
 
 
@@ -168,6 +191,7 @@ def execute(  # noqa: PLR0913  # what a run may be told
     data_dir: Path | None = None,
     thorough: bool = False,
     track: str | None = None,
+    executor: "AnyExecutor | None" = None,
 ) -> Run:
     """Run a resolved experiment; arguments as for `compare`."""
     if started_processes() > 1 and current_group() is None:
@@ -175,7 +199,11 @@ def execute(  # noqa: PLR0913  # what a run may be told
             f"{started_processes()} processes were started, and each would do the whole work. Train in several with "
             "`torchrun --nproc-per-node N -m spikewise train ...` (or compare); from Python, start one."
         )
-    told: dict[str, Any] = {"out": out, "kind": kind, "data_dir": data_dir, "thorough": thorough}
+    if started_processes() > 1 and executor is not None:
+        raise ProcessesError("An executor begins processes of its own; give the command without torchrun.")
+    told: dict[str, Any] = {
+        "out": out, "kind": kind, "data_dir": data_dir, "thorough": thorough, "executor": executor
+    }  # fmt: skip
     if not progress:
         with Follower(track, _warned) as follower:
             done = run_experiment(experiment, **told, begun=follower.begin)

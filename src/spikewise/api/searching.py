@@ -70,6 +70,7 @@ def tune(  # noqa: PLR0913  # one argument per thing a person may ask for
     out: str | Path = "runs",
     progress: bool = False,
     data_dir: str | Path | None = None,
+    executor: "AskedExecutor | None" = None,
     **settings: object,
 ) -> "Tuned":
     """Tune every candidate equally hard: `trials` random trials each, judged on validation images, the test closed.
@@ -79,15 +80,25 @@ def tune(  # noqa: PLR0913  # one argument per thing a person may ask for
     Raises:
         SpikewiseError: with one clear message; finished trials stay on disk.
     """
+    from spikewise.experiments.spread import asked_executor  # noqa: PLC0415
     from spikewise.experiments.tune import tune as search  # noqa: PLC0415  # loaded when it is used
 
     experiment = asked_experiment(as_source(data, images, labels, Path(out)), preset, config, None, epochs, settings)
     where = None if data_dir is None else Path(data_dir)
+    what = asked_executor(executor)
     if not progress:
-        return search(experiment, trials=trials, out=Path(out), data_dir=where)
+        return search(experiment, trials=trials, out=Path(out), data_dir=where, executor=what)
     names = tuple(f"{side}, trial {number}" for side in experiment.sides for number in range(trials))
     with display(Plan(names, experiment.seeds[:1]), f"tune on {experiment.data.source}") as shown:
-        return search(experiment, trials=trials, out=Path(out), data_dir=where, listener=shown, decoding=shown.work)
+        return search(
+            experiment,
+            trials=trials,
+            out=Path(out),
+            data_dir=where,
+            listener=shown,
+            decoding=shown.work,
+            executor=what,
+        )
 
 
 def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for

@@ -44,6 +44,8 @@ def compare(  # noqa: PLR0913  # one parameter for each option
     threads: o.Threads = None,
     out: o.Out = Path("runs"),
     track: o.Track = None,
+    executor: o.Executor = None,
+    executor_settings: o.ExecutorSettings = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -61,6 +63,7 @@ def compare(  # noqa: PLR0913  # one parameter for each option
         quiet=quiet,
         thorough=thorough,
         track=track,
+        executor=(executor, executor_settings),
     )
 
 
@@ -82,6 +85,8 @@ def train(  # noqa: PLR0913  # one parameter for each option
     threads: o.Threads = None,
     out: o.Out = Path("runs"),
     track: o.Track = None,
+    executor: o.Executor = None,
+    executor_settings: o.ExecutorSettings = None,
     as_json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -97,6 +102,7 @@ def train(  # noqa: PLR0913  # one parameter for each option
         quiet=quiet,
         thorough=thorough,
         track=track,
+        executor=(executor, executor_settings),
     )
 
 
@@ -171,9 +177,11 @@ def _run(  # noqa: PLR0913  # passed on from the command
     quiet: bool,
     thorough: bool,
     track: str | None,
+    executor: tuple[str | None, list[str] | None],
 ) -> None:
     from spikewise.api import share
     from spikewise.cli.machine import use_threads
+    from spikewise.experiments.spread import asked_executor
 
     use_threads(threads)
     done = share(
@@ -184,6 +192,7 @@ def _run(  # noqa: PLR0913  # passed on from the command
         data_dir=data_dir,
         thorough=thorough,
         track=track,
+        executor=asked_executor(executor[0], executor[1] or ()),
     )
     if done is None:  # another process shows it
         return

@@ -32,6 +32,8 @@ def tune(  # noqa: PLR0913  # one parameter for each option
     data_dir: o.DataDir = None,
     device: o.Device = None,
     threads: o.Threads = None,
+    executor: o.Executor = None,
+    executor_settings: o.ExecutorSettings = None,
     out: o.Out = Path("runs"),
     as_json: o.Json = False,
     quiet: o.Quiet = False,
@@ -42,6 +44,7 @@ def tune(  # noqa: PLR0913  # one parameter for each option
     """
     from spikewise.cli.machine import use_threads
     from spikewise.experiments import resolve
+    from spikewise.experiments.spread import asked_executor
     from spikewise.experiments.tune import tune as search
     from spikewise.training.progress import Plan, display
 
@@ -49,12 +52,21 @@ def tune(  # noqa: PLR0913  # one parameter for each option
     experiment = resolve(
         data, preset=preset, config=config, overrides=settings or [], seeds=None, epochs=epochs, device=device
     )
+    what = asked_executor(executor, executor_settings or ())
     if quiet:
-        found = search(experiment, trials=trials, out=out, data_dir=data_dir)
+        found = search(experiment, trials=trials, out=out, data_dir=data_dir, executor=what)
     else:
         names = tuple(f"{side}, trial {number}" for side in experiment.sides for number in range(trials))
         with display(Plan(names, experiment.seeds[:1]), f"tune on {experiment.data.source}") as shown:
-            found = search(experiment, trials=trials, out=out, data_dir=data_dir, listener=shown, decoding=shown.work)
+            found = search(
+                experiment,
+                trials=trials,
+                out=out,
+                data_dir=data_dir,
+                listener=shown,
+                decoding=shown.work,
+                executor=what,
+            )
     if as_json:
         print_json(_as_json(found))
     else:

@@ -42,7 +42,7 @@ class Claims:
             return True
         file = self._file(name)
         make_folder(self._folder)
-        if not (self._make(file) or (self._is_nobodys(file) and self._clear(file) and self._make(file))):
+        if not (self._make(file) or (self._is_nobodys(file) and self._take_over(file))):
             return False
         self._held.add(name)
         return True
@@ -55,11 +55,7 @@ class Claims:
 
     def note(self, name: str, handle: str) -> None:
         """Say by what the work that is claimed is found again."""
-        with storage_errors(self._folder):
-            file = self._file(name)
-            temporary = file.with_suffix(f".{self.token}")
-            temporary.write_text(json.dumps({**self._owner(), "handle": handle}))
-            temporary.replace(file)
+        self._write(self._file(name), handle=handle)
 
     def renew(self) -> None:
         """Keep what is held, as often as it needs."""
@@ -88,6 +84,13 @@ class Claims:
 
     def _owner(self) -> dict[str, Any]:
         return {"host": socket.gethostname(), "pid": os.getpid(), "begun": _begun(os.getpid()), "token": self.token}
+
+    def _write(self, file: Path, **more: str) -> None:
+        """Put our claim in the place of what is there."""
+        temporary = file.with_suffix(f".{self.token}")
+        with storage_errors(self._folder):
+            temporary.write_text(json.dumps({**self._owner(), **more}))
+            temporary.replace(file)
 
     def _make(self, file: Path) -> bool:
         """Make the file, whole, if nobody else has."""
@@ -119,14 +122,19 @@ class Claims:
         finally:
             now.unlink(missing_ok=True)
 
-    def _clear(self, file: Path) -> bool:
-        """Take the claim of nobody away; of several who try, one has done it."""
-        taken = file.with_suffix(f".{self.token}.old")
-        try:
-            file.rename(taken)
-        except FileNotFoundError:
+    def _take_over(self, file: Path) -> bool:
+        """Put our claim in the place of nobody's; it is never absent, and of several who try, one may."""
+        turn = file.with_suffix(".turn")
+        if not self._make(turn):
+            if self._age(turn) > LEASE:  # whoever had it died in this very function
+                turn.unlink(missing_ok=True)
             return False
-        taken.unlink()
+        try:
+            if not self._is_nobodys(file):  # somebody was quicker
+                return False
+            self._write(file)
+        finally:
+            turn.unlink(missing_ok=True)
         return True
 
 

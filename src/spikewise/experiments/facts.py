@@ -14,7 +14,7 @@ from spikewise.evaluation.results import DataFacts, Environment, Overlap, Part, 
 from spikewise.experiments.experiment import Experiment
 from spikewise.training.group import current_group
 
-__all__ = ["cpu_name", "data_facts", "environment", "resolve_device"]
+__all__ = ["cpu_name", "data_facts", "environment", "is_there", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -34,6 +34,15 @@ def resolve_device(name: str) -> torch.device:
     if not there[kind] or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
         raise ConfigError(f"The device '{name}' is not available to PyTorch here. Use --device cpu, or auto.")
     return torch.device(name)
+
+
+def is_there(name: str) -> bool:
+    """Whether this machine has the named device."""
+    try:
+        resolve_device(name)
+    except ConfigError:
+        return False
+    return True
 
 
 def environment(device: torch.device) -> Environment:

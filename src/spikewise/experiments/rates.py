@@ -32,7 +32,7 @@ from spikewise.training.short import Short, is_long_enough, short_task
 from spikewise.training.together import Training, fit_all
 from spikewise.training.update import Task
 
-__all__ = ["find_rates", "rate_grid"]
+__all__ = ["find_rates", "rate_grid", "rates_in_words"]
 
 _RATES: Final = (3e-4, 1e-3, 3e-3, 1e-2)
 _BEYOND: Final = (1e-4, 3e-2)
@@ -82,6 +82,12 @@ def find_rates(
     for one in open_ones:
         one.keep()
     listener.said(_in_words(searches))
+
+
+def rates_in_words(setting: Setting, candidates: Sequence[Candidate]) -> str | None:
+    """What was found for some candidates, in one line; None where nothing was looked for."""
+    searches = [_Search(setting, one) for one in candidates if setting.is_tuned(one)]
+    return _in_words(searches) if any(search.tuning().trials for search in searches) else None
 
 
 def _train(searches: list["_Search"], rates: list[list[float]], listener: Listener, tell: Progress | None) -> None:

@@ -14,11 +14,13 @@ from spikewise.data import Progress, load_data, split
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import Sections
+from spikewise.executors import AnyExecutor
 from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.devices import resolve_automatic, spread_over
+from spikewise.experiments.elsewhere import finish_on, train_on
 from spikewise.experiments.evaluate import evaluate_candidates
 from spikewise.experiments.experiment import Experiment, RunKind
-from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.facts import is_there, resolve_device
 from spikewise.experiments.outlook import outlook
 from spikewise.experiments.prospects import prospects, size_hint
 from spikewise.experiments.rates import find_rates
@@ -26,6 +28,7 @@ from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.sections.automatic import Sequel
 from spikewise.experiments.sections.study import Study
 from spikewise.experiments.setting import Setting
+from spikewise.experiments.spread import as_placed, is_elsewhere
 from spikewise.files import write_json
 from spikewise.training import FitResult, Listener, Silent
 from spikewise.training.loop import FIT
@@ -54,6 +57,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     thorough: bool = False,
     report: bool = True,
     begun: Callable[[Path], None] | None = None,
+    executor: AnyExecutor | None = None,
 ) -> Finished:
     """Train, test and report; a killed run is resumed by the same call, a finished one is read back.
 
@@ -65,21 +69,24 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
         thorough: sections are made whole, however long they take.
         report: without it there are no sections either, and `spikewise report` writes one later.
         begun: told the run folder when it is there, before anything is trained.
+        executor: what does the trainings, each by itself; None: this process.
     Raises:
         SpikewiseError: with one clear message; finished trainings stay on disk.
         KeyboardInterrupt: Ctrl-C; where the answer is there already it says where, and what is missing.
     """
     started = time.perf_counter()
-    if experiment.device != "auto":
+    experiment, elsewhere = as_placed(experiment, executor), is_elsewhere(executor)
+    if experiment.device != "auto" and not elsewhere:
         resolve_device(experiment.device)  # what is not there is said before images are decoded
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)
     listener = listener or Silent()
-    experiment = resolve_automatic(experiment, kind, images, parts, out=out, say=listener.said)
-    device = torch.device(experiment.device)
+    experiment = resolve_automatic(experiment, kind, images, parts, out=out, say=listener.said, elsewhere=elsewhere)
+    here = is_there(experiment.device)
+    device = torch.device(experiment.device if here else "cpu")
     candidates = candidates_of(experiment, images)
     path = out / experiment.folder_name(kind, images.name)
-    if not (path / "results.json").exists():
+    if here and not (path / "results.json").exists():
         for one in candidates:
             check_update(one.name, one.graph, experiment.train, Loaded.of(images, len(parts.train)), device)
     folder = RunFolder.create(path, experiment, kind, images.fingerprint)
@@ -89,15 +96,22 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
         setting = Setting(experiment, images, parts, folder, device, data_dir)
         if not folder.results.exists():
             audited = prepare(setting, candidates, listener, decoding)
-            find_rates(setting, candidates, listener, decoding)
-            train_all(setting, candidates, listener)
+            if executor is None:
+                find_rates(setting, candidates, listener, decoding)
+                train_all(setting, candidates, listener)
+            else:
+                train_on(executor, setting, candidates, listener, decoding)
             listener.stage("Testing and comparing")
-            artifacts, results = evaluate_candidates(setting, candidates, kind)
-            times = {"seconds": time.perf_counter() - started, "sections": Sections(seconds=audited)}
-            artifacts.save(path / "artifacts.npz")
-            results.model_copy(update=times).save(folder.results)
-        if not report:
-            return Finished(Results.load(folder.results), path)
+            if here:
+                artifacts, results = evaluate_candidates(setting, candidates, kind)
+                times = {"seconds": time.perf_counter() - started, "sections": Sections(seconds=audited)}
+                artifacts.save(path / "artifacts.npz")
+                results.model_copy(update=times).save(folder.results)
+    if executor is not None and not folder.results.exists():
+        finish_on(executor, setting, kind, listener)
+    if not report:
+        return Finished(Results.load(folder.results), path)
+    with folder.lock():
         sequel = Sequel(Study(setting, candidates), listener, thorough=thorough)
         if sequel.page.stale:
             listener.stage("Writing the report")

@@ -48,3 +48,8 @@ def as_placed(experiment: Experiment, executor: AnyExecutor | None) -> Experimen
     if executor is None or isinstance(executor, LocalExecutor) or experiment.device != "auto":
         return experiment
     return experiment.replace(device="cuda" if executor.gpus else "cpu")
+
+
+def is_elsewhere(executor: AnyExecutor | None) -> bool:
+    """Whether its work is done on machines whose devices this one may lack."""
+    return executor is not None and not isinstance(executor, LocalExecutor)

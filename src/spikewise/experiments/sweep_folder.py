@@ -23,12 +23,12 @@ from spikewise.config import parse
 from spikewise.data import ImageSet, Progress, Split, load_data, split
 from spikewise.errors import ConfigError, RunError, quoted
 from spikewise.evaluation.record import Many, Record
-from spikewise.executors import AnyExecutor, LocalExecutor
+from spikewise.executors import AnyExecutor
 from spikewise.experiments.devices import available_devices, resolve_automatic
 from spikewise.experiments.experiment import Experiment, RunKind, parse_experiment
 from spikewise.experiments.older import as_recorded
 from spikewise.experiments.settings import read_table
-from spikewise.experiments.spread import as_placed
+from spikewise.experiments.spread import as_placed, is_elsewhere
 from spikewise.experiments.sweep import Sweep, parse_sweep
 from spikewise.experiments.sweep_cells import Cell, identity_of
 from spikewise.files import make_folder, write_json, write_text
@@ -192,7 +192,7 @@ def place(  # what decides where a run is
     seen: dict[str, ImageSet] = {}
     splits: dict[tuple[str, str], Split] = {}
 
-    elsewhere = executor is not None and not isinstance(executor, LocalExecutor)
+    elsewhere = is_elsewhere(executor)
 
     def placed(number: int, cell: Cell) -> Placed:
         experiment = as_placed(cell.experiment, executor)

@@ -10,6 +10,7 @@ and tune.json. A killed search goes on where it stopped, and more trials can be 
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,22 +22,26 @@ from spikewise.errors import ConfigError, TrainingError
 from spikewise.evaluation import classification_metrics
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.record import Count, Number, Record
+from spikewise.executors import AnyExecutor, Work
 from spikewise.experiments.candidates import SMALL_CNN, candidates_of
 from spikewise.experiments.devices import resolve_automatic
+from spikewise.experiments.elsewhere import work_through
 from spikewise.experiments.experiment import CandidateKind, Experiment, parse_experiment
 from spikewise.experiments.facts import resolve_device
-from spikewise.experiments.run_folder import RunFolder
+from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import Change, changed, number_at
+from spikewise.experiments.spread import as_placed, is_elsewhere
 from spikewise.files import make_folder, write_json, write_text
 from spikewise.reading import read_record
 from spikewise.training import Listener, Silent, fit
 from spikewise.training.memory import Loaded, check_update
 
-__all__ = ["Trial", "Tuned", "TunedCandidate", "drawn_settings", "tune"]
+__all__ = ["Trial", "Tuned", "TunedCandidate", "drawn_settings", "run_trial", "tune"]
 
 _SEARCH = 17
 """Key of the random draws: the same trials for everybody."""
+_DONE = "trial.json"
 
 
 class Trial(NamedTuple):
@@ -80,7 +85,7 @@ class Tuned(NamedTuple):
     sides: tuple[TunedCandidate, ...]
 
 
-def tune(
+def tune(  # noqa: PLR0913  # what a search may be told
     experiment: Experiment,
     *,
     trials: int,
@@ -88,16 +93,20 @@ def tune(
     data_dir: Path | None = None,
     listener: Listener | None = None,
     decoding: Progress | None = None,
+    executor: AnyExecutor | None = None,
 ) -> Tuned:
     """Search settings for every candidate of an experiment, `trials` trainings each, with the experiment's first seed.
 
+    Args:
+        executor: what does the trials, each by itself; None: this process, one after the other.
     Raises:
         ConfigError: no trial, no validation images, or all trainings of a candidate failed.
         SpikewiseError: with one clear message; finished trials stay on disk.
     """
     if trials < 1:
         raise ConfigError(f"The number of trials is at least 1; got {trials}.")
-    if experiment.device != "auto":
+    experiment, elsewhere = as_placed(experiment, executor), is_elsewhere(executor)
+    if experiment.device != "auto" and not elsewhere:
         resolve_device(experiment.device)  # what is not there is said before images are decoded
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)._replace(test=np.empty(0, dtype=np.int64))
@@ -107,11 +116,16 @@ def tune(
     # Learning rates are drawn with everything else: nothing is tuned inside of a trial.
     train = experiment.train.replace(learning_rate=experiment.train.rate)
     experiment = experiment.replace(train=train, tuned=())
-    experiment = resolve_automatic(experiment, "compare", images, parts, out=out, prefix="tune", say=listener.said)
+    experiment = resolve_automatic(
+        experiment, "compare", images, parts, out=out, prefix="tune", say=listener.said, elsewhere=elsewhere
+    )
     path = out / experiment.folder_name("tune", images.name)
     folder = RunFolder.create(path, experiment, "tune", images.fingerprint)
     with folder.lock():
         search = _Search(experiment, images, parts, folder, listener)
+        works = [work for kind in experiment.sides for work in search.works(kind, trials, data_dir)]
+        if executor is not None and works:
+            work_through(executor, path, works, listener, decoding)
         found = tuple(search.candidate(kind, trials) for kind in experiment.sides)
         write_json(
             path / "tune.json", {searched.kind: [one._asdict() for one in searched.trials] for searched in found}
@@ -144,6 +158,20 @@ def drawn_settings(experiment: Experiment, kind: CandidateKind, number: int) -> 
     return {key: float(f"{value:.4g}") for key, value in drawn.items() if number_at(table, key) is not None}
 
 
+def run_trial(folder: Path, arguments: dict[str, Any], listener: Listener) -> None:
+    """One trial of a search, for an executor.
+
+    Args:
+        folder: that of the search.
+        arguments: `side`, `number`, `data_dir`.
+    """
+    run = RunFolder.open(folder)
+    experiment = run.experiment()
+    images = run.images(None if arguments["data_dir"] is None else Path(arguments["data_dir"]))
+    parts = split(images, experiment.split)._replace(test=np.empty(0, dtype=np.int64))
+    _Search(experiment, images, parts, run, listener).trial(arguments["side"], arguments["number"])
+
+
 class _Search:
     """What stays the same while candidates are tuned."""
 
@@ -155,7 +183,7 @@ class _Search:
 
     def candidate(self, kind: CandidateKind, trials: int) -> TunedCandidate:
         """Run all trials of one candidate that are not there yet, and write the best settings."""
-        done = tuple(self._trial(kind, number) for number in range(trials))
+        done = tuple(self.trial(kind, number) for number in range(trials))
         scored = [trial for trial in done if trial.score is not None]
         if not scored:
             raise ConfigError(f"Every training of '{kind}' failed. The first one: {done[0].failure}")
@@ -165,11 +193,34 @@ class _Search:
         write_text(file, tomli_w.dumps(chosen.model_dump(mode="json", exclude_none=True)))
         return TunedCandidate(kind, done, best, file)
 
-    def _trial(self, kind: CandidateKind, number: int) -> Trial:
-        place = make_folder(self.folder.path / "trials" / kind / f"trial-{number:03}")
-        file = place / "trial.json"
+    def works(self, kind: CandidateKind, trials: int, data_dir: Path | None) -> list[Work]:
+        """The trials of one candidate that are not there yet, for an executor."""
+        return [
+            Work(
+                name=f"{kind}-trial-{number:03}",
+                label=f"{kind}, trial {number}",
+                call="spikewise.experiments.tune:run_trial",
+                folder=self.folder.path,
+                done=f"{_place(kind, number)}/{_DONE}",
+                lock=f"{_place(kind, number)}/{LOCK}",
+                log=self.folder.path / ".work" / "logs" / f"{kind}-trial-{number:03}.txt",
+                arguments=functools.partial(
+                    dict, side=kind, number=number, data_dir=None if data_dir is None else str(data_dir.absolute())
+                ),
+                writes=(_place(kind, number),),
+                reads=("run.json", "experiment.toml"),
+            )
+            for number in range(trials)
+            if not (self.folder.path / _place(kind, number) / _DONE).exists()
+        ]
+
+    def trial(self, kind: CandidateKind, number: int) -> Trial:
+        """One trial, from its file if it is there."""
+        place = make_folder(self.folder.path / _place(kind, number))
+        file = place / _DONE
         if not file.exists():
-            write_json(file, self._train(kind, number, place)._asdict())
+            with locked(place / LOCK, place):
+                write_json(file, self._train(kind, number, place)._asdict())
         return Trial(**read_record(file, _Stored).model_dump())
 
     def _train(self, kind: CandidateKind, number: int, place: Path) -> Trial:
@@ -192,6 +243,10 @@ class _Search:
         value = figures["nll" if monitor == "loss" else monitor]
         score = None if value is None else -value if monitor == "loss" else value
         return Trial(number, settings, figures, score, "" if score is not None else f"{monitor} is not defined")
+
+
+def _place(kind: str, number: int) -> str:
+    return f"trials/{kind}/trial-{number:03}"
 
 
 def _score(trial: Trial) -> float:

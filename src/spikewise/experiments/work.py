@@ -16,6 +16,7 @@ from spikewise.experiments.rates import find_rates
 from spikewise.experiments.run import run_experiment, train_all
 from spikewise.experiments.run_folder import RunFolder, locked
 from spikewise.experiments.setting import Setting
+from spikewise.files import make_folder
 from spikewise.training import Listener
 
 __all__ = ["find_rate", "run_whole", "train_one"]
@@ -46,6 +47,7 @@ def find_rate(folder: Path, arguments: dict[str, Any], listener: Listener) -> No
         folder: the run folder.
         arguments: `side`, `lock`, `data_dir`.
     """
+    make_folder(folder / "tuning")
     with locked(folder / arguments["lock"], folder / "tuning"):
         setting, candidate = _of(folder, arguments)
         find_rates(setting, [candidate], listener)

@@ -1,0 +1,82 @@
+"""Which executor a text names; every mistake is a message that says what there is."""
+
+import pytest
+
+from spikewise.errors import ConfigError, DependencyError, ExecutorError
+from spikewise.executors import LocalExecutor, RayExecutor, SlurmExecutor, executor_from, open_executor
+from spikewise.experiments.spread import asked_executor
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("local", LocalExecutor()),
+        ("local:4", LocalExecutor(jobs=4)),
+        ("ray", RayExecutor()),
+        ("ray:10.0.0.1:6379", RayExecutor(address="10.0.0.1:6379")),
+        ("slurm", SlurmExecutor()),
+        ("slurm:gpu", SlurmExecutor(partition="gpu")),
+    ],
+)
+def test_a_text_names_an_executor(text, meant):
+    assert executor_from(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "said"),
+    [
+        ("rya", [], "Did you mean 'ray'"),
+        ("local:many", [], "such as local:4"),
+        ("local:0", [], "such as local:4"),
+        ("slurm:", [], "ends with a colon"),
+        ("ray", ["gpu=1"], "gpus"),
+        ("ray", ["memory=lots"], "memory"),
+        ("local", ["gpus=1"], "gpus"),
+        ("ray", ["cpus=0"], "cpus"),
+        (None, ["gpus=1"], "--executor"),
+    ],
+)
+def test_a_mistake_is_told(text, settings, said):
+    with pytest.raises(ConfigError, match=said):
+        asked_executor(text, settings)
+
+
+def test_what_is_asked_for_is_laid_over_what_the_file_says():
+    file = {"kind": "ray", "gpus": 1, "memory": "8 GB"}
+    assert asked_executor(None, default=file) == RayExecutor(gpus=1, memory="8 GB")
+    assert asked_executor("ray:h:1", ["gpus=0.5"], default=file) == RayExecutor(address="h:1", gpus=0.5, memory="8 GB")
+    assert asked_executor("slurm:a", ["options.nice=5"], default=file, jobs=3) == SlurmExecutor(
+        partition="a", options={"nice": 5}, jobs=3
+    )
+    assert asked_executor(None, jobs=2) == LocalExecutor(jobs=2)
+    assert asked_executor(None) is None
+    assert RayExecutor(memory="1.5 GB").memory_bytes == 3 * 2**29
+
+
+@pytest.mark.parametrize(("config", "extra"), [(RayExecutor(), "ray"), (SlurmExecutor(), "slurm")])
+def test_a_missing_extra_says_what_to_install(config, extra, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DependencyError, match=rf"pip install 'spikewise\[{extra}\]'"):
+        open_executor(config, tmp_path, tmp_path / "claims")
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "said"),
+    [
+        ("127.0.0.1:1", ExecutorError, "No Ray cluster answers at 127.0.0.1:1"),
+        ("ray://host:10001", ConfigError, "HOST:PORT"),
+        ("host", ConfigError, "HOST:PORT"),
+        ("host:99999", ConfigError, "HOST:PORT"),
+    ],
+)
+def test_an_address_that_is_no_clusters_is_told_at_once(address, error, said, tmp_path):
+    pytest.importorskip("ray")
+    with pytest.raises(error, match=said):
+        open_executor(RayExecutor(address=address), tmp_path, tmp_path / "claims")
+
+
+def test_a_machine_without_sbatch_is_told(tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="login node"):
+        open_executor(SlurmExecutor(), tmp_path, tmp_path / "claims")
