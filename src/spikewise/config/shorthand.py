@@ -33,7 +33,7 @@ def written_out(config_type: type[BaseModel], key: str, value: Any) -> Any:
     if form is None:
         return value
     if REGISTERED in form.kinds:
-        value = stand_in(value, kinds_in(config_type.model_fields[key].annotation))
+        value = stand_in(value, _kinds(config_type, key))
     if isinstance(value, str):
         return _word(form, str(value))
     if form.item_kinds is None:
@@ -72,6 +72,11 @@ def _form(config_type: type[BaseModel], key: str) -> _Form | None:
         item_kinds=None if items is None else frozenset(kinds_in(items)),
         takes_text=str in found,
     )
+
+
+@cache
+def _kinds(config_type: type[BaseModel], key: str) -> dict[str, type[BaseModel]]:
+    return kinds_in(config_type.model_fields[key].annotation)
 
 
 def _is_list(annotation: Any) -> bool:

@@ -102,10 +102,10 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
         ConfigError: the named device is not there.
         ShapeError: a network does not fit the images.
     """
-    shape = images.image_shape
+    shape, there = images.image_shape, available_devices()
     resolved = experiment.resolved(
         kind,
-        device=experiment.device,
+        device=str(there[0]) if experiment.device == "auto" and len(there) == 1 else experiment.device,
         train_images=len(parts.train),
         image_shape=shape,
         standard=standard_of(images.images, parts.train) if experiment.standardise is True else None,
@@ -122,7 +122,8 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
     chosen = training_device(resolved, images, parts, is_begun)
     if chosen.words is not None and say is not None:
         say(chosen.words)
-    return resolved.replace(device=str(chosen.device))
+    device = str(chosen.device)
+    return resolved if device == resolved.device else resolved.replace(device=device)
 
 
 def training_device(
@@ -139,9 +140,11 @@ def training_device(
     if experiment.device != "auto":
         return ChosenDevice(resolve_device(experiment.device))
     there = available_devices()
+    if len(there) == 1:
+        return ChosenDevice(there[0])
     begun = [device for device in there if is_begun is not None and is_begun(device)]
-    if len(there) == 1 or len(begun) == 1:
-        return ChosenDevice((begun or there)[0])
+    if len(begun) == 1:
+        return ChosenDevice(begun[0])
     candidates = candidates_of(experiment, images)
     tasks = [task_of(experiment, images, parts, one, experiment.seeds[0]) for one in candidates]
 

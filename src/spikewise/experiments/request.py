@@ -1,5 +1,7 @@
 """From what a person asked for (a set, a preset, a file, a few settings) to one resolved `Experiment`."""
 
+import functools
+import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -75,10 +77,16 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     if table.get("data") in (None, {}) or (isinstance(table["data"], dict) and "source" not in table["data"]):
         raise ConfigError("No images were named. Give a set's name or a path, such as `spikewise compare digits`.")
     # Overrides are laid over the complete table, so that model.hidden=[64] needs no model.kind beside it.
-    complete = laid_over(parse_experiment(table).model_dump(mode="json"), defects if as_published else {})
+    complete = laid_over(_complete(json.dumps(table)), defects if as_published else {})
     for layer in (*lower, asked):
         complete = changed(_tuning_as_asked(complete, layer), layer)
     return parse_experiment(complete)
+
+
+@functools.lru_cache(maxsize=8)
+def _complete(table: str) -> dict[str, Any]:
+    """A table of some settings with all others beside them; thousands of cells of a sweep have one."""
+    return parse_experiment(json.loads(table)).model_dump(mode="json")
 
 
 def _tuning_as_asked(table: dict[str, Any], layer: Iterable[Change]) -> dict[str, Any]:

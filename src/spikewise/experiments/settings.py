@@ -136,7 +136,7 @@ def changed(table: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, An
     Raises:
         ConfigError: a key below something that is no table.
     """
-    out = copy.deepcopy(dict(table))
+    out = _copied(dict(table))
     words: set[str] = set()
     # Kinds come first, then tables before what stands inside them: so the order of the changes does not matter.
     for key, value, _ in sorted(changes, key=_order):
@@ -206,6 +206,17 @@ def number_at(table: object, key: str) -> float | None:
     """The number at a dotted key; None where this experiment has none, such as a model without a width."""
     value = value_at(table, key)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a plain table, several times as fast as one of anything."""
+    match value:
+        case dict():
+            return {key: _copied(inner) for key, inner in value.items()}
+        case list():
+            return [_copied(inner) for inner in value]
+        case _:
+            return value
 
 
 def _key(text: str) -> str:

@@ -116,7 +116,7 @@ def _resolved(sweep: Sweep, levels: Iterable[Level], labels: dict[str, str], ask
         where = ", ".join(f"{name} {label}" for name, label in labels.items())
         raise ConfigError(f"In the cell '{where}': {error}") from None
     sides = experiment.sides if sweep.kind == "compare" else ("snn",)
-    return experiment.replace(sides=sides, sections=())
+    return experiment.model_copy(update={"sides": sides, "sections": ()})  # both are right already
 
 
 def _lay(sweep: Sweep, asked: Asked, changes: list[Change], last: Iterable[Change] = ()) -> Experiment:
