@@ -5,7 +5,7 @@ import json
 import pytest
 
 from spikewise.errors import BusyError, TrainingError
-from spikewise.executors import LocalExecutor, SlurmExecutor
+from spikewise.executors import LocalExecutor
 from spikewise.experiments import run_experiment
 from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.tune import tune
@@ -32,13 +32,9 @@ def searched(small):
     return small.replace(train=train, sides=("snn", "twin"), sections=())
 
 
-@pytest.mark.parametrize("executor", [LocalExecutor(jobs=2), SlurmExecutor(cluster="local", jobs=2, shared=False)],
-                         ids=["local", "slurm"])  # fmt: skip
-def test_a_comparison_in_pieces_is_the_same(executor, searched, tmp_path):
-    if executor.kind == "slurm":
-        pytest.importorskip("submitit")
+def test_a_comparison_in_pieces_is_the_same(searched, tmp_path):
     whole = run_experiment(searched, out=tmp_path / "one", report=False)
-    parts = run_experiment(searched, out=tmp_path / "many", report=False, executor=executor)
+    parts = run_experiment(searched, out=tmp_path / "many", report=False, executor=LocalExecutor(jobs=2))
     assert weights(parts.folder) == weights(whole.folder)
     assert len(weights(whole.folder)) >= 4
     first, second = (json.loads((done.folder / "openings.json").read_text()) for done in (whole, parts))
@@ -65,7 +61,7 @@ def test_a_failed_training_does_not_stop_the_others_and_is_tried_again(small, tm
                               "compare", RunFolder.open(first.folder).facts()["fingerprint"])  # fmt: skip
     blocked = folder.training("snn", 0) / "checkpoint.safetensors"
     blocked.write_bytes(b"no checkpoint")
-    with pytest.raises(TrainingError, match="snn seed 0 failed: .*checkpoint"):
+    with pytest.raises(TrainingError, match=r"snn seed 0 failed: .*checkpoint"):
         run_experiment(small, out=tmp_path / "runs", report=False, executor=LocalExecutor(jobs=1))
     assert (folder.training("twin", 0) / "fit.json").exists()
     blocked.unlink()

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ _LOOK: Final = 0.5
 _LATE: Final = 20.0
 """Seconds that a shared disk may show a job's last words later than Slurm says that it is over."""
 _REQUEUES: Final = 1000
+_ENDS: Final = 10.0
 
 
 @dataclass
@@ -74,6 +76,8 @@ class SlurmJobs:
         self._executor = submitit.AutoExecutor(self._place, cluster=config.cluster, **own)
         self._executor.update_parameters(**_asked(config))
         self._jobs: dict[str, _Submitted] = {}
+        self._here: list[subprocess.Popen[bytes]] = []
+        """Jobs that are processes of this machine, to be waited for."""
         self._looked = 0.0
         self.places = config.jobs or (available_cores() if config.cluster == "local" else _QUEUED)
         partition = f", partition {config.partition}" if config.partition else ""
@@ -93,6 +97,7 @@ class SlurmJobs:
                 self._executor.update_parameters(slurm_exclude=",".join(avoid) or None)
             for (name, lines, _), job in zip(works, self._submit([work for _, _, work in works]), strict=True):
                 self._jobs[name] = _Submitted(job, lines)
+                self._here += [process] if (process := getattr(job, "_process", None)) is not None else []
 
     def events(self, wait: float = 0.0) -> list[Event]:
         """What has happened since."""
@@ -135,6 +140,9 @@ class SlurmJobs:
         """End what still runs or waits."""
         for name in list(self._jobs):
             self.cancel(name)
+        for process in self._here:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDS)
 
     def _work(self, attempt: Attempt) -> tuple[str, Path, SlurmWork]:
         name = attempt.work.name

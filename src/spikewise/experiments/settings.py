@@ -136,7 +136,7 @@ def changed(table: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, An
     Raises:
         ConfigError: a key below something that is no table.
     """
-    out = _copied(dict(table))
+    out: dict[str, Any] = _copied(dict(table))
     words: set[str] = set()
     # Kinds come first, then tables before what stands inside them: so the order of the changes does not matter.
     for key, value, _ in sorted(changes, key=_order):
