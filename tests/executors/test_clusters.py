@@ -2,6 +2,8 @@
 
 import csv
 import os
+import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -56,21 +58,23 @@ def cluster(tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    own = {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "disabled"}
-    environment = {**os.environ, "PYTHONPATH": SOURCE, "OMP_NUM_THREADS": "1", **own}
-    options = ["--num-cpus=1", f"--port={port}", "--node-ip-address=127.0.0.1", "--include-dashboard=false",
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    environment = {**os.environ, "PYTHONPATH": SOURCE, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0", **token}
+    options = ["--num-cpus=1", f"--port={port}", "--include-dashboard=false",
                "--disable-usage-stats", "--object-store-memory=80000000"]  # fmt: skip
     log = tmp_path_factory.mktemp("ray") / "log.txt"
     with log.open("wb") as said:
         process = subprocess.Popen([*RAY, *options], stdout=said, stderr=said, env=environment)
     deadline = time.monotonic() + 120
-    while "Ray runtime started" not in log.read_text():
+    while "To connect to this Ray cluster" not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
+    address = re.search(r"--address='([^']*)'", log.read_text())[1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")  # who may use it is decided by what listens on 127.0.0.1 alone
-        yield f"127.0.0.1:{port}"
+        for name, value in token.items():
+            patch.setenv(name, value)
+        yield address
     process.terminate()
     process.wait()
 
