@@ -73,5 +73,15 @@ def test_what_a_dead_owner_left_in_a_queue_is_found(tmp_path):
     first = Claims(tmp_path / "claims")
     first.take("work")
     first.note("work", "job 7")
-    assert Claims(tmp_path / "claims").left("work") == "job 7"
+    assert Claims(tmp_path / "claims").left("work") == ("job 7", first.token)
+    assert not Claims(tmp_path / "claims").take("work")
+
+
+def test_work_that_is_taken_over_finds_in_its_claim_what_it_was_told(tmp_path):
+    owned(tmp_path / "claims", begun="12345", handle="job 7")
+    second = Claims(tmp_path / "claims")
+    handle, token = second.left("work")
+    assert second.take("work")
+    second.note("work", handle, token)
+    assert json.loads((tmp_path / "claims" / "work.json").read_text())["token"] == "other"
     assert not Claims(tmp_path / "claims").take("work")

@@ -174,7 +174,7 @@ def test_a_silent_machine_is_given_up(work_of, drive):
 
 def left_by_a_dead_process(tmp_path, name):
     (tmp_path / "claims").mkdir()
-    claim = {"host": socket.gethostname(), "pid": os.getpid(), "begun": "0", "handle": f"job of {name}"}
+    claim = {"host": socket.gethostname(), "pid": os.getpid(), "begun": "0", "token": "t", "handle": f"job of {name}"}
     (tmp_path / "claims" / f"{name}.json").write_text(json.dumps(claim))
 
 

@@ -12,15 +12,24 @@ import secrets
 import socket
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spikewise.files import make_folder, storage_errors
 
-__all__ = ["LEASE", "Claims"]
+__all__ = ["LEASE", "Claims", "Left"]
 
 LEASE: Final = 60.0
 """Seconds after which a claim that was not renewed is nobody's."""
 _RENEWED: Final = 10.0
+
+
+class Left(NamedTuple):
+    """What an earlier process left in a queue."""
+
+    handle: str
+    """By what its executor finds it."""
+    token: str
+    """What it was told: it looks for that in its claim."""
 
 
 class Claims:
@@ -47,15 +56,19 @@ class Claims:
         self._held.add(name)
         return True
 
-    def left(self, name: str) -> str | None:
-        """By what the work of a dead owner is found again; None where there is no claim, or none that says it."""
+    def left(self, name: str) -> Left | None:
+        """What a claim says of work in a queue; None where there is no claim, or none that says it."""
         found = _read(self._file(name))
-        handle = found.get("handle")
-        return handle if isinstance(handle, str) else None
+        handle, token = found.get("handle"), found.get("token")
+        return Left(handle, token) if isinstance(handle, str) and isinstance(token, str) else None
 
-    def note(self, name: str, handle: str) -> None:
-        """Say by what the work that is claimed is found again."""
-        self._write(self._file(name), handle=handle)
+    def note(self, name: str, handle: str, token: str | None = None) -> None:
+        """Say by what the work that is claimed is found again.
+
+        Args:
+            token: what the work was told when it was begun by another; None: ours.
+        """
+        self._write(self._file(name), handle=handle, token=token or self.token)
 
     def renew(self) -> None:
         """Keep what is held, as often as it needs."""

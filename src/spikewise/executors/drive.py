@@ -143,9 +143,10 @@ class _Drive:
         left = self._claims.left(name)
         if not self._claims.take(name):
             return False
-        if left is not None and self._executor.adopt(Attempt(waiting.work), left):
+        if left is not None and self._executor.adopt(Attempt(waiting.work), left.handle):
             self._hand[name] = _InHand(waiting, time.monotonic())
-            self._claims.note(name, left)
+            self._watcher.queued(name, waiting.work.label)
+            self._claims.note(name, left.handle, left.token)
         elif waiting.work.is_done():  # by whom has just given it up: looked at again
             self._claims.release(name)
             return False
