@@ -32,6 +32,7 @@ def searched(small):
     return small.replace(train=train, sides=("snn", "twin"), sections=())
 
 
+@pytest.mark.slow
 def test_a_comparison_in_pieces_is_the_same(searched, tmp_path):
     whole = run_experiment(searched, out=tmp_path / "one", report=False)
     parts = run_experiment(searched, out=tmp_path / "many", report=False, executor=LocalExecutor(jobs=2))
@@ -46,6 +47,7 @@ def test_a_comparison_in_pieces_is_the_same(searched, tmp_path):
     assert {path.name for path in parts.folder.iterdir()} == {path.name for path in whole.folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_search_in_pieces_is_the_same(small, tmp_path):
     small = small.replace(sides=("snn", "cnn"))
     whole = tune(small, trials=2, out=tmp_path / "one")
@@ -54,6 +56,7 @@ def test_a_search_in_pieces_is_the_same(small, tmp_path):
     assert weights(parts.folder) == weights(whole.folder)
 
 
+@pytest.mark.slow
 def test_a_failed_training_does_not_stop_the_others_and_is_tried_again(small, tmp_path):
     small = small.replace(sides=("snn", "twin"), seeds=(0,), sections=())
     first = run_experiment(small, out=tmp_path / "whole", report=False)
@@ -65,7 +68,7 @@ def test_a_failed_training_does_not_stop_the_others_and_is_tried_again(small, tm
         run_experiment(small, out=tmp_path / "runs", report=False, executor=LocalExecutor(jobs=1))
     assert (folder.training("twin", 0) / "fit.json").exists()
     blocked.unlink()
-    again = run_experiment(small, out=tmp_path / "runs", report=False, executor=LocalExecutor(jobs=1))
+    again = run_experiment(small, out=tmp_path / "runs", report=False)
     assert weights(again.folder) == weights(first.folder)
 
 
