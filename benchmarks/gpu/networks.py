@@ -5,16 +5,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peers.neurons import NEURONS, Kind
+from benchmarks.peers.neurons import NEURONS, Kind, PlainIntegrator
 from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
-from spikewise.encoders import Latency, Rate
+from spikewise.encoders import Direct, Latency, Rate
 from spikewise.engine.contract import RunOptions
 from spikewise.engine.triton import run as engine
 from spikewise.engine.triton.job import Operands
-from spikewise.graph import Conv2d, Graph, Linear, MaxPool, Neuron
+from spikewise.graph import BatchNorm, Conv2d, GlobalAvgPool, Graph, Linear, MaxPool, Neuron, Residual
 from spikewise.models import MLP, Conv, build
 from spikewise.network import Network
 from spikewise.readouts import MaxMembrane, SpikeCount
+from spikewise.resnet import ResNet
 from spikewise.surrogates import FastSigmoid
 from spikewise.types import Draw
 
@@ -37,6 +38,7 @@ def _workloads() -> dict[str, Workload]:
     wide = MLP(hidden=(1024,), cell=_lif(0.95), output=_lif(0.95))
     adaptive = ALIF(surrogate=FastSigmoid(), reset="zero", reset_delay=True)
     recurrent = MLP(hidden=(128,), cell=adaptive, recurrent=True)
+    residual = ResNet(cell=_lif(0.9), output=LeakyIntegrator())
     return {
         "W1": Workload(
             "`pneumonia-conv` T 20",
@@ -48,6 +50,10 @@ def _workloads() -> dict[str, Workload]:
         "W3": Workload(
             "784-128 ALIF recurrent-10 T 100",
             build(recurrent, Latency(steps=100), MaxMembrane(), image_shape=shape, classes=10), (1024,),
+        ),
+        "W4": Workload(
+            "residual c16, blocks 16/32/64 with batch normalisation T 4",
+            build(residual, Direct(steps=4), MaxMembrane(), image_shape=shape, classes=10), (512,),
         ),
     }  # fmt: skip
 
@@ -82,14 +88,17 @@ class Stack(nn.Module):
 
     def forward(self, images: Tensor, index: Tensor) -> Tensor:
         del index
-        x = self._encoded(images)
-        for layer in self.layers:
-            frames = isinstance(layer, nn.Conv2d | nn.MaxPool2d)
-            x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2]) if frames else layer(x)
+        outputs = {"": self._encoded(images)}
+        for at, layer in zip(self.graph.named, self.layers, strict=True):
+            arrived = [outputs[name] for name in at.inputs]
+            outputs[at.name] = _over_steps(layer, arrived[0]) if isinstance(layer, _FRAMES) else layer(*arrived)
+        x = outputs[self.graph.named[-1].name]
         return x.amax(0) if self.graph.readout.kind == "max_membrane" else x.sum(0)
 
     def _encoded(self, images: Tensor) -> Tensor:
         steps = self.graph.steps
+        if isinstance(self.graph.encoder, Direct):
+            return self.graph.encoder.currents(images).expand(steps, *images.shape)
         if isinstance(self.graph.encoder, Latency):
             if not hasattr(self, "table"):
                 self.table = self.graph.encoder.first_spikes().to(images.device)
@@ -98,15 +107,48 @@ class Stack(nn.Module):
         return (torch.rand(steps, *images.shape, device=images.device) < images / 255).float()
 
 
-def _layer(layer: object, own: dict[str, Tensor], kind: Kind, features: int) -> nn.Module:
+_FRAMES = nn.Conv2d | nn.MaxPool2d | nn.BatchNorm2d
+
+
+def _over_steps(layer: nn.Module, x: Tensor) -> Tensor:
+    """All frames of all steps at once; those of one step where all are the same."""
+    if len(x) > 1 and x.stride(0) == 0:
+        return _over_steps(layer, x[:1]).expand(len(x), *[-1] * (x.ndim - 1))
+    return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class Sum(nn.Module):
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return first + second
+
+
+class Means(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(3, 4))
+
+
+def _layer(  # noqa: PLR0911  # one line or two for each kind of layer
+    layer: object, own: dict[str, Tensor], kind: Kind, features: int
+) -> nn.Module:
     match layer:
         case Linear():
             made: nn.Module = nn.Linear(own["weight"].shape[1], layer.features, bias=layer.bias)
         case Conv2d():
-            made = nn.Conv2d(own["weight"].shape[1], layer.channels, layer.kernel, layer.stride, layer.padding)
+            made = nn.Conv2d(
+                own["weight"].shape[1], layer.channels, layer.kernel, layer.stride, layer.padding, bias=layer.bias
+            )
+        case BatchNorm():
+            return nn.BatchNorm2d(features, layer.epsilon, layer.momentum)
+        case Residual():
+            return Sum()
+        case GlobalAvgPool():
+            return Means()
         case MaxPool():
             return nn.MaxPool2d(layer.size, layer.stride)
-        case Neuron(dynamics=ALIF() | LeakyIntegrator()):
+        case Neuron(dynamics=LeakyIntegrator()):
+            return PlainIntegrator(layer)
+        case Neuron(dynamics=ALIF()):
+            assert kind.adaptive is not None
             made = kind.adaptive(layer, features)
             made.load_state_dict(own, strict=False)
             return made

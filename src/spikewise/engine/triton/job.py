@@ -48,11 +48,48 @@ class DeviceSignal(NamedTuple):
     scale: float = 1.0
     shape: Shape | None = None
     """(C, H, W) of a map that lies channels last: `value` is [T or 1, B, H, W, C], or the last three are one."""
+    facts: Tensor | None = None
+    """[4, C]: the last axis of `value` is still to be multiplied by the first row and shifted by the second."""
+    quantum: float = 1.0
+    """Exact values are multiples of this,"""
+    most: float = 1.0
+    """from 0 to this."""
+
+    @property
+    def constant(self) -> bool:
+        """Whether one step stands for several."""
+        return len(self.value) == 1 < self.steps
 
     def dense(self) -> Tensor:
         """The values in float32 and the graph's order, [T or 1, B, *F]."""
-        value = self.graph_order(self.value).float()
+        value = self.graph_order(self.finished().value).float()
         return value if self.scale == 1.0 else value * self.scale
+
+    def finished(self) -> "DeviceSignal":
+        """The same signal with its values multiplied and shifted."""
+        if self.facts is None:
+            return self
+        return self._replace(value=self.value * self.facts[0] + self.facts[1], facts=None)
+
+    def channels_last(self) -> "DeviceSignal":
+        """The same signal with the channels of a map last; flat features are in the graph's order."""
+        if self.value.ndim == 5 and self.shape is None:
+            value = self.value.permute(0, 1, 3, 4, 2).contiguous()
+            return self._replace(value=value, shape=tuple(self.value.shape[2:]))
+        if self.value.ndim == 3 and self.shape is not None:
+            done = self.finished()
+            return done._replace(value=done.graph_order(done.value), shape=None)
+        return self
+
+    def like_mine(self, gradient: Tensor) -> Tensor:
+        """A gradient of `channels_last`, laid as this signal's own value."""
+        if self.value.ndim == 5 and self.shape is None:
+            return gradient.permute(0, 1, 4, 2, 3).contiguous()
+        return self.own_order(gradient) if self.value.ndim == 3 and self.shape is not None else gradient
+
+    def sum_steps(self, gradient: Tensor) -> Tensor:
+        """The gradient of one step that stands for several is their sum."""
+        return gradient.sum(0, keepdim=True) if len(self.value) == 1 < len(gradient) else gradient
 
     def graph_order(self, value: Tensor) -> Tensor:
         """A tensor that lies as the value does, in the graph's order."""
@@ -104,6 +141,10 @@ class Job:
     gradients: dict[str, Tensor] = field(default_factory=dict)
     checked: list[str] = field(default_factory=list)
     """Names of the layers that the flags belong to, in order."""
+    signals: dict[str, DeviceSignal] = field(default_factory=dict)
+    """What layers have sent, by their names, while somebody is still to read it; "" is the encoder."""
+    pending: dict[str, Tensor] = field(default_factory=dict)
+    """On the way back: gradients of what layers have sent, laid as that is."""
 
     @cached_property
     def place(self) -> tuple[Tensor, Tensor]:
@@ -142,6 +183,12 @@ class Job:
         shaped = gradient.view(self.parameters[name].shape)
         self.gradients[name] = self.gradients[name] + shaped if name in self.gradients else shaped
 
+    def send_back(self, name: str, gradient: Tensor | None) -> None:
+        """Note a gradient of what a layer has sent to one of its readers."""
+        if gradient is not None:
+            known = self.pending.get(name)
+            self.pending[name] = gradient if known is None else known + gradient
+
     def split(self, value: Tensor, *, scale: float = 1.0, name: str | None = None) -> Tensor:
         """The parts of a float32 tensor, [parts, *shape]; with a layer's name, its flag says if it is not finite."""
         flag = None if name is None else self.flag(name)
@@ -150,4 +197,8 @@ class Job:
     def rows(self, signal: DeviceSignal) -> Tensor:
         """A signal's values as an operand, [parts, T x B, features]."""
         flat = signal.value.reshape(-1, math.prod(signal.value.shape[2:]))
-        return flat.unsqueeze(0) if signal.exact else self.split(flat)
+        return self.operand(flat, exact=signal.exact)
+
+    def operand(self, value: Tensor, *, exact: bool) -> Tensor:
+        """Values as an operand, [parts, *shape]."""
+        return value.unsqueeze(0) if exact else self.split(value)

@@ -20,16 +20,20 @@ class Neurons(TritonStage):
     """The end of a stage: neurons over the currents that its beginning made."""
 
     population: Population | None = None
+    last = False
+    """Whether maps lie channels last here."""
 
-    def walk(self, current: Tensor, steps: int, job: Job, *, learns: bool, mine: bool) -> DeviceSignal:
+    def walk(
+        self, current: Tensor, steps: int, job: Job, *, learns: bool, mine: bool, facts: Tensor | None = None
+    ) -> DeviceSignal:
         """Neurons over currents [T or 1, B, *F], in whose memory the membranes may stay if they are `mine`."""
-        at = self.layers[-1]
-        self.population = population = Population(at, job.own(at))
+        at, last = self.layers[-1], self.last
+        self.population = population = Population(at, job.own(at), last=last)
         for tensor in population.own.values():
             matmul.check(tensor.detach(), job.flag(at.name))
         learns = learns or job.teaches(at)
         shown = at.name in job.options.record or at is job.last
-        before = population.started((job.options.state or {}).get(at.name))
+        before = population.started((job.options.state or {}).get(at.name), last=last)
         after = population.rest(current.shape[1], current)
         kept = population.memory(steps, current.shape[1], current, job.operands.dtype, keep=learns)
         stepwise = "recurrent" in population.own and not recurrent.fits(population)
@@ -44,14 +48,25 @@ class Neurons(TritonStage):
             else:
                 recurrent.walk(population, current, steps, self.matrix, kept, (before, after))
         else:
-            population.forward(current, steps, kept, before, after)
-        self.spikes = kept.spikes
-        self.kept, self.state, self.shown = kept, population.state(after), shown
-        if kept.membrane is not None:
-            self.trace = Trace(kept.spikes, kept.membrane)
+            population.forward(current, steps, kept, before, after, facts=facts)
+        self.shown = shown
+        return self.walked(kept, after, steps, learns=learns)
+
+    def walked(self, kept: Kept, after: tuple[Tensor, ...], steps: int, *, learns: bool) -> DeviceSignal:
+        """What a walk left, as others see it."""
+        population, at = self.population, self.layers[-1]
+        assert population is not None
+        self.kept = kept
+        self.state = population.state(tuple(x.permute(0, 3, 1, 2) for x in after) if self.last else after)
+        spikes, membrane = (
+            x.permute(0, 1, 4, 2, 3) if self.last and x is not None else x for x in (kept.spikes, kept.membrane)
+        )
+        self.spikes = spikes
+        if membrane is not None:
+            self.trace = Trace(spikes, membrane)
         out = kept.spikes if kept.spikes is not None else kept.membrane
         assert out is not None
-        return DeviceSignal(out, steps, population.spikes, learns)
+        return DeviceSignal(out, steps, population.spikes, learns, shape=at.output if self.last else None)
 
     def _walk_steps(self, current: Tensor, steps: int, job: Job, kept: Kept, ends: _Ends) -> None:
         """One step at a time, for the spikes of a step reach the next through the recurrent matrix."""
@@ -78,6 +93,9 @@ class Neurons(TritonStage):
         population, kept = self.population, self.kept
         assert population is not None
         assert kept.membrane is not None
+        if self.last:
+            turned = (None if g is None else g.permute(0, 1, 3, 4, 2).contiguous() for g in gradient[1:])
+            gradient = Incoming(gradient.output, *turned)
         if population.spikes:
             gz, gv = _total(gradient.output, gradient.spikes), gradient.membrane
         else:
@@ -136,15 +154,19 @@ class Neurons(TritonStage):
 class Spiking(Neurons):
     """Neurons behind anything that makes currents."""
 
+    finishes = True
+
     def __init__(self, at: NamedLayer) -> None:
         self.layers = (at,)
 
     def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """Walk the signal as currents."""
-        self.constant = len(signal.value) == 1 < signal.steps
-        self.signal = signal
-        current = signal.dense().contiguous()
-        return self.walk(current, signal.steps, job, learns=signal.learns, mine=False)
+        self.signal, self.last = signal, signal.shape is not None and signal.value.ndim == 5
+        current = signal.value.float() if self.last or signal.facts is not None else signal.dense()
+        if self.last and signal.scale != 1.0:
+            current = current * signal.scale
+        current = current.contiguous()
+        return self.walk(current, signal.steps, job, learns=signal.learns, mine=False, facts=signal.facts)
 
     def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
         """Back through the neurons."""
@@ -153,8 +175,9 @@ class Spiking(Neurons):
         if not self.signal.learns:
             return None
         back = g.float().sum(0) if in_parts else g
-        back = self.summed.unsqueeze(0) if self.constant else back
-        return self.signal.own_order(back * self.signal.scale if self.signal.scale != 1.0 else back)
+        back = self.summed.unsqueeze(0) if self.signal.constant else back
+        back = back * self.signal.scale if self.signal.scale != 1.0 else back
+        return back if self.last else self.signal.own_order(back)
 
 
 class Dense(Neurons):
@@ -176,7 +199,6 @@ class Dense(Neurons):
         current = made.view(len(signal.value), -1, made.shape[1])
         self.learns = signal.learns or job.teaches(self.linear)
         if len(self.layers) == 1:
-            self.trace = Trace(None, current.expand(signal.steps, *current.shape[1:]))
             return DeviceSignal(current, signal.steps, exact=False, learns=self.learns)
         return self.walk(current, signal.steps, job, learns=self.learns, mine=True)
 
@@ -215,15 +237,11 @@ class Dense(Neurons):
 
     def _currents(self, gradient: Incoming, job: Job) -> tuple[Tensor | None, Tensor]:
         """Gradient of the matrix's product in parts [parts, T or 1, B, F], and its sum over the steps."""
-        constant = len(self.signal.value) == 1 < self.signal.steps
         if self.population is None:
-            g = _total(gradient.output, gradient.membrane)
-            if g is None:
-                return None, torch.empty(0)
-            summed = g.float().sum(0)
-            return job.split(summed.unsqueeze(0) if constant else g.float()), summed
+            g = gradient.output
+            return (None, torch.empty(0)) if g is None else (job.split(g), g.sum(0))
         parts = self.currents_gradient(gradient, job, in_parts=True)
-        return (job.split(self.summed.unsqueeze(0)) if constant else parts), self.summed
+        return (job.split(self.summed.unsqueeze(0)) if self.signal.constant else parts), self.summed
 
 
 def _at(gradient: Tensor | None, t: int) -> Tensor | None:

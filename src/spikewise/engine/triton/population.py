@@ -105,18 +105,23 @@ class Population:
         return Kept(spikes, None, adaptation)
 
     def forward(
-        self, current: Tensor, steps: int, kept: Kept, before: tuple[Tensor, ...] | None, after: tuple[Tensor, ...]
-    ) -> None:
-        """Walk `steps` of `current` [T or 1, B, *F] and fill `kept` and `after`; one current is that of every step."""
+        self, current: Tensor, steps: int, kept: Kept, before: tuple[Tensor, ...] | None, after: tuple[Tensor, ...],
+        *, facts: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        """Walk `steps` of `current` [T or 1, B, *F] and fill `kept` and `after`; one current is that of every step.
+
+        Args:
+            facts: [4, C]; currents are multiplied by the first row and shifted by the second.
+        """
         values, kinds = self.parameters()
         total = current[0].numel()
         nowhere = after[0]
         started = before or after
         forward_kernel[grid_of(total, _LANES)](
-            current, total if len(current) == steps and steps > 1 else 0, steps,
+            current, total if len(current) == steps and steps > 1 else 0, nowhere if facts is None else facts, steps,
             *(nowhere if x is None else x for x in kept), *started, *after, *values, self.features, self.plane, total,
             **kinds, **self.facts, STARTED=before is not None, KEEP_V=kept.membrane is not None,
-            KEEP_A=kept.adaptation is not None, SIZE=_LANES, enable_fp_fusion=False,
+            KEEP_A=kept.adaptation is not None, AFFINE=facts is not None, SIZE=_LANES, enable_fp_fusion=False,
         )  # fmt: skip
 
     def backward(

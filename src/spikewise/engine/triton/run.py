@@ -12,7 +12,7 @@ from spikewise.engine.contract import EngineResult, LayerTrace, RunOptions
 from spikewise.engine.measuring import events, fed_back
 from spikewise.engine.parameters import neuron_parameters, recurrent_matrix
 from spikewise.engine.triton.inputs import encoded, given
-from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Operands
+from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Operands, Trace
 from spikewise.engine.triton.plan import stages
 from spikewise.engine.triton.stages import TritonStage
 from spikewise.errors import EngineError
@@ -81,10 +81,16 @@ class _Pass:
         self.job = Job(
             call.draw, call.options, call.operands, call.weights, parameters, learns, flags, last
         )  # fmt: skip
-        self.stages = stages(call.graph)
+        neurons = {at.name for at in call.graph.named if isinstance(at.layer, Neuron)}
+        ends = call.options.record - neurons
+        self.stages = stages(call.graph, training=call.options.training, ends=ends)
         self.rates: dict[str, Tensor] = {}
         self.events: dict[str, Tensor] = {}
         self.active: dict[str, Tensor] = {}
+        self.shows: dict[str, DeviceSignal] = {}
+        """What stages without neurons sent that somebody sees."""
+        self.idle: set[str] = set()
+        """Layers that no gradient is to reach."""
         self.spent = False
 
     def forward(self) -> list[Tensor]:
@@ -95,14 +101,39 @@ class _Pass:
             signal = given(self.inputs, learns=job.learns and self.inputs.requires_grad)
         else:
             signal = encoded(self.call.graph.encoder, images, job)
+        job.signals[""] = signal
+        last_reads = {name: stage for stage in self.stages for name in stage.inputs}
         for stage in self.stages:
-            before = signal
-            signal = stage.forward(signal, job)
+            before = self._arrived(stage)
+            signal = stage.forward(before, job)
+            job.signals[stage.name] = signal
+            self._show(stage, signal)
             if job.options.measure:
                 self._measure(stage, before)
+            for name in stage.inputs:
+                if last_reads[name] is stage:
+                    job.signals.pop(name, None)
         self.check()
         # Other objects over the same memory: what autograd returns must not be what its own context holds.
         return [value.float().detach() for _, value in self.shown()]
+
+    def _arrived(self, stage: TritonStage) -> DeviceSignal:
+        """What reaches a stage; what is still to be multiplied and shifted is so once for all that ask for it."""
+        signals = self.job.signals
+        name = stage.inputs[0]
+        if not stage.finishes:
+            signals[name] = signals[name].finished()
+        return signals[name]
+
+    def _show(self, stage: TritonStage, signal: DeviceSignal) -> None:
+        """The steps of a stage without neurons, where somebody asks for them."""
+        at = stage.layers[-1]
+        if stage.trace is None and (at.name in self.job.options.record or at is self.job.last):
+            value = signal.dense()
+            stage.trace = Trace(None, value.expand(signal.steps, *value.shape[1:]))
+            self.shows[at.name] = signal
+        if self.job.learns and not signal.learns:
+            self.idle.add(at.name)
 
     def shown(self) -> list[tuple[str, Tensor]]:
         """Layer and values of all that is returned: spikes if there are some, then membranes, of each stage shown."""
@@ -161,13 +192,24 @@ class _Pass:
             pair = [next(found) if x is not None else None for x in stage.trace]
             known = outer.get(id(stage), (None, None))
             outer[id(stage)] = (_sum(known[0], pair[0]), _sum(known[1], pair[1]))
-        gradient: Tensor | None = None
+        job = self.job
         for stage in reversed(self.stages):
             spikes, membrane = outer.get(id(stage), (None, None))
-            if gradient is spikes is membrane is None:
+            signal = self.shows.get(stage.name)
+            if signal is not None and membrane is not None:
+                job.send_back(stage.name, _of_value(signal, membrane))
+                membrane = None
+            output = job.pending.pop(stage.name, None)
+            if stage.name in self.idle or output is spikes is membrane is None:
                 continue
-            gradient = stage.backward(Incoming(gradient, spikes, membrane), self.job)
-        return gradient
+            job.send_back(stage.inputs[0], stage.backward(Incoming(output, spikes, membrane), job))
+        return job.pending.pop("", None)
+
+
+def _of_value(signal: DeviceSignal, gradient: Tensor) -> Tensor:
+    """The gradient of a signal's own value, where that of its steps in the graph's order is given."""
+    g = gradient.float() if signal.scale == 1.0 else gradient.float() * signal.scale
+    return signal.own_order(signal.sum_steps(g).contiguous())
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -11,7 +11,7 @@ from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Trace
 from spikewise.engine.triton.kernels import encode
 from spikewise.graph import QCFS, Activation, AvgPool, Conv2d, Dropout, GlobalAvgPool, MaxPool, NamedLayer, SumPool
 
-__all__ = ["Drop", "Flat", "Plain", "TritonStage"]
+__all__ = ["Drop", "Flat", "Means", "Plain", "TritonStage"]
 
 
 class TritonStage(ABC):
@@ -24,6 +24,18 @@ class TritonStage(ABC):
     """Steps of the layer that can be recorded, in the graph's order."""
     spikes: Tensor | None = None
     """Spikes of the last layer, [T, B, *F], in the graph's order."""
+    finishes: bool = False
+    """Whether it multiplies and shifts itself what arrives with `facts`."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the layers that it listens to."""
+        return self.layers[0].inputs
+
+    @property
+    def name(self) -> str:
+        """Of the layer whose output it sends."""
+        return self.layers[-1].name
 
     @abstractmethod
     def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
@@ -80,12 +92,41 @@ class Drop(TritonStage):
         return gradient.output * self.mask
 
 
+class Means(TritonStage):
+    """The mean of each channel over its map."""
+
+    def __init__(self, at: NamedLayer) -> None:
+        self.layers = (at,)
+
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
+        """One number a channel; sums of spikes are exact in float32."""
+        del job
+        self.signal = signal
+        self.area = (3, 4) if signal.shape is None else (2, 3)
+        value = signal.value.mean(dim=self.area, dtype=torch.float32)
+        return DeviceSignal(value, signal.steps, exact=False, learns=signal.learns, scale=signal.scale)
+
+    def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
+        """The same share to each place."""
+        del job
+        if gradient.output is None or not self.signal.learns:
+            return None
+        shape = self.signal.value.shape
+        places = shape[self.area[0]] * shape[self.area[1]]
+        share = gradient.output / places
+        for axis in self.area:
+            share = share.unsqueeze(axis)
+        return share.expand(len(share), *shape[1:]).contiguous()
+
+
 _TIMELESS = (Conv2d, MaxPool, AvgPool, SumPool, GlobalAvgPool, Activation, QCFS)
 """Layers whose output at a step is that of the step's input alone: an input that never changes is run through once."""
 
 
 class Plain(TritonStage):
     """A layer that the reference runs, step by step, in PyTorch's operations on the same device."""
+
+    finishes = True
 
     def __init__(self, at: NamedLayer, position: int) -> None:
         self.layers, self.position = (at,), position
@@ -138,5 +179,4 @@ class Plain(TritonStage):
         if back is None:
             return None
         back = back * self.signal.scale if self.signal.scale != 1.0 else back
-        back = back.sum(0, keepdim=True) if len(self.signal.value) == 1 < len(back) else back
-        return self.signal.own_order(back)
+        return self.signal.own_order(self.signal.sum_steps(back))

@@ -1,4 +1,4 @@
-"""Convolution, pooling and neurons of all steps in one kernel, and the two products of the way back.
+"""Convolution, pooling and neurons of all steps in one kernel.
 
 Maps lie channels last, [T, B, H, W, C], so that the taps of a window row are neighbours in memory. A program holds some
 pooled positions of one image; a convolution there is a small product of gathered spikes with the weights, once for each
@@ -10,7 +10,7 @@ import triton.language as tl
 
 from spikewise.engine.triton.kernels.neuron import parameter, reset
 
-__all__ = ["input_gradient_kernel", "walk_kernel", "weight_gradient_kernel"]
+__all__ = ["walk_kernel"]
 
 
 @triton.jit
@@ -131,102 +131,3 @@ def walk_kernel(
         tl.store(z_after + here, z, mask=mask)
     if ADAPTIVE:
         tl.store(a_after + here, a, mask=mask)
-
-
-@triton.jit
-def weight_gradient_kernel(
-    gradient, choices, inputs, out, frames, share,
-    H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr,
-    PAD: tl.constexpr, POOL: tl.constexpr, MEAN: tl.constexpr, HP: tl.constexpr, WP: tl.constexpr,
-    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
-):  # fmt: skip
-    """out[program, channel, tap] over `share` frames: at each place, the gradient of the windows that chose it."""
-    K: tl.constexpr = KERNEL * KERNEL * CI
-    n = tl.program_id(1) * NP + tl.arange(0, NP)
-    k = tl.program_id(2) * KC + tl.arange(0, KC)
-    first = tl.program_id(0) * share
-    total = tl.zeros([NP, KC], tl.float32)
-    for number in range(first, tl.minimum(first + share, frames)):
-        base = gradient + tl.cast(number, tl.int64) * (HP * WP * CO)
-        chosen = choices + tl.cast(number, tl.int64) * (HP * WP * CO)
-        frame = inputs + tl.cast(number, tl.int64) * (H * W * CI)
-        for block in range(0, HP * WP, MP):
-            p = block + tl.arange(0, MP)
-            inside = p < HP * WP
-            at = p[:, None] * CO + n[None, :]
-            mask = inside[:, None] & (n < CO)[None, :]
-            g = tl.load(base + at, mask=mask, other=0.0)
-            if MEAN:
-                g = g * (1.0 / (POOL * POOL))
-            choice = tl.zeros([MP, NP], tl.int32)
-            if POOL > 1 and not MEAN:
-                choice = tl.load(chosen + at, mask=mask, other=0).to(tl.int32)
-            for place in tl.static_range(POOL * POOL):
-                y = ((p // WP) * POOL + place // POOL) * STRIDE - PAD
-                x = ((p % WP) * POOL + place % POOL) * STRIDE - PAD
-                a = _gather(frame, y, x, inside, k, H, W, CI, KERNEL, PAD)
-                rest = g
-                if POOL > 1 and not MEAN:
-                    rest = tl.where(choice == place, g, 0.0)
-                for _ in tl.static_range(PARTS):
-                    high = rest if PARTS == 1 else rest.to(tl.bfloat16).to(tl.float32)
-                    total = tl.dot(tl.trans(high.to(a.dtype)), a, total, input_precision="ieee")
-                    rest = rest - high
-    to = out + tl.program_id(0).to(tl.int64) * (CO * K) + n[:, None] * K + k[None, :]
-    tl.store(to, total, mask=(n < CO)[:, None] & (k < K)[None, :])
-
-
-@triton.jit(do_not_specialize=["frames"])  # as above
-def input_gradient_kernel(
-    gradient, choices, weight, part, out, frames,
-    H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr, KERNEL: tl.constexpr, STRIDE: tl.constexpr,
-    PAD: tl.constexpr, POOL: tl.constexpr, MEAN: tl.constexpr, HP: tl.constexpr, WP: tl.constexpr,
-    PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
-):  # fmt: skip
-    """out[frame, pixel, input channel]: MP pixels in a row, of one frame and the next, NP channels; KC output channels
-    at a time."""
-    first = tl.program_id(0).to(tl.int64) * MP
-    q = (first % (H * W)).to(tl.int32) + tl.arange(0, MP)
-    frame, p = first // (H * W) + q // (H * W), q % (H * W)
-    n = tl.program_id(1) * NP + tl.arange(0, NP)
-    inside = frame < frames
-    y, x = p // W + PAD, p % W + PAD
-    base = frame * (HP * WP * CO)
-    total = tl.zeros([MP, NP], tl.float32)
-    for tap in range(KERNEL * KERNEL):
-        yy, xx = y - tap // KERNEL, x - tap % KERNEL
-        row, column = yy // STRIDE, xx // STRIDE
-        ok = inside & (yy >= 0) & (xx >= 0) & (yy - row * STRIDE == 0) & (xx - column * STRIDE == 0)
-        py, px = row // POOL, column // POOL
-        ok = ok & (py < HP) & (px < WP)
-        place = (row - py * POOL) * POOL + column - px * POOL
-        at = base + (py * WP + px) * CO
-        for start in range(0, CO, KC):
-            c = start + tl.arange(0, KC)
-            mask = ok[:, None] & (c < CO)[None, :]
-            g = tl.load(gradient + at[:, None] + c[None, :], mask=mask, other=0.0)
-            if POOL > 1:
-                if MEAN:
-                    g = g * (1.0 / (POOL * POOL))
-                else:
-                    choice = tl.load(choices + at[:, None] + c[None, :], mask=mask, other=0).to(tl.int32)
-                    g = tl.where(choice == place[:, None], g, 0.0)
-            w_at = weight + (tap * CI + n[None, :]) * CO + c[:, None]
-            w_mask = (c < CO)[:, None] & (n < CI)[None, :]
-            w0 = tl.load(w_at, mask=w_mask, other=0.0)
-            g0 = g if PARTS == 1 else g.to(tl.bfloat16).to(tl.float32)
-            total = tl.dot(g0.to(w0.dtype), w0, total, input_precision="ieee")
-            if PARTS > 1:
-                w1 = tl.load(w_at + part, mask=w_mask, other=0.0)
-                rest = g - g0
-                g1 = rest.to(tl.bfloat16).to(tl.float32)
-                total = tl.dot(g0.to(w0.dtype), w1, total, input_precision="ieee")
-                total = tl.dot(g1.to(w0.dtype), w0, total, input_precision="ieee")
-                if PARTS > 2:
-                    w2 = tl.load(w_at + 2 * part, mask=w_mask, other=0.0)
-                    g2 = rest - g1
-                    total = tl.dot(g1.to(w0.dtype), w1, total, input_precision="ieee")
-                    total = tl.dot(g0.to(w0.dtype), w2, total, input_precision="ieee")
-                    total = tl.dot(g2.to(w0.dtype), w0, total, input_precision="ieee")
-    to = out + first * CI + tl.arange(0, MP)[:, None] * CI + n[None, :]
-    tl.store(to, total, mask=inside[:, None] & (n < CI)[None, :])

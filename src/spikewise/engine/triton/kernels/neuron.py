@@ -58,14 +58,17 @@ def surrogate_derivative(x, first, second, SURROGATE: tl.constexpr):
 
 @triton.jit(do_not_specialize=["steps"])  # a count of 1, or divisible by 16, is no reason to compile anew
 def forward_kernel(
-    current, current_step, steps, spikes, membrane, adaptations,
+    current, current_step, facts, steps, spikes, membrane, adaptations,
     v_before, z_before, a_before, v_after, z_after, a_after,
     beta, threshold, adaptation, decay, features, plane, total,
     BETA: tl.constexpr, THRESHOLD: tl.constexpr, ADAPTATION: tl.constexpr, DECAY: tl.constexpr,
     SPIKES: tl.constexpr, ADAPTIVE: tl.constexpr, RESET: tl.constexpr, DELAY: tl.constexpr,
-    STARTED: tl.constexpr, KEEP_V: tl.constexpr, KEEP_A: tl.constexpr, SIZE: tl.constexpr,
+    STARTED: tl.constexpr, KEEP_V: tl.constexpr, KEEP_A: tl.constexpr, AFFINE: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
-    """All steps of SIZE lanes; `current_step` is 0 where one current is that of every step."""
+    """All steps of SIZE lanes; `current_step` is 0 where one current is that of every step.
+
+    AFFINE: the currents are multiplied and shifted by what `facts` holds for their channel (see `kernels/norm.py`).
+    """
     j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     inside = j < total
     channel = (j % features) // plane
@@ -81,8 +84,15 @@ def forward_kernel(
         if ADAPTIVE:
             a = tl.load(a_before + j, mask=inside, other=0.0)
     i_at, z_at, v_at, a_at = current + j, spikes + j, membrane + j, adaptations + j
+    factor, shift = v, v
+    if AFFINE:
+        factor = tl.load(facts + channel, mask=inside, other=0.0)
+        shift = tl.load(facts + features // plane + channel, mask=inside, other=0.0)
     for _ in range(steps):
-        v = leak * v + tl.load(i_at, mask=inside, other=0.0)
+        arrived = tl.load(i_at, mask=inside, other=0.0)
+        if AFFINE:
+            arrived = arrived * factor + shift
+        v = leak * v + arrived
         if DELAY:
             v = reset(v, z, theta, RESET)
         moving = theta

@@ -1,0 +1,185 @@
+"""Convolutions without neurons, and the shapes and launches that all convolutions share."""
+
+import math
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from spikewise.engine.triton.folding import Folded
+from spikewise.engine.triton.job import DeviceSignal, Incoming, Job
+from spikewise.engine.triton.kernels import matmul, norm
+from spikewise.engine.triton.kernels.conv_products import (
+    currents_kernel,
+    input_gradient_kernel,
+    weight_gradient_kernel,
+)
+from spikewise.engine.triton.stages import TritonStage
+from spikewise.graph import AvgPool, BatchNorm, Conv2d, MaxPool, NamedLayer
+
+__all__ = ["Convolution", "Facts"]
+
+
+class Facts:
+    """Shapes of a convolution and of the pooling behind it, if there is one, and the launches of its products."""
+
+    def __init__(self, conv: NamedLayer, pool: NamedLayer | None = None) -> None:
+        layer, (channels, height, width) = conv.layer, conv.input
+        assert isinstance(layer, Conv2d)
+        self.layer, self.taps = layer, layer.window[0] ** 2 * channels
+        out, tall, wide = (pool or conv).output
+        self.conv = {
+            "H": height, "W": width, "CI": channels, "CO": out, "KERNEL": layer.window[0], "STRIDE": layer.strides[0],
+            "PAD": layer.paddings[0], "HP": tall, "WP": wide,
+        }  # fmt: skip
+        found = pool.layer if pool else None
+        size = found.window[0] if isinstance(found, MaxPool | AvgPool) else 1
+        self.pooling = {"POOL": size, "MEAN": isinstance(found, AvgPool)}
+
+    def pooled(self) -> dict[str, Any]:
+        """What the kernels that know of the pooling are compiled for."""
+        return {**self.conv, **self.pooling}
+
+    def weight(self, weight: Tensor, job: Job, *, scale: float, name: str | None = None) -> Tensor:
+        """Parts [parts, row, column, input, output] of a weight in the graph's order."""
+        return job.split(weight.permute(2, 3, 1, 0), scale=scale, name=name)
+
+    def currents(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Currents [T, B, H, W, C] of maps [parts, T, B, H, W, C]."""
+        shape = (*inputs.shape[1:3], self.conv["HP"], self.conv["WP"], self.conv["CO"])
+        out = torch.empty(shape, device=inputs.device)
+        rows, tile = out.numel() // shape[-1], _currents_tile(self.conv, self.taps, len(inputs) + len(weight))
+        grid = (triton.cdiv(rows, tile["MP"]), triton.cdiv(shape[-1], tile["NP"]))
+        currents_kernel[grid](
+            inputs, inputs.stride(0), weight, weight.stride(0), out if bias is None else bias, out, rows, **self.conv,
+            BIAS=bias is not None, A_PARTS=len(inputs), PARTS=len(weight), **tile,
+        )  # fmt: skip
+        return out
+
+    def weight_gradient(self, parts: Tensor, choices: Tensor | None, inputs: Tensor) -> Tensor:
+        """Gradient of the weight in the graph's order; of gradients [parts, T, B, H, W, C] of pooled currents."""
+        out_channels, channels, size = self.conv["CO"], self.conv["CI"], self.conv["KERNEL"]
+        rows, tile = parts[0].numel() // out_channels, _weight_tile(self.conv, self.taps)
+        blocks = (triton.cdiv(out_channels, tile["NP"]), triton.cdiv(self.taps, tile["KC"]))
+        share = triton.cdiv(triton.cdiv(rows * math.prod(blocks), _PROGRAMS), tile["MP"]) * tile["MP"]
+        programs = triton.cdiv(rows, share)
+        out = torch.empty(programs, out_channels, self.taps, device=parts.device)
+        weight_gradient_kernel[(programs, *blocks)](
+            parts, parts.stride(0), parts if choices is None else choices, inputs, inputs.stride(0), out, rows, share,
+            **self.pooled(), A_PARTS=len(inputs), PARTS=len(parts), **tile,
+        )  # fmt: skip
+        return out.sum(0).view(out_channels, size, size, channels).permute(0, 3, 1, 2).contiguous()
+
+    def input_gradient(self, parts: Tensor, choices: Tensor | None, weight: Tensor) -> Tensor:
+        """Gradient of the maps, [T, B, H, W, C]."""
+        channels, height, width = self.conv["CI"], self.conv["H"], self.conv["W"]
+        out = torch.empty(*parts.shape[1:3], height, width, channels, device=parts.device)
+        rows, tile = out.numel() // channels, _input_tile(self.conv)
+        grid = (triton.cdiv(rows, tile["MP"]), triton.cdiv(channels, tile["NP"]))
+        input_gradient_kernel[grid](
+            parts, parts.stride(0), parts if choices is None else choices, weight, weight.stride(0), out, rows,
+            **self.pooled(), PARTS=len(parts), **tile,
+        )  # fmt: skip
+        return out
+
+
+class Convolution(TritonStage):
+    """A convolution, and the normalisation behind it if there is one.
+
+    Args:
+        by_batch: whether that is by the batch; else it is folded into the weights.
+    """
+
+    def __init__(self, conv: NamedLayer, normalisation: NamedLayer | None, *, by_batch: bool) -> None:
+        self.conv, self.norm = conv, normalisation
+        self.layers = (conv,) if normalisation is None else (conv, normalisation)
+        self.by_batch = by_batch and normalisation is not None
+
+    def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
+        """Currents of all steps; by the batch their scale and shift go along."""
+        self.signal, self.facts = signal, Facts(self.conv)
+        mine = signal.channels_last()
+        self.maps = job.operand(mine.value, exact=mine.exact)
+        by_batch = self.by_batch and signal.steps * self.maps.shape[2] * math.prod(self.conv.output[1:]) > 1
+        self.folded = Folded(self.conv, None if by_batch else self.norm, job)
+        self.weight = self.facts.weight(self.folded.weight, job, scale=signal.scale, name=self.conv.name)
+        out = self.facts.currents(self.maps, self.weight, self.folded.bias)
+        self.statistics: Tensor | None = None
+        learns = signal.learns or self.folded.teaches(job)
+        if by_batch:
+            assert self.norm is not None
+            assert isinstance(self.norm.layer, BatchNorm)
+            learns = learns or job.teaches(self.norm)
+            self.out, layer = out, self.norm.layer
+            self.statistics = norm.batch_affine(
+                out, job.own(self.norm), repeats=signal.steps // len(out), momentum=layer.momentum,
+                epsilon=layer.epsilon,
+            )  # fmt: skip
+        return DeviceSignal(
+            out, signal.steps, exact=False, learns=learns, shape=self.conv.output, facts=self.statistics
+        )
+
+    def backward(self, gradient: Incoming, job: Job) -> Tensor | None:
+        """Through the normalisation, then to the taps of the windows."""
+        g = gradient.output
+        if g is None:
+            return None
+        parts, bias = self._parts(g.contiguous(), job)
+        weight = None
+        if self.folded.wants("weight"):
+            weight = self.facts.weight_gradient(parts, None, self.maps)
+            weight = weight if self.signal.scale == 1.0 else weight * self.signal.scale
+        self.folded.teach(weight, bias, job)
+        if not self.signal.learns:
+            return None
+        return self.signal.like_mine(self.facts.input_gradient(parts, None, self.weight))
+
+    def _parts(self, g: Tensor, job: Job) -> tuple[Tensor, Tensor | None]:
+        """Gradients of the currents in parts, and that of the bias."""
+        wants_bias = self.folded.wants("bias")
+        if self.statistics is None:
+            return job.split(g), g.sum((0, 1, 2, 3)) if wants_bias else None
+        assert self.norm is not None
+        sums = norm.gradient_sums(g, self.out, self.statistics)
+        for key, found in (("bias", sums[0]), ("weight", sums[1])):
+            if job.wants(self.norm, key):
+                job.add(self.norm, key, found)
+        parts = norm.backward(
+            g, self.out, self.statistics, sums, parts=job.operands.parts, dtype=job.operands.dtype, by_batch=True
+        )
+        # The batch's mean takes any bias away again.
+        return parts, torch.zeros(g.shape[-1], device=g.device) if wants_bias else None
+
+
+_PROGRAMS = 1024
+"""About as many as keep a large device busy; each adds over its share of the rows."""
+
+
+def _channels(count: int, most: int) -> int:
+    return min(most, max(16, triton.next_power_of_2(count)))
+
+
+def _taps(channels: int, taps: int, most: int) -> int:
+    """As many taps at a time as divide the channels, where these are many enough; else some of several pixels."""
+    divides = channels & -channels
+    return min(most, divides) if divides >= 16 else _channels(taps, most)
+
+
+def _currents_tile(conv: dict[str, int], taps: int, parts: int) -> dict[str, int]:
+    return {
+        "KC": _taps(conv["CI"], taps, 64 if parts <= 4 else 32), "MP": 128 if conv["CO"] <= 32 else 64,
+        "NP": _channels(conv["CO"], 64), "num_warps": 4, "num_stages": 2,
+    }  # fmt: skip
+
+
+def _weight_tile(conv: dict[str, int], taps: int) -> dict[str, int]:
+    return {
+        "KC": _channels(taps, 64), "MP": 64, "NP": _channels(conv["CO"], 64), "num_warps": 4, "num_stages": 2,
+    }  # fmt: skip
+
+
+def _input_tile(conv: dict[str, int]) -> dict[str, int]:
+    return {
+        "KC": _channels(conv["CO"], 32), "MP": 64, "NP": _channels(conv["CI"], 64), "num_warps": 4, "num_stages": 2,
+    }  # fmt: skip
