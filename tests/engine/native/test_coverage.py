@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layered import CASES, LEAKY, NORMS, SHAPE, conv, normalised
 
-from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF
 from spikewise.encoders import Direct, Rate
 from spikewise.engine import Ask, RunOptions, choose, native
 from spikewise.errors import EngineError
@@ -23,14 +23,13 @@ from spikewise.graph import (
     MaxPool,
     Neuron,
     Residual,
-    SpikingActivation,
     SumPool,
 )
 from spikewise.network import Network
-from spikewise.surrogates import Boxcar
 from spikewise.types import Draw
 
 pytestmark = pytest.mark.skipif("not compiled" in native.status(), reason="built without a compiler")
+
 
 @pytest.mark.parametrize("encoder", [Rate(steps=7), Direct(steps=5)], ids=str)
 @pytest.mark.parametrize("training", [True, False])

@@ -13,6 +13,7 @@ from spikewise.network import Network, Output
 from spikewise.types import Draw
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+torch.backends.cudnn.allow_tf32 = False  # the reference is of float32, not of ten bits
 EXACT = Operands(torch.bfloat16 if DEVICE == "cuda" else torch.float32, 3)
 """Three parts; on the CPU of the same values, but held in float32, for the interpreter's bfloat16 product is wrong."""
 PLAIN = Operands(torch.float32, 1)

@@ -20,7 +20,7 @@ from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.engine.contract import RunOptions
 from spikewise.engine.triton import run as engine
 from spikewise.engine.triton.job import Operands
-from spikewise.graph import Conv2d, Dropout, Flatten, Linear, MaxPool, Neuron
+from spikewise.graph import BatchNorm, Conv2d, Dropout, Flatten, GlobalAvgPool, Linear, MaxPool, Neuron, Residual
 from spikewise.network import Network
 from spikewise.types import Draw
 
@@ -55,6 +55,15 @@ def maps(steps: int, channels: int) -> Network:
     )  # fmt: skip
 
 
+def joined(steps: int, channels: int) -> Network:
+    block = Residual(main=(Neuron(dynamics=LIF()), Conv2d(channels=channels, kernel=3, padding=1), BatchNorm()))
+    return network(
+        BatchNorm(), Conv2d(channels=channels, kernel=3, padding=1), BatchNorm(), block, Neuron(dynamics=LIF()),
+        Residual(main=(Conv2d(channels=channels, kernel=3, padding=1), Neuron(dynamics=LIF()))), GlobalAvgPool(),
+        Linear(features=2), encoder=Direct(steps=steps), image_shape=(1, 8, 8),
+    )  # fmt: skip
+
+
 def learn(net: Network, batch: int) -> None:
     draw, options = Draw(1, 1, torch.arange(batch)), RunOptions(training=True)
     pixels = images(batch, net.graph.image_shape)
@@ -68,7 +77,7 @@ def main() -> None:
     only_compile()
     for size in (1, 16):
         encoders = [kind(steps=size) for kind in (Rate, Latency, Periodic, Direct, Delta)]
-        for net in (*(dense(encoder, size) for encoder in encoders), maps(size, size)):
+        for net in (*(dense(encoder, size) for encoder in encoders), maps(size, size), joined(size, size)):
             learn(net, size)
     print("compiled")
 

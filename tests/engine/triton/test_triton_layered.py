@@ -5,21 +5,28 @@ import pytest
 pytest.importorskip("triton")
 
 import torch
-from against import EXACT, check, copy_of, outputs, run, run_reference
+from against import DEVICE, EXACT, check, copy_of, outputs, run, run_reference
 from cases import error, images, network
 from layered import CASES, NORMS, SHAPE, normalised
 
 from spikewise.encoders import Direct, Rate
 from spikewise.engine import RunOptions
 
+HERE = {"currents added", "spikes added", "sums of windows", "global average", "residual"} if DEVICE == "cpu" else set()
 
-@pytest.mark.parametrize("name", CASES)
+
+def every(names):
+    """The interpreter takes ten seconds for most of them."""
+    return [name if DEVICE == "cuda" or name in HERE else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", every(CASES))
 def test_layers_of_every_kind_are_the_references(name):
     net = network(*CASES[name], image_shape=SHAPE, encoder=Rate(steps=3), scale=2.0)
     check(net.train(), images(2, SHAPE), record=frozenset(at.name for at in net.graph.named))
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "added" in name or "past" in name])
+@pytest.mark.parametrize("name", every(name for name in CASES if "added" in name or "past" in name))
 def test_joins_in_evaluation_of_a_constant_current(name):
     net = network(*CASES[name], image_shape=SHAPE, encoder=Direct(steps=3), scale=2.0)
     check(net.eval(), images(2, SHAPE))
@@ -27,7 +34,7 @@ def test_joins_in_evaluation_of_a_constant_current(name):
 
 @pytest.mark.parametrize("encoder", [Rate(steps=4), Direct(steps=3)], ids=str)
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("name", every(NORMS))
 def test_normalisation_by_the_batch_and_by_what_was_seen(name, training, encoder):
     net, batch = normalised(name, encoder, 1).train(training), images(3, SHAPE)
     found, gradients = outputs(net, batch, EXACT)

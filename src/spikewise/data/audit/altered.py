@@ -10,6 +10,7 @@
    the probable error of a coefficient of correlation", Metron 1921.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from jaxtyping import Bool, Float32, Int8, Int64, UInt8
 
 from spikewise.data.audit.align import STEPS, Shift, align, best_shift
 from spikewise.data.audit.shrink import CHUNK, shrink, standard
+from spikewise.data.audit.threads import spread
 from spikewise.data.audit.views import ORIENTATIONS, Candidates, candidates, equalised, turned, work_images
 
 __all__ = ["Altered", "altered_pairs"]
@@ -157,14 +159,16 @@ class _Search:
 
     def _shifts(self, found: Candidates) -> tuple[Shift, Int8[np.ndarray, " P"]]:
         """The best shift of each candidate, and its orientation, another half turn made where that fits better."""
-        parts: list[tuple[np.ndarray, ...]] = []
-        for at in range(0, len(found.first), CHUNK):
-            some = _rows(found, slice(at, at + CHUNK))
+
+        def shift(at: int) -> tuple[np.ndarray, ...]:
+            some = _rows(found, slice(at, at + CHUNK // 4))
             first, second = self._pair(some)
             plain, over = best_shift(first, second), best_shift(turned(first, 2), second)
             better = some.half_turn & (np.abs(over.peak) > np.abs(plain.peak))
             turn = np.where(better, some.orientation // 4 * 4 + (some.orientation + 2) % 4, some.orientation)
-            parts.append((*(np.where(better, b, a) for a, b in zip(plain, over, strict=True)), turn.astype(np.int8)))
+            return (*(np.where(better, b, a) for a, b in zip(plain, over, strict=True)), turn.astype(np.int8))
+
+        parts = spread(shift, range(0, len(found.first), CHUNK // 4))
         if not parts:
             return best_shift(*self._pair(found)), found.orientation
         down, right, peak, turn = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -190,10 +194,8 @@ class _Search:
             mine = pairs.ranked == ranked
             sides = np.stack([pairs.first[mine], pairs.second[mine]])
             images, where = np.unique(sides, return_inverse=True)
-            values = [
-                self._neighbours(images[at : at + _TOGETHER], int(ranked), aligned=aligned)
-                for at in range(0, len(images), _TOGETHER)
-            ]
+            chunks = [images[at : at + _TOGETHER] for at in range(0, len(images), _TOGETHER)]
+            values = spread(partial(self._neighbours, ranked=int(ranked), aligned=aligned), chunks)
             if values:
                 reference[:, mine] = np.concatenate(values)[where].reshape(sides.shape)
         return np.asarray(reference.min(axis=0), np.float32)

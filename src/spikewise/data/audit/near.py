@@ -11,6 +11,7 @@
    features from scale-invariant keypoints", IJCV 2004, section 7.1.
 """
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from scipy.spatial import cKDTree
 
 from spikewise.data.audit.shrink import CHUNK, flat_standard, shrink, standard
+from spikewise.data.audit.threads import spread
 from spikewise.data.counter import permutation
 
 __all__ = ["RATIO", "NearPairs", "near_pairs"]
@@ -35,7 +37,7 @@ _FLAT = 2.0
 """Standard deviation in grey levels below which an image holds nothing to compare."""
 _TWIN = 0.02
 """Distance below which even images in a crowd of copies are the same: the correlation is above 0.9998."""
-_MOST = 2_000_000
+_MOST = 500_000
 """Candidates at a time."""
 _NUMBERS = 2**23
 """Pixels that are compared at a time."""
@@ -108,7 +110,7 @@ def _sampled_scale(points: Float32[np.ndarray, "N D"], sample: Float32[np.ndarra
     """Distance of each point to the third nearest of the sample, itself and a copy passed over."""
     third = min(3, len(sample) - 1)
     chunks = [points[start : start + CHUNK] for start in range(0, len(points), CHUNK)]
-    nearest = [np.partition(_squares(chunk, sample), third, axis=1)[:, third] for chunk in chunks]
+    nearest = spread(lambda chunk: np.partition(_squares(chunk, sample), third, axis=1)[:, third], chunks)
     return np.asarray(np.sqrt(np.maximum(np.concatenate(nearest), 0)))
 
 
@@ -123,14 +125,16 @@ def _candidates(space: _Space, *, mirrored: bool) -> tuple[Int64[np.ndarray, " P
     tree = cKDTree(space.points[:, :_AXES])
     asked = space.mirrored if mirrored else space.points
     reach = _REACH * space.scale
-    none = np.zeros(0, np.int64)
-    found: list[tuple[np.ndarray, np.ndarray]] = [(none, none)]
-    for start in range(0, len(asked), CHUNK):
+
+    def within(start: int) -> list[tuple[np.ndarray, np.ndarray]]:
         some = slice(start, start + CHUNK)
         lists = tree.query_ball_point(asked[some, :_AXES], r=reach[some], return_sorted=False)
         a = np.repeat(np.arange(len(asked))[some], [len(one) for one in lists])
-        b = np.fromiter((other for one in lists for other in one), np.int64, len(a))
-        found.extend(_close(space, a[at : at + _MOST], b[at : at + _MOST], asked) for at in range(0, len(a), _MOST))
+        b = np.fromiter(chain.from_iterable(lists), np.int64, len(a))
+        return [_close(space, a[at : at + _MOST], b[at : at + _MOST], asked) for at in range(0, len(a), _MOST)]
+
+    none = np.zeros(0, np.int64)
+    found = [(none, none), *chain.from_iterable(spread(within, range(0, len(asked), CHUNK)))]
     a, b = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
     pairs = np.unique(np.sort(np.stack([a, b]), axis=0), axis=1)
     return pairs[0], pairs[1]
@@ -154,16 +158,20 @@ def _neighbour_distance(
     images: UInt8[np.ndarray, "N C H W"], space: _Space, wanted: Int64[np.ndarray, " M"]
 ) -> Float32[np.ndarray, " K"]:
     """Median pixel distance of the wanted images to their 4th to 10th neighbours; nan for the others in the space."""
-    out = np.full(len(space.points), np.nan, np.float32)
-    for start in range(0, len(wanted), CHUNK // 4):
-        some = wanted[start : start + CHUNK // 4]
+
+    def median_of(some: Int64[np.ndarray, " _"]) -> np.ndarray:
         squares = _squares(space.points[some], space.points)
         nearest = np.argpartition(squares, _LAST, axis=1)[:, : _LAST + 1]
         order = np.argsort(np.take_along_axis(squares, nearest, axis=1), axis=1)
         others = np.take_along_axis(nearest, order, axis=1)[:, _FIRST:]
         ours = np.repeat(space.positions[some], others.shape[1])
         distance = _pixel_distance(images, ours, space.positions[others.ravel()], np.zeros(len(ours), np.bool_))
-        out[some] = np.median(distance.reshape(others.shape), axis=1)
+        return np.asarray(np.median(distance.reshape(others.shape), axis=1))
+
+    out = np.full(len(space.points), np.nan, np.float32)
+    chunks = [wanted[start : start + CHUNK // 4] for start in range(0, len(wanted), CHUNK // 4)]
+    for some, medians in zip(chunks, spread(median_of, chunks), strict=True):
+        out[some] = medians
     return out
 
 

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy.stats import norm
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
 from spikewise.data.audit.records import Probe
 from spikewise.data.counter import permutation
 
-__all__ = ["Clue", "ProbeTarget", "run_probes"]
+__all__ = ["Clue", "ProbeTarget", "grouped_folds", "run_probes"]
 
 _FOLDS, _MOST, _FEWEST = 5, 8000, 10
 _LEAVES, _LEAF = 32, 5
@@ -75,13 +75,49 @@ def _folds(target: ProbeTarget) -> _Folds | None:
     sizes = np.bincount(np.unique(np.stack([codes, units]), axis=1)[0], minlength=len(names))
     if len(names) < 2 or sizes.min() < _FOLDS:
         return None
-    single = units.max() + 1 == len(units)
-    kind = StratifiedKFold if single else StratifiedGroupKFold
-    divided = kind(_FOLDS, shuffle=True, random_state=0).split(codes, codes, None if single else units)
-    fold = np.empty(len(chosen), np.int64)
-    for number, (_, held_out) in enumerate(divided):
-        fold[held_out] = number
+    if units.max() + 1 == len(units):
+        fold = np.empty(len(chosen), np.int64)
+        divided = StratifiedKFold(_FOLDS, shuffle=True, random_state=0).split(codes, codes)
+        for number, (_, held_out) in enumerate(divided):
+            fold[held_out] = number
+    else:
+        fold = grouped_folds(codes, units)
     return _Folds(chosen, codes.astype(np.int64), fold, sizes)
+
+
+def grouped_folds(codes: Int64[np.ndarray, " M"], units: Int64[np.ndarray, " M"]) -> Int64[np.ndarray, " M"]:
+    """The fold of each image, those of a unit in one; classes are spread over the folds as evenly as that allows.
+
+    The most uneven unit first, each goes to the fold that leaves the classes' shares most even over the folds, of equal
+    ones to the smallest. These are the folds of scikit-learn's `StratifiedGroupKFold(5, shuffle=True, random_state=0)`,
+    which tries one fold at a time and so takes ten times as long.
+    """
+    held = np.zeros((int(units.max()) + 1, int(codes.max()) + 1))
+    np.add.at(held, (units, codes), 1)
+    count, order = held.sum(axis=0), np.arange(len(held))
+    np.random.RandomState(0).shuffle(order)  # the folds that kept audits were made with
+    order = order[np.argsort(-held[order].std(axis=1), kind="stable")]
+    filled, itself = np.zeros((_FOLDS, held.shape[1])), np.arange(_FOLDS)
+    fold_of = np.empty(len(held), np.int64)
+    for unit in order:
+        tried = np.repeat((filled / count)[None], _FOLDS, axis=0)
+        tried[itself, itself] = (filled + held[unit]) / count
+        gap = tried - (np.add.reduce(tried, axis=1) / _FOLDS)[:, None]
+        uneven = (np.sqrt(np.add.reduce(gap * gap, axis=1) / _FOLDS)).mean(axis=1)
+        best = _least(uneven.tolist(), filled.sum(axis=1).tolist())
+        filled[best] += held[unit]
+        fold_of[unit] = best
+    return np.asarray(fold_of[units])
+
+
+def _least(values: list[float], sizes: list[float]) -> int:
+    """Where the least value is; of those as good as equal the one of the smallest size."""
+    best = 0
+    for at in range(1, len(values)):
+        alike = abs(values[at] - values[best]) <= 1e-8 + 1e-5 * values[best]
+        if values[at] < values[best] or (alike and sizes[at] < sizes[best]):
+            best = at
+    return best
 
 
 def _run(target: str, clue: Clue, folds: _Folds) -> Probe:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int64, UInt8
 
 from spikewise.data.audit.shrink import CHUNK, shrink, standard
+from spikewise.data.audit.threads import spread
 from spikewise.data.counter import permutation
 
 __all__ = ["ORIENTATIONS", "Candidates", "candidates", "equalised", "turned", "work_images"]
@@ -66,7 +67,12 @@ def work_images(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarra
 
 def equalised(work: UInt8[np.ndarray, "N h w"]) -> UInt8[np.ndarray, "N h w"]:
     """Each grey level replaced by the share of the image's pixels that are darker, equal ones counted half; 0..255."""
-    count, pixels = len(work), work[0].size if len(work) else 1
+    chunks = [work[at : at + CHUNK] for at in range(0, len(work), CHUNK)]
+    return np.concatenate(spread(_equalised, chunks)) if chunks else work
+
+
+def _equalised(work: UInt8[np.ndarray, "N h w"]) -> UInt8[np.ndarray, "N h w"]:
+    count, pixels = len(work), work[0].size
     at = np.arange(count)[:, None] * 256 + work.reshape(count, -1)
     held = np.bincount(at.ravel(), minlength=256 * count).reshape(count, 256)
     middle = (np.cumsum(held, axis=1) - 0.5 * held) * (255 / pixels)
@@ -127,7 +133,7 @@ def _spectra(levels: UInt8[np.ndarray, "N h w"]) -> Float32[np.ndarray, "N k k"]
     return out
 
 
-def _search(family: _Family) -> Iterator[Float32[np.ndarray, "P 6"]]:
+def _search(family: _Family) -> list[Float32[np.ndarray, "P 6"]]:
     """Rows of (first, second, orientation, ranked, half turn, ratio), each image's nearest neighbour in each view."""
     count = len(family.grid)
     vectors = standard(family.grid.reshape(count, -1))
@@ -138,23 +144,26 @@ def _search(family: _Family) -> Iterator[Float32[np.ndarray, "P 6"]]:
     points = (vectors - mean) @ turn
     cells = _Cells.of(points, order)
     third = _sampled(points, points[order[:_SAMPLE]])
-    for orientation in family.orientations:
+
+    def view(asked: tuple[int, int]) -> Float32[np.ndarray, "P 6"]:
+        orientation, sign = asked
         seen = standard(turned(family.grid, orientation).reshape(count, -1))
-        for sign in family.signs:
-            other = cells.nearest((sign * seen - mean) @ turn)
-            has = np.flatnonzero(other >= 0)
-            gap = np.linalg.norm(sign * seen[has] - vectors[other[has]], axis=1)
-            ratio = gap / np.maximum(third[has], 1e-6)
-            near = ratio <= _REACH
-            fixed = np.broadcast_to([orientation, family.ranked, family.half_turn], (int(near.sum()), 3))
-            yield np.column_stack([has[near], other[has[near]], fixed, ratio[near]]).astype(np.float32)
+        other = cells.nearest((sign * seen - mean) @ turn)
+        has = np.flatnonzero(other >= 0)
+        gap = np.linalg.norm(sign * seen[has] - vectors[other[has]], axis=1)
+        ratio = gap / np.maximum(third[has], 1e-6)
+        near = ratio <= _REACH
+        fixed = np.broadcast_to([orientation, family.ranked, family.half_turn], (int(near.sum()), 3))
+        return np.column_stack([has[near], other[has[near]], fixed, ratio[near]]).astype(np.float32)
+
+    return spread(view, [(orientation, sign) for orientation in family.orientations for sign in family.signs])
 
 
 def _sampled(points: Float32[np.ndarray, "N D"], sample: Float32[np.ndarray, "S D"]) -> Float32[np.ndarray, " N"]:
     """Distance of each point to the third nearest of a sample, itself or a copy passed over."""
     third = min(3, len(sample) - 1)
-    chunks = (points[at : at + CHUNK] for at in range(0, len(points), CHUNK))
-    nearest = [np.partition(_squares(chunk, sample), third, axis=1)[:, third] for chunk in chunks]
+    chunks = [points[at : at + CHUNK] for at in range(0, len(points), CHUNK)]
+    nearest = spread(lambda chunk: np.partition(_squares(chunk, sample), third, axis=1)[:, third], chunks)
     return np.asarray(np.sqrt(np.maximum(np.concatenate(nearest), 0)), np.float32)
 
 

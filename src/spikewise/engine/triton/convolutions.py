@@ -4,12 +4,13 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 import triton
 from torch import Tensor
 
 from spikewise.engine.triton.folding import Folded
 from spikewise.engine.triton.job import DeviceSignal, Incoming, Job
-from spikewise.engine.triton.kernels import matmul, norm
+from spikewise.engine.triton.kernels import norm
 from spikewise.engine.triton.kernels.conv_products import (
     currents_kernel,
     input_gradient_kernel,
@@ -27,7 +28,7 @@ class Facts:
     def __init__(self, conv: NamedLayer, pool: NamedLayer | None = None) -> None:
         layer, (channels, height, width) = conv.layer, conv.input
         assert isinstance(layer, Conv2d)
-        self.layer, self.taps = layer, layer.window[0] ** 2 * channels
+        self.name, self.taps = conv.name, layer.window[0] ** 2 * channels
         out, tall, wide = (pool or conv).output
         self.conv = {
             "H": height, "W": width, "CI": channels, "CO": out, "KERNEL": layer.window[0], "STRIDE": layer.strides[0],
@@ -41,9 +42,19 @@ class Facts:
         """What the kernels that know of the pooling are compiled for."""
         return {**self.conv, **self.pooling}
 
-    def weight(self, weight: Tensor, job: Job, *, scale: float, name: str | None = None) -> Tensor:
+    def weight(self, weight: Tensor, job: Job, *, scale: float) -> Tensor:
         """Parts [parts, row, column, input, output] of a weight in the graph's order."""
-        return job.split(weight.permute(2, 3, 1, 0), scale=scale, name=name)
+        return job.split(weight.permute(2, 3, 1, 0), scale=scale, name=self.name)
+
+    def places(self, parts: Tensor) -> Tensor:
+        """Of parts of a weight, what `walk_kernel` reads: for a window of four, the kernel at each of its places."""
+        if self.pooling["POOL"] != 2:
+            return parts
+        size, step = self.conv["KERNEL"], self.conv["STRIDE"]
+        out = parts.new_zeros(len(parts), 4, size + step, size + step, *parts.shape[3:])
+        for place, (down, right) in enumerate(_CORNERS):
+            out[:, place, down * step : down * step + size, right * step : right * step + size] = parts
+        return out
 
     def currents(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Currents [T, B, H, W, C] of maps [parts, T, B, H, W, C]."""
@@ -59,29 +70,57 @@ class Facts:
 
     def weight_gradient(self, parts: Tensor, choices: Tensor | None, inputs: Tensor) -> Tensor:
         """Gradient of the weight in the graph's order; of gradients [parts, T, B, H, W, C] of pooled currents."""
-        out_channels, channels, size = self.conv["CO"], self.conv["CI"], self.conv["KERNEL"]
-        rows, tile = parts[0].numel() // out_channels, _weight_tile(self.conv, self.taps)
-        blocks = (triton.cdiv(out_channels, tile["NP"]), triton.cdiv(self.taps, tile["KC"]))
+        size, step, pool = self.conv["KERNEL"], self.conv["STRIDE"], self.pooling["POOL"]
+        side, places = size + step * (pool - 1), 4 if choices is not None else 1
+        out_channels, taps = self.conv["CO"], side**2 * self.conv["CI"]
+        rows, tile = parts[0].numel() // out_channels, _weight_tile(self.conv, taps, pool)
+        blocks = (triton.cdiv(out_channels, tile["NP"]), triton.cdiv(taps, tile["KC"]))
         share = triton.cdiv(triton.cdiv(rows * math.prod(blocks), _PROGRAMS), tile["MP"]) * tile["MP"]
         programs = triton.cdiv(rows, share)
-        out = torch.empty(programs, out_channels, self.taps, device=parts.device)
+        out = torch.empty(programs, places, side, side, self.conv["CI"], out_channels, device=parts.device)
         weight_gradient_kernel[(programs, *blocks)](
             parts, parts.stride(0), parts if choices is None else choices, inputs, inputs.stride(0), out, rows, share,
             **self.pooled(), A_PARTS=len(inputs), PARTS=len(parts), **tile,
         )  # fmt: skip
-        return out.sum(0).view(out_channels, size, size, channels).permute(0, 3, 1, 2).contiguous()
+        found = out.sum(0)
+        corners = _CORNERS if pool == 2 else _CORNERS[:1]
+        shifted = [
+            found[place % places, down * step : down * step + size, right * step : right * step + size]
+            for place, (down, right) in enumerate(corners)
+        ]
+        total = sum(shifted[1:], shifted[0])
+        total = total / pool**2 if choices is None and pool > 1 else total
+        return total.permute(3, 2, 0, 1).contiguous()
 
     def input_gradient(self, parts: Tensor, choices: Tensor | None, weight: Tensor) -> Tensor:
         """Gradient of the maps, [T, B, H, W, C]."""
         channels, height, width = self.conv["CI"], self.conv["H"], self.conv["W"]
         out = torch.empty(*parts.shape[1:3], height, width, channels, device=parts.device)
-        rows, tile = out.numel() // channels, _input_tile(self.conv)
-        grid = (triton.cdiv(rows, tile["MP"]), triton.cdiv(channels, tile["NP"]))
+        step, weight = self.conv["STRIDE"] * self.pooling["POOL"], self._blocks(weight)
+        tall, wide = (-(-(side + self.conv["PAD"]) // step) for side in (height, width))
+        rows, tile = math.prod(parts.shape[1:3]) * tall * wide, _input_tile(self.conv, step)
+        grid = (triton.cdiv(rows, tile["MP"]), triton.cdiv(weight.shape[-1], tile["NP"]))
         input_gradient_kernel[grid](
             parts, parts.stride(0), parts if choices is None else choices, weight, weight.stride(0), out, rows,
             **self.pooled(), PARTS=len(parts), **tile,
         )  # fmt: skip
         return out
+
+    def _blocks(self, parts: Tensor) -> Tensor:
+        """Of parts of a weight, what `input_gradient_kernel` reads.
+
+        A pixel at `i` of block b is reached by window b - d through the tap at i + d STEP of the pixels that the window
+        reaches, if there is one.
+        """
+        step = self.conv["STRIDE"] * self.pooling["POOL"]
+        shifted = self.places(parts) if self.pooling["POOL"] == 2 else parts.unsqueeze(1)
+        count, places, side, _, channels, out_channels = shifted.shape
+        reach = -(-side // step)
+        more = reach * step - side
+        padded = F.pad(shifted, (0, 0, 0, 0, 0, more, 0, more))
+        split = padded.view(count, places, reach, step, reach, step, channels, out_channels)
+        blocks = split.permute(0, 2, 4, 1, 7, 3, 5, 6).contiguous()
+        return blocks.view(count, -1, step**2 * channels)
 
 
 class Convolution(TritonStage):
@@ -103,7 +142,7 @@ class Convolution(TritonStage):
         self.maps = job.operand(mine.value, exact=mine.exact)
         by_batch = self.by_batch and signal.steps * self.maps.shape[2] * math.prod(self.conv.output[1:]) > 1
         self.folded = Folded(self.conv, None if by_batch else self.norm, job)
-        self.weight = self.facts.weight(self.folded.weight, job, scale=signal.scale, name=self.conv.name)
+        self.weight = self.facts.weight(self.folded.weight, job, scale=signal.scale)
         out = self.facts.currents(self.maps, self.weight, self.folded.bias)
         self.statistics: Tensor | None = None
         learns = signal.learns or self.folded.teaches(job)
@@ -152,12 +191,14 @@ class Convolution(TritonStage):
         return parts, torch.zeros(g.shape[-1], device=g.device) if wants_bias else None
 
 
+_CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Places of a window of four, in the order in which `walk_kernel` numbers them."""
 _PROGRAMS = 1024
 """About as many as keep a large device busy; each adds over its share of the rows."""
 
 
 def _channels(count: int, most: int) -> int:
-    return min(most, max(16, triton.next_power_of_2(count)))
+    return int(min(most, max(16, triton.next_power_of_2(count))))
 
 
 def _taps(channels: int, taps: int, most: int) -> int:
@@ -167,19 +208,23 @@ def _taps(channels: int, taps: int, most: int) -> int:
 
 
 def _currents_tile(conv: dict[str, int], taps: int, parts: int) -> dict[str, int]:
+    wide = conv["CO"] > 32
     return {
-        "KC": _taps(conv["CI"], taps, 64 if parts <= 4 else 32), "MP": 128 if conv["CO"] <= 32 else 64,
+        "KC": _taps(conv["CI"], taps, 64 if parts <= 4 else 32), "MP": 64 if wide else 128,
         "NP": _channels(conv["CO"], 64), "num_warps": 4, "num_stages": 2,
     }  # fmt: skip
 
 
-def _weight_tile(conv: dict[str, int], taps: int) -> dict[str, int]:
+def _weight_tile(conv: dict[str, int], taps: int, pool: int) -> dict[str, int]:
+    narrow = pool > 1 or conv["CO"] <= 16
     return {
-        "KC": _channels(taps, 64), "MP": 64, "NP": _channels(conv["CO"], 64), "num_warps": 4, "num_stages": 2,
+        "KC": _channels(taps, 64), "MP": 64, "NP": _channels(conv["CO"], 64), "num_warps": 4,
+        "num_stages": 3 if narrow and taps > 64 else 2,
     }  # fmt: skip
 
 
-def _input_tile(conv: dict[str, int]) -> dict[str, int]:
+def _input_tile(conv: dict[str, int], step: int) -> dict[str, int]:
     return {
-        "KC": _channels(conv["CO"], 32), "MP": 64, "NP": _channels(conv["CI"], 64), "num_warps": 4, "num_stages": 2,
+        "KC": _channels(conv["CO"], 32), "MP": 128 if step == 1 else 64, "NP": _channels(step**2 * conv["CI"], 64),
+        "num_warps": 4, "num_stages": 2,
     }  # fmt: skip

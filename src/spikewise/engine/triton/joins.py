@@ -89,7 +89,5 @@ class Normalised(TritonStage):
                 job.add(at, key, found)
         if not self.signal.learns:
             return None
-        back = norm.backward(
-            g, self.value, self.statistics, sums, parts=0, dtype=torch.float32, by_batch=self.by_batch
-        )
+        back = norm.backward(g, self.value, self.statistics, sums, parts=0, dtype=torch.float32, by_batch=self.by_batch)
         return self.signal.like_mine(back if self.signal.scale == 1.0 else back * self.signal.scale)

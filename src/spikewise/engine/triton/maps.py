@@ -1,6 +1,7 @@
 """Stages over maps: a convolution with its pooling and neurons in one kernel; pooling of spikes."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,15 +66,17 @@ class Convolved(Neurons):
         self.choices = torch.empty(shape, dtype=torch.uint8, device=inputs.device) if chooses else None
         nowhere = after[0]
         values, kinds = population.parameters()
-        facts, tile = self.facts.pooled(), _walk_tile(self.facts.taps, at)
+        facts = self.facts.pooled()
+        tile = _walk_tile(facts)
+        weight = self.facts.places(self.weight)
         grid = (batch, triton.cdiv(facts["HP"] * facts["WP"], tile["MP"]), triton.cdiv(facts["CO"], tile["NP"]))
         walk_kernel[grid](
-            inputs, self.weight, self.weight.stride(0), nowhere if bias is None else bias.detach(),
+            inputs, weight, weight.stride(0), nowhere if bias is None else bias.detach(),
             _or(kept.spikes, nowhere), _or(kept.membrane, nowhere), _or(self.choices, nowhere),
             _or(kept.adaptation, nowhere), *(before or after), *after, *values, steps, batch, **facts, **kinds,
             **population.facts, BIAS=bias is not None, STARTED=before is not None,
             KEEP_V=kept.membrane is not None, KEEP_A=kept.adaptation is not None, KEEP_CHOICE=chooses,
-            PARTS=len(self.weight), **tile, enable_fp_fusion=False,
+            PARTS=len(weight), **tile, enable_fp_fusion=False,
         )  # fmt: skip
         return self.walked(kept, after, steps, learns=learns)
 
@@ -172,14 +175,15 @@ def _halves(places: int) -> bool:
     return places & (places - 1) == 0
 
 
-def _walk_tile(taps: int, at: NamedLayer) -> dict[str, int]:
-    channels, positions = max(16, triton.next_power_of_2(at.output[0])), math.prod(at.output[1:])
+def _walk_tile(facts: dict[str, Any]) -> dict[str, int]:
+    positions, pooled = facts["HP"] * facts["WP"], facts["POOL"] > 1
+    taps = (facts["KERNEL"] + facts["STRIDE"] * (facts["POOL"] - 1)) ** 2 * facts["CI"]
     return {
-        "KC": min(64, max(16, triton.next_power_of_2(taps))),
-        "MP": min(32, max(16, triton.next_power_of_2(positions))),
-        "NP": min(64, channels),
-        "num_warps": 4,
-        "num_stages": 2,
+        "KC": min(64 if pooled else 32, max(16, triton.next_power_of_2(taps))),
+        "MP": min(32 if pooled else 64, max(16, triton.next_power_of_2(positions))),
+        "NP": min(64, max(16, triton.next_power_of_2(facts["CO"]))),
+        "num_warps": 2 if pooled or facts["CO"] <= 16 else 4,
+        "num_stages": 2 if pooled or facts["CO"] <= 16 else 3,
     }
 
 

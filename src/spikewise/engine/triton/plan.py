@@ -95,8 +95,11 @@ def _joined(behind: list[NamedLayer]) -> tuple[NamedLayer, ...]:
     """Of the layers behind a convolution, those that run in one kernel with it."""
     if behind and walks(behind[0]):
         return tuple(behind[:1])
-    pools = len(behind) > 1 and isinstance(behind[0].layer, MaxPool | AvgPool) and without_overlap(behind[0])
-    return tuple(behind[:2]) if pools and walks(behind[1]) else ()
+    # The kernels gather the pixels of a window of four once; of larger windows there would be too many.
+    match behind:
+        case [NamedLayer(layer=MaxPool(window=(2, 2)) | AvgPool(window=(2, 2))) as pool, neuron, *_]:
+            return (pool, neuron) if without_overlap(pool) and walks(neuron) else ()
+    return ()
 
 
 def without_overlap(at: NamedLayer) -> bool:

@@ -35,6 +35,16 @@ def _weights(weight, k, n, K: tl.constexpr, CO: tl.constexpr):
 
 
 @triton.jit
+def _product(total, a, weight, part, k, n, K: tl.constexpr, CO: tl.constexpr, PARTS: tl.constexpr):
+    total = tl.dot(a, _weights(weight, k, n, K, CO), total, input_precision="ieee")
+    if PARTS > 1:
+        total = tl.dot(a, _weights(weight + part, k, n, K, CO), total, input_precision="ieee")
+    if PARTS > 2:
+        total = tl.dot(a, _weights(weight + 2 * part, k, n, K, CO), total, input_precision="ieee")
+    return total
+
+
+@triton.jit
 def _convolved(
     frame, weight, part, y, x, inside, n, H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr,
     KERNEL: tl.constexpr, PAD: tl.constexpr, PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
@@ -44,12 +54,37 @@ def _convolved(
     for start in range(0, K, KC):
         k = start + tl.arange(0, KC)
         a = _gather(frame, y, x, inside, k, H, W, CI, KERNEL, PAD)
-        total = tl.dot(a, _weights(weight, k, n, K, CO), total, input_precision="ieee")
-        if PARTS > 1:
-            total = tl.dot(a, _weights(weight + part, k, n, K, CO), total, input_precision="ieee")
-        if PARTS > 2:
-            total = tl.dot(a, _weights(weight + 2 * part, k, n, K, CO), total, input_precision="ieee")
+        total = _product(total, a, weight, part, k, n, K, CO, PARTS)
     return total
+
+
+@triton.jit
+def _four(
+    frame, weight, part, y, x, inside, n, H: tl.constexpr, W: tl.constexpr, CI: tl.constexpr, CO: tl.constexpr,
+    SIDE: tl.constexpr, PAD: tl.constexpr, PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
+):  # fmt: skip
+    """Convolutions at the four places of a pooling window, of pixels gathered once.
+
+    `weight` holds for each place the kernel at its place among the SIDE x SIDE pixels that the window reaches.
+    """
+    K: tl.constexpr = SIDE * SIDE * CI
+    c0, c1, c2, c3 = (tl.zeros([MP, NP], tl.float32), tl.zeros([MP, NP], tl.float32),
+                      tl.zeros([MP, NP], tl.float32), tl.zeros([MP, NP], tl.float32))  # fmt: skip
+    for start in range(0, K, KC):
+        k = start + tl.arange(0, KC)
+        a = _gather(frame, y, x, inside, k, H, W, CI, SIDE, PAD)
+        c0 = _product(c0, a, weight, part, k, n, K, CO, PARTS)
+        c1 = _product(c1, a, weight + K * CO, part, k, n, K, CO, PARTS)
+        c2 = _product(c2, a, weight + 2 * K * CO, part, k, n, K, CO, PARTS)
+        c3 = _product(c3, a, weight + 3 * K * CO, part, k, n, K, CO, PARTS)
+    return c0, c1, c2, c3
+
+
+@triton.jit
+def _larger(current, choice, other, place: tl.constexpr):
+    """The larger of two currents, and whose it is; of equal ones the first."""
+    better = other > current
+    return tl.where(better, other, current), tl.where(better, place, choice)
 
 
 @triton.jit(do_not_specialize=["steps"])  # a count of 1, or divisible by 16, is no reason to compile anew
@@ -63,7 +98,7 @@ def walk_kernel(
     STARTED: tl.constexpr, KEEP_V: tl.constexpr, KEEP_A: tl.constexpr, KEEP_CHOICE: tl.constexpr,
     PARTS: tl.constexpr, KC: tl.constexpr, MP: tl.constexpr, NP: tl.constexpr,
 ):  # fmt: skip
-    """One program: MP pooled positions of one image, NP channels, all steps."""
+    """One program: MP pooled positions of one image, NP channels, all steps; POOL is 1 or 2."""
     image = tl.program_id(0).to(tl.int64)
     p = tl.program_id(1) * MP + tl.arange(0, MP)
     n = tl.program_id(2) * NP + tl.arange(0, NP)
@@ -89,21 +124,22 @@ def walk_kernel(
     step_in, step_out = tl.cast(batch, tl.int64) * (H * W * CI), tl.cast(batch, tl.int64) * (HP * WP * CO)
     at = here
     for _ in range(steps):
-        current = _convolved(
-            frame, weight, part, top, left, inside, n, H, W, CI, CO, KERNEL, PAD, PARTS, KC, MP, NP
-        )  # fmt: skip
         choice = tl.zeros([MP, NP], tl.int32)
-        for place in tl.static_range(1, POOL * POOL):
-            other = _convolved(
-                frame, weight, part, top + (place // POOL) * STRIDE, left + (place % POOL) * STRIDE, inside, n,
-                H, W, CI, CO, KERNEL, PAD, PARTS, KC, MP, NP,
+        if POOL == 2:
+            SIDE: tl.constexpr = KERNEL + STRIDE
+            c0, c1, c2, c3 = _four(
+                frame, weight, part, top, left, inside, n, H, W, CI, CO, SIDE, PAD, PARTS, KC, MP, NP
             )  # fmt: skip
             if MEAN:
-                current += other
+                current = ((c0 + c1) + c2) + c3
             else:
-                better = other > current
-                current = tl.where(better, other, current)
-                choice = tl.where(better, place, choice)
+                current, choice = _larger(c0, choice, c1, 1)
+                current, choice = _larger(current, choice, c2, 2)
+                current, choice = _larger(current, choice, c3, 3)
+        else:
+            current = _convolved(
+                frame, weight, part, top, left, inside, n, H, W, CI, CO, KERNEL, PAD, PARTS, KC, MP, NP
+            )  # fmt: skip
         if MEAN:
             current = current * (1.0 / (POOL * POOL))
         if KEEP_CHOICE:
