@@ -148,7 +148,8 @@ def _layer(  # noqa: PLR0911  # one line or two for each kind of layer
         case Neuron(dynamics=LeakyIntegrator()):
             return PlainIntegrator(layer)
         case Neuron(dynamics=ALIF()):
-            assert kind.adaptive is not None
+            if kind.adaptive is None:
+                raise KeyError("no recurrent adaptive neuron with these equations")
             made = kind.adaptive(layer, features)
             made.load_state_dict(own, strict=False)
             return made

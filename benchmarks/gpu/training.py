@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from spikewise.data import AugmentConfig, ImageSet, Split, load_data
+from spikewise.data import AugmentConfig, ImageSet, Split, load_data, split
 from spikewise.data.config import DataConfig
 from spikewise.errors import SpikewiseError
 from spikewise.experiments import resolve
 from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.devices import training_device
+from spikewise.experiments.standard import standard_of
 from spikewise.network import Network
 from spikewise.training import Task, fit, load_weights
 from spikewise.training.captured import Captured
@@ -70,11 +71,23 @@ def section(deadline: float) -> dict[str, Any]:
     return out
 
 
+def resolved(experiment: Any, images: ImageSet) -> tuple[Any, Split]:
+    """The experiment as it is run on these images, and their split."""
+    parts = split(images, experiment.split)
+    standard = standard_of(images.images, parts.train) if experiment.standardise is True else None
+    train_images = len(parts.train)
+    ready = experiment.resolved(
+        "compare", device="cuda", train_images=train_images, image_shape=images.image_shape, standard=standard
+    )
+    return ready, parts
+
+
 def _case(name: str) -> tuple[Any, ImageSet]:
     """A preset, and its images or noise of their shape."""
     experiment = resolve("digits") if name == "digits" else resolve(preset=name)
     try:
-        return experiment, load_data(experiment.data)
+        images = load_data(experiment.data)
+        return resolved(experiment, images)[0], images
     except SpikewiseError:
         classes = {"fashion-snn": 10, "pneumonia-conv": 2}[name]
         rng = np.random.default_rng(0)

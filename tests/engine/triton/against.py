@@ -17,6 +17,8 @@ torch.backends.cudnn.allow_tf32 = False  # the reference is of float32, not of t
 EXACT = Operands(torch.bfloat16 if DEVICE == "cuda" else torch.float32, 3)
 """Three parts; on the CPU of the same values, but held in float32, for the interpreter's bfloat16 product is wrong."""
 PLAIN = Operands(torch.float32, 1)
+LOOSE = 3 if DEVICE == "cpu" else 8
+"""Times the reference's own error: tensor cores cut their float32 sums where a processor rounds them."""
 
 
 def draw_of(count: int) -> Draw:
@@ -68,13 +70,13 @@ def _moved(result: EngineResult) -> EngineResult:
 
 
 def check(net: Network, batch: torch.Tensor, operands: Operands = EXACT, **options: Any) -> Output:
-    """Spikes are the reference's; membranes and gradients are as close to float64's as the reference's are."""
+    """Spikes are the reference's; membranes and gradients are about as close to float64's as the reference's are."""
     found, grads = outputs(net, batch, operands, measure=True, **options)
     wanted, own = outputs(net, batch, torch.float32, measure=True, **options)
     exact, true = outputs(net, batch, torch.float64, measure=True, **options)
     if wanted.trajectory.spikes is not None:
         assert torch.equal(found.trajectory.spikes, wanted.trajectory.spikes)
-    bound = max(1e-5, 3 * error(wanted.trajectory.membrane, exact.trajectory.membrane))
+    bound = max(1e-5, LOOSE * error(wanted.trajectory.membrane, exact.trajectory.membrane))
     assert error(found.trajectory.membrane, exact.trajectory.membrane) <= bound
     for ours, theirs in zip(found.result[3:6], wanted.result[3:6], strict=True):
         assert ours.keys() == theirs.keys()
@@ -89,5 +91,5 @@ def check(net: Network, batch: torch.Tensor, operands: Operands = EXACT, **optio
             torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=1e-5, atol=1e-5 * large, msg=name)
     assert grads.keys() == true.keys()
     for name, gradient in true.items():
-        assert error(grads[name], gradient) <= max(1e-5, 3 * error(own[name], gradient)), name
+        assert error(grads[name], gradient) <= max(1e-5, LOOSE * error(own[name], gradient)), name
     return found

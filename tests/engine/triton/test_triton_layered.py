@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("triton")
 
 import torch
-from against import DEVICE, EXACT, check, copy_of, outputs, run, run_reference
+from against import DEVICE, EXACT, LOOSE, check, copy_of, outputs, run, run_reference
 from cases import error, images, network
 from layered import CASES, NORMS, SHAPE, normalised
 
@@ -41,13 +41,15 @@ def test_normalisation_by_the_batch_and_by_what_was_seen(name, training, encoder
     wanted, own = outputs(net, batch, torch.float32)
     exact, true = outputs(net, batch, torch.float64)
     apart = error(found.trajectory.membrane, exact.trajectory.membrane)
-    assert apart <= max(3e-5, 3 * error(wanted.trajectory.membrane, exact.trajectory.membrane))
+    assert apart <= max(3e-5, LOOSE * error(wanted.trajectory.membrane, exact.trajectory.membrane))
     assert gradients.keys() == true.keys()
     largest = max(gradient.abs().max().item() for gradient in true.values())
     for key, gradient in true.items():
         # the bias before a normalisation has no gradient: what is left of it is rounding of much larger sums
         left = (gradients[key].double() - gradient).abs().max().item()
-        assert error(gradients[key], gradient) <= max(3e-5, 3 * error(own[key], gradient)) or left < 1e-6 * largest, key
+        assert (
+            error(gradients[key], gradient) <= max(3e-5, LOOSE * error(own[key], gradient)) or left < 1e-6 * largest
+        ), key
 
 
 def test_what_was_seen_moves_as_in_the_reference():

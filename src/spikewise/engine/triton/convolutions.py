@@ -98,7 +98,7 @@ class Facts:
         out = torch.empty(*parts.shape[1:3], height, width, channels, device=parts.device)
         step, weight = self.conv["STRIDE"] * self.pooling["POOL"], self._blocks(weight)
         tall, wide = (-(-(side + self.conv["PAD"]) // step) for side in (height, width))
-        rows, tile = math.prod(parts.shape[1:3]) * tall * wide, _input_tile(self.conv, step)
+        rows, tile = math.prod(parts.shape[1:3]) * tall * wide, _input_tile(self.conv, self.pooling)
         grid = (triton.cdiv(rows, tile["MP"]), triton.cdiv(weight.shape[-1], tile["NP"]))
         input_gradient_kernel[grid](
             parts, parts.stride(0), parts if choices is None else choices, weight, weight.stride(0), out, rows,
@@ -223,8 +223,15 @@ def _weight_tile(conv: dict[str, int], taps: int, pool: int) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _input_tile(conv: dict[str, int], step: int) -> dict[str, int]:
+_INPUT_TILES = {"pooled": (32, 64, 64, 4, 2), "strided": (32, 64, 64, 4, 2), "plain": (32, 128, 64, 4, 2)}
+"""Output channels at a time, blocks, pixels x input channels, warps and stages at most; measured on an H100."""
+
+
+def _input_tile(conv: dict[str, int], pooling: dict[str, Any]) -> dict[str, int]:
+    step = conv["STRIDE"] * pooling["POOL"]
+    kind = "pooled" if pooling["POOL"] > 1 else "strided" if step > 1 else "plain"
+    taps, rows, columns, warps, stages = _INPUT_TILES[kind]
     return {
-        "KC": _channels(conv["CO"], 32), "MP": 128 if step == 1 else 64, "NP": _channels(step**2 * conv["CI"], 64),
-        "num_warps": 4, "num_stages": 2,
+        "KC": _channels(conv["CO"], taps), "MP": rows, "NP": _channels(step**2 * conv["CI"], columns),
+        "num_warps": warps, "num_stages": stages,
     }  # fmt: skip

@@ -60,10 +60,10 @@ class Folded:
         wanted = {k: v for k, v in self._leaves.items() if v.requires_grad}
         if not pairs or not wanted:
             return
-        found = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             [made for made, _ in pairs], list(wanted.values()), [g for _, g in pairs], allow_unused=True
         )
-        for name, g in zip(wanted, found, strict=True):
+        for name, g in zip(wanted, gradients, strict=True):
             if g is not None:
                 layer = self.at if name.startswith(f"{self.at.name}.") else self.norm
                 job.add(layer, name.removeprefix(f"{layer.name}."), g)
