@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from against import DEVICE, EXACT
 
-from spikewise.engine.triton.convolutions import Facts
+from spikewise.engine.triton.convolutions import ConvShape
 from spikewise.engine.triton.kernels import matmul
 from spikewise.graph import Conv2d, MaxPool, NamedLayer
 from spikewise.types import Signal
@@ -42,7 +42,7 @@ def test_gradients_are_pytorchs(kernel, stride, padding, pooled):
         choices = choices.permute(0, 2, 3, 1).unsqueeze(0).contiguous().to(DEVICE)
     given = torch.randn(currents.shape, generator=g)
     currents.backward(given)
-    facts = Facts(conv, pool)
+    facts = ConvShape(conv, pool)
     parts = split(given.permute(0, 2, 3, 1).unsqueeze(0).contiguous())
     found = facts.input_gradient(parts, choices, split(weight.detach().permute(2, 3, 1, 0)))
     torch.testing.assert_close(found[0].permute(0, 3, 1, 2).cpu(), maps.grad, rtol=1e-5, atol=1e-5)

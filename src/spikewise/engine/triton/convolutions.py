@@ -19,10 +19,10 @@ from spikewise.engine.triton.kernels.conv_products import (
 from spikewise.engine.triton.stages import TritonStage
 from spikewise.graph import AvgPool, BatchNorm, Conv2d, MaxPool, NamedLayer
 
-__all__ = ["Convolution", "Facts"]
+__all__ = ["ConvShape", "Convolution"]
 
 
-class Facts:
+class ConvShape:
     """Shapes of a convolution and of the pooling behind it, if there is one, and the launches of its products."""
 
     def __init__(self, conv: NamedLayer, pool: NamedLayer | None = None) -> None:
@@ -137,13 +137,13 @@ class Convolution(TritonStage):
 
     def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """Currents of all steps; by the batch their scale and shift go along."""
-        self.signal, self.facts = signal, Facts(self.conv)
+        self.signal, self.shape = signal, ConvShape(self.conv)
         mine = signal.channels_last()
         self.maps = job.operand(mine.value, exact=mine.exact)
         by_batch = self.by_batch and signal.steps * self.maps.shape[2] * math.prod(self.conv.output[1:]) > 1
         self.folded = Folded(self.conv, None if by_batch else self.norm, job)
-        self.weight = self.facts.weight(self.folded.weight, job, scale=signal.scale)
-        out = self.facts.currents(self.maps, self.weight, self.folded.bias)
+        self.weight = self.shape.weight(self.folded.weight, job, scale=signal.scale)
+        out = self.shape.currents(self.maps, self.weight, self.folded.bias)
         self.statistics: Tensor | None = None
         learns = signal.learns or self.folded.teaches(job)
         if by_batch:
@@ -167,12 +167,12 @@ class Convolution(TritonStage):
         parts, bias = self._parts(g.contiguous(), job)
         weight = None
         if self.folded.wants("weight"):
-            weight = self.facts.weight_gradient(parts, None, self.maps)
+            weight = self.shape.weight_gradient(parts, None, self.maps)
             weight = weight if self.signal.scale == 1.0 else weight * self.signal.scale
         self.folded.teach(weight, bias, job)
         if not self.signal.learns:
             return None
-        return self.signal.like_mine(self.facts.input_gradient(parts, None, self.weight))
+        return self.signal.like_mine(self.shape.input_gradient(parts, None, self.weight))
 
     def _parts(self, g: Tensor, job: Job) -> tuple[Tensor, Tensor | None]:
         """Gradients of the currents in parts, and that of the bias."""

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import triton
 from torch import Tensor
 
-from spikewise.engine.triton.convolutions import Convolution, Facts
+from spikewise.engine.triton.convolutions import Convolution, ConvShape
 from spikewise.engine.triton.folding import Folded
 from spikewise.engine.triton.job import DeviceSignal, Incoming, Job
 from spikewise.engine.triton.kernels import matmul
@@ -44,8 +44,8 @@ class Convolved(Neurons):
         for tensor in population.own.values():
             matmul.check(tensor.detach(), job.flag(at.name))
         self.folded = Folded(self.conv, self.norm, job)
-        self.facts = Facts(self.conv, self.pool)
-        self.weight = self.facts.weight(self.folded.weight, job, scale=signal.scale)
+        self.shape = ConvShape(self.conv, self.pool)
+        self.weight = self.shape.weight(self.folded.weight, job, scale=signal.scale)
         self.maps = signal.channels_last().value
         self.learns = signal.learns or self.folded.teaches(job)
         return self._walk_maps(self.folded.bias, job)
@@ -66,9 +66,9 @@ class Convolved(Neurons):
         self.choices = torch.empty(shape, dtype=torch.uint8, device=inputs.device) if chooses else None
         nowhere = after[0]
         values, kinds = population.parameters()
-        facts = self.facts.pooled()
+        facts = self.shape.pooled()
         tile = _walk_tile(facts)
-        weight = self.facts.places(self.weight)
+        weight = self.shape.places(self.weight)
         grid = (batch, triton.cdiv(facts["HP"] * facts["WP"], tile["MP"]), triton.cdiv(facts["CO"], tile["NP"]))
         walk_kernel[grid](
             inputs, weight, weight.stride(0), nowhere if bias is None else bias.detach(),
@@ -89,14 +89,14 @@ class Convolved(Neurons):
             return None
         weight = bias = None
         if self.folded.wants("weight"):
-            weight = self.facts.weight_gradient(parts, self.choices, self.maps.unsqueeze(0))
+            weight = self.shape.weight_gradient(parts, self.choices, self.maps.unsqueeze(0))
             weight = weight if self.signal.scale == 1.0 else weight * self.signal.scale
         if self.folded.wants("bias"):
             bias = self.summed.sum((0, 1, 2))
         self.folded.teach(weight, bias, job)
         if not self.signal.learns:
             return None
-        return self.signal.like_mine(self.facts.input_gradient(parts, self.choices, self.weight))
+        return self.signal.like_mine(self.shape.input_gradient(parts, self.choices, self.weight))
 
     def _one_by_one(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         pool = [] if self.pool is None else [Pooled(self.pool)]
