@@ -90,6 +90,9 @@ def check(net: Network, batch: torch.Tensor, operands: Operands = EXACT, **optio
         for ours, theirs in zip(found.result.state[name], state, strict=True):
             torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=1e-5, atol=1e-5 * large, msg=name)
     assert grads.keys() == true.keys()
+    largest = max((gradient.abs().max().item() for gradient in true.values()), default=0.0)
     for name, gradient in true.items():
-        assert error(grads[name], gradient) <= max(1e-5, LOOSE * error(own[name], gradient)), name
+        near = error(grads[name], gradient) <= max(1e-5, LOOSE * error(own[name], gradient))
+        # before a normalisation some gradients are 0, or small: what is left of them is rounding of much larger sums
+        assert near or (grads[name].double() - gradient).abs().max() <= 1e-6 * largest, name
     return found

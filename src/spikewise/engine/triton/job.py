@@ -69,7 +69,7 @@ class DeviceSignal(NamedTuple):
         """The same signal with its values multiplied and shifted."""
         if self.facts is None:
             return self
-        return self._replace(value=self.value * self.facts[0] + self.facts[1], facts=None)
+        return self._replace(value=(self.value - self.facts[2]) * self.facts[0] + self.facts[1], facts=None)
 
     def channels_last(self) -> "DeviceSignal":
         """The same signal with the channels of a map last; flat features are in the graph's order."""

@@ -67,7 +67,7 @@ def forward_kernel(
 ):  # fmt: skip
     """All steps of SIZE lanes; `current_step` is 0 where one current is that of every step.
 
-    AFFINE: the currents are multiplied and shifted by what `facts` holds for their channel (see `kernels/norm.py`).
+    AFFINE: the currents are normalised by what `facts` holds for their channel (see `kernels/norm.py`).
     """
     j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     inside = j < total
@@ -84,14 +84,16 @@ def forward_kernel(
         if ADAPTIVE:
             a = tl.load(a_before + j, mask=inside, other=0.0)
     i_at, z_at, v_at, a_at = current + j, spikes + j, membrane + j, adaptations + j
-    factor, shift = v, v
+    factor, shift, mean = v, v, v
     if AFFINE:
+        channels = features // plane
         factor = tl.load(facts + channel, mask=inside, other=0.0)
-        shift = tl.load(facts + features // plane + channel, mask=inside, other=0.0)
+        shift = tl.load(facts + channels + channel, mask=inside, other=0.0)
+        mean = tl.load(facts + 2 * channels + channel, mask=inside, other=0.0)
     for _ in range(steps):
         arrived = tl.load(i_at, mask=inside, other=0.0)
         if AFFINE:
-            arrived = arrived * factor + shift
+            arrived = (arrived - mean) * factor + shift
         v = leak * v + arrived
         if DELAY:
             v = reset(v, z, theta, RESET)

@@ -50,7 +50,7 @@ def _affine_of_moments(
     deviation = tl.sqrt(variance + epsilon)
     scale = tl.load(weight + c) / deviation
     tl.store(out + c, scale)
-    tl.store(out + C + c, tl.load(bias + c) - mean * scale)
+    tl.store(out + C + c, tl.load(bias + c))
     tl.store(out + 2 * C + c, mean)
     tl.store(out + 3 * C + c, 1.0 / deviation)
     seen = rows.to(tl.float32) * repeats
@@ -117,9 +117,9 @@ def _joined(
     a = tl.load(first + one, mask=inside, other=0.0).to(tl.float32) * first_scale
     b = tl.load(second + other, mask=inside, other=0.0).to(tl.float32) * second_scale
     if FIRST:
-        a = a * tl.load(facts + c) + tl.load(facts + C + c)
+        a = (a - tl.load(facts + 2 * C + c)) * tl.load(facts + c) + tl.load(facts + C + c)
     if SECOND:
-        b = b * tl.load(more + c) + tl.load(more + C + c)
+        b = (b - tl.load(more + 2 * C + c)) * tl.load(more + c) + tl.load(more + C + c)
     tl.store(out + j, (a + b).to(out.dtype.element_ty), mask=inside)
 
 
@@ -157,8 +157,7 @@ def batch_affine(
 def affine(own: dict[str, Tensor], *, epsilon: float) -> Tensor:
     """As `batch_affine`, by what was seen."""
     inverse = (own["running_var"] + epsilon).rsqrt()
-    scale = own["weight"] * inverse
-    return torch.stack([scale, own["bias"] - own["running_mean"] * scale, own["running_mean"], inverse])
+    return torch.stack([own["weight"] * inverse, own["bias"], own["running_mean"], inverse])
 
 
 def gradient_sums(gradient: Tensor, values: Tensor, facts: Tensor) -> Tensor:
