@@ -9,7 +9,16 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-_APART = {"defaults", "exports", "fuzz", "large", "photos", "serving", "tracking"}  # each has a command of its own
+_APART = {
+    "defaults",
+    "exports",
+    "fuzz",
+    "large",
+    "pages",
+    "photos",
+    "serving",
+    "tracking",
+}  # each has a command of its own
 
 
 def names() -> list[str]:

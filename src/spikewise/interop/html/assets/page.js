@@ -361,8 +361,9 @@ byId("camera").addEventListener("click", async () => {
 /* ---- test images ---- */
 if (model.images) {
   const bytes = Spikewise.unpacked(numbers, model.images.pixels), each = Spikewise.size(net.image), group = byId("samples");
+  now.test = model.images.labels.map((_, i) => bytes.subarray(i * each, (i + 1) * each));
   const all = model.images.labels.map((label, i) => {
-    const button = document.createElement("button"), tile = document.createElement("canvas"), pixels = bytes.subarray(i * each, (i + 1) * each);
+    const button = document.createElement("button"), tile = document.createElement("canvas"), pixels = now.test[i];
     button.type = "button"; button.setAttribute("role", "radio"); button.setAttribute("aria-checked", "false"); button.setAttribute("aria-label", `Test image ${i + 1}: ${names[label]}`);
     button.tabIndex = i ? -1 : 0; tile.className = "pixels"; Charts.picture(tile, pixels, net.image); button.append(tile); group.append(button);
     button.addEventListener("click", () => {
