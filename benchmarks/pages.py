@@ -83,7 +83,8 @@ def main() -> None:
 
 def opened(browser: Browser, path: Path) -> Found:
     """A page opened anew: what its first answer took, and later ones."""
-    page, said = browser.new_page(), []
+    page = browser.new_page()
+    said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(path.resolve().as_uri())
