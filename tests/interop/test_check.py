@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from spikewise.dynamics import LIF
-from spikewise.encoders import Rate
+from spikewise.encoders import Direct, Rate
 from spikewise.errors import ConfigError, RunError
-from spikewise.graph import Flatten, Graph, Linear, Neuron
+from spikewise.graph import Activation, Flatten, Graph, Linear, Neuron
 from spikewise.interop import (
     FORMATS,
     CheckImages,
@@ -26,7 +26,7 @@ from spikewise.interop.check import Source
 from spikewise.interop.runtime import Here, Opened, Reader, Written
 from spikewise.network import Network
 from spikewise.reading import read_record
-from spikewise.readouts import SpikeCount
+from spikewise.readouts import MeanMembrane, SpikeCount
 
 GRAPH = Graph(
     image_shape=(1, 4, 4),
@@ -64,6 +64,8 @@ class Kept:
     exact = False
     runtime: type[Here] = Here
     reader: type[Here] | None = None
+    simulated = False
+    """Whether it is held against a simulator that does the same, so that only the network itself answers otherwise."""
 
     def write(self, network: Deployed, folder: Path, wish: Wish) -> Written:
         del network
@@ -74,7 +76,8 @@ class Kept:
         assert (folder / main).exists()
         del wish
         others = () if self.reader is None else (Reader("another", "alters a spike", self.reader(network.network())),)
-        return Opened(self.runtime(network.network()), readers=others)
+        runtime = self.runtime(network.network())
+        return Opened(runtime, runtime if self.simulated else None, readers=others)
 
 
 FORMAT = Kept()  # as the module of a format has it
@@ -131,6 +134,82 @@ def test_a_spike_that_differs_is_counted_and_placed(kept, network, images, tmp_p
     assert (first.distance > 0) == (first.here == 1)
     assert not check.passed  # 1,000 of a million are no rounding
     assert "something else" in check.verdict
+
+
+class Scored(Here):
+    """The network itself, with scores that the test sets for it and for what it is held against."""
+
+    scores: ClassVar[dict[int, list[float]]] = {}
+
+    def __call__(self, images: np.ndarray) -> Sent:
+        found = super().__call__(images)
+        for at, scores in self.scores.items():
+            found.scores[at : at + 1] = scores  # nothing where one image alone is timed
+        return found
+
+
+@pytest.mark.parametrize(
+    ("scores", "passes"),
+    [
+        ([5, 5 + 2**-6, 0], True),  # a tie broken the other way
+        ([6, 5, 0], True),  # one spike apart
+        ([9, 5, 0], False),
+    ],
+)
+def test_a_decision_may_differ_where_its_scores_are_nearly_tied(kept, network, images, tmp_path, scores, passes):
+    """Of fewer than 1,000 images, too; the test's runtime answers the fourth image as it is told."""
+    kept.runtime = type("Other", (Scored,), {"scores": {3: [*scores[1::-1], 0]}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikewise.interop.bundle.Here", type("Own", (Scored,), {"scores": {3: scores}}))
+        _, check = export_network(network, "kept", images, SOURCE, tmp_path / "out")
+    assert check.judged.equal_decisions == 19
+    assert check.judged.near_ties == passes
+    assert check.passed == passes
+    assert ("(1 nearly tied)" in check.verdict) == passes
+
+
+def test_no_two_decisions_of_few_may_differ(kept, network, images, tmp_path):
+    near = {at: [5, 5 + 2**-6, 0] for at in (3, 4)}
+    kept.runtime = type("Other", (Scored,), {"scores": {at: [*scores[1::-1], 0] for at, scores in near.items()}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikewise.interop.bundle.Here", type("Own", (Scored,), {"scores": near}))
+        _, check = export_network(network, "kept", images, SOURCE, tmp_path / "out")
+    assert check.judged.near_ties == 2
+    assert not check.passed
+
+
+def test_scores_that_are_far_apart_fail_where_no_layer_spikes(kept, images, tmp_path):
+    layers = (Flatten(), Linear(features=7), Activation(), Linear(features=3))
+    graph = Graph(image_shape=(1, 4, 4), encoder=Direct(steps=1), layers=layers, readout=MeanMembrane())
+
+    class Larger(Here):
+        def __call__(self, images: np.ndarray) -> Sent:
+            return super().__call__(images)._replace(scores=super().__call__(images).scores * 1.01)
+
+    _, same = export_network(Network(graph, seed=1), "kept", images, SOURCE, tmp_path / "same")
+    kept.runtime = Larger
+    _, check = export_network(Network(graph, seed=1), "kept", images, SOURCE, tmp_path / "out")
+    assert same.passed
+    assert check.judged.equal_decisions == 20
+    assert not check.passed
+    assert "of their range apart" in check.verdict
+
+
+@pytest.mark.parametrize(("others", "passes", "warned"), [(0, True, False), (2, True, True), (3, False, True)])
+def test_integers_must_keep_decisions(kept, network, images, tmp_path, others, passes, warned):  # noqa: PLR0917
+    """What equals its simulator may still be another network; the verdict says which of the two was compared."""
+    kept.simulated = True
+    own = Here(network)(images.pixels).scores.argmax(1)
+    other = {at: [float(one == (own[at] + 1) % 3) for one in range(3)] for at in range(others)}
+    kept.runtime = type("Rounded", (Scored,), {"scores": other})
+    _, check = export_network(network, "kept", images, SOURCE, tmp_path / "out")
+    assert check.judged.equal_decisions == 20
+    assert check.agreeing == 20 - others
+    assert check.passed == passes
+    assert f"of the network's own decisions it keeps {20 - others} of 20" in check.verdict
+    assert ("export in floating point" in check.verdict) == warned
+    assert "does what the network does" not in check.verdict
+    assert verify_bundle(tmp_path / "out").check.verdict == check.verdict
 
 
 def test_another_reader_is_measured_and_fails_nothing(kept, network, images, tmp_path):

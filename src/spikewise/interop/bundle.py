@@ -21,11 +21,12 @@ from spikewise.evaluation.prediction import fitting_batch
 from spikewise.evaluation.stored import check_array, read_arrays
 from spikewise.files import make_folder, temporary_folder, write_json, write_npz, write_text
 from spikewise.graph import Graph
-from spikewise.interop.check import ExportCheck, File, Progress, Source, accuracy_of, judge, paired, verdict_of
+from spikewise.interop.check import ExportCheck, File, Progress, Source, accuracy_of, judge, paired
 from spikewise.interop.deployed import Deployed, deploy
 from spikewise.interop.formats import format_named
 from spikewise.interop.page import check_page
 from spikewise.interop.runtime import Exported, Format, Here, Wish, Written
+from spikewise.interop.verdict import verdict_of
 from spikewise.network import Network
 from spikewise.reading import damaged, read_record
 from spikewise.training.checkpoint import damage_told, load_weights, save_weights
@@ -137,8 +138,9 @@ def _checked(  # noqa: PLR0913, PLR0917  # everything that a check knows of
     here = Here(network, seed=wish.seed)
     batch = min(_MOST_BATCH, fitting_batch(network.graph, record=network.graph.spiking_layers))
     found = judge(here, opened, images.pixels, images.labels, batch=batch, progress=progress)
-    exact = chosen.exact or opened.reference is not None
-    passed, verdict = verdict_of(found, exact=exact, tool=f"{chosen.title} file")
+    simulated = opened.reference is not None
+    exact = chosen.exact or simulated
+    passed, verdict = verdict_of(found, exact=exact, tool=f"{chosen.title} file", simulated=simulated)
     only_here, only_there, p = paired(found)
     return ExportCheck(
         format=chosen.name,
@@ -152,6 +154,7 @@ def _checked(  # noqa: PLR0913, PLR0917  # everything that a check knows of
         images=len(images.labels),
         steps=deployed.graph.steps,
         judged=found.judged,
+        agreeing=found.agreeing if simulated else None,
         exact=exact,
         accuracy_here=accuracy_of(found.correct_here),
         accuracy_there=accuracy_of(found.correct_there),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int16, Int64, UInt8
@@ -10,15 +10,15 @@ from jaxtyping import Bool, Int16, Int64, UInt8
 from spikewise.evaluation import mcnemar_exact
 from spikewise.evaluation.record import Many, Record
 from spikewise.evaluation.statistics.simple import wilson
-from spikewise.evaluation.wording import brief
+from spikewise.graph import Graph
 from spikewise.interop.runtime import Here, Numbers, Opened, Reader, Sent
+from spikewise.readouts import SpikeCount
+from spikewise.ties import NUDGE
 
 __all__ = ["Accuracy", "Divergence", "ExportCheck", "File", "Judged", "LayerCheck", "ReaderCheck", "Source", "judge"]
 
-MOST_PER_MILLION = 10.0
-"""Spikes that may differ by rounding where an export isn't exact, of a million neuron-steps of all layers together."""
-_MOST_DECISIONS = 1e-3
-"""Share of the images whose answer may differ, where an export isn't exact."""
+_NEAR: Final = 0.01
+"""Two scores no further apart than this share of all scores of their image are nearly tied."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -79,9 +79,14 @@ class Judged(Record):
     runtime: str
     against: str
     equal_decisions: int
+    near_ties: int = 0
+    """Of the other decisions: those whose two classes are nearly tied, their scores one output spike apart or 1 % of
+    the range of all scores of the image."""
     per_million: float
     """Differing spikes of a million neuron-steps of all layers."""
     largest_score_difference: float
+    relative_score_difference: float = 0.0
+    """The largest one as a share of the range of an image's scores."""
     layers: Many[LayerCheck]
     first: Divergence | None
 
@@ -120,6 +125,8 @@ class ExportCheck(Record):
     images: int
     steps: int
     judged: Judged
+    agreeing: int | None = None
+    """Decisions that are those of the network itself, where the file must equal something else, such as a simulator."""
     exact: bool
     """Whether nothing at all may differ."""
     accuracy_here: Accuracy
@@ -143,6 +150,8 @@ class Compared(NamedTuple):
     """What a comparison over all images found."""
 
     judged: Judged
+    agreeing: int
+    """Decisions that are those of the network itself."""
     correct_here: Bool[np.ndarray, " N"]
     """Of the network itself, in floating point."""
     correct_there: Bool[np.ndarray, " N"]
@@ -154,9 +163,15 @@ class Compared(NamedTuple):
 class _Counter:
     """Counts differing spikes as batches pass, and remembers where the first one was."""
 
-    def __init__(self) -> None:
-        self.equal = 0
-        self.largest = 0.0
+    def __init__(self, spike: float = 0.0) -> None:
+        """Start at nothing.
+
+        Args:
+            spike: what one output spike adds to a score; 0 where scores are no counts.
+        """
+        self.equal = self.near = 0
+        self.largest = self.relative = 0.0
+        self._spike = spike
         self._sent: dict[str, int] = {}
         self._differing: dict[str, int] = {}
         self._places: dict[str, int] = {}
@@ -165,8 +180,14 @@ class _Counter:
 
     def add(self, start: int, ours: Sent, theirs: Sent) -> None:
         """One batch more, whose first image is the one at `start`."""
-        self.equal += int((ours.scores.argmax(1) == theirs.scores.argmax(1)).sum())
-        self.largest = max(self.largest, float(np.abs(ours.scores - theirs.scores).max(initial=0.0)))
+        answers = theirs.scores.argmax(1)
+        equal = ours.scores.argmax(1) == answers
+        spread, apart = np.ptp(ours.scores, 1), np.abs(ours.scores - theirs.scores).max(1, initial=0.0)
+        gap = ours.scores.max(1) - ours.scores[np.arange(len(answers)), answers]
+        self.equal += int(equal.sum())
+        self.near += int((~equal & (gap <= np.maximum(_NEAR * spread, self._spike))).sum())
+        self.largest = max(self.largest, float(apart.max(initial=0.0)))
+        self.relative = max(self.relative, float((apart / np.maximum(spread, 1e-30)).max(initial=0.0)))
         for name, sent in ours.spikes.items():
             self._add_layer(start, name, sent, theirs.spikes[name])
 
@@ -231,18 +252,18 @@ def judge(
         progress: told what is done, with the images so far and all.
     """
     must = here if opened.reference is None else opened.reference
-    main, others = _Counter(), [_Counter() for _ in opened.readers]
+    spike = _spike_of(here.network.graph)
+    main, others = _Counter(spike), [_Counter(spike) for _ in opened.readers]
     answers: dict[str, list[Int64[np.ndarray, " B"]]] = {"here": [], "there": []}
     read: list[list[Int64[np.ndarray, " B"]]] = [[] for _ in opened.readers]
     for start, part in _parts(images, batch):
-        ours, theirs = here(part), opened.runtime(part)
-        expected = ours if opened.reference is None else opened.reference(part)
-        main.add(start, expected, theirs)
-        answers["here"].append(ours.scores.argmax(1))
-        answers["there"].append(theirs.scores.argmax(1))
+        own, found = here(part), opened.runtime(part)
+        main.add(start, own if opened.reference is None else opened.reference(part), found)
+        answers["here"].append(own.scores.argmax(1))
+        answers["there"].append(found.scores.argmax(1))
         for reader, counter, said in zip(opened.readers, others, read, strict=True):
             other = reader.runtime(part)
-            counter.add(start, ours, other)
+            counter.add(start, own, other)
             said.append(other.scores.argmax(1))
         if progress is not None:
             progress("checking", start + len(part), len(images))
@@ -250,15 +271,19 @@ def judge(
         runtime=opened.runtime.name,
         against=must.name,
         equal_decisions=main.equal,
+        near_ties=main.near,
         per_million=main.per_million,
         largest_score_difference=main.largest,
+        relative_score_difference=main.relative,
         layers=main.layers(),
         first=main.first(images, here) if opened.reference is None else None,
     )
+    ours, theirs = (np.concatenate(answers[side]) for side in ("here", "there"))
     return Compared(
         judged,
-        np.concatenate(answers["here"]) == labels,
-        np.concatenate(answers["there"]) == labels,
+        int((ours == theirs).sum()),
+        ours == labels,
+        theirs == labels,
         _milliseconds(here.alone, images),
         _milliseconds(opened.alone or opened.runtime, images),
         tuple(
@@ -266,24 +291,6 @@ def judge(
             for reader, counter, said in zip(opened.readers, others, read, strict=True)
         ),
     )
-
-
-def verdict_of(found: Compared, *, exact: bool, tool: str) -> tuple[bool, str]:
-    """Whether the check is passed, and a sentence that says why."""
-    judged, images = found.judged, len(found.correct_here)
-    differing = sum(one.differing for one in judged.layers)
-    wrong = images - judged.equal_decisions
-    allowed = 0.0 if exact else MOST_PER_MILLION
-    passed = judged.per_million <= allowed and wrong <= (0 if exact else int(_MOST_DECISIONS * images))
-    if not judged.layers:
-        spikes = "and it has no spikes that could differ"
-    else:
-        spikes = f"{brief(judged.per_million)} of a million spikes differ" if differing else "every spike equal"
-    decisions = f"{judged.equal_decisions:,} of {images:,} decisions equal"
-    if passed:
-        return True, f"The {tool} does what the network does: {decisions}, {spikes}."
-    limit = "nothing may differ" if exact else f"{MOST_PER_MILLION:g} of a million may differ by rounding"
-    return False, f"The {tool} does something else than the network: {decisions}, {spikes}; {limit}."
 
 
 def accuracy_of(correct: Bool[np.ndarray, " N"]) -> Accuracy:
@@ -296,6 +303,11 @@ def paired(found: Compared) -> tuple[int, int, float]:
     """Images that only one of the two gets right, and McNemar's p."""
     test = mcnemar_exact(found.correct_here, found.correct_there)
     return int(test[0]), int(test[1]), float(test[2])
+
+
+def _spike_of(graph: Graph) -> float:
+    """What one output spike adds to a score, and what breaks a tie; 0 where scores are no counts."""
+    return graph.named[-1].leaving.quantum + NUDGE if isinstance(graph.readout, SpikeCount) else 0.0
 
 
 def _read(reader: Reader, counter: _Counter, correct: Bool[np.ndarray, " N"]) -> ReaderCheck:

@@ -1,0 +1,81 @@
+"""What the check of an export concludes: whether it is passed, in words."""
+
+from typing import Final
+
+from spikewise.evaluation.wording import brief
+from spikewise.interop.check import Compared
+
+__all__ = ["verdict_of"]
+
+_MOST_PER_MILLION: Final = 10.0
+"""Spikes that may differ by rounding where an export isn't exact, of a million neuron-steps of all layers together."""
+_ONE_IN: Final = 1000
+"""Of so many decisions one near tie may fall to the other side by such a spike; one may of fewer, too."""
+_MOST_RELATIVE: Final = 1e-3
+"""How far scores may be apart where no spikes are compared, as a share of the range of an image's scores."""
+_FEWEST_AGREEING: Final = 0.9
+"""Share of the network's decisions that whole numbers must keep."""
+_AGREEING: Final = 0.99
+"""The share below which their reader is warned."""
+_FINER: Final = (
+    "Between layers without spikes a value keeps only the bits that the largest possible sum leaves. If that costs too "
+    "much, export in floating point (without --int8), or train the network with spikes."
+)
+
+
+def verdict_of(found: Compared, *, exact: bool, tool: str, simulated: bool) -> tuple[bool, str]:
+    """Whether the check is passed, and a sentence that says why.
+
+    Args:
+        exact: whether nothing at all may differ.
+        simulated: whether the file was held against a simulator of its numbers, and not the network itself.
+    """
+    wrong, counted = _broken_rule(found, exact=exact), f"{_decisions(found)}, {_spikes(found)}"
+    if simulated:
+        return _of_integers(found, wrong, counted, tool)
+    if wrong is None:
+        return True, f"The {tool} does what the network does: {counted}."
+    return False, f"The {tool} does something else than the network: {counted}; {wrong}."
+
+
+def _of_integers(found: Compared, wrong: str | None, counted: str, tool: str) -> tuple[bool, str]:
+    images = len(found.correct_here)
+    kept = f"of the network's own decisions it keeps {found.agreeing:,} of {images:,}"
+    if wrong is not None:
+        return False, f"The {tool} does something else than its integers should: {counted}; {wrong}."
+    if found.agreeing < _FEWEST_AGREEING * images:
+        least = f"{100 * _FEWEST_AGREEING:.0f} %"
+        return False, f"The {tool} computes its integers right ({counted}), but {kept}, and not {least}. {_FINER}"
+    warned = "" if found.agreeing >= _AGREEING * images else f" {_FINER}"
+    return True, f"The {tool} does what its integers should ({counted}); {kept}.{warned}"
+
+
+def _broken_rule(found: Compared, *, exact: bool) -> str | None:
+    """The limit that is not kept; None where all are."""
+    judged = found.judged
+    others = len(found.correct_here) - judged.equal_decisions
+    if exact:
+        return "nothing may differ" if others or judged.per_million else None
+    if judged.per_million > _MOST_PER_MILLION:
+        return f"{_MOST_PER_MILLION:g} of a million may differ by rounding"
+    if others > max(1, len(found.correct_here) // _ONE_IN):
+        return f"1 decision of {_ONE_IN:,} may differ by rounding"
+    if others > judged.near_ties:
+        return "a decision may differ where two scores are nearly tied, and these were not"
+    if not judged.layers and judged.relative_score_difference > _MOST_RELATIVE:
+        apart = brief(100 * judged.relative_score_difference)
+        return f"scores are up to {apart} % of their range apart, and {100 * _MOST_RELATIVE:g} % may be rounding"
+    return None
+
+
+def _decisions(found: Compared) -> str:
+    near = f" ({found.judged.near_ties:,} nearly tied)" if found.judged.near_ties else ""
+    return f"{found.judged.equal_decisions:,} of {len(found.correct_here):,} decisions equal{near}"
+
+
+def _spikes(found: Compared) -> str:
+    if not found.judged.layers:
+        return "and it has no spikes that could differ"
+    if not sum(one.differing for one in found.judged.layers):
+        return "every spike equal"
+    return f"{brief(found.judged.per_million)} of a million spikes differ"
