@@ -125,6 +125,41 @@ def test_what_comes_out_is_used_like_any_other_network(run):
         made.load()
 
 
+@pytest.mark.parametrize(("to", "waits"), [("c", False), ("onnx", True)])
+def test_a_conversion_is_exported_and_checked(run, tmp_path, to, waits):
+    pytest.importorskip("onnx" if to == "onnx" else "torch")
+    made = spikewise.convert(run, network="twin-qcfs", steps=[4], waits=True)
+    done = spikewise.export(made.folder, to, seed=1, steps=4, waits=waits)
+    assert done.folder == made.folder / "exports" / f"spikes-4{'-waiting' if waits else ''}-1-{to}"
+    assert done.check.passed, done.check.verdict
+    assert done.check.judged.equal_decisions == done.check.images == 30
+    assert done.check.source.network == "twin-qcfs as spikes"
+    assert done.check.steps == (8 if waits else 4)
+    kind = "two_phase_if" if waits else "if"
+    assert [one.name for one in done.check.judged.layers] == [f"{kind}1", f"{kind}2"]
+    row = next(row for row in made.found.rows if row.waits == waits)
+    assert done.check.accuracy_there.value == pytest.approx(row.accuracy_per_seed[1])
+    assert spikewise.verify(done.folder, run=made.folder).check.judged == done.check.judged
+    assert not (run / "exports").exists()
+
+
+def test_the_report_tells_of_the_conversions(run):
+    """The fixture makes no report: it is written by whoever asks for one, and by `convert` where one stands."""
+    made = spikewise.convert(run, network="twin-qcfs", steps=[4])
+    before = spikewise.write_report(run).read_text()
+    assert "twin-qcfs as spikes (qcfs)" in before
+    assert 'href="conversions/twin-qcfs-qcfs/convert.html"' in before
+    assert 'id="conversions"' in before
+    assert "T = 16" not in before
+    spikewise.convert(run, network="twin-qcfs", steps=[4, 16])
+    assert "T = 16" in (run / "report.html").read_text()
+    (made.folder / "convert.json").write_text("{}")
+    with pytest.raises(RunError, match=r"convert\.json"):
+        spikewise.write_report(run)
+    (made.folder / "convert.json").unlink()
+    (run / "report.html").unlink()
+
+
 REFUSED = {
     r"The network 'cnn' cannot be converted: layer max_pool1: .*model\.pooling=average": {"network": "cnn"},
     r"The network 'snn' cannot be converted: layer lif1 spikes already": {"network": "snn"},

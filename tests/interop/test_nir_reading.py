@@ -263,8 +263,25 @@ def test_edges_into_nowhere_and_loops_are_named():
         from_nir_graph(nir.NIRGraph({**nodes, "2": affine()}, edges, type_check=False))
     with pytest.raises(ConfigError, match=r"sum|cycle|two paths"):
         from_nir_graph(nir.NIRGraph(nodes, [*edges, ("1", "0")], type_check=False))
+    with pytest.raises(ConfigError, match="a cycle through '0'"):  # into a fork, so that each path leads to the next
+        from_nir_graph(nir.NIRGraph(nodes, [*edges, ("0", "input"), ("input", "1")], type_check=False))
     with pytest.raises(ConfigError, match="0 output nodes"):
         from_nir_graph(nir.NIRGraph({k: v for k, v in nodes.items() if k != "output"}, edges[:-1], type_check=False))
+
+
+def test_blocks_within_blocks_are_followed_to_a_depth():
+    def nested(depth: int) -> nir.NIRGraph:
+        names = [f"{side}{at}" for at in range(depth + 1) for side in ("in", "out")]
+        edges = [("input", "in0"), ("out0", "output"), (f"in{depth}", f"out{depth}")]
+        for at in range(depth):
+            edges += [(f"in{at}", f"in{at + 1}"), (f"out{at + 1}", f"out{at}"), (f"in{at}", f"out{at}")]
+        whole = chain(affine())
+        nodes = {**{name: affine() for name in names}, **{k: whole.nodes[k] for k in ("input", "output")}}
+        return nir.NIRGraph(nodes, edges, type_check=False)
+
+    assert from_nir_graph(nested(3)).network.graph.named
+    with pytest.raises(ConfigError, match="more than 20 deep"):
+        from_nir_graph(nested(200))
 
 
 def test_our_own_settings_may_be_overridden():

@@ -21,19 +21,21 @@ from spikewise.conversion import (
     examine,
 )
 from spikewise.conversion.examination import DEFAULT_STEPS, Progress
-from spikewise.conversion.kept import FILE, keep_networks
+from spikewise.conversion.kept import keep_networks
 from spikewise.conversion.page import conversion_page
 from spikewise.evaluation import Results
 from spikewise.evaluation.anytime import TOLERANCE
+from spikewise.evaluation.conversion import FILE
 from spikewise.evaluation.results import NetworkResult
 from spikewise.experiments import RunFolder
 from spikewise.experiments.sections import Study
 from spikewise.files import make_folder, write_text
+from spikewise.report import write_report
+from spikewise.report.sections.conversions import PAGE
 
 __all__ = ["Converted", "convert"]
 
 _WHY: Final = "convert"
-_PAGE: Final = "convert.html"
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +48,7 @@ class Converted:
     @property
     def page(self) -> Path:
         """The page to read."""
-        return self.folder / _PAGE
+        return self.folder / PAGE
 
     def load(self, steps: int | None = None, seed: int | None = None, *, waits: bool = False) -> Trained:
         """One of the converted networks, ready to classify.
@@ -58,7 +60,7 @@ class Converted:
         return load(self.folder, seed=seed, steps=steps, waits=waits)
 
     def __repr__(self) -> str:
-        from spikewise.conversion.wording import headline, rows, sentences  # noqa: PLC0415  # brings the report
+        from spikewise.report.conversion import headline, rows, sentences  # noqa: PLC0415  # brings the report
 
         table = rows(self.found)
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -112,7 +114,9 @@ def convert(  # noqa: PLR0913  # one argument per option of the command
     with folder.lock():
         keep_networks(place, made.converted)
         found.save(place / FILE)
-        write_text(place / _PAGE, conversion_page(found))
+        write_text(place / PAGE, conversion_page(found))
+        if (folder.path / "report.html").exists():
+            write_report(folder.path)
     return Converted(place, found)
 
 

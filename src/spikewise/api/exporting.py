@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 
 from spikewise.api.runs import Run
-from spikewise.api.trained import Trained, load
+from spikewise.api.trained import Trained, load, run_of
 from spikewise.data import split
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
@@ -39,6 +39,8 @@ def export(  # noqa: PLR0913  # one for each option of the command
     *,
     network: str = "snn",
     seed: int | None = None,
+    steps: int | None = None,
+    waits: bool = False,
     tool: str | None = None,
     numbers: Numbers = "float32",
     name: str = "network",
@@ -52,9 +54,12 @@ def export(  # noqa: PLR0913  # one for each option of the command
     """Write a network of a run in a format of other tools, read it back by a foreign runtime, and compare the two.
 
     Args:
+        run: The run, or a folder in its `conversions`.
         to: The format: one of `spikewise.interop.FORMATS`.
-        network: Which of the run's networks.
+        network: Which of the run's networks; of a conversion there is but one.
         seed: Which of the run's seeds; None is the first.
+        steps: Of a converted network: in how many a layer's spikes say its activations; None is the most tested.
+        waits: Of a converted network: the one whose layers fire only when all of their input has come.
         tool: The tool that is to read it, where the format has dialects.
         numbers: "int8" for integers alone, where the format has them.
         name: Of the files and of what is named in them.
@@ -63,7 +68,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
         keep_images: Whether they stay in the folder, so that the check can be repeated anywhere; those of a set that
             may not be shown never do.
         checked: Without the check nothing says that the file does the same; nothing can repeat it later.
-        out: The folder; None is `exports/NETWORK-SEED-FORMAT` of the run.
+        out: The folder; None is `exports/NETWORK-SEED-FORMAT` of the run or the conversion.
         progress: Told what is done, with the images so far and all.
     Raises:
         RunError: the run has not finished, or its images have changed since.
@@ -74,8 +79,9 @@ def export(  # noqa: PLR0913  # one for each option of the command
         images = None if numbers == "int8" else _IMAGES
     if images is not None and images < 1:
         raise ConfigError(f"An export is checked on at least 1 image; got {images}.")
-    folder = RunFolder.open(run.folder if isinstance(run, Run) else Path(run))
-    trained = load(folder.path, network, seed, device="cpu")
+    place = run.folder if isinstance(run, Run) else Path(run)
+    folder = run_of(place)
+    trained = load(place, network, seed, device="cpu", steps=steps, waits=waits)
     results = Results.load(folder.results)
     source = Source(
         run=folder.path.resolve().name,
@@ -84,7 +90,9 @@ def export(  # noqa: PLR0913  # one for each option of the command
         classes=trained.classes,
         data=results.data.name,
     )
-    chosen = folder.path / "exports" / _folder_name(trained.name, trained.seed, to, tool, numbers)
+    converted = folder.path != place
+    form = f"spikes-{steps or 'most'}{'-waiting' if waits else ''}" if converted else trained.name
+    chosen = place / "exports" / _folder_name(form, trained.seed, to, tool, numbers)
     test = _test_images(folder, images, data_dir)._replace(kept=keep_images and results.data.publishable)
     wish = Wish(name, tool, numbers, trained.classes, trained.seed, source.data)
     exported, check = export_network(
@@ -97,7 +105,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
         checked=checked,
         progress=progress,
     )
-    if exported.file.suffix == ".html" and out is None and (folder.path / "report.html").exists():
+    if exported.file.suffix == ".html" and out is None and not converted and (folder.path / "report.html").exists():
         write_report(folder.path)  # it links to the page
     return Export(exported.folder, exported.file, check)
 
@@ -149,7 +157,7 @@ def verify(
     """
     given = None
     if run is not None:
-        folder = RunFolder.open(run.folder if isinstance(run, Run) else Path(run))
+        folder = run_of(run.folder if isinstance(run, Run) else Path(run))
         given = partial(_test_images, folder, data_dir=data_dir)
     return verify_bundle(Path(path), given=given, progress=progress)
 

@@ -12,13 +12,14 @@ from PIL import Image
 
 from spikewise.config import parse
 from spikewise.conversion import Conversion
-from spikewise.conversion.kept import FILE, kept_network
+from spikewise.conversion.kept import kept_network
 from spikewise.data import Layout, Reading
 from spikewise.data.appearance import Appearance, unlike
 from spikewise.data.likeness import DIMENSIONS, Likeness
 from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation import Results
+from spikewise.evaluation.conversion import FILE
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.evaluation.stored import NUMBERS, check_array, read_arrays
 from spikewise.evaluation.ties import evidence_of
@@ -31,7 +32,7 @@ from spikewise.training import load_weights
 from spikewise.training.checkpoint import damage_told
 from spikewise.training.loop import WEIGHTS
 
-__all__ = ["Answers", "Images", "Trained", "load"]
+__all__ = ["Answers", "Images", "Trained", "load", "run_of"]
 
 Source = str | Path | bytes | Image.Image
 """One image: a file, the bytes of one, or a picture in memory."""
@@ -234,12 +235,21 @@ def load(  # one argument per thing a person may ask for
     return _ready(folder, results, built, name, seed, device)
 
 
+def run_of(path: Path) -> RunFolder:
+    """A run folder, or the one that a folder in its `conversions` belongs to.
+
+    Raises:
+        RunError: it is neither.
+    """
+    return RunFolder.open(path.resolve().parent.parent if (path / FILE).is_file() else path)
+
+
 def _converted(place: Path, network: str, seed: int | None, form: tuple[int | None, bool], device: str) -> Trained:
     """A converted network, with what the run that it comes from knows of the images."""
     found = Conversion.load(place / FILE)
     if network not in ("snn", found.network):
         raise unknown_choice("network", network, [found.network])
-    folder = RunFolder.open(place.resolve().parent.parent)
+    folder = run_of(place)
     results = Results.load(folder.results)
     seed = found.seeds[0] if seed is None else seed
     steps, waits = form

@@ -59,7 +59,7 @@ def convert(  # noqa: PLR0913  # one parameter for each option
     """
     from spikewise import api
     from spikewise.cli.machine import use_threads
-    from spikewise.conversion.wording import HEADER, headline, rows, sentences
+    from spikewise.report.conversion import HEADER, headline, rows, sentences
     from spikewise.training.progress import display
 
     use_threads(threads)

@@ -23,13 +23,26 @@ def register(app: typer.Typer) -> None:
 
 
 def export(  # noqa: PLR0913  # one parameter for each option
-    run: o.RunPath,
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run folder, or one in its `conversions`.", show_default=False),
+    ],
     *,
     to: Annotated[
         str, typer.Option("--to", metavar="FORMAT", help="nir, onnx, c, snntorch or html.", show_default=False)
     ],
     network: o.NetworkName = "snn",
     seed: o.Seed = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="T",
+            help="Of a conversion: in how many steps spikes say the activations.",
+            show_default="the most that were tested",
+        ),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Of a conversion: the waiting network.")] = False,
     tool: Annotated[
         str | None,
         typer.Option("--for", metavar="TOOL", help="The tool that is to read it, where the format has dialects (nir)."),
@@ -80,6 +93,8 @@ def export(  # noqa: PLR0913  # one parameter for each option
             to,
             network=network or "snn",
             seed=seed,
+            steps=steps,
+            waits=wait,
             tool=tool,
             numbers="int8" if int8 else "float32",
             name=name,

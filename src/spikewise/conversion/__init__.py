@@ -4,8 +4,8 @@ from spikewise.conversion.examination import ConversionWish, Examination, Form, 
 from spikewise.conversion.fidelity import ComparedImages, check_counts, layer_errors
 from spikewise.conversion.networks import ConvertedNetwork, convert_network
 from spikewise.conversion.obstacles import check_convertible, hidden_activations
-from spikewise.conversion.records import Beside, Conversion, ConvertedSteps, CountCheck, LayerError, Method
 from spikewise.conversion.thresholds import balanced_thresholds, calibration_images, levels_of, trained_thresholds
+from spikewise.evaluation.conversion import Beside, Conversion, ConvertedSteps, CountCheck, LayerError, Method
 
 __all__ = [
     "Beside",

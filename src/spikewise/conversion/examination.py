@@ -11,10 +11,10 @@ from torch import Tensor
 from spikewise.conversion.fidelity import ComparedImages, check_counts, layer_errors
 from spikewise.conversion.networks import ConvertedNetwork, convert_network
 from spikewise.conversion.obstacles import check_convertible
-from spikewise.conversion.records import ConvertedSteps, CountCheck, LayerError, Method
 from spikewise.conversion.thresholds import balanced_thresholds, calibration_images, levels_of, trained_thresholds
 from spikewise.data import ImageSet, Split
 from spikewise.errors import ConfigError
+from spikewise.evaluation.conversion import ConvertedSteps, CountCheck, LayerError, Method
 from spikewise.evaluation.cost import carried_bits, count_operations, energies, layer_work
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.record import Estimate

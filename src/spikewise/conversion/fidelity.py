@@ -11,9 +11,9 @@ from torch import Tensor
 
 from spikewise.conversion.networks import ConvertedNetwork
 from spikewise.conversion.obstacles import hidden_activations
-from spikewise.conversion.records import CountCheck, LayerError
 from spikewise.data import ImageSet
 from spikewise.engine import RunOptions
+from spikewise.evaluation.conversion import CountCheck, LayerError
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.graph import QCFS
 from spikewise.network import Network

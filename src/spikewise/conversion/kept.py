@@ -2,22 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from spikewise.config import parse
 from spikewise.conversion.examination import MOST_STEPS, Form
 from spikewise.conversion.networks import ConvertedNetwork
-from spikewise.conversion.records import Conversion
 from spikewise.errors import ConfigError
+from spikewise.evaluation.conversion import FILE, Conversion
 from spikewise.files import make_folder, storage_errors
 from spikewise.graph import Graph
 from spikewise.network import Network
 from spikewise.reading import damaged
 from spikewise.training.checkpoint import damage_told, load_weights, save_weights
 
-__all__ = ["FILE", "keep_networks", "kept_network"]
-
-FILE: Final = "convert.json"
+__all__ = ["keep_networks", "kept_network"]
 
 
 def keep_networks(place: Path, converted: Mapping[Form, Mapping[int, ConvertedNetwork]]) -> None:

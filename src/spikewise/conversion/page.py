@@ -1,11 +1,10 @@
 """What a conversion found, as one HTML page that loads nothing."""
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from spikewise import viz
-from spikewise.conversion.records import Conversion
-from spikewise.conversion.wording import HEADER, LAYER_HEADER, headline, layer_rows, rows, sentences
+from spikewise.evaluation.conversion import Conversion
+from spikewise.report.conversion import HEADER, LAYER_HEADER, accuracy_figure, headline, layer_rows, rows, sentences
 from spikewise.report.rendering import page
 
 __all__ = ["conversion_page"]
@@ -13,7 +12,7 @@ __all__ = ["conversion_page"]
 
 def conversion_page(found: Conversion) -> str:
     """The page."""
-    figure = viz.inline_svg(_figure(found), key="conversion", title="Accuracy after each number of steps")
+    figure = viz.inline_svg(accuracy_figure(found), key="conversion", title="Accuracy after each number of steps")
     return page(
         "conversion_page.html.j2",
         c=found,
@@ -25,12 +24,3 @@ def conversion_page(found: Conversion) -> str:
         layer_header=LAYER_HEADER,
         layers=layer_rows(found),
     )
-
-
-def _figure(found: Conversion) -> Figure:
-    ways: dict[str, dict[int, tuple[float, float | None, float | None]]] = {}
-    for row in found.rows:
-        name = f"{found.network} as spikes{', waiting' if row.waits else ''}"
-        ways.setdefault(name, {})[row.duration] = (row.accuracy.mean, row.accuracy.low, row.accuracy.high)
-    beside = [found.original, *([] if found.direct is None else [found.direct])]
-    return viz.accuracy_after_conversion(ways, {one.network: one.accuracy.mean for one in beside})

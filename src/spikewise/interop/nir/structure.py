@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from spikewise.errors import ConfigError
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import nir
 
 __all__ = ["Fork", "Structure", "structure_of", "unpacked"]
+
+_DEEPEST: Final = 20
+"""Blocks within blocks that are followed."""
 
 NEURONS = ("LIF", "IF", "LI", "I", "CubaLIF")
 
@@ -160,6 +163,7 @@ class _Walk:
     def __init__(self, sums: _Sums) -> None:
         self._sums = sums
         self._seen: set[str] = set()
+        self._depth = 0
 
     def chain(self, start: str, end: str) -> "Iterator[str | Fork]":
         """What stands between two places."""
@@ -177,18 +181,25 @@ class _Walk:
                 raise ConfigError(f"In this NIR graph, '{at}' {what}; a chain with blocks of two paths is read.")
             if at == end:
                 return
-            if at in self._seen:
-                raise ConfigError(f"This NIR graph has a cycle through '{at}' that is no recurrent layer.")
-            self._seen.add(at)
-            if at not in self._sums.sums:
-                yield at
+            yield from self._entered(at)
+
+    def _entered(self, at: str) -> "Iterator[str | Fork]":
+        """The node at a place, unless it is a sum, the first time that it is come to."""
+        if at in self._seen:
+            raise ConfigError(f"This NIR graph has a cycle through '{at}' that is no recurrent layer.")
+        self._seen.add(at)
+        if at not in self._sums.sums:
+            yield at
 
     def _path(self, first: str, join: str) -> "Iterator[str | Fork]":
         if first == join:
             return
-        if first not in self._sums.sums:
-            yield first
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ConfigError(f"This NIR graph has blocks within blocks, more than {_DEEPEST} deep, at '{first}'.")
+        yield from self._entered(first)
         yield from self.chain(first, join)
+        self._depth -= 1
 
     def _meeting(self, fork: str, targets: list[str]) -> str:
         """The sum in which two paths meet first."""

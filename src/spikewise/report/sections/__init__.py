@@ -10,8 +10,8 @@ from spikewise.report.sections.view import View
 
 __all__ = ["View", "views"]
 
-_MODULES: Final = tuple(import_module(f"spikewise.report.sections.{name}") for name in SECTION_NAMES)
-"""In the order of the page."""
+_MODULES: Final = tuple(import_module(f"spikewise.report.sections.{name}") for name in (*SECTION_NAMES, "conversions"))
+"""In the order of the page; what is not in the results stands in the folder."""
 
 
 def views(results: Results, folder: Path | None = None) -> list[View]:

@@ -9,7 +9,10 @@ from spikewise.evaluation.record import Count, Estimate, Figures, Many, Record, 
 from spikewise.files import write_json
 from spikewise.reading import read_record
 
-__all__ = ["Beside", "Conversion", "ConvertedSteps", "CountCheck", "LayerError", "Method"]
+__all__ = ["FILE", "Beside", "Conversion", "ConvertedSteps", "CountCheck", "LayerError", "Method"]
+
+FILE: Final = "convert.json"
+"""In RUN/conversions/NETWORK-METHOD."""
 
 _ROUNDING: Final = 1e-9
 Method = Literal["balance", "qcfs"]

@@ -1,15 +1,18 @@
 """What a conversion found, in rows and sentences: the same on the command line, in Python and on the page."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from spikewise.conversion.records import Beside, Conversion, ConvertedSteps
+from spikewise.evaluation.conversion import Beside, Conversion, ConvertedSteps
 from spikewise.evaluation.cost import ENERGY_MODELS
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.units import energy
 from spikewise.evaluation.wording import called, count_of, signed
 from spikewise.report.numbers import count, p_value, percent, points
 
-__all__ = ["HEADER", "LAYER_HEADER", "headline", "layer_rows", "rows", "sentences"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["HEADER", "LAYER_HEADER", "accuracy_figure", "headline", "layer_rows", "rows", "sentences"]
 
 _MODEL: Final = next(model.name for model in ENERGY_MODELS if model.zeros == "skipped")
 """Hardware that computes where something arrives, as spiking hardware does."""
@@ -62,6 +65,18 @@ def layer_rows(found: Conversion) -> list[list[str]]:
         [one.layer, one.neurons, percent(one.error), percent(one.clipped)]
         for one in found.shown.layers
     ]  # fmt: skip
+
+
+def accuracy_figure(found: Conversion) -> "Figure":
+    """Accuracy after each number of steps, beside that of the network that was converted and the directly trained."""
+    from spikewise import viz  # noqa: PLC0415  # brings matplotlib, which the words do not need
+
+    ways: dict[str, dict[int, tuple[float, float | None, float | None]]] = {}
+    for row in found.rows:
+        name = f"{found.network} as spikes{', waiting' if row.waits else ''}"
+        ways.setdefault(name, {})[row.duration] = (row.accuracy.mean, row.accuracy.low, row.accuracy.high)
+    beside = [found.original, *([] if found.direct is None else [found.direct])]
+    return viz.accuracy_after_conversion(ways, {one.network: one.accuracy.mean for one in beside})
 
 
 def headline(found: Conversion) -> str:
