@@ -55,8 +55,9 @@ def rows(preset: str, given: argparse.Namespace) -> Iterator[str]:
 def _figures(check: ExportCheck) -> str:
     main = next(one for one in check.files if one.name == check.main)
     accuracies = f"{100 * check.accuracy_here.value:.1f} %, {100 * check.accuracy_there.value:.1f} %"
+    own = "" if check.agreeing is None else f" (of the network's {check.agreeing:,})"
     return (
-        f"{check.judged.equal_decisions:,} of {check.images:,} | {check.judged.per_million:.3g} | {accuracies} | "
+        f"{check.judged.equal_decisions:,} of {check.images:,}{own} | {check.judged.per_million:.3g} | {accuracies} | "
         f"{units.bytes_of(main.bytes)} | {check.milliseconds_there:.2f} ms{'' if check.passed else ' (failed)'}"
     )
 

@@ -170,10 +170,12 @@ def _print(check: "ExportCheck") -> None:
         print_text(f"first divergence: image {first.image}, {where}: {first.here} here, {first.there} there{far}")
     print()
     here, there = check.accuracy_here, check.accuracy_there
+    simulator = None if check.agreeing is None else check.judged.against
     print_rows(
         ["", "the network here", "the file"],
         [
-            ["runs on", check.judged.against, check.judged.runtime],
+            ["runs on", check.judged.against if simulator is None else "spikewise", check.judged.runtime],
+            *([] if simulator is None else [["held against", "", simulator]]),
             ["accuracy", numbers.percent(here.value), numbers.percent(there.value)],
             ["right alone", f"{check.only_here:,} images", f"{check.only_there:,} images"],
             ["one image", f"{check.milliseconds_here:.2f} ms", f"{check.milliseconds_there:.2f} ms"],

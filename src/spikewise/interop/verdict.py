@@ -13,13 +13,13 @@ _ONE_IN: Final = 1000
 """Of so many decisions one near tie may fall to the other side by such a spike; one may of fewer, too."""
 _MOST_RELATIVE: Final = 1e-3
 """How far scores may be apart where no spikes are compared, as a share of the range of an image's scores."""
-_FEWEST_AGREEING: Final = 0.9
+_FEWEST_AGREEING: Final = 0.75
 """Share of the network's decisions that whole numbers must keep."""
 _AGREEING: Final = 0.99
 """The share below which their reader is warned."""
 _FINER: Final = (
-    "Between layers without spikes a value keeps only the bits that the largest possible sum leaves. If that costs too "
-    "much, export in floating point (without --int8), or train the network with spikes."
+    "Weights have 8 bits here, and what layers without spikes hand on keeps the bits that the largest possible sum "
+    "leaves. If that costs too much, export in floating point (without --int8)."
 )
 
 
