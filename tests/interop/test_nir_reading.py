@@ -362,6 +362,19 @@ def test_a_node_whose_type_is_no_word_is_told(tmp_path, kind):
         save_graph(chain(affine()), path)
 
 
+def test_what_nir_raises_is_told_without_python_classes(tmp_path):
+    import h5py
+
+    path = tmp_path / "odd.nir"
+    files.save_graph(chain(affine()), path)
+    with h5py.File(path, "r+") as file:
+        del file["node/edges"]
+        file["node/edges"] = np.zeros((2, 2, 2), int)
+    with pytest.raises(DataError, match="no whole NIR graph") as told:
+        from_nir_graph(path)
+    assert "<class" not in str(told.value)
+
+
 def test_a_node_that_a_tool_does_not_write_is_told():
     layers = (Flatten(), Linear(features=4), Neuron(dynamics=CubaLIF(reset="zero")), Linear(features=3))
     made = to_nir(deploy(Network(graph_of(*layers))))

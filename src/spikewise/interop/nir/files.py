@@ -6,6 +6,7 @@ once by a process of its own, which runs this module as a program; only then is 
 
 import contextlib
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -235,7 +236,11 @@ class _Content:
 
 
 def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}" if str(error).strip() else repr(error)
+    """What a library raises, in one line; classes by their names, which is all that says something to people."""
+    if not str(error).strip():
+        return repr(error)
+    said = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", str(error).strip().splitlines()[0])
+    return f"{type(error).__name__}: {said[:200]}"
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def _readers(graph: Graph, form: Tool) -> Iterator[tuple[str, str, Rules]]:
     plain = all(reset == ("zero", False) for _, reset in _resets(graph)) and not _charged(graph)
     asked = [form] if form.name in TOOLS else [TOOLS["snntorch"], TOOLS["spikingjelly"]]
     for tool in asked:
-        strict = not tool.at_least
+        strict = not tool.at_least or tool == form  # a file for it has thresholds that allow for it
         if plain and strict and tool.resets == "zero":
             continue
         titles = "snnTorch or Norse" if len(asked) > 1 and tool.name == "snntorch" else tool.title

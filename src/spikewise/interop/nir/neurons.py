@@ -49,7 +49,7 @@ def neuron_node(package: ModuleType, at: NamedLayer, values: Mapping[str, Tensor
 
 
 def _lif(package: ModuleType, at: NamedLayer, values: dict[str, Values], tool: Tool) -> "nir.NIRNode":
-    beta, threshold = values["beta"], values["threshold"]
+    beta, threshold = values["beta"], _threshold(values, tool)
     zeros = np.zeros(at.output)
     if (beta == 1).all() and "IF" not in tool.unknown:
         r = np.full(at.output, 1.0 if tool.integrate == "r" else 1 / tool.dt)
@@ -57,6 +57,14 @@ def _lif(package: ModuleType, at: NamedLayer, values: dict[str, Values], tool: T
     tau, r, gain = _membrane(at, beta, tool)
     note = {"gain": gain} if tool.unit_r else {}
     return package.LIF(tau=tau, r=r, v_leak=zeros, v_threshold=threshold * gain, v_reset=zeros, metadata=note)
+
+
+def _threshold(values: dict[str, Values], tool: Tool) -> Values:
+    """The threshold that a tool needs to spike above ours: one that spikes at its threshold gets the next number."""
+    own = values["threshold"]
+    if not tool.at_least:
+        return own
+    return np.nextafter(own.astype(np.float32), np.float32(np.inf)).astype(np.float64)
 
 
 def _integrator(package: ModuleType, at: NamedLayer, beta: Values, tool: Tool) -> "nir.NIRNode":
@@ -84,7 +92,7 @@ def _cuba_lif(package: ModuleType, at: NamedLayer, values: dict[str, Values], to
         r=membrane / tool.dt,
         w_in=synapse / tool.dt,
         v_leak=zeros,
-        v_threshold=values["threshold"],
+        v_threshold=_threshold(values, tool),
         v_reset=zeros,
     )
 

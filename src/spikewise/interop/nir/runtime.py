@@ -31,7 +31,7 @@ class NirRuntime:
         described = notes.parsed()
         self._encoder, self._readout, self._seed = described.encoder, described.readout, notes.seed
         self._layers = described.spiking_layers
-        self._run = Interpreter(graph, Rules(notes.form) if rules is None else rules)
+        self._run = Interpreter(graph, Rules(notes.form, at_least=notes.form.at_least) if rules is None else rules)
         self._last = next(a for a, b in graph.edges if b == "output")
         self._title = title
 
