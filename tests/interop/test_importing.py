@@ -1,6 +1,8 @@
 """A network of another tool becomes a run folder, on which every command works that takes one."""
 
+import importlib
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -16,13 +18,14 @@ from spikewise.errors import ConfigError, DataError
 from spikewise.evaluation import Results
 from spikewise.graph import Activation, Flatten, Graph, Linear, Neuron
 from spikewise.interop.deployed import deploy
+from spikewise.interop.incoming import imported as imported_source
 from spikewise.interop.nir.files import save_graph
 from spikewise.interop.nir.writing import to_nir
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane, SpikeCount
 
 nir = pytest.importorskip("nir", reason="nir is not installed: pip install 'spikewise[nir]'")
-QUICK = {"quick": True, "epochs": 1, "split.limit": 300}
+QUICK = {"quick": True, "epochs": 1, "split.limit": 100, "sections": []}
 
 
 def network(classes=10, reset="zero", shape=(1, 8, 8)):
@@ -101,15 +104,9 @@ def test_a_network_for_other_classes_is_refused(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_images_are_brought_to_the_size_that_the_network_reads(tmp_path):
-    graph = bare(network(shape=(1, 6, 6)))
-    run = spikewise.import_network(graph, "digits", dialect="snntorch", reset="zero", out=tmp_path, **QUICK)
-    assert run.results.data.image_shape == (1, 6, 6)
-
-
-def test_the_command_says_what_it_understood(tmp_path):
+def test_the_command_says_what_it_understood_and_brings_images_to_the_networks_size(tmp_path):
     path = tmp_path / "net.nir"
-    save_graph(bare(network()), path)
+    save_graph(bare(network(shape=(1, 6, 6))), path)
     asked = [
         "import",
         str(path),
@@ -119,7 +116,9 @@ def test_the_command_says_what_it_understood(tmp_path):
         "--epochs",
         "1",
         "--set",
-        "split.limit=300",
+        "split.limit=100",
+        "--without",
+        "all",
         "--out",
         str(tmp_path / "runs"),
     ]
@@ -128,7 +127,9 @@ def test_the_command_says_what_it_understood(tmp_path):
     assert "--dialect snntorch" in str(refused.exception)
     done = CliRunner().invoke(app, [*asked, "--dialect", "snntorch", "--reset", "zero", "--json"])
     assert done.exit_code == 0, done.exception
-    assert json.loads(done.stdout)["networks"][0]["name"] == "snn"
+    told = json.loads(done.stdout)
+    assert told["networks"][0]["name"] == "snn"
+    assert told["data"]["image_shape"] == [1, 6, 6]
     wrong = CliRunner().invoke(app, [*asked, "--reset", "zeros"])
     assert "Did you mean 'zero'" in str(wrong.exception)
 
@@ -164,6 +165,33 @@ def test_a_pickled_module_is_opened_only_by_who_trusts_it(tmp_path):
         spikewise.import_network(f"snntorch:{path}", "digits", trust=True, out=tmp_path)
     with pytest.raises(DataError, match="There is no file"):
         spikewise.import_network("snntorch:none.pt", "digits", trust=True, out=tmp_path)
+
+
+def test_a_pickled_module_finds_the_program_beside_it(tmp_path, monkeypatch):
+    """Such a module pickles where its surrogate has a name; snnTorch's own make functions without one."""
+    pytest.importorskip("snntorch", reason="snnTorch is not installed: pip install 'spikewise[peers]'")
+    (tmp_path / "somebodys_network.py").write_text(
+        "import snntorch, torch\n"
+        "def spike(x):\n    return snntorch.surrogate.ATan.apply(x, 2.0)\n"
+        "def leaky():\n    return snntorch.Leaky(beta=0.75, spike_grad=spike, init_hidden=True)\n"
+        "class Net(torch.nn.Sequential):\n    pass\n"
+    )
+    with monkeypatch.context() as path:
+        path.syspath_prepend(tmp_path)
+        program = importlib.import_module("somebodys_network")
+        module = program.Net(nn.Linear(64, 12), program.leaky(), nn.Linear(12, 10), program.leaky())
+        torch.save(module, tmp_path / "module.pt")
+        monkeypatch.delitem(sys.modules, "somebodys_network")
+    source, before = f"snntorch:{tmp_path / 'module.pt'}", list(sys.path)
+    found, same = imported_source(source, trust=True).network, spikewise.from_snntorch(module)
+    assert sys.path == before
+    assert found.graph == same.graph
+    assert all(torch.equal(value, found.weights[name]) for name, value in same.weights.items())
+    (tmp_path / "somebodys_network.py").unlink()
+    monkeypatch.delitem(sys.modules, "somebodys_network")
+    importlib.invalidate_caches()
+    with pytest.raises(DataError, match="needs code that is not found here"):
+        imported_source(source, trust=True)
 
 
 def test_what_is_no_network_is_said():

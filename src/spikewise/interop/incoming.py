@@ -1,6 +1,9 @@
 """Where networks come in: a NIR file or graph, or a module of a library, in memory or pickled."""
 
 import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -73,11 +76,12 @@ def _unpickled(path: Path, library: str, *, trust: bool) -> nn.Module:
             "where it comes from, or export the network to NIR."
         )
     try:
-        module = torch.load(path, map_location="cpu", weights_only=False)
+        with _importable(path.resolve().parent, Path.cwd()):
+            module = torch.load(path, map_location="cpu", weights_only=False)
     except (AttributeError, ImportError) as error:
         raise DataError(
-            f"{path} needs code that is not found here ({error}). Give the command in the folder of the program that "
-            "defines the module, or hand the module over in Python: spikewise.import_network(module, ...)."
+            f"{path} needs code that is not found here ({error}). Put the program that defines the module beside it, "
+            "give the command in its folder, or hand the module over in Python: spikewise.import_network(module, ...)."
         ) from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError, KeyError, OSError) as error:
         raise DataError(
@@ -89,3 +93,14 @@ def _unpickled(path: Path, library: str, *, trust: bool) -> nn.Module:
             f"Save the whole module of {library} (torch.save(module, ...)), or export it to NIR."
         )
     return module
+
+
+@contextmanager
+def _importable(*folders: Path) -> Iterator[None]:
+    """Let a pickle import what lies in folders; last, so that they hide no installed package."""
+    before = list(sys.path)
+    sys.path += [str(folder) for folder in folders]
+    try:
+        yield
+    finally:
+        sys.path[:] = before

@@ -122,8 +122,8 @@ def _warnings(graph: Graph, made: "nir.NIRGraph", tool: Tool, refused: str | Non
         yield "snnTorch's importer flattens the images of a batch together: give it one image at a time."
     if tool.name == "spyx":
         yield (
-            "Spyx sends each layer's spikes a step after they are due: give it a step more for each layer. Biases behind "
-            "the first neurons are heard in those steps, too, and may send spikes that are not sent here."
+            "Spyx sends each layer's spikes a step after they are due: give it a step more for each layer. Biases "
+            "behind the first neurons are heard in those steps, too, and may send spikes that are not sent here."
         )
     integrators = [name for name, node in made.nodes.items() if node.metadata.get("integrator")]
     if integrators and any(type(made.nodes[name]).__name__ == "LIF" for name in integrators):
