@@ -16,6 +16,7 @@ from spikewise.cli.main import app
 from spikewise.dynamics import ALIF, IF, LIF
 from spikewise.encoders import Direct, Rate
 from spikewise.errors import ConfigError, DataError, ShapeError
+from spikewise.experiments import preset_names
 from spikewise.graph import Conv2d, Flatten, Graph, Linear, Neuron, SumPool
 from spikewise.interop import deploy
 from spikewise.interop.c import FORMAT, export
@@ -45,6 +46,15 @@ def conv(channels: int = 8, side: int = 32) -> Graph:
         Flatten(), Linear(features=10), Neuron(dynamics=IF()),
     )  # fmt: skip
     return Graph(image_shape=(1, side, side), encoder=Rate(steps=5), layers=layers, readout=SpikeCount())
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_is_held_against_every_target(preset):
+    """Without its images: of sets that come in any size, and whose classes depend on what is asked, too."""
+    for target in ("cortex-m4:512k/160k", "riscv32:64m/64m", "speck2f", "hls4ml"):
+        found = spikewise.fits(preset, target)
+        assert found.fits or found.problems
+    assert spikewise.fits(preset, "riscv32:900m/900m").fits == (preset not in {"xray-hybrid", "fingers-cnn"})
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="apt install gcc")

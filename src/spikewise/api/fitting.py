@@ -1,6 +1,7 @@
 """`fits`: does the network of a run or preset fit a device, and which layer does not?"""
 
 from pathlib import Path
+from typing import Final
 
 from spikewise.api.runs import Run
 from spikewise.api.trained import load
@@ -13,6 +14,9 @@ from spikewise.interop.fits import Fit, fit, read_target
 from spikewise.models import build
 
 __all__ = ["fits"]
+
+_FINGERPRINT_CLASSES: Final = {"finger": 10, "hand": 2, "gender": 2, "altered": 2}
+"""By what the label of a print is (`data.target`)."""
 
 
 def fits(source: str | Path | Run | Graph, target: str, *, network: str = "snn") -> Fit:
@@ -44,10 +48,12 @@ def _of_preset(name: str) -> Graph:
     if source not in CATALOG:
         raise ConfigError(f"The preset {name} is for {source}, whose images are not known; give a run.")
     known = CATALOG[source]
-    channels, *sides = (int(part) for part in known.shape.split("x") if part.isdecimal())
-    size = experiment.data.given_size or known.size or tuple(sides)
+    found = [int(part) for part in known.shape.split("x") if part.isdecimal()]  # none where images come in any size
+    size = experiment.data.given_size or known.size or tuple(found[1:])
     if len(size) != 2:
         raise ConfigError(f"The preset {name} does not say how large its images are; give a run.")
-    shape = (1 if experiment.data.grey else channels, *size)
+    grey = experiment.data.grey or not found or found[0] == 1  # sets of any size are grey prints and X-rays
+    shape = (1 if grey else found[0], *size)
+    classes = len(known.classes) or _FINGERPRINT_CLASSES[experiment.data.target or "finger"]
     chosen = experiment.network(shape)
-    return build(*chosen, experiment.readout, image_shape=shape, classes=len(known.classes))
+    return build(*chosen, experiment.readout, image_shape=shape, classes=classes)

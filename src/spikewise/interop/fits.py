@@ -16,7 +16,7 @@ from spikewise.config import Config, parse
 from spikewise.dynamics import LeakyIntegrator
 from spikewise.errors import ConfigError, DataError, unknown_choice
 from spikewise.graph import AvgPool, Conv2d, Flatten, Graph, Linear, MaxPool, NamedLayer, Neuron, Shape, SumPool
-from spikewise.interop.c.sizes import layer_sizes
+from spikewise.interop.c.sizes import MOST_WEIGHTS, layer_sizes
 from spikewise.interop.deployed import deploy
 from spikewise.interop.runtime import Numbers
 from spikewise.network import Network
@@ -178,9 +178,11 @@ def fit(graph: Graph, target: Device, name: str) -> Fit:
     if target.cores:
         made, wrong = _on_cores(graph, target.cores)
         limits, problems = limits + made, problems + wrong
+    network = Network(graph) if target.memory else None
+    if network is not None:
+        problems += _written(network)
     sound = not problems
-    if target.memory:
-        network = Network(graph)
+    if network is not None:
         for numbers in _FORMS:
             made, wrong = _in_memory(network, target, numbers)
             limits, problems = limits + made, problems + wrong
@@ -312,6 +314,13 @@ def _unplaced(needs: list[_Need], cores: list[Cores]) -> str | None:
         return False
 
     return next((need.name for need in needs if not place(need, set())), None)
+
+
+def _written(network: Network) -> Iterable[Misfit]:
+    """What the C export refuses whatever the memory."""
+    weights = sum(value.numel() for value in network.weights.values())
+    if weights > MOST_WEIGHTS:
+        yield Misfit(None, f"it has {weights:,} weights, and as C source at most {MOST_WEIGHTS:,} are written.")
 
 
 def _in_memory(network: Network, target: Device, numbers: Numbers) -> tuple[list[Limit], list[Misfit]]:

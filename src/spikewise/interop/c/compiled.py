@@ -24,7 +24,9 @@ __all__ = ["FLAGS", "CompiledExport", "compile_library", "find_compiler"]
 FLAGS: Final = ("-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 _COMPILERS: Final = ("gcc", "cc", "clang")
 _PATIENCE: Final = 600
-"""Seconds for a compiler."""
+"""Seconds that a compiler, or the compiled test, may take."""
+_BYTES_A_SECOND: Final = 2**15
+"""Of source: a compiler may take so much longer, on a machine that does much else."""
 
 
 class _Compiler(NamedTuple):
@@ -105,10 +107,11 @@ def compile_library(folder: Path, name: str, layout: Layout, into: Path) -> Path
 def _compile(folder: Path, name: str, more: list[str]) -> None:
     compiler = find_compiler()
     asked = [compiler.path, *FLAGS, f"-I{folder.resolve()}", *more]
+    seconds = _PATIENCE + (folder / f"{name}.c").stat().st_size // _BYTES_A_SECOND
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, errors="replace", check=False, timeout=_PATIENCE)
+        said = subprocess.run(asked, capture_output=True, text=True, errors="replace", check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
-        raise DataError(f"{folder / name}.c: {compiler.version} did not finish in {_PATIENCE} s.") from None
+        raise DataError(f"{folder / name}.c: {compiler.version} did not finish in {seconds} s.") from None
     if said.returncode:
         first = next((line for line in said.stderr.splitlines() if "error" in line), said.stderr[:200])
         raise DataError(f"{folder / name}.c does not compile with {compiler.version}: {first.strip()}")

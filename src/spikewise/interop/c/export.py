@@ -19,6 +19,7 @@ from spikewise.interop.c.numbers import Quantities, as_trained
 from spikewise.interop.c.readme import readme
 from spikewise.interop.c.selftest import selftest
 from spikewise.interop.c.simulator import Simulator
+from spikewise.interop.c.sizes import MOST_WEIGHTS
 from spikewise.interop.c.source import Code, source
 from spikewise.interop.deployed import Deployed
 from spikewise.interop.runtime import Format, Opened, Wish, Written
@@ -26,7 +27,6 @@ from spikewise.interop.runtime import Format, Opened, Wish, Written
 __all__ = ["FORMAT", "CFormat", "quantities_of"]
 
 _TESTED: Final = 16
-_MOST_WEIGHTS: Final = 1 << 24
 _TAKEN: Final = frozenset(
     {"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
      "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
@@ -116,9 +116,9 @@ def quantities_of(network: Deployed, layout: Layout, wish: Wish) -> Quantities:
         ConfigError: there are more than C source should hold, or they cannot be integers of 32 bits.
     """
     weights = sum(value.numel() for value in network.weights.values())
-    if weights > _MOST_WEIGHTS:
+    if weights > MOST_WEIGHTS:
         raise ConfigError(
-            f"The network has {weights:,} weights; as C source at most {_MOST_WEIGHTS:,} are written. "
+            f"The network has {weights:,} weights; as C source at most {MOST_WEIGHTS:,} are written. "
             "Make model.hidden or data.size smaller, or export to onnx."
         )
     return quantised(network, layout) if wish.numbers == "int8" else as_trained(network, layout)

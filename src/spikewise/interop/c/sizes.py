@@ -1,6 +1,6 @@
 """How much flash and RAM an export takes, layer by layer: the sizes of the very tables and state that it writes."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from spikewise.interop.c.integers import quantised
 from spikewise.interop.c.layout import INPUT, lay_out
@@ -9,7 +9,10 @@ from spikewise.interop.c.numbers import as_trained
 from spikewise.interop.deployed import Deployed
 from spikewise.interop.runtime import Numbers
 
-__all__ = ["LayerSize", "layer_sizes"]
+__all__ = ["MOST_WEIGHTS", "LayerSize", "layer_sizes"]
+
+MOST_WEIGHTS: Final = 1 << 24
+"""More are not written as C source."""
 
 SHARED = "currents and readout"
 """Name of what no layer has for itself."""
