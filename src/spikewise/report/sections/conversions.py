@@ -15,7 +15,7 @@ PAGE: Final = "convert.html"
 """Beside the record of each conversion."""
 
 
-class Block(NamedTuple):
+class ConversionBlock(NamedTuple):
     """One conversion."""
 
     title: str
@@ -31,7 +31,7 @@ class ConversionsContent(NamedTuple):
     """What the template reads."""
 
     header: tuple[str, ...]
-    blocks: list[Block]
+    blocks: list[ConversionBlock]
 
 
 def view(results: Results, folder: Path | None) -> View | None:
@@ -47,7 +47,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     if not found:
         return None
     blocks = [
-        Block(
+        ConversionBlock(
             f"{one.network} as spikes ({one.method})",
             headline(one),
             rows(one),
