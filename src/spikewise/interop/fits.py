@@ -179,10 +179,10 @@ def fit(graph: Graph, target: Device, name: str) -> Fit:
         made, wrong = _on_cores(graph, target.cores)
         limits, problems = limits + made, problems + wrong
     network = Network(graph) if target.memory else None
-    if network is not None:
-        problems += _written(network)
+    unwritten = [] if network is None else [*_written(network)]
+    problems += unwritten
     sound = not problems
-    if network is not None:
+    if network is not None and not unwritten:
         for numbers in _FORMS:
             made, wrong = _in_memory(network, target, numbers)
             limits, problems = limits + made, problems + wrong
