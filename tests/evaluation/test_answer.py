@@ -300,7 +300,7 @@ def test_one_network_has_nobody_to_be_compared_with():
     verdict = run(network("snn", 0.9))
     assert verdict.answer == "cannot_tell"
     assert verdict.headline == (
-        "Cannot tell: the spiking network gets 90.0 % of the test images right, and no other network to compare with."
+        "The spiking network gets 90.0 % of the test images right; there was no other network to compare it with."
     )
     beaten = run(network("snn", 0.9), sections=Sections(yardsticks=yardsticks(0.95, 0.9)))
     assert (

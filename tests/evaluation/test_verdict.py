@@ -239,7 +239,7 @@ def test_a_network_alone_is_not_judged(rng):
     alone = network("snn", "spiking", candidate(rng, "snn", labels, 0.9), labels)
     verdict = write_verdict([alone], [], facts(500))
     assert verdict.outcome == "cannot_tell"
-    assert "no other network to compare with" in verdict.headline
+    assert "no other network to compare it with" in verdict.headline
     assert "3 seeds" in verdict.paragraph
 
 

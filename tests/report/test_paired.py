@@ -99,4 +99,4 @@ def test_a_second_opening_of_the_test_set_is_shown(two_classes):
     opened = two_classes.protocol.model_copy(update={"test_opened": 7})
     shown = " ".join(re.sub(r"<[^>]+>", " ", render(two_classes.model_copy(update={"protocol": opened}))).split())
     assert "The test set was opened more than once a run" in shown
-    assert "7 times, for 4 runs" in shown
+    assert "7 times, by 4 trained networks" in shown

@@ -15,6 +15,7 @@ from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.units import energy_unit, latency
 from spikewise.evaluation.verdict import ACCURACIES
 from spikewise.report import Linked, Report, render, render_many, write_report
+from spikewise.report.front import next_steps
 from spikewise.report.glossary import GLOSSARY
 from spikewise.report.numbers import duration, points
 from spikewise.report.samples import samples
@@ -336,6 +337,19 @@ def test_a_reservation_is_said_once(small):
     said = Page(small(seeds=(0,), protocol={"opened_elsewhere": 3, "quick": True})).text
     for words in ("There is one seed", "The test set is small", "This is a first look", "were opened 3 times in other"):
         assert said.count(words) == 1, words
+
+
+def test_a_first_look_is_followed_by_the_whole_run_and_a_leak_by_a_split_without():
+    looked = made(classes=("cat", "dog"), seeds=(0,), epochs=3)
+    quick = looked.protocol.model_copy(update={"quick": True, "whole": "spikewise compare photos --skip-bad"})
+    leaky = looked.data.model_copy(update={"overlap": Overlap(near_duplicates=2)})
+    looked_again = looked.model_copy(update={"protocol": quick, "data": leaky})
+    found = next_steps(looked_again, "spikewise again", "RUN", "my photos")
+    assert [one.command for one in found[:2]] == [
+        "spikewise audit 'my photos' --fix clean.json",
+        "spikewise compare photos --skip-bad",
+    ]
+    assert next_steps(looked, "spikewise again", "RUN")[0].command == "spikewise again --seeds 3"
 
 
 def test_a_run_folder_gets_its_report(tmp_path):

@@ -1,5 +1,6 @@
 """Options that several commands share, so that each means the same everywhere."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -231,3 +232,21 @@ class Request(NamedTuple):
     without: list[str] | None = None
     quick: bool = False
     controls: list[str] | None = None
+
+    def whole(self, kind: str, *, out: Path, data_dir: Path | None) -> str:
+        """The command for what was asked for, and not at a first look."""
+        named = {
+            "--preset": self.preset,
+            "--config": self.config,
+            "--seeds": self.seeds,
+            "--epochs": self.epochs,
+            "--device": self.device,
+            "--data-dir": data_dir,
+            "--out": None if out == Path("runs") else out,
+        }
+        repeated = {"--set": self.settings, "--without": self.without, "--with": self.controls}
+        words = ["spikewise", kind, *([self.data] if self.data is not None else [])]
+        words += [word for name, value in named.items() if value is not None for word in (name, str(value))]
+        words += [word for name, values in repeated.items() for value in values or () for word in (name, value)]
+        words += ["--skip-bad"] * self.skip_bad + ["--as-published"] * self.as_published
+        return shlex.join(words)

@@ -184,8 +184,11 @@ def _run(  # noqa: PLR0913  # passed on from the command
     from spikewise.experiments.spread import asked_executor
 
     use_threads(threads)
+    experiment = asked_experiment(request)
+    if request.quick:
+        experiment = experiment.replace(whole=request.whole(kind, out=out, data_dir=data_dir))
     done = share(
-        asked_experiment(request),
+        experiment,
         kind=kind,
         out=out,
         progress=not quiet,
@@ -216,6 +219,8 @@ def print_run(done: "Run") -> None:
     print_text(done.results.verdict.headline, style="bold")
     if done.results.verdict.remedy:
         print_text(f"To try: {done.results.verdict.remedy}")
+    elif done.results.protocol.whole:
+        print_text(f"More than a first look: {done.results.protocol.whole}")
     for sentence in remarks(done.results):
         print_text(sentence, indent=2)
     print()

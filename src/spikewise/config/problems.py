@@ -208,10 +208,12 @@ def _meant(config_type: type[BaseModel], path: tuple[str | int, ...], choices: S
     *above, last = map(str, path)
     word = last.casefold().replace("-", "_")
     beside = {key: ".".join((*above, key)) for key in choices}
-    for name in (word, _SYNONYMS.get(word)):
+    names = [name for name in (word, _SYNONYMS.get(word)) if name]
+    for name in names:
         if name in beside:
             return f"'{beside[name]}'"
-        there = [key for key in settings_of(config_type) if name and key.rpartition(".")[2] == name]
+    for name in names:
+        there = [key for key in settings_of(config_type) if key.rpartition(".")[2] == name]
         if there:
             return " or ".join(f"'{key}'" for key in sorted(there, key=lambda key: key.count("."))[:3])
     if close := nearest(last, choices, cutoff=0.6):

@@ -232,7 +232,8 @@ def _decoding_notes(decoded: Decoded) -> list[str]:
     notes = []
     if decoded.bad:
         notes.append(
-            f"{len(decoded.bad)} files could not be decoded and were left out: {listed(decoded.bad, len(decoded.bad))}."
+            f"{len(decoded.bad)} {'file' if len(decoded.bad) == 1 else 'files'} could not be decoded and "
+            f"{'was' if len(decoded.bad) == 1 else 'were'} left out: {listed(decoded.bad, len(decoded.bad))}."
         )
     if decoded.animated:
         first = shown(decoded.animated[0])

@@ -99,8 +99,8 @@ def _decide(subject: _Subject, opponents: Sequence[Opponent], tuned: bool) -> tu
     if worse:
         return _worse(subject, worse, [one for one in networks if one.relation == "open"])
     if not networks:
-        alone = f"{100 * subject.accuracy:.1f} % of the test images right, and no other network to compare with"
-        return "cannot_tell", f"Cannot tell: the spiking network gets {alone}", None
+        alone = f"{100 * subject.accuracy:.1f} % of the test images right"
+        return "cannot_tell", f"The spiking network gets {alone}; there was no other network to compare it with", None
     unknown = [one for one in networks if one.relation == "unknown"]
     if unknown:
         return _unknown(subject, _best(unknown))

@@ -61,6 +61,7 @@ def caveats(
         what = "image" if units == data.test.images else "subject"
         text = f"The test set is small ({count_of(units, what)}): only large differences could show."
         found.append(Reservation("care", "Few test images", text))
+    found += _same_layers(networks)
     found += [
         Reservation("care", "Several spikes at once", _several(one)) for one in networks if one.cost.several_spikes
     ]
@@ -68,6 +69,18 @@ def caveats(
         text = "There is one seed: another could give other figures, and nobody can tell by how much."
         found.append(Reservation("care", "One seed", text))
     return found if protocol is None else [*found, *_of_protocol(protocol)]
+
+
+def _same_layers(networks: Sequence[NetworkResult]) -> list[Reservation]:
+    """Where images are large or coloured, the twin is as convolutional as the small CNN: two opponents of one kind."""
+    sizes = {one.role: (one.parameters, one.cost.macs) for one in networks if one.role in ("twin", "baseline")}
+    if len(sizes) < 2 or sizes["twin"] != sizes["baseline"]:
+        return []
+    text = (
+        "The same network without spikes and the small CNN have the same layers here; they differ by the gain of their "
+        "outputs and the weights that they begin with, so a lead of one over the other says little."
+    )
+    return [Reservation("care", "Two opponents of one kind", text)]
 
 
 def _several(network: NetworkResult) -> str:

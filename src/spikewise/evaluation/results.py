@@ -164,6 +164,8 @@ class Protocol(Record):
     augmentation: str | None = None
     quick: bool = False
     """Whether this is a first look: few epochs, no sections; the answer of a whole run may be another."""
+    whole: str = ""
+    """The command for a whole run in place of a first look; empty where nobody knows."""
 
 
 class EpochRecord(Record):

@@ -86,6 +86,7 @@ def evaluate_candidates(
         batch_size=experiment.train.batch_size,
         augmentation=", ".join(f"{k} {v:g}" for k, v in changed.items()) or None,
         quick=experiment.quick,
+        whole=experiment.whole,
     )
     collapsed = _without_collapsed(setting, tested)
     results = Results(

@@ -29,7 +29,7 @@ the twin with activations that spikes can carry, to be converted."""
 RunKind = Literal["compare", "train"]
 """All sides of an experiment, or the spiking network alone."""
 MOST_SEEDS = 1000
-DESCRIPTIVE = ("title", "about", "source", "published", "sections")
+DESCRIPTIVE = ("title", "about", "source", "published", "sections", "whole")
 """Fields that change nothing about what is trained."""
 
 _LONGEST_NAME = 120
@@ -89,6 +89,8 @@ class Experiment(Config):
     """What is looked into after the test, beside accuracy and cost."""
     quick: bool = False
     """Whether this is a first look: "auto" epochs are few, and the answer says that it is one."""
+    whole: str = ""
+    """The command that asks for more than a first look: the one that was given, without `--quick`."""
     imported: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the weights of a spiking network that was made elsewhere, which `spikewise import` sets: it is not
     trained here."""

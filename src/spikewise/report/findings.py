@@ -163,6 +163,8 @@ def _data(results: Results) -> str:
     )
     crossing = sum(number or 0 for number in (leaks.duplicates, leaks.near_duplicates, leaks.subjects))
     said = f"{brief(crossing)} leaks between the parts" if crossing else "no leak between the parts was found"
+    if not crossing and leaks.near_duplicates is None:
+        said = "no identical images lie in two parts, and nobody looked for nearly identical ones"
     if leaks.duplicates is None:
         said = "nobody looked for leaks between the parts"
     return f"{parts} images of {len(data.classes)} classes; {said}."

@@ -118,14 +118,15 @@ def front_picture(results: Results) -> PicturePanel | None:
     return PicturePanel("answer", drawn, _caption(results, networks, model, bool(front), bool(options)))
 
 
-def next_steps(results: Results, command: str | None, run: str) -> list[NextStep]:
+def next_steps(results: Results, command: str | None, run: str, source: str | None = None) -> list[NextStep]:
     """At most three things to do, the most urgent first; a step without a command has it in its words, or needs none.
 
     Args:
         command: what makes the run again; None where nobody knows.
         run: the run folder, as a command names it.
+        source: the images, as a command names them.
     """
-    found = [*_mending(results), *_telling(results, command)]
+    found = [*_mending(results, source), *_telling(results, command)]
     best = max((one for one in results.networks if "accuracy" in one.metrics), default=None, key=_accuracy)
     run = shlex.quote(run)
     if best is not None and results.kind != "judge":  # whose networks are not the run's to load
@@ -136,20 +137,27 @@ def next_steps(results: Results, command: str | None, run: str) -> list[NextStep
     return found[:_MOST_STEPS]
 
 
-def _mending(results: Results) -> list[NextStep]:
+def _mending(results: Results, source: str | None) -> list[NextStep]:
     """What makes the answer doubtful, and how it is mended."""
-    steps, audit = [], results.sections.audit
+    steps, audit = list[NextStep](), results.sections.audit
     if results.verdict.remedy:
         looks = results.verdict.remedy.startswith("spikewise diagnose")
         what = "See what went wrong" if looks else "Train again with the setting that mends what went wrong"
         steps.append(NextStep(what, results.verdict.remedy))
+    leaks = results.data.overlap
+    sure = leaks.duplicates or leaks.near_duplicates or (leaks.subjects and results.data.subjects_trust != "doubtful")
+    if sure and source is not None:
+        told = "Take a split that does not leak: write one, then compare with --set split.file=clean.json"
+        return [*steps, NextStep(told, f"spikewise audit {shlex.quote(source)} --fix clean.json")]
     if audit is not None and any(one.severity == "red" for one in audit.findings):
         steps += [NextStep(line, "") for line in advice(audit)[:1]]
     return steps
 
 
 def _telling(results: Results, command: str | None) -> list[NextStep]:
-    """More seeds, where these are what is missing."""
+    """A whole run after a first look; more seeds, where these are what is missing."""
+    if results.protocol.quick:
+        return [NextStep("Ask for more than a first look: all seeds and epochs", results.protocol.whole)]
     if command is None:
         return []
     seeds = len(results.protocol.seeds)

@@ -98,8 +98,9 @@ def _training(results: Results, table: Table) -> str:
     seeds = len(protocol.seeds)
     return (
         f"All networks were trained on the same images in the same order, {', '.join(how)}; weights were chosen by "
-        f"{protocol.selection}. {seeds} seed{'s' if seeds != 1 else ''} ({', '.join(map(str, protocol.seeds))}) were "
-        f"trained per network, and the test images were predicted {protocol.test_opened} times for "
+        f"{protocol.selection}. {seeds} seed{'s' if seeds != 1 else ''} "
+        f"({', '.join(map(str, protocol.seeds))}) {'was' if seeds == 1 else 'were'} trained per "
+        f"network, and the test images were predicted {protocol.test_opened} times for "
         f"{sum(len(one.runs) for one in results.networks)} trained networks, after all training."
     )
 

@@ -21,7 +21,7 @@ from spikewise.report.figures import write_figures
 from spikewise.report.findings import findings, grounds, grounds_finding
 from spikewise.report.glossary import GLOSSARY
 from spikewise.report.notices import notices
-from spikewise.report.paper_part import paper_part
+from spikewise.report.paper_part import experiment_of, paper_part
 from spikewise.report.shown import Shown, drawn
 from spikewise.report.terms import explained, key_of
 from spikewise.report.tuning import tuning_table
@@ -49,7 +49,7 @@ def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: 
     told = notices(results)
     traces = artifacts.traces if artifacts else None
     pairs = artifacts.disagreements if artifacts else None
-    classes = results.data.classes
+    classes, run = results.data.classes, "RUN" if folder is None else _named(folder)
     return page(
         "report.html.j2",
         r=results,
@@ -60,12 +60,12 @@ def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: 
         table=front.front_table(results),
         picture=shown.picture,
         live=_live_page(folder),
-        steps=front.next_steps(results, command, "RUN" if folder is None else folder.resolve().name),
+        steps=front.next_steps(results, command, run, _source(folder)),
         findings=findings(results, artifacts),
         grounds=grounds(results, told),
         grounds_finding=grounds_finding(results),
         paper=paper_part(results, folder),
-        run_name="RUN" if folder is None else folder.resolve().name,
+        run_name=run,
         metrics=tables.metric_table(results),
         costs=tables.cost_rows(results),
         forest=tables.forest(results.comparisons),
@@ -172,9 +172,22 @@ def _read(folder: Path) -> tuple[Results, Artifacts | None]:
 
 def _write_page(folder: Path, results: Results, artifacts: Artifacts | None, shown: Shown, command: str | None) -> Path:
     if command is None and results.kind != "judge" and (folder / "experiment.toml").exists():
-        command = f"spikewise {results.kind} --config {shlex.quote(f'{folder.resolve().name}/experiment.toml')}"
+        command = f"spikewise {results.kind} --config {shlex.quote(f'{_named(folder)}/experiment.toml')}"
     write_text(folder / "report.html", _page(results, artifacts, shown, command, folder))
     return folder / "report.html"
+
+
+def _named(folder: Path) -> str:
+    """A run folder as a command names it where this one was given, if that is above it; else its name alone."""
+    whole, here = folder.resolve(), Path.cwd()
+    return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else whole.name
+
+
+def _source(folder: Path | None) -> str | None:
+    """The images of a run, as a command names them."""
+    experiment = None if folder is None else experiment_of(folder)
+    source = (experiment or {}).get("data", {}).get("source")
+    return source if isinstance(source, str) else None
 
 
 def _asset(name: str) -> str:

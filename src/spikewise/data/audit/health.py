@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -132,6 +133,13 @@ def _steady_lines(images: UInt8[np.ndarray, "N C H W"]) -> list[float]:
     return levels
 
 
+_PROPORTIONS: Final = {
+    "keep": ", and other proportions bars at two edges.",
+    "stretch": "; other proportions are stretched.",
+}
+"""What becomes of images that are no square."""
+
+
 def _sizes(look: Look) -> Iterator[AuditFinding]:
     inside = set(look.images.sources or ())
     sizes = Counter((one.height, one.width) for one in look.facts if one.file in inside and one.format)
@@ -143,7 +151,7 @@ def _sizes(look: Look) -> Iterator[AuditFinding]:
             severity="amber" if len(shapes) > 1 else "info",
             title=f"Files come in {len(sizes):,} sizes (height x width: {listed}{', ...' if len(sizes) > 4 else ''})",
             effect="Resizing leaves traces of the first size, such as blur"
-            + ("; other proportions are stretched." if len(shapes) > 1 else "."),
+            + (_PROPORTIONS[look.images.aspect] if len(shapes) > 1 else "."),
             remedy="If the image-size probe tells the label, bring the files to one size at the source.",
             count=len(sizes),
         )

@@ -71,7 +71,9 @@ class Sequel:
         """What is left of the time of this run's sections; it runs from now on."""
         results = Results.load(self.folder.results)
         trained = sum(run.train_seconds for network in results.networks for run in network.runs)
-        return Budget(trained, sum(results.sections.seconds.values()), unlimited=self.thorough, clock=self.clock)
+        # The audit comes before the training, and what it takes goes by the images.
+        spent = sum(taken for name, taken in results.sections.seconds.items() if name != "audit")
+        return Budget(trained, spent, unlimited=self.thorough, clock=self.clock)
 
     def waiting(self, names: Sequence[SectionName]) -> list[SectionName]:
         """Those of the named sections that are to be made, in the order in which they are."""

@@ -21,7 +21,7 @@ class Budget:
 
     Args:
         trained: seconds that all trainings took together.
-        spent: seconds of the sections that are made already, the audit included.
+        spent: seconds of the sections that are made already after the test.
         unlimited: every section is made whole.
     """
 
