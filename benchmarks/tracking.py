@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import random
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,7 +31,7 @@ FORK = multiprocessing.get_context("fork")
 EPOCHS = 30
 CLOCKS = ("time/", "train_seconds", "latency_ms", "throughput_images_per_second", "peak_memory_mb")
 TIMES: dict[str, list[float]] = {}
-"""Seconds of training, by what stood beside it."""
+"""Seconds of the fastest epoch of each training, by what stood beside it: others use the machine, too."""
 
 
 def experiment(epochs: int = EPOCHS) -> Experiment:
@@ -142,14 +141,14 @@ def disturbed(folder: Path, to: str, environment: dict[str, str]) -> None:
         check=False,
     )
     (run,) = (path for path in folder.iterdir() if (path / "run.json").exists())
-    seconds = sum(event_seconds(path) for path in run.rglob("events.jsonl"))
+    seconds = min(second for path in run.rglob("events.jsonl") for second in epoch_seconds(path))
     said = [line for line in done.stderr.splitlines() if line.startswith(f"{to}: ")] if to else []
-    print(f"  rc {done.returncode}, {seconds:.2f} s of training, weights {digest(run)}, said: {said[:2]}")
+    print(f"  rc {done.returncode}, fastest epoch {1000 * seconds:.0f} ms, weights {digest(run)}, said: {said[:2]}")
     TIMES.setdefault(to or "none", []).append(seconds)
 
 
-def event_seconds(path: Path) -> float:
-    return sum(json.loads(line)["seconds"] for line in path.read_text().splitlines())
+def epoch_seconds(path: Path) -> list[float]:
+    return [json.loads(line)["seconds"] for line in path.read_text().splitlines()]
 
 
 def harmless(folder: Path, rounds: int) -> None:
@@ -162,7 +161,7 @@ def harmless(folder: Path, rounds: int) -> None:
             print(what)
             disturbed(folder / f"{to or 'none'}-{number}", to, environment)
     for to, seconds in TIMES.items():
-        print(f"{to}: median {statistics.median(seconds):.2f} s of {len(seconds)}")
+        print(f"{to}: fastest epoch of {len(seconds)} trainings {1000 * min(seconds):.0f} ms")
 
 
 def full_disk(folder: Path, size: str = "48k") -> None:
@@ -174,11 +173,16 @@ def full_disk(folder: Path, size: str = "48k") -> None:
     try:
         print(f"a disk of {size} for the tracker")
         disturbed(out, "tensorboard", {})
+        (run,) = (path for path in out.iterdir() if (path / "run.json").exists())
+        lacking = len(of_tensorboard(disk))
+        subprocess.run(["mount", "-o", "remount,size=16m", disk], check=True)
+        replay(run, "tensorboard")
+        replay(run, "tensorboard", out=str(out / "whole"))
+        told = of_tensorboard(disk)
+        print(f"  {lacking:,} figures were there; with room, after a replay {len(told):,}, all of them once: "
+              f"{told == of_tensorboard(out / 'whole')}")  # fmt: skip
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
-    (run,) = (path for path in out.iterdir() if (path / "run.json").exists())
-    told = replay(run, "tensorboard").figures
-    print(f"  told afterwards, with room: {told:,} figures, all there: {len(of_tensorboard(disk)) == told}")
 
 
 def main() -> None:

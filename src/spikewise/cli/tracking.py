@@ -61,7 +61,8 @@ def _until_end_of_input() -> Callable[[float], bool]:
     over = threading.Event()
 
     def read() -> None:
-        while sys.stdin.buffer.read(1 << 10):
+        # Not through `sys.stdin`, whose lock this thread would hold when the interpreter ends.
+        while os.read(sys.stdin.fileno(), 1 << 10):
             pass
         over.set()
 
