@@ -9,6 +9,7 @@ import pandas
 import pytest
 
 from spikewise import runs
+from spikewise.collection.wording import listed
 from spikewise.errors import ConfigError, RunError
 from spikewise.report import paper_table
 
@@ -250,3 +251,33 @@ def test_nothing_to_export_and_no_such_format_are_said(folder):
         runs(folder).export("latx")
     with pytest.raises(ConfigError, match="no finished run among the 1 chosen"):
         runs(folder).of(state="unfinished").export("csv")
+
+
+def test_what_an_interrupted_look_has_read_is_kept(folder, monkeypatch):
+    from spikewise.collection import index
+
+    monkeypatch.setattr(index, "_PORTION", 2)
+    told = []
+
+    def interrupted(what: str, done: int, total: int) -> None:
+        told.append((what, done, total))
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runs(folder, tell=interrupted)
+    assert told == [("reading runs", 2, 5), ("reading runs", 4, 5)]
+    rows = sqlite3.connect(index_of(folder)).execute("SELECT name FROM runs").fetchall()
+    assert len(rows) == 4
+    assert len(runs(folder)) == 5
+
+
+def test_a_list_fits_a_terminal(folder):
+    found = runs(folder).of(state="finished")
+    whole = listed(found)
+    assert whole[0] == ["run", "data", "preset", "accuracy", "interval", "− twin", "energy", "latency", "created"]
+    assert whole[1][:5] == ["compare-a", "digits", "mnist-snn", "97.00 %", "96.00 to 97.50 %"]
+    for width in (60, 80, 110):
+        rows = listed(found, width)
+        assert all(sum(map(len, row)) + 2 * len(row) <= width for row in rows)
+        assert rows[0][:3] == ["run", "data", "accuracy"] or width == 110

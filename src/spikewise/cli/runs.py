@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_rows, print_text, say
+from spikewise.cli.console import out, print_json, print_rows, print_text, say
 
 if TYPE_CHECKING:
     from spikewise.collection import Runs
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _FIRST = "list"
+_NUMBERS = frozenset(("accuracy", "interval", "− twin", "energy", "latency"))
 _CHOICE = "Which runs"
 
 
@@ -206,8 +207,11 @@ class _Choice(NamedTuple):
 
 def _chosen(folder: Path, asked: _Choice) -> "Runs":
     from spikewise.collection import runs
+    from spikewise.training.progress import display
 
-    found = runs(folder).of(data=asked.data, preset=asked.preset, state=asked.state)
+    with display() as progress:
+        found = runs(folder, tell=progress.work)
+    found = found.of(data=asked.data, preset=asked.preset, state=asked.state)
     for setting in asked.having or []:
         found = found.having(setting)
     for condition in asked.where or []:
@@ -218,11 +222,14 @@ def _chosen(folder: Path, asked: _Choice) -> "Runs":
 
 
 def _print(found: "Runs") -> None:
-    from spikewise.collection.wording import COLUMNS_SHOWN, cells
+    from spikewise.collection.wording import listed
 
     good = [one for one in found if one["state"] != "damaged"]
     if good:
-        print_rows([name for name, _ in COLUMNS_SHOWN], [cells(one) for one in good], right=[3, 4, 5, 6, 7], whole=[0])
+        console = out()
+        header, *rows = listed(good, console.width if console.is_terminal else None)
+        numbers = [at for at, name in enumerate(header) if name in _NUMBERS]
+        print_rows(header, rows, right=numbers, whole=range(len(header)))
     else:
         say(f"No run in {found.folder}.")
     for one in found:

@@ -12,6 +12,7 @@ from spikewise.collection.conditions import Condition, parse_condition, plain_va
 from spikewise.collection.exports import export_runs
 from spikewise.collection.index import summaries_of
 from spikewise.collection.summaries import COLUMNS, Cell, RunSummary
+from spikewise.data import Progress
 from spikewise.errors import ConfigError, DependencyError, unknown_choice
 from spikewise.evaluation import Results
 from spikewise.experiments.settings import parse_change
@@ -170,15 +171,17 @@ class Runs(Sequence[RunSummary]):
         raise unknown_choice("column, figure or setting", name, there)
 
 
-def runs(folder: str | Path = "runs") -> Runs:
+def runs(folder: str | Path = "runs", *, tell: Progress | None = None) -> Runs:
     """The runs in a folder, and in the folders in it, by name; damaged ones say why.
 
     What was read of a run is kept in an index in the user's cache, as long as its files stay as they are.
 
+    Args:
+        tell: Told how many of many folders were read.
     Raises:
         RunError: the folder is not there.
     """
-    return Runs(Path(folder), summaries_of(Path(folder)))
+    return Runs(Path(folder), summaries_of(Path(folder), tell))
 
 
 def _same(found: Cell, value: object) -> bool:

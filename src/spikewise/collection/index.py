@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from spikewise.collection.summaries import COLUMNS, RunSummary, folder_stamp, read_summary
+from spikewise.data import Progress
 from spikewise.data.locate import cache_folder
 from spikewise.errors import RunError, StorageError
 from spikewise.files import make_folder
@@ -24,6 +25,8 @@ _LAYOUT: Final = "1 " + " ".join(COLUMNS)
 """Rows of another layout are read anew."""
 _DEPTH: Final = 2
 """Levels below a folder in which runs are looked for: FOLDER/RUN and FOLDER/PROJECT/RUN."""
+_PORTION: Final = 200
+"""Runs that are written to the index at once."""
 _PATIENCE: Final = 10.0
 """Seconds to wait for another process that writes the index."""
 
@@ -63,8 +66,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def summaries_of(root: Path) -> list[RunSummary]:
-    """Every run below a folder, in the order of their names, from the index where it is good."""
+def summaries_of(root: Path, tell: Progress | None = None) -> list[RunSummary]:
+    """Every run below a folder, in the order of their names, from the index where it is good.
+
+    Args:
+        tell: Told how many of many folders were read.
+    """
     folders = find_folders(root)
     stamps = {_name(root, path): (path, folder_stamp(path)) for path in folders}
     with _opened(root) as database:
@@ -77,6 +84,11 @@ def summaries_of(root: Path) -> list[RunSummary]:
                 one = read_summary(path, name)
                 fresh[name] = stamp, one
             found[name] = one
+            if len(fresh) == _PORTION:  # what is read is kept, though a first look be interrupted
+                _store(database, fresh, ())
+                fresh.clear()
+                if tell is not None:
+                    tell("reading runs", len(found), len(stamps))
         _store(database, fresh, known.keys() - stamps.keys())
     return [found[name] for name in sorted(found)]
 

@@ -1,23 +1,41 @@
 """A run in a list, as text."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from spikewise.collection.summaries import Cell, RunSummary
 from spikewise.evaluation import units
 from spikewise.report.numbers import NONE, duration, percent, points
 
-__all__ = ["COLUMNS_SHOWN", "cells", "ends", "shown"]
+__all__ = ["ends", "listed", "shown"]
 
-COLUMNS_SHOWN: Final = (
-    ("run", "run"), ("data", "data"), ("preset", "preset"), ("accuracy", "accuracy"), ("interval", ""),
+_INTERVAL: Final = "interval"
+_COLUMNS: Final = (
+    ("run", "run"), ("data", "data"), ("preset", "preset"), ("accuracy", "accuracy"), ("interval", _INTERVAL),
     ("− twin", "difference"), ("energy", "energy_nj"), ("latency", "latency_ms"), ("created", "created"), ("", "state"),
 )  # fmt: skip
 """Heads of a list, and the columns below them."""
+_FIRST_TO_GO: Final = ("latency_ms", "preset", "energy_nj", "created", _INTERVAL)
+_GAP: Final = 2
+"""Letters between two columns."""
 
 
-def cells(run: RunSummary) -> list[str]:
-    """Under `COLUMNS_SHOWN`."""
-    return [ends(run) if not column else shown(column, run) for _, column in COLUMNS_SHOWN]
+def listed(runs: Sequence[RunSummary], width: int | None = None) -> list[list[str]]:
+    """A head and a row for each run; of columns that are all empty there are none.
+
+    Args:
+        width: In letters; what does not fit is left out, least wanted columns first. None: as wide as it is.
+    """
+    columns = [
+        (column, [head, *(ends(run) if column == _INTERVAL else shown(column, run) for run in runs)])
+        for head, column in _COLUMNS
+    ]
+    columns = [(column, told) for column, told in columns if any(told[1:])]
+    for gone in _FIRST_TO_GO:
+        if width is None or sum(max(map(len, told)) + _GAP for _, told in columns) <= width:
+            break
+        columns = [(column, told) for column, told in columns if column != gone]
+    return [list(row) for row in zip(*(told for _, told in columns), strict=True)]
 
 
 def ends(run: RunSummary) -> str:
