@@ -1,13 +1,17 @@
 """Each figure of each epoch is told once: replayed, repeated, killed, followed, and with a tracker that fails."""
 
 import csv
+import json
+import os
 import random
 import resource
 from pathlib import Path
 
 import pytest
+from tests.written_runs import WrittenRun
 
 from spikewise.errors import ConfigError, DependencyError, RunError, StorageError, TrackingError
+from spikewise.files import write_json
 from spikewise.tracking import replay
 from spikewise.tracking.curves import RunReader
 from spikewise.tracking.tracker import Tracker, TrackerKind
@@ -247,3 +251,64 @@ def test_a_place_that_cannot_be_written_is_named(finished, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="A file stands where a folder is needed"):
         replay(finished.path, "csv", out=str(tmp_path / "file"))
+
+
+def test_the_cells_of_a_sweep_are_told_as_they_begin(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPIKEWISE_CACHE", str(tmp_path / "cache"))
+    from spikewise.experiments.sweep import parse_sweep
+    from spikewise.experiments.sweep_cells import cells_of
+    from spikewise.experiments.sweep_folder import Placed, SweepFolder
+
+    plan = parse_sweep({"title": "two", "base": {"data": {"source": "digits"}}, "grid": {"train.batch_size": [32, 64]}})
+    cells = [Placed(cell, tmp_path / f"train-{number}") for number, cell in enumerate(cells_of(plan))]
+    folder = SweepFolder.create(tmp_path, plan, cells)
+    looks = []
+
+    def wait(seconds: float) -> bool:
+        looks.append(seconds)
+        WrittenRun(cells[len(looks) - 1].run).finish()
+        return False
+
+    done = replay(folder.path, "csv", follow=True, wait=wait)
+    assert len(looks) == 2
+    assert done.trainings == 2 * 5
+    for cell in cells:
+        assert len(told(tmp_path / "csv" / cell.run.name)) > 0
+
+
+def test_a_search_is_over_when_it_has_said_what_is_best(written):
+    written.train("snn", 0, 2)
+    trials = written.path / "trials" / "snn"
+    trials.mkdir(parents=True)
+    (written.path / "networks" / "snn" / "seed-0").rename(trials / "trial-000")
+    drawn = {"number": 0, "settings": {"train.learning_rate": 0.5}, "validation": {"accuracy": 0.25}, "score": 0.25}
+    (trials / "trial-000" / "trial.json").write_text(json.dumps(drawn))
+    (written.path / "tune.json").write_text("{}")
+    done = replay(written.path, "csv", follow=True, wait=lambda seconds: pytest.fail("it is over"))
+    folder = Path(done.place) / written.path.name
+    assert {part for part, _, _ in told(folder)} == {"snn/trial-000"}
+    assert "snn/trial-000,train.learning_rate,0.5" in (folder / "settings.csv").read_text()
+    assert "snn/trial-000,kept/accuracy,0.25" in (folder / "summary.csv").read_text()
+
+
+def test_a_run_of_networks_that_were_trained_elsewhere_has_its_figures(written):
+    written.results.save(written.folder.results)
+    done = replay(written.path, "csv")
+    summary = (Path(done.place) / written.path.name / "summary.csv").read_text()
+    assert f",snn/accuracy,{written.results.network('snn').metrics['accuracy'].mean!r}" in summary
+
+
+def test_a_run_of_before_there_were_event_files_is_told_from_what_it_left(finished):
+    from spikewise.training.loop import FIT, FitResult
+
+    expected_figures = expected(finished)
+    for network in ("snn", "twin"):
+        for seed in (0, 1):
+            place = finished.folder.training(network, seed)
+            history = [event.record for event in finished.events(network, seed)]
+            write_json(place / FIT, FitResult(history=history, best_epoch=1).notes())
+            (place / "events.jsonl").unlink()
+    first = replay(finished.path, "csv")
+    assert told(Path(first.place) / finished.path.name) == expected_figures
+    os.utime(finished.path / "networks" / "snn" / "seed-0" / FIT)  # as copying a folder does
+    assert replay(finished.path, "csv").figures == 0

@@ -63,7 +63,7 @@ class Curve:
     last: int = 0
     """The step of the summary: the epoch that was kept."""
     ended: float | None = None
-    """When the run was tested, in seconds since 1970; None until it is."""
+    """When the run was tested, or the search was over, in seconds since 1970; None until it is."""
 
     @property
     def key(self) -> str:
@@ -78,13 +78,13 @@ class Curve:
 
 
 def folders_of(path: Path) -> list[Path]:
-    """The run folders that a path stands for: itself, or those of a sweep's cells that have begun.
+    """The run folders that a path stands for: itself, or those of a sweep's cells, of which some may not be there yet.
 
     Raises:
         RunError: it is neither.
     """
     if (path / "sweep.json").exists():
-        return [placed.run for placed in SweepFolder.open(path).cells if (placed.run / "run.json").exists()]
+        return [placed.run for placed in SweepFolder.open(path).cells]
     return [RunFolder.open(path).path]
 
 
@@ -112,8 +112,8 @@ class RunReader:
         if self._results is None and self.folder.results.exists():
             self._results = Results.load(self.folder.results)
         found = [curve for place in self._places() if (curve := self._curve(place)) is not None]
-        if found and self._results is not None:
-            found.append(self._whole(self._results, min(curve.born for curve in found)))
+        if self._results is not None:  # of networks that were trained elsewhere it is all there is
+            found.append(self._whole(self._results, min((curve.born for curve in found), default=self._ended or 0.0)))
         return found
 
     def _places(self) -> Iterator[Path]:
@@ -169,7 +169,8 @@ class RunReader:
     @property
     def _ended(self) -> float | None:
         if self._results is None:
-            return None
+            searched = self.folder.path / "tune.json"
+            return searched.stat().st_mtime if searched.exists() else None
         try:
             return datetime.fromisoformat(self._results.created).timestamp()
         except ValueError:

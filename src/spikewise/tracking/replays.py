@@ -60,14 +60,14 @@ def replay(
         TrackingError: without `follow`: the tracker cannot be reached.
         StorageError: without `follow`: its disk is full.
     """
-    folders_of(path)  # what is no run is said before a tracker is opened
+    folders = folders_of(path)  # what is no run is said before a tracker is opened
     tracker = open_tracker(to, path.resolve().parent, out)
-    with contextlib.closing(_Replay(path, to, tracker)) as work:
+    with contextlib.closing(_Replay(path, to, tracker, folders)) as work:
         if not follow:
             work.look()
         else:
             _follow(work, say, wait or _sleep)
-        return Replayed(tracker.place, len(work.told), work.figures)
+        return Replayed(tracker.place, len(work.trainings), work.figures)
 
 
 def _follow(work: "_Replay", say: Say, wait: Wait) -> None:
@@ -93,54 +93,66 @@ def _sleep(seconds: float) -> bool:
     return False
 
 
+class _Watched(NamedTuple):
+    """A run that is not over."""
+
+    reader: RunReader
+    lock: contextlib.ExitStack
+    told: dict[str, Curve]
+    """Its trainings as they were told last, by key."""
+
+
 class _Replay:
     """The runs, the tracker, and what has been told."""
 
-    def __init__(self, path: Path, to: str, tracker: Tracker) -> None:
-        self._path, self._to, self._tracker = path, to, tracker
-        self._readers: dict[Path, RunReader] = {}
-        self._locks = contextlib.ExitStack()
-        self.told: dict[str, Curve] = {}
-        """The trainings as they were told last, by key."""
+    def __init__(self, path: Path, to: str, tracker: Tracker, folders: list[Path]) -> None:
+        self._to, self._tracker = to, tracker
+        self._waiting, self._watched = dict.fromkeys(folders), dict[Path, _Watched]()
+        """Runs that are not over, in order; those of them that have begun."""
+        self.trainings = set[str]()
+        """Keys of those that were told."""
         self.figures = 0
-        self.is_over = False
         self.command = f"spikewise log {path} --to {to}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return not self._waiting
 
     def look(self) -> None:
         """Tell what is new; what is wrong with one run keeps no other from being told."""
         failures = list[SpikewiseError]()
-        for folder in folders_of(self._path):
+        for folder in list(self._waiting):
+            if not (folder / "run.json").exists():
+                continue  # a cell that has not begun
             try:
                 self._tell(folder)
             except RunError as error:
                 failures.append(error)
         if failures:
             raise failures[0]
-        readers = self._readers.values()
-        self.is_over = all(reader.is_over for reader in readers) and len(self._readers) == self._expected()
 
     def close(self) -> None:
         """Let go of the runs and the tracker."""
-        self._locks.close()
+        for watched in self._watched.values():
+            watched.lock.close()
         self._tracker.close()
 
     def _tell(self, folder: Path) -> None:
-        if folder not in self._readers:
-            reader = RunReader(folder)
-            self._locks.enter_context(_alone(self._to, self._tracker.place, folder))
-            self._readers[folder] = reader
-        for curve in self._readers[folder].curves():
-            if self.told.get(curve.key) != curve:
+        if folder not in self._watched:
+            reader, lock = RunReader(folder), contextlib.ExitStack()
+            lock.enter_context(_alone(self._to, self._tracker.place, folder))
+            self._watched[folder] = _Watched(reader, lock, {})
+        watched = self._watched[folder]
+        over = watched.reader.is_over  # asked first: what is there then is all there will be
+        for curve in watched.reader.curves():
+            if watched.told.get(curve.key) != curve:
                 self.figures += self._tracker.log(curve)
-                self.told[curve.key] = curve
-
-    def _expected(self) -> int:
-        """How many runs there will be."""
-        if (self._path / "sweep.json").exists():
-            from spikewise.experiments.sweep_folder import SweepFolder  # noqa: PLC0415
-
-            return len(SweepFolder.open(self._path).cells)
-        return 1
+                watched.told[curve.key] = curve
+        self.trainings |= watched.told.keys()
+        if over:
+            self._watched.pop(folder).lock.close()
+            del self._waiting[folder]
 
 
 @contextlib.contextmanager
