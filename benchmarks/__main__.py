@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 _APART = {
+    "collection",
     "defaults",
     "exports",
     "fuzz",
