@@ -260,7 +260,7 @@ def test_the_cells_of_a_sweep_are_told_as_they_begin(tmp_path, monkeypatch):
     from spikewise.experiments.sweep_folder import Placed, SweepFolder
 
     plan = parse_sweep({"title": "two", "base": {"data": {"source": "digits"}}, "grid": {"train.batch_size": [32, 64]}})
-    cells = [Placed(cell, tmp_path / f"train-{number}") for number, cell in enumerate(cells_of(plan))]
+    cells = [Placed(cell, tmp_path / f"train-{number}", "cpu") for number, cell in enumerate(cells_of(plan))]
     folder = SweepFolder.create(tmp_path, plan, cells)
     looks = []
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from spikewise.errors import RunError
 from spikewise.experiments.run_folder import FORMAT
+from spikewise.experiments.settings import dotted
 from spikewise.reading import check_regular
 
 __all__ = ["COLUMNS", "Cell", "RunSummary", "folder_stamp", "read_summary"]
@@ -147,7 +148,7 @@ def _summary(path: Path, name: str) -> RunSummary:
         "identity": str(facts["identity"]),
         "version": str(facts.get("spikewise_version", "")),
     }
-    settings = _plain(experiment)
+    settings = dotted(experiment)
     if not results.exists():
         return RunSummary.of(path, columns, {}, settings)
     found = _object(results)
@@ -225,16 +226,6 @@ def _number(value: object) -> float | int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{value!r:.40} stands where a number belongs")
     return value
-
-
-def _plain(table: Mapping[str, Any], prefix: str = "") -> dict[str, Cell]:
-    out: dict[str, Cell] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            out |= _plain(value, f"{prefix}{key}.")
-        else:
-            out[prefix + key] = json.dumps(value) if isinstance(value, list) else value
-    return out
 
 
 def _utc(created: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "changed",
     "changes_of",
     "differences",
+    "dotted",
     "flattened",
     "format_change",
     "laid_over",
@@ -180,6 +181,17 @@ def flattened(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             out |= flattened(value, f"{prefix}{key}.")
         else:
             out[f"{prefix}{key}"] = value
+    return out
+
+
+def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool | None]:
+    """Every single setting by its dotted key, those in tables with a kind too; a list as JSON."""
+    out: dict[str, str | int | float | bool | None] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            out |= dotted(value, f"{prefix}{key}.")
+        else:
+            out[prefix + key] = json.dumps(value) if isinstance(value, list) else value
     return out
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from spikewise.evaluation import NetworkResult, Results
 from spikewise.evaluation.results import SeedResult
 from spikewise.experiments import RunFolder
+from spikewise.experiments.settings import dotted
 from spikewise.experiments.sweep_folder import SweepFolder
 from spikewise.reading import read_json
 from spikewise.training.event_file import EVENTS, EpochEvent, EventFile, dated
@@ -94,7 +94,7 @@ class RunReader:
     def __init__(self, path: Path) -> None:
         self.folder = RunFolder.open(path)
         self._facts = self.folder.facts()
-        self._settings = _plain(self._facts["experiment"])
+        self._settings = _said(self._facts["experiment"])
         self._results: Results | None = None
         self._read: dict[Path, tuple[object, tuple[EpochEvent, ...]]] = {}
 
@@ -251,22 +251,16 @@ def _trial(place: Path) -> tuple[dict[str, Value], dict[str, float], int]:
     content = read_json(file) if file.exists() else {}
     told = content if isinstance(content, dict) else {}
     drawn, figures = (one if isinstance(one, dict) else {} for one in (told.get("settings"), told.get("validation")))
-    return _plain(drawn), {f"kept/{name}": float(one) for name, one in figures.items() if _is_number(one)}, 0
+    return _said(drawn), {f"kept/{name}": float(one) for name, one in figures.items() if _is_number(one)}, 0
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _plain(table: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
-    """Settings by dotted keys, as values that every tracker knows; a list as text."""
-    out: dict[str, Value] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            out |= _plain(value, f"{prefix}{key}.")
-        elif value is not None:
-            out[prefix + key] = value if isinstance(value, str | int | float | bool) else json.dumps(value)
-    return out
+def _said(table: Mapping[str, Any]) -> dict[str, Value]:
+    """The settings that say something: what is none is left out."""
+    return {key: value for key, value in dotted(table).items() if value is not None}
 
 
 def _slug(name: str) -> str:
