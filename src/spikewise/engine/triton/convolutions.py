@@ -224,7 +224,7 @@ def _weight_tile(conv: dict[str, int], taps: int, pool: int) -> dict[str, int]:
 
 
 _INPUT_TILES = {"pooled": (32, 64, 64, 4, 2), "strided": (32, 64, 64, 4, 2), "plain": (32, 128, 64, 4, 2)}
-"""Output channels at a time, blocks, pixels x input channels, warps and stages at most; measured on an H100."""
+"""Output channels at a time, blocks, pixels x input channels, warps and stages at most; other tiles were not tried."""
 
 
 def _input_tile(conv: dict[str, int], pooling: dict[str, Any]) -> dict[str, int]:
