@@ -1,9 +1,12 @@
 """Which executor a text names; every mistake is a message that says what there is."""
 
+import socket
+
 import pytest
 
 from spikewise.errors import ConfigError, DependencyError, ExecutorError
 from spikewise.executors import LocalExecutor, RayExecutor, SlurmExecutor, executor_from, open_executor
+from spikewise.executors.ray_server import running_cluster
 from spikewise.experiments.spread import asked_executor
 
 
@@ -80,3 +83,17 @@ def test_a_machine_without_sbatch_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match="login node"):
         open_executor(SlurmExecutor(), tmp_path, tmp_path / "claims")
+
+
+def test_a_cluster_of_this_machine_that_died_is_none(monkeypatch):
+    """The file in which Ray notes it is still there, and Ray would wait for minutes."""
+    utils = pytest.importorskip("ray._private.utils")
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{there.getsockname()[1]}"
+        monkeypatch.setattr(utils, "read_ray_address", lambda: address)
+        assert running_cluster() is None
+        there.listen()
+        assert running_cluster() == address
+    monkeypatch.setattr(utils, "read_ray_address", lambda: None)
+    assert running_cluster() is None

@@ -1,8 +1,8 @@
 """Tasks of a Ray cluster, to which a process of its own gives the orders."""
 
 import importlib.util
+import os
 import re
-import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from spikewise.errors import ConfigError, DependencyError, ExecutorError
 from spikewise.executors.config import RayExecutor
 from spikewise.executors.executor import Attempt
 from spikewise.executors.lines import ONE_THREAD, LineProcess
+from spikewise.executors.ray_server import answers_at
 from spikewise.executors.work import Beat, Ended, Event
 from spikewise.files import make_folder
 
 __all__ = ["RayCluster"]
 
-_REACHED: Final = 5.0
 _READY: Final = 90.0
 """Seconds until a cluster has been reached or made."""
 _AHEAD: Final = 2
@@ -41,13 +41,14 @@ class RayCluster:
     def __init__(self, config: RayExecutor, logs: Path, claims: Path) -> None:
         if importlib.util.find_spec("ray") is None:
             raise DependencyError("The executor 'ray' needs Ray, which is not installed: pip install 'spikewise[ray]'.")
-        _must_answer(config.address)
+        address = config.address or os.environ.get("RAY_ADDRESS") or None
+        _must_answer(address)
         self._config, self._claims = config, claims
         self._log = make_folder(logs) / "ray.txt"
         self._names: dict[int, str] = {}
         self._count, self._room = 0, 0
         settings = {
-            "address": config.address,
+            "address": address,
             "jobs": config.jobs,
             "cpus": config.cpus,
             "gpus": config.gpus,
@@ -160,8 +161,8 @@ class RayCluster:
 
 
 def _must_answer(address: str | None) -> None:
-    """Whether somebody listens there: Ray itself waits for minutes, and then ends the process."""
-    if address is None or address == "auto":
+    """Whether that is an address, and somebody listens there."""
+    if address is None:
         return
     host, colon, port = address.rpartition(":")
     if not colon or not re.fullmatch(r"\d{1,5}", port) or not 0 < int(port) < 1 << 16 or "/" in host or not host:
@@ -169,10 +170,9 @@ def _must_answer(address: str | None) -> None:
             f"The address of a Ray cluster is HOST:PORT, such as ray:10.0.0.1:6379; got '{address}'. Give the command "
             "on a machine of the cluster (`ray start --address=HOST:PORT` makes this one a part of it)."
         )
-    try:
-        socket.create_connection((host, int(port)), _REACHED).close()
-    except OSError as error:
+    error = answers_at(address)
+    if error is not None:
         raise ExecutorError(
             f"No Ray cluster answers at {address}: {error.strerror or error}. `ray start --head` begins one, and says "
             "its address."
-        ) from None
+        )

@@ -12,6 +12,7 @@ import math
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -22,8 +23,9 @@ from spikewise import __version__
 from spikewise.errors import SpikewiseError
 from spikewise.executors.carry import pack, unpack
 
-__all__ = ["main"]
+__all__ = ["answers_at", "main", "running_cluster"]
 
+_REACHED: Final = 5.0
 _LOOK: Final = 10.0
 """Seconds between two looks at what the cluster has."""
 _NICENESS: Final = "RAY_worker_niceness"
@@ -56,14 +58,12 @@ class _Server:
         """Reach the cluster, or say why not."""
         import ray  # noqa: PLC0415  # an extra
 
-        address, jobs = self._settings["address"], self._settings["jobs"]
+        address, jobs = self._settings["address"] or running_cluster(), self._settings["jobs"]
         try:
-            try:
+            if address is not None:
                 self._init(address)
                 where = f"the Ray cluster at {ray.get_runtime_context().gcs_address}"
-            except ConnectionError:
-                if address is not None:
-                    raise
+            else:
                 self._init("local", object_store_memory=_STORE, num_cpus=jobs and jobs * self._settings["cpus"])
                 where = "a Ray cluster of this machine, begun for this command"
         except Exception as error:  # whatever Ray raises where versions or networks do not fit
@@ -73,11 +73,11 @@ class _Server:
         self._say({"ready": where, "nodes": len(_nodes()), "largest": _largest()})
         return True
 
-    def _init(self, address: str | None, **own: Any) -> None:
+    def _init(self, address: str, **own: Any) -> None:
         import ray  # noqa: PLC0415
 
         ray.init(
-            address=address or "auto",
+            address=address,
             include_dashboard=False if own else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -196,6 +196,24 @@ class _Flight:
 
         with contextlib.suppress(Exception):  # it may have ended in the meantime, in any way
             ray.cancel(self.generator, force=False)
+
+
+def running_cluster() -> str | None:
+    """Address of the Ray cluster that runs on this machine, if one does: the file that says so outlives a dead one."""
+    from ray._private.utils import read_ray_address  # noqa: PLC0415  # where it lies is Ray's own business
+
+    address = read_ray_address()
+    return address if address and answers_at(address) is None else None
+
+
+def answers_at(address: str) -> OSError | None:
+    """Why nobody listens at HOST:PORT; None where somebody does. Ray itself waits for minutes, and ends the process."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _REACHED).close()
+    except OSError as error:
+        return error
+    return None
 
 
 def _nodes() -> list[dict[str, Any]]:
