@@ -19,6 +19,10 @@ GIVE = """([name, how, text]) => {
     document.body.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: data }));
   else document.body.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, clipboardData: data }));
 }"""
+FORGET = """() => {
+  spikewise.state.source = "";
+  for (const one of document.querySelectorAll("#says, #layer-lif1 h3 span")) one.textContent = "";
+}"""
 READ = """() => {
   const { state, network } = spikewise, words = document.querySelector("#layer-lif1 h3 span").textContent;
   return { words, raster: [...state.done.sent.lif1.spikes], fed: [...state.fed] };
@@ -120,11 +124,12 @@ def test_a_seven_that_is_drawn_is_a_seven(draw, size, browser, address, network)
 
 def given(page, pixels, how, answer):
     """An image that is dropped or pasted; what the page shows once it says what it should."""
-    page.evaluate("spikewise.state.source = ''")
+    page.evaluate(FORGET)  # what is shown next has been drawn after this
     page.evaluate(GIVE, ["image.png", how, base64.b64encode(png(pixels)).decode()])
     source = "from your file" if how == "drop" else "pasted"
     says = f"document.getElementById('says').textContent.startsWith('It says {answer}, ')"
     until(page, f"spikewise.state.source === '{source}' && {says}")
+    until(page, "document.querySelector('#layer-lif1 h3 span').textContent")  # it is drawn after the answer
     return page.evaluate(READ)
 
 
