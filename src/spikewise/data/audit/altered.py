@@ -11,7 +11,7 @@
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int64, UInt8
@@ -21,7 +21,7 @@ from spikewise.data.audit.shrink import CHUNK, shrink, standard
 from spikewise.data.audit.threads import spread
 from spikewise.data.audit.views import ORIENTATIONS, Candidates, candidates, equalised, turned, work_images
 
-__all__ = ["Altered", "altered_pairs"]
+__all__ = ["NO_COPIES", "Altered", "altered_pairs"]
 
 RATIO, _RATIO_RANKED = 0.4, 0.33
 """Calibrated on planted sets and clean ones, see docs/audit.md; ranks leave less of an image, so more is asked."""
@@ -63,6 +63,10 @@ class Altered(NamedTuple):
     compared: int
 
 
+_NUMBERS, _FLAGS = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+NO_COPIES: Final = Altered(_NUMBERS, _NUMBERS, np.zeros(0, np.int8), _FLAGS, _FLAGS, _FLAGS, 0)
+
+
 def altered_pairs(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarray, " M"]) -> Altered:
     """Pairs among `positions` (distinct images) of which one was made from the other.
 
@@ -70,11 +74,11 @@ def altered_pairs(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndar
         No pair where there are fewer than 40 images that are not flat, or where they are smaller than 12 x 12.
     """
     if len(positions) < _FEWEST or min(images.shape[2:]) < _SMALLEST:
-        return _none()
+        return NO_COPIES
     work = work_images(images, positions)
     held, waves = _structured(work)
     if held.sum() < _FEWEST:
-        return _none()
+        return NO_COPIES
     return _Search(work[held], positions[held], waves[held]).run()
 
 
@@ -93,11 +97,6 @@ def _structured(work: UInt8[np.ndarray, "N h w"]) -> tuple[Bool[np.ndarray, " N"
         deviation = left.std(axis=1)
         held[at : at + CHUNK] = (deviation >= _STRUCTURE) & (deviation >= _SHARE * flat.std(axis=1))
     return held, waves
-
-
-def _none() -> Altered:
-    numbers, flags = np.zeros(0, np.int64), np.zeros(0, np.bool_)
-    return Altered(numbers, numbers, np.zeros(0, np.int8), flags, flags, flags, 0)
 
 
 class _Laid(NamedTuple):

@@ -11,7 +11,7 @@ from spikewise.data.audit.look import PARTS, Look, members
 from spikewise.data.audit.records import AuditFinding, Severity
 from spikewise.data.audit.subject_likeness import subject_likeness
 
-__all__ = ["leak_findings", "near_across"]
+__all__ = ["leak_findings", "near_across", "near_findings"]
 
 _CLEAN = "Take the split that `spikewise audit DATA --fix clean.json` writes."
 _MANY_NEAR = 0.01
@@ -34,6 +34,12 @@ def leak_findings(look: Look) -> Iterator[AuditFinding]:
     yield from _near(look)
     yield from _subjects(look)
     yield from _contradictions(look)
+
+
+def near_findings(look: Look) -> Iterator[AuditFinding]:
+    """Those of them that are about near-duplicates alone."""
+    yield from _near(look)
+    yield from (finding for finding in _contradictions(look) if finding.check == "conflicting-near-labels")
 
 
 def near_across(look: Look) -> int:

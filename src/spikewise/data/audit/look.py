@@ -23,7 +23,7 @@ from spikewise.data.names import shown
 from spikewise.errors import StorageError
 from spikewise.files import make_folder, write_npz
 
-__all__ = ["LISTED", "PARTS", "Look", "look_at"]
+__all__ = ["LISTED", "PARTS", "Look", "look_at", "part_of"]
 
 PARTS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
 LISTED = 200
@@ -54,6 +54,8 @@ class Look:
     """Of every image file below the set's folder, also of those that are not in the set."""
     altered_among: int | None = None
     """Images among which altered copies were looked for; None: all."""
+    origin: Int64[np.ndarray, " N"] | None = None
+    """Positions of the images in a larger set that they were drawn from."""
 
     @property
     def labels(self) -> Int64[np.ndarray, " N"]:
@@ -71,7 +73,7 @@ class Look:
         """One image in words."""
         part = int(self.part[index])
         return ImagePlace(
-            index=index,
+            index=index if self.origin is None else int(self.origin[index]),
             part=PARTS[part] if part >= 0 else None,
             label=self.images.classes[int(self.labels[index])],
             file=None if self.images.sources is None else shown(self.images.sources[index]),
@@ -101,14 +103,19 @@ def look_at(
         cache: Folder that keeps the near-duplicates of a set, so that another split of it costs nothing.
         altered_among: Distinct images, drawn at random, among which altered copies are looked for; None is all.
     """
-    part = np.full(len(images), -1, np.int8)
-    for number, positions in enumerate(split or ()):
-        part[positions] = number
     same = identical_images(images.images, np.arange(len(images)))
     _, first = np.unique(same, return_index=True)
     near, altered, among = _kept_pairs(images, first, cache, altered_among)
     alike = join(len(images), _chain(same), (near.first, near.second), (altered.first, altered.second))
-    return Look(images, part, same, near, altered, alike, facts, among)
+    return Look(images, part_of(images, split), same, near, altered, alike, facts, among)
+
+
+def part_of(images: ImageSet, split: Split | None) -> Int8[np.ndarray, " N"]:
+    """The part of each image; see `Look.part`."""
+    part = np.full(len(images), -1, np.int8)
+    for number, positions in enumerate(split or ()):
+        part[positions] = number
+    return part
 
 
 def _kept_pairs(

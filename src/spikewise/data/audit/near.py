@@ -12,7 +12,7 @@
 """
 
 from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
@@ -22,7 +22,7 @@ from spikewise.data.audit.shrink import CHUNK, flat_standard, shrink, standard
 from spikewise.data.audit.threads import spread
 from spikewise.data.counter import permutation
 
-__all__ = ["RATIO", "NearPairs", "near_pairs"]
+__all__ = ["NO_PAIRS", "RATIO", "NearPairs", "crowd", "near_pairs"]
 
 RATIO = 0.35
 """Calibrated on MNIST and Fashion-MNIST; see docs/audit.md."""
@@ -55,6 +55,9 @@ class NearPairs(NamedTuple):
     """Median distance of the candidates' neighbours."""
 
 
+NO_PAIRS: Final = NearPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_), 0, None)
+
+
 class _Space(NamedTuple):
     """The images' descriptors on their principal axes."""
 
@@ -73,8 +76,7 @@ def near_pairs(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarray
     """
     space = _space(images, positions)
     if space is None:
-        none = np.zeros(0, np.int64)
-        return NearPairs(none, none, np.zeros(0, np.bool_), 0, None)
+        return NO_PAIRS
     plain = _candidates(space, mirrored=False)
     turned = _candidates(space, mirrored=True)
     a, b = (np.concatenate([plain[side], turned[side]]) for side in (0, 1))
@@ -86,6 +88,18 @@ def near_pairs(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarray
     kept = scale[~np.isnan(scale)]
     median = float(np.median(kept)) if len(kept) else None
     return NearPairs(np.minimum(one, other), np.maximum(one, other), mirrored[near], len(a), median)
+
+
+def crowd(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarray, " M"]) -> float:
+    """About how many candidates `near_pairs` would compare: few among most images, half of all pairs among noise."""
+    some = np.sort(positions[permutation(len(positions), 1)[:_SAMPLE]])
+    space = _space(images, some)
+    if space is None:
+        return 0.0
+    tree = cKDTree(space.points[:, :_AXES])
+    asked = (space.points[:, :_AXES], space.mirrored[:, :_AXES])
+    close = sum(int(tree.query_ball_point(one, r=_REACH * space.scale, return_length=True).sum()) for one in asked)
+    return float(close - len(space.points)) * (len(positions) / len(some)) ** 2
 
 
 def _space(images: UInt8[np.ndarray, "N C H W"], positions: Int64[np.ndarray, " M"]) -> _Space | None:

@@ -111,6 +111,8 @@ class Audit(Config):
     fingerprint: str
     """Of the set."""
     images: _Count
+    closely: _Count | None = None
+    """Images, evenly drawn, among which all was looked for but identical images, subjects and blank ones; null: all."""
     parts: dict[str, int] | None
     """Images in train, validation and test."""
     subjects: _Count | None

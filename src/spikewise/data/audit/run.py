@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,12 +14,13 @@ from spikewise import __version__
 from spikewise.data.audit.clues import file_clues, folder_targets, metadata_clues, name_clues, pixel_clues, targets
 from spikewise.data.audit.files import FileFacts, read_facts
 from spikewise.data.audit.health import health_findings
-from spikewise.data.audit.leaks import leak_findings, near_across
+from spikewise.data.audit.leaks import leak_findings, near_across, near_findings
 from spikewise.data.audit.look import PARTS, Look, look_at
 from spikewise.data.audit.marks import find_marks
 from spikewise.data.audit.near import RATIO
 from spikewise.data.audit.probe import Clue, run_probes
 from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, Nearness, Probe
+from spikewise.data.audit.sample import Sample, look_at_all, sample_of, sampled_finding
 from spikewise.data.audit.shortcuts import mark_findings, shortcut_findings
 from spikewise.data.cache import Progress
 from spikewise.data.folder import list_folder
@@ -50,14 +53,19 @@ def audit(
         progress: Called with what is being done, how much is done, and how much there is.
         altered_among: Images among which altered copies (turned, inverted, moved) are looked for, which takes longest;
             None is all. An audit that looked among all is taken where there is one.
+
+    Of more than 100,000 images, a part is looked at closely (`sample`), and a finding says so.
+
     Returns:
         Findings, the worst first. An audit of the same images, split and files is read back.
     Raises:
         DataError: `root` cannot be read.
     """
     cache = cache_folder(cache_dir)
-    facts = file_facts(images, root, cache, progress)
-    if altered_among is not None and len(images) <= altered_among:
+    sample = sample_of(images, split)
+    closely = images if sample is None else sample.images
+    facts = file_facts(closely, root, cache, progress, all_files=sample is None)
+    if altered_among is not None and len(closely) <= altered_among:
         altered_among = None
     whole = cache / f"{_key(images, split, facts)}.audit.json"
     path = (
@@ -68,37 +76,53 @@ def audit(
     for kept in (whole, path):
         with contextlib.suppress(DataError):
             return Audit.load(kept)
-    found = _audit(images, split, facts, cache, progress, altered_among)
+    found = _audit(images, split, _Close(sample, facts, altered_among), cache, progress or _ignore)
     with contextlib.suppress(StorageError):  # the audit is worth more than its cache
         make_folder(cache)
         found.save(path)
     return found
 
 
-def file_facts(images: ImageSet, root: Path | None, cache: Path, progress: Progress | None = None) -> list[FileFacts]:
-    """The headers of all image files below the set's folder; none where the images come from no files."""
+def file_facts(
+    images: ImageSet, root: Path | None, cache: Path, progress: Progress | None = None, *, all_files: bool = True
+) -> list[FileFacts]:
+    """The headers of all image files below the set's folder; none where the images come from no files.
+
+    Args:
+        all_files: False reads those of the set alone.
+    """
     if root is None or images.sources is None:
         return []
-    return read_facts(root, [str(file) for file in list_folder(root).images], cache, progress)
+    files = [str(file) for file in list_folder(root).images] if all_files else list(images.sources)
+    return read_facts(root, files, cache, progress)
 
 
-def _audit(
-    images: ImageSet,
-    split: Split | None,
-    facts: Sequence[FileFacts],
-    cache: Path,
-    progress: Progress | None,
-    altered_among: int | None,
-) -> Audit:
+class _Close(NamedTuple):
+    """What is looked at closely."""
+
+    sample: Sample | None
+    """None: all images."""
+    facts: Sequence[FileFacts]
+    altered_among: int | None
+
+
+def _audit(images: ImageSet, split: Split | None, close: _Close, cache: Path, tell: Progress) -> Audit:
     started = time.perf_counter()
-    tell = progress or _ignore
     tell("looking for duplicates", 0, 2)
-    look = look_at(images, split, facts, cache=cache, altered_among=altered_among)
+    sample, facts, altered_among = close
+    if sample is None:
+        look = look_at(images, split, facts, cache=cache, altered_among=altered_among)
+        whole, leaks = look, [*leak_findings(look)]
+    else:
+        whole = replace(look_at_all(images, split), facts=facts)
+        look = look_at(sample.images, sample.split, facts, cache=cache, altered_among=altered_among)
+        look = replace(look, origin=sample.positions)
+        leaks = [*leak_findings(whole), *near_findings(look), *sampled_finding(len(images), len(sample.images))]
     tell("probing", 1, 2)
     probes = list(_probes(look))
     marks = find_marks(look)
-    findings = [*leak_findings(look), *mark_findings(look, marks), *shortcut_findings(probes)]
-    findings += health_findings(look, images.damaged)
+    findings = [*leaks, *mark_findings(look, marks), *shortcut_findings(probes)]
+    findings += health_findings(whole, images.damaged)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     tell("probing", 2, 2)
     near = look.near
@@ -106,6 +130,7 @@ def _audit(
         name=images.name,
         fingerprint=images.fingerprint,
         images=len(images),
+        closely=None if sample is None else len(sample.images),
         parts=None if split is None else {name: len(part) for name, part in zip(PARTS, split, strict=True)},
         subjects=None if images.groups is None else len(np.unique(images.groups)),
         verdict=_verdict(findings),
