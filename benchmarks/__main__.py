@@ -18,6 +18,7 @@ _APART = {
     "pages",
     "photos",
     "serving",
+    "shared",
     "tracking",
 }  # each has a command of its own
 

@@ -127,7 +127,7 @@ def test_processes_with_other_settings_are_told_which():
 @pytest.mark.parametrize(
     ("settings", "size", "words"),
     [
-        ((), 2, r"2 processes .* 1 shard .*--set train\.shards=8"),
+        ((), 2, r"2 processes .* 1 shard .*--set train\.shards=2,"),
         (("train.shards=8",), 3, "1, 2, 4, 8 can"),
         (("train.shards=8", "device=mps"), 2, "not on 'mps'"),
         (("train.shards=8", "device=cuda:1"), 2, "GPU of its own"),

@@ -41,11 +41,11 @@ def check_shards(shards: int, processes: int) -> None:
     if processes <= shards and shards % processes == 0:
         return
     fits = [f"{1 << power}" for power in range(shards.bit_length())]
-    more = 1 << max(3, (processes - 1).bit_length())
+    enough = 1 << (processes - 1).bit_length()
     raise ConfigError(
         f"{processes} processes were started to share the {shards} shard{'s' * (shards > 1)} of each batch "
         f"(train.shards = {shards}), and each takes as many: {', '.join(fits)} can. Start as many, or give "
-        f"--set train.shards={more}, with which a run has the same result in 1, 2, 4, ... up to {more} processes."
+        f"--set train.shards={enough}, with which a run has one result in any such number of processes up to {enough}."
     )
 
 
@@ -56,12 +56,12 @@ def cut(count: int, shards: int) -> list[slice]:
 
 
 def tree_sum(rows: Iterable[Tensor]) -> Tensor:
-    """The sum of a power of two of rows, in pairs, and pairs of pairs; few of them are in memory at once."""
+    """The sum of a power of two of rows, in pairs, and pairs of pairs; few are in memory at once, and none is kept."""
     waiting: list[tuple[int, Tensor]] = []
     for row in rows:
         size, total = 1, row
         while waiting and waiting[-1][0] == size:
-            total = waiting.pop()[1] + total
+            total = waiting.pop()[1].add_(total)
             size *= 2
         waiting.append((size, total))
     ((_, total),) = waiting
