@@ -20,7 +20,7 @@ from spikewise.data.audit.marks import find_marks
 from spikewise.data.audit.near import RATIO
 from spikewise.data.audit.probe import Clue, run_probes
 from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, Nearness, Probe
-from spikewise.data.audit.sample import Sample, look_at_all, sample_of, sampled_finding
+from spikewise.data.audit.sample import DrawnImages, look_at_all, sample_of, sampled_finding
 from spikewise.data.audit.shortcuts import mark_findings, shortcut_findings
 from spikewise.data.cache import Progress
 from spikewise.data.folder import list_folder
@@ -100,7 +100,7 @@ def file_facts(
 class _Close(NamedTuple):
     """What is looked at closely."""
 
-    sample: Sample | None
+    sample: DrawnImages | None
     """None: all images."""
     facts: Sequence[FileFacts]
     altered_among: int | None

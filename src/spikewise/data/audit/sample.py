@@ -21,7 +21,7 @@ from spikewise.data.counter import permutation
 from spikewise.data.duplicates import identical_images
 from spikewise.data.image_set import ImageSet, Split
 
-__all__ = ["Sample", "look_at_all", "sample_of", "sampled_finding"]
+__all__ = ["DrawnImages", "look_at_all", "sample_of", "sampled_finding"]
 
 _LARGE: Final = 100_000
 """Images up to which all of them are looked at."""
@@ -34,7 +34,7 @@ _PAIRS: Final = 50_000_000
 _DRAWN = 209  # purpose of random numbers
 
 
-class Sample(NamedTuple):
+class DrawnImages(NamedTuple):
     """Some images of a set."""
 
     images: ImageSet
@@ -43,7 +43,7 @@ class Sample(NamedTuple):
     """Where they stand in the set."""
 
 
-def sample_of(images: ImageSet, split: Split | None) -> Sample | None:
+def sample_of(images: ImageSet, split: Split | None) -> DrawnImages | None:
     """The images that are looked at closely; None where those are all."""
     if len(images) <= _LARGE:
         return None
@@ -77,7 +77,7 @@ def sampled_finding(images: int, closely: int) -> Iterator[AuditFinding]:
     )
 
 
-def _drawn(images: ImageSet, split: Split | None, positions: Int64[np.ndarray, " n"]) -> Sample:
+def _drawn(images: ImageSet, split: Split | None, positions: Int64[np.ndarray, " n"]) -> DrawnImages:
     number = np.full(len(images), -1, np.int64)
     number[positions] = np.arange(len(positions))
     sources = images.sources
@@ -91,7 +91,7 @@ def _drawn(images: ImageSet, split: Split | None, positions: Int64[np.ndarray, "
         fingerprint=hashlib.sha256(f"{images.fingerprint} {len(positions)} of {len(images)}".encode()).hexdigest(),
     )
     parts = None if split is None else Split(*(_inside(number[part]) for part in split))
-    return Sample(some, parts, positions)
+    return DrawnImages(some, parts, positions)
 
 
 def _inside(numbers: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " n"]:
