@@ -304,7 +304,7 @@ def test_ctrl_c_ends_with_one_line_and_130(call, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spikewise.api.execute", interrupted)
+    monkeypatch.setattr("spikewise.api.share", interrupted)
     code, _, err = call("compare", "digits")
     assert code == 130
     assert err.strip() == "Interrupted. The same command goes on where this one stopped."

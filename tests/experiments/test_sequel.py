@@ -161,7 +161,7 @@ def test_the_command_line_passes_on_what_an_interrupted_run_says(monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt("The answer stands.")
 
-    monkeypatch.setattr("spikewise.api.execute", stop)
+    monkeypatch.setattr("spikewise.api.share", stop)
     result = CliRunner().invoke(app, ["compare", "digits"])
     assert result.exit_code == 130
     assert "The answer stands." in result.output

@@ -162,7 +162,7 @@ def test_weights_that_go_bad_are_named_with_their_batch(  # noqa: PLR0917
     network.engine_name = engine
     with pytest.raises(TrainingError, match=words):
         fit(network, task, tmp_path)
-    assert len(loop.Checkpoint.load(tmp_path / loop.CHECKPOINT).notes["result"]["history"]) == 2
+    assert len(loop.result_so_far(tmp_path).history) == 2
 
 
 def test_steps_that_cannot_be_recorded_are_told_once(on_device, monkeypatch, make_network, make_task, tmp_path):

@@ -80,7 +80,6 @@ def predict(  # noqa: PLR0913  # one parameter for each option
 
     use_threads(threads)
     model = load(run, network or "snn", seed, device=device or "auto")
-    say(f"network {model.name}, seed {model.seed}")
     found = named_sources(images, sys.stdin.buffer)
     kind = _format("jsonl" if as_json and format is None else format, out, len(found), evidence or as_json)
     records = list(_records(model, found, skip_bad, white, evidence=evidence or as_json))
