@@ -12,9 +12,6 @@ from spikewise.experiments import resolve, run_experiment
 from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.controls import with_controls
 from spikewise.experiments.setting import task_of
-from spikewise.network import Network
-from spikewise.training.epochs import HostEpochs
-from spikewise.training.update import Learner
 from spikewise.types import Draw
 
 
@@ -34,10 +31,8 @@ def test_it_is_the_twin_and_sees_in_training_what_the_spikes_show(coded):
     task = task_of(
         coded.resolved("compare", device="cpu", train_images=48, image_shape=(1, 8, 8)), images, parts, noisy, 0
     )
-    passes = HostEpochs(Learner(Network(noisy.graph, seed=0), task))
-    passes.launch(2)
     index = parts.train[:5]
-    batch = passes._batch(index)
+    batch = task.batch(index, 2, torch.device("cpu"))
     draw = Draw(0, 2, torch.from_numpy(index))
     shown = Rate(steps=4)(torch.from_numpy(np.ascontiguousarray(images.images[index])), draw).mean(0)
     assert (batch.images.float() / 255 - shown).abs().max() < 1 / 500
