@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peers.neurons import NEURONS, Kind, PlainIntegrator
+from benchmarks.peers.neurons import NEURONS, Kind, Means, PlainIntegrator, Sum
 from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
 from spikewise.encoders import Direct, Latency, Rate
 from spikewise.engine.contract import RunOptions
@@ -115,16 +115,6 @@ def _over_steps(layer: nn.Module, x: Tensor) -> Tensor:
     if len(x) > 1 and x.stride(0) == 0:
         return _over_steps(layer, x[:1]).expand(len(x), *[-1] * (x.ndim - 1))
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-
-
-class Sum(nn.Module):
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        return first + second
-
-
-class Means(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean(dim=(3, 4))
 
 
 def _layer(  # noqa: PLR0911  # one line or two for each kind of layer

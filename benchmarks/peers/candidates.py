@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.peers.neurons import NEURONS, PlainALIF, PlainIntegrator
+from benchmarks.peers.neurons import NEURONS, Means, PlainALIF, PlainIntegrator, Sum
 from benchmarks.peers.workloads import encode
 from spikewise.dynamics import ALIF, LeakyIntegrator
 from spikewise.graph import BatchNorm, Conv2d, GlobalAvgPool, Graph, Linear, MaxPool, Neuron, Residual
@@ -104,20 +104,6 @@ class Stack(nn.Module):
     def logits(self, out: Tensor) -> Tensor:
         """The graph's readout: spikes counted, or the highest membrane."""
         return out.amax(0) if self.graph.readout.kind == "max_membrane" else out.sum(0)
-
-
-class Sum(nn.Module):
-    """Of two paths."""
-
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        return first + second
-
-
-class Means(nn.Module):
-    """Of each channel over its map."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean(dim=(3, 4))
 
 
 class Frames(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from spikewise.dynamics import LeakyIntegrator
 from spikewise.graph import Neuron
 
-__all__ = ["NEURONS", "Kind", "PlainALIF", "PlainIntegrator"]
+__all__ = ["NEURONS", "Kind", "Means", "PlainALIF", "PlainIntegrator", "Sum"]
 
 Build = Callable[[Neuron, int], nn.Module]
 
@@ -255,3 +255,17 @@ NEURONS = {
     "Norse": Kind(Norse, False, _SAME_STEP, _lsnn, adaptive_note="LSNN: other equations (a synaptic current)"),
     "sinabs": Kind(Sinabs, False, f"{_SAME_STEP}; surrogate exponential, it has no fast sigmoid"),
 }
+
+
+class Sum(nn.Module):
+    """Of two paths."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return first + second
+
+
+class Means(nn.Module):
+    """Of each channel over its map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(3, 4))
