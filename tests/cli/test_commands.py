@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 from spikewise.api import Run
@@ -339,3 +340,9 @@ def test_a_control_is_asked_for_beside_the_sides(call):
     code, _, err = call("config", "digits", "--with", "nosie")
     assert code == 2
     assert "Did you mean 'noise'?" in err
+
+
+@pytest.mark.parametrize("name", ["compare", "train", "config", "tune", "import", "predict"])
+def test_the_option_that_the_message_about_a_bad_file_names_is_there(name):
+    options = [word for parameter in typer.main.get_command(entry.app).commands[name].params for word in parameter.opts]
+    assert "--skip-bad" in options

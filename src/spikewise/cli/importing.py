@@ -84,6 +84,7 @@ def import_(  # noqa: PLR0913  # one parameter for each option
     epochs: o.Epochs = None,
     quick: o.Quick = False,
     thorough: o.Thorough = False,
+    skip_bad: o.SkipBad = False,
     without: o.Without = None,
     data_dir: o.DataDir = None,
     device: o.Device = None,
@@ -104,7 +105,7 @@ def import_(  # noqa: PLR0913  # one parameter for each option
     from spikewise.interop.incoming import Meaning
 
     use_threads(threads)
-    request = o.Request(data, None, None, settings, None, epochs, device, False, False, without, quick, None)
+    request = o.Request(data, None, None, settings, None, epochs, device, skip_bad, False, without, quick)
     done = import_experiment(
         file,
         asked_experiment(request),

@@ -29,6 +29,7 @@ def tune(  # noqa: PLR0913  # one parameter for each option
     config: o.Config = None,
     settings: o.Settings = None,
     epochs: o.Epochs = None,
+    skip_bad: o.SkipBad = False,
     data_dir: o.DataDir = None,
     device: o.Device = None,
     threads: o.Threads = None,
@@ -43,15 +44,13 @@ def tune(  # noqa: PLR0913  # one parameter for each option
     Writes one TOML file per side with its best settings. A killed search goes on where it stopped.
     """
     from spikewise.cli.machine import use_threads
-    from spikewise.experiments import resolve
+    from spikewise.cli.run import asked_experiment
     from spikewise.experiments.spread import asked_executor
     from spikewise.experiments.tune import tune as search
     from spikewise.training.progress import Plan, display
 
     use_threads(threads)
-    experiment = resolve(
-        data, preset=preset, config=config, overrides=settings or [], seeds=None, epochs=epochs, device=device
-    )
+    experiment = asked_experiment(o.Request(data, preset, config, settings, None, epochs, device, skip_bad))
     what = asked_executor(executor, executor_settings or ())
     if quiet:
         found = search(experiment, trials=trials, out=out, data_dir=data_dir, executor=what)
