@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layered import CASES, LEAKY, NORMS, SHAPE, conv, normalised
 
-from spikewise.dynamics import ALIF, IF, LIF, CubaLIF
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich
 from spikewise.encoders import Direct, Rate
 from spikewise.engine import Ask, RunOptions, choose, native
 from spikewise.errors import EngineError
