@@ -129,3 +129,16 @@ def test_no_generator_hands_on_a_setting_of_torch():
                 if named & settings and gives and not manages:
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not wrong
+
+
+def test_what_a_signature_may_say_can_be_checked_as_it_runs():
+    wrong = []
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and any(alias.name == "Self" for alias in node.names):
+                wrong.append(f"{path.name}: Self is unknown where single methods are checked; write the class")
+            if not isinstance(node, ast.ClassDef) or "Protocol" not in map(ast.unparse, node.bases):
+                continue
+            if "runtime_checkable" not in map(ast.unparse, node.decorator_list):
+                wrong.append(f"{path.name}: {node.name} lacks @runtime_checkable")
+    assert not wrong

@@ -1,7 +1,7 @@
 """`Executor`: what runs work somewhere, and is asked what has become of it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from spikewise.executors.work import Event, Work
 
@@ -18,6 +18,7 @@ class Attempt(NamedTuple):
     """Stands in its claim: a machine that reads it there shares the folder."""
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Runs work, each piece in a process of its own; nothing of it waits for an answer."""
 

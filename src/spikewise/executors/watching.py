@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -20,6 +20,7 @@ _ROWS: Final = 24
 """Of work in the table; the others are counted."""
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Told what becomes of work."""
 

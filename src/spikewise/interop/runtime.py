@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ class Sent(NamedTuple):
     than zero, where a layer sends such."""
 
 
+@runtime_checkable
 class Runtime(Protocol):
     """Something that runs a network on images: one of our engines, or a foreign program that has read the file."""
 
@@ -151,6 +152,7 @@ class Wish(NamedTuple):
             raise ConfigError(f"The format '{name}' has no integers: leave --int8 out, or export to c, which has.")
 
 
+@runtime_checkable
 class Format(Protocol):
     """One export format."""
 

@@ -66,6 +66,7 @@ def learning_rates(learner: Learner, epoch: int) -> list[float]:
     return [config.learning_rate_at(epoch - 1 + (number + 0.5) / count) for number in range(count)]
 
 
+@runtime_checkable
 class Updates(Protocol):
     """Makes the updates of a network, one after the other."""
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, runtime_checkable
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,6 +18,7 @@ from spikewise.training.events import Listener
 __all__ = ["LineProgress", "Plan", "ProgressDisplay", "RichProgress", "clock_time", "display"]
 
 
+@runtime_checkable
 class ProgressDisplay(Listener, Protocol):
     """A listener that owns a piece of the terminal while it is entered."""
 

@@ -7,7 +7,7 @@ same steps from the same sums (`shards`), and nothing but those is exchanged.
 
 import os
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ class _Lesson(Config):
     """Of the images."""
 
     @classmethod
-    def of(cls, learner: Learner) -> Self:
+    def of(cls, learner: Learner) -> "_Lesson":
         """That of a training."""
         task, network = learner.task, learner.network
         return cls(

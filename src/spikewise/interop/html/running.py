@@ -8,7 +8,7 @@ import tempfile
 import threading
 import weakref
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -33,6 +33,7 @@ def programs() -> tuple[str | None, str | None]:
     return node, browser
 
 
+@runtime_checkable
 class _Program(Protocol):
     """Gives the line and the bytes that answer images."""
 
