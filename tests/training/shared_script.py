@@ -30,7 +30,7 @@ def images() -> ImageSet:
 def train(folder: Path) -> None:
     torch.set_num_threads(1)
     found, at = images(), np.arange(60)
-    model = Conv(channels=(2,), kernels=(3,), batch_norm=True)
+    model = Conv(channels=(2,), kernels=(3,), hidden=(1000,), batch_norm=True)  # rows long enough for memory in common
     graph = build(model, Rate(steps=2), MeanMembrane(), image_shape=found.image_shape, classes=CLASSES)
     rules = TrainConfig(epochs=3, batch_size=14, shards=4, ema=0.5)
     task = Task(found, Split(at[:45], at[45:], at[:0]), CrossEntropy(), rules, AugmentConfig(shift=1), seed=3)
@@ -44,6 +44,8 @@ def main() -> None:
             follow(group, images)
         else:
             train(Path(sys.argv[1]))
+        if group is not None:
+            print("in common" if group._common is not None else "by connection")
 
 
 if __name__ == "__main__":

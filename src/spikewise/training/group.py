@@ -20,6 +20,7 @@ from torch import Tensor
 
 from spikewise.errors import ProcessesError
 from spikewise.processes import seat, started_processes, take_seat
+from spikewise.training.common_memory import CommonRows
 
 __all__ = ["ProcessGroup", "claim_word", "current_group", "joined"]
 
@@ -28,6 +29,8 @@ _MEETING: Final = timedelta(minutes=5)
 _PATIENCE: Final = timedelta(days=30)
 """For what another process does alone: the test, the sections. Of one that has ended its connections tell at once."""
 _WORD: Final = timedelta(seconds=10)
+_LONG: Final = 1 << 16
+"""Bytes of a row from which on memory in common is faster than a connection."""
 _NOTES: Final = "notes"
 _LOST: Final = "The same command goes on where this one stopped."
 
@@ -46,17 +49,31 @@ class ProcessGroup:
         """What all of them have learned of last; see `shared_epochs`."""
         self.in_step = False
         """Whether they are in the middle of what each has to take part in."""
+        self._common: CommonRows | None = None
+        self._apart = False
+        """Whether they have been found to have no memory in common."""
 
     def gather(self, row: Float[Tensor, " n"]) -> Float[Tensor, "ranks n"]:
-        """The rows of all processes, in their order.
+        """The rows of all processes, in their order: to be read, until the next call but one.
 
         Raises:
             ProcessesError: one of them has ended.
         """
-        table = row.new_empty(self.size, *row.shape)
         with self._all_there():
+            if row.device.type == "cpu" and (common := self._room(row.numel() * row.element_size())) is not None:
+                return common.exchange(row)
+            table = row.new_empty(self.size, *row.shape)
             dist.all_gather(list(table.unbind(0)), row)
-        return table
+            return table
+
+    def _room(self, length: int) -> CommonRows | None:
+        """Memory of all of them for a row of so many bytes, where it is long enough for that to be worth it."""
+        if length < _LONG or self._apart:
+            return None
+        if self._common is None or self._common.room < length:
+            self._common = CommonRows.of_all(self.rank, self.size, length)
+            self._apart = self._common is None
+        return self._common
 
     def tell(self, notes: dict[str, Any], tensors: dict[str, Tensor] | None = None) -> None:
         """From the first process to the others: what JSON can hold, and tensors.
