@@ -1,10 +1,10 @@
 """Training in 1 and 2 processes of one thread each: images a second, processor time of each, and the same bytes.
 
-    python -m benchmarks.shared [--processes 1 2] [--shards 1 2 8] [--epochs 3]
+    python -m benchmarks.shared [--processes 1 2] [--shards 1 2] [--batches 128 512] [--epochs 4]
 
 A fully connected network of 1,000 neurons and 25 steps, and one with convolutions and 8 steps, on noise: passes of
-4,096 images in batches of 128. "Against one" is against one process with the same shards; where other work goes on
-beside it, processor seconds tell more than speed.
+4,096 images; the fastest pass counts. "Against one" is against one process with the same shards, and against one
+without shards. Where other work goes on beside it, processor seconds of a pass tell more than speed.
 """
 
 import argparse
@@ -22,35 +22,42 @@ from pathlib import Path
 import numpy as np
 
 COUNT, SIDE, CLASSES = 4096, 28, 10
+NETWORKS = ("mlp", "conv")
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--processes", type=int, nargs="+", default=[1, 2])
-    asked.add_argument("--shards", type=int, nargs="+", default=[1, 2, 8])
-    asked.add_argument("--epochs", type=int, default=3)
-    asked.add_argument("--train", choices=["mlp", "conv"], help="be one of the processes")
+    asked.add_argument("--shards", type=int, nargs="+", default=[1, 2])
+    asked.add_argument("--batches", type=int, nargs="+", default=[128, 512])
+    asked.add_argument("--networks", choices=NETWORKS, nargs="+", default=NETWORKS)
+    asked.add_argument("--epochs", type=int, default=4)
+    asked.add_argument("--part", help="be one of the processes: network, shards, batch, epochs")
     options = asked.parse_args()
-    if options.train:
-        train(options.train, options.epochs)
+    if options.part:
+        train(**json.loads(options.part))
         return
-    print("| network | shards | processes | images/s | against one | processor seconds of each | weights |")
-    print("|---|---|---|---|---|---|---|")
-    for network, shards in itertools.product(("mlp", "conv"), options.shards):
-        base = 0.0
-        for processes in [one for one in options.processes if one <= shards]:
-            found = measured(network, processes, shards, options.epochs)
-            speed = max(one["speed"] for one in found)
-            base = base or speed
-            spent = ", ".join(f"{one['cpu']:.1f}" for one in found)
-            print(
-                f"| {network} | {shards} | {processes} | {speed:,.0f} | {speed / base:.2f} | {spent} | "
-                f"{found[0]['weights'][:8]} |",
-                flush=True,
-            )
+    print("| network | batch | shards | processes | images/s | against one | without shards | processor s | weights |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for network, batch in itertools.product(options.networks, options.batches):
+        whole = 0.0
+        for shards in options.shards:
+            base = 0.0
+            for processes in [one for one in options.processes if one <= shards]:
+                part = {"network": network, "shards": shards, "batch": batch, "epochs": options.epochs}
+                found = measured(processes, part)
+                speed = found[0]["speed"]
+                base, whole = base or speed, whole or (speed if shards == 1 else 0.0)
+                against = f"{speed / whole:.2f}" if whole else ""
+                spent = ", ".join(f"{one['cpu']:.2f}" for one in found)
+                print(
+                    f"| {network} | {batch} | {shards} | {processes} | {speed:,.0f} | {speed / base:.2f} | {against} "
+                    f"| {spent} | {found[0]['weights'][:8]} |",
+                    flush=True,
+                )
 
 
-def measured(network: str, processes: int, shards: int, epochs: int) -> list[dict]:
+def measured(processes: int, part: dict) -> list[dict]:
     """What each of so many processes says of its training."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -58,8 +65,8 @@ def measured(network: str, processes: int, shards: int, epochs: int) -> list[dic
     where = {"WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.shared", "--train", network, "--epochs", str(epochs)],
-            env={**os.environ, **{k: str(v) for k, v in where.items()}, "RANK": str(rank), "SHARDS": str(shards)},
+            [sys.executable, "-m", "benchmarks.shared", "--part", json.dumps(part)],
+            env={**os.environ, **{k: str(v) for k, v in where.items()}, "RANK": str(rank)},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -68,7 +75,7 @@ def measured(network: str, processes: int, shards: int, epochs: int) -> list[dic
     return [json.loads(process.communicate()[0]) for process in started]
 
 
-def train(network: str, epochs: int) -> None:
+def train(network: str, shards: int, batch: int, epochs: int) -> None:
     """One training, or this process's part of one."""
     import torch
 
@@ -91,7 +98,7 @@ def train(network: str, epochs: int) -> None:
     images = ImageSet("noise", pixels, labels, names, np.full(len(pixels), -1, np.int8), "noise")
     model, encoder = (MLP(hidden=(1000,)), Rate(steps=25)) if network == "mlp" else (Conv(), Direct(steps=8))
     graph = build(model, encoder, MeanMembrane(), image_shape=images.image_shape, classes=CLASSES)
-    rules = TrainConfig(epochs=epochs, batch_size=128, shards=int(os.environ["SHARDS"]))
+    rules = TrainConfig(epochs=epochs, batch_size=batch, shards=shards)
     task = Task(images, Split(at[:COUNT], at[COUNT:], at[:0]), CrossEntropy(), rules, AugmentConfig(), seed=0)
     speed, weights, begun = 0.0, "", time.process_time()
     with joined() as group, tempfile.TemporaryDirectory() as folder:
@@ -103,7 +110,7 @@ def train(network: str, epochs: int) -> None:
             speed = max(record.images_per_second for record in result.history)
             state = b"".join(value.numpy().tobytes() for value in made.state_dict().values())
             weights = hashlib.sha256(state).hexdigest()
-    print(json.dumps({"speed": speed, "weights": weights, "cpu": time.process_time() - begun}))
+    print(json.dumps({"speed": speed, "weights": weights, "cpu": (time.process_time() - begun) / epochs}))
 
 
 if __name__ == "__main__":
