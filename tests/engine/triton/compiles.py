@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "native"))
 
 from cases import images, network
 
-from spikewise.dynamics import ALIF, LIF
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, TwoPhaseIF
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
 from spikewise.engine.contract import RunOptions
 from spikewise.engine.triton import run as engine
@@ -45,6 +45,12 @@ def dense(encoder: Encoder, size: int) -> Network:
     hidden = Neuron(dynamics=ALIF(learn=("beta",), per="channel"), recurrent=True)
     return network(Flatten(), Dropout(p=0.5), Linear(features=size), hidden, Linear(features=size),
                    Neuron(dynamics=LIF()), encoder=encoder, image_shape=ONE if size == 1 else SIXTEEN)  # fmt: skip
+
+
+def others(encoder: Encoder, size: int) -> Network:
+    kinds = (CubaLIF(learn=("alpha",)), IF(initial=0.5), TwoPhaseIF(learn=("threshold",)), Izhikevich())
+    layers = [layer for kind in kinds for layer in (Linear(features=size), Neuron(dynamics=kind))]
+    return network(Flatten(), *layers, encoder=encoder, image_shape=ONE if size == 1 else SIXTEEN)
 
 
 def maps(steps: int, channels: int) -> Network:
@@ -77,7 +83,12 @@ def main() -> None:
     only_compile()
     for size in (1, 16):
         encoders = [kind(steps=size) for kind in (Rate, Latency, Periodic, Direct, Delta)]
-        for net in (*(dense(encoder, size) for encoder in encoders), maps(size, size), joined(size, size)):
+        for net in (
+            *(dense(encoder, size) for encoder in encoders),
+            others(encoders[0], size),
+            maps(size, size),
+            joined(size, size),
+        ):
             learn(net, size)
     print("compiled")
 

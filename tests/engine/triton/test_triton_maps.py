@@ -7,10 +7,11 @@ pytest.importorskip("triton")
 from against import EXACT, PLAIN, check
 from cases import images, network
 
-from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrator, TwoPhaseIF
 from spikewise.encoders import Direct, Rate
 from spikewise.graph import AvgPool, Conv2d, Dropout, Flatten, Linear, MaxPool, Neuron
 
+PER = {"per": "channel", "spread": 0.1}
 CHANNELS = LIF(learn=("beta", "threshold"), per="channel", spread=0.1, beta=0.8)
 LAYERS = {
     "pools of currents": (Conv2d(channels=4, kernel=3, padding=1), MaxPool(), Neuron(dynamics=LIF()),
@@ -23,6 +24,12 @@ LAYERS = {
                           MaxPool(size=2, stride=1)),
     "an integrator between": (Conv2d(channels=3, kernel=2), Neuron(dynamics=LeakyIntegrator()),
                               Conv2d(channels=2, kernel=2), Neuron(dynamics=LIF())),
+    "synaptic currents": (Conv2d(channels=3, kernel=2), MaxPool(),
+                          Neuron(dynamics=CubaLIF(learn=("alpha", "beta"), **PER)),
+                          Conv2d(channels=2, kernel=2), Neuron(dynamics=CubaLIF(reset="zero"))),
+    "Izhikevich": (Conv2d(channels=3, kernel=2), Neuron(dynamics=Izhikevich(per="channel", spread=0.2)), MaxPool()),
+    "charged": (Conv2d(channels=3, kernel=2), MaxPool(), Neuron(dynamics=IF(initial=0.5, learn=("threshold",), **PER)),
+                Conv2d(channels=2, kernel=2), Neuron(dynamics=TwoPhaseIF(fires_from=1, learn=("threshold",), **PER))),
     "dropout": (Conv2d(channels=3, kernel=2), Neuron(dynamics=LIF()), Dropout(p=0.5),
                 Conv2d(channels=2, kernel=2, stride=2), Neuron(dynamics=LIF()), Dropout(p=0.5)),
 }  # fmt: skip

@@ -7,8 +7,9 @@ pytest.importorskip("triton")
 from against import EXACT, PLAIN, check
 from cases import NEURONS, images, network
 
-from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
+from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator, TwoPhaseIF
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
+from spikewise.engine.triton.plan import walks
 from spikewise.graph import Flatten, Linear, Neuron
 
 
@@ -19,6 +20,30 @@ def test_a_dense_network_of_any_neuron(neuron):
         encoder=Rate(steps=5), image_shape=(1, 5, 7),
     )  # fmt: skip
     check(net, images(2, (1, 5, 7)))
+
+
+CONVERTED = [
+    IF(initial=0.5, threshold=0.75, learn=("threshold",)),
+    LIF(initial=0.5, beta=0.875, learn=("beta", "threshold"), per="channel", spread=0.1),
+    LIF(initial=0.25, beta=0.875, reset="zero", reset_delay=True),
+    TwoPhaseIF(initial=0.5, learn=("threshold",)),
+    TwoPhaseIF(listens_from=1, fires_from=2, phase=3, threshold=0.5, learn=("threshold",)),
+]
+"""Neurons of converted networks: charged at the start, or firing when all has come."""
+
+
+@pytest.mark.parametrize("neuron", CONVERTED, ids=str)
+def test_neurons_of_converted_networks(neuron):
+    net = network(
+        Flatten(), Linear(features=17), Neuron(dynamics=neuron), Linear(features=5), Neuron(dynamics=neuron), scale=3.0,
+        encoder=Rate(steps=7), image_shape=(1, 5, 7),
+    )  # fmt: skip
+    check(net, images(2, (1, 5, 7)))
+
+
+@pytest.mark.parametrize("neuron", [*NEURONS, *CONVERTED], ids=str)
+def test_every_neuron_has_a_kernel(neuron):
+    assert walks(network(Flatten(), Neuron(dynamics=neuron)).graph.named[-1])
 
 
 RECURRENT = [n for n in NEURONS if n.kind != "leaky_integrator"]

@@ -13,7 +13,7 @@ pytest.importorskip("triton")
 from against import DEVICE, EXACT, copy_of, draw_of, run
 from cases import images, network
 
-from spikewise.dynamics import ALIF, LIF
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, TwoPhaseIF
 from spikewise.encoders import Rate
 from spikewise.engine import Ask, RunOptions, choose, reference
 from spikewise.engine.triton import TritonEngine
@@ -34,6 +34,14 @@ def nets():
     ]  # fmt: skip
 
 
+def others():
+    """With neurons of every other state."""
+    layers = (CubaLIF(), Izhikevich(gain=3000.0), IF(initial=0.5), TwoPhaseIF(listens_from=1, fires_from=2, phase=3))
+    hidden = (layer for neuron in layers for layer in (Linear(features=9), Neuron(dynamics=neuron)))
+    again = Neuron(dynamics=CubaLIF(), recurrent=True)
+    return network(Flatten(), *hidden, Linear(features=5), again, scale=3.0, image_shape=SHAPE, encoder=Rate(steps=5))
+
+
 NAMES = [(which, name) for which, net in enumerate(nets()) for name, _ in net.named_parameters()]
 
 
@@ -45,9 +53,9 @@ def test_a_weight_that_is_not_finite_names_its_layer(which, name):
         run(net, images(2, SHAPE), EXACT, RunOptions())
 
 
-@pytest.mark.parametrize("which", range(2))
+@pytest.mark.parametrize("which", range(3))
 def test_the_state_lets_a_run_go_on(which):
-    net = copy_of(nets()[which])
+    net = copy_of([*nets(), others()][which])
     whole = torch.rand(5, 3, *SHAPE, generator=torch.Generator().manual_seed(0)).round().to(DEVICE)
     with torch.no_grad():
         at_once = _run(net, whole)

@@ -56,7 +56,7 @@ class Convolved(Neurons):
         steps, batch = inputs.shape[:2]
         learns = self.learns or job.teaches(at)
         self.shown = at.name in job.options.record or at is job.last
-        before = population.started((job.options.state or {}).get(at.name), last=True)
+        before = population.started((job.options.state or {}).get(at.name), batch, inputs, last=True)
         after = population.rest(batch, inputs)
         kept = population.memory(steps, batch, inputs, job.operands.dtype, keep=learns)
         shape = (steps, batch, *population.shape)
@@ -73,9 +73,9 @@ class Convolved(Neurons):
         walk_kernel[grid](
             inputs, weight, weight.stride(0), nowhere if bias is None else bias.detach(),
             _or(kept.spikes, nowhere), _or(kept.membrane, nowhere), _or(self.choices, nowhere),
-            _or(kept.adaptation, nowhere), *(before or after), *after, *values, steps, batch, **facts, **kinds,
+            _or(kept.third, nowhere), *(before or after), *after, *values, steps, batch, **facts, **kinds,
             **population.facts, BIAS=bias is not None, STARTED=before is not None,
-            KEEP_V=kept.membrane is not None, KEEP_A=kept.adaptation is not None, KEEP_CHOICE=chooses,
+            KEEP_V=kept.membrane is not None, KEEP_A=kept.third is not None, KEEP_CHOICE=chooses,
             PARTS=len(weight), **tile, enable_fp_fusion=False,
         )  # fmt: skip
         return self.walked(kept, after, steps, learns=learns)

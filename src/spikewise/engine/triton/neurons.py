@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor
 
+from spikewise.dynamics import Izhikevich
 from spikewise.engine.triton import recurrent
+from spikewise.engine.triton.izhikevich import IzhikevichPopulation
 from spikewise.engine.triton.job import DeviceSignal, Incoming, Job, Trace
 from spikewise.engine.triton.kernels import matmul
 from spikewise.engine.triton.population import Carry, Kept, Population
 from spikewise.engine.triton.stages import TritonStage
-from spikewise.graph import NamedLayer
+from spikewise.graph import NamedLayer, Neuron
 
 __all__ = ["Dense", "Neurons", "Spiking"]
 
@@ -28,12 +30,14 @@ class Neurons(TritonStage):
     ) -> DeviceSignal:
         """Neurons over currents [T or 1, B, *F], in whose memory the membranes may stay if they are `mine`."""
         at, last = self.layers[-1], self.last
-        self.population = population = Population(at, job.own(at), last=last)
+        assert isinstance(at.layer, Neuron)
+        kind = IzhikevichPopulation if isinstance(at.layer.dynamics, Izhikevich) else Population
+        self.population = population = kind(at, job.own(at), last=last)
         for tensor in population.own.values():
             matmul.check(tensor.detach(), job.flag(at.name))
         learns = learns or job.teaches(at)
         shown = at.name in job.options.record or at is job.last
-        before = population.started((job.options.state or {}).get(at.name), last=last)
+        before = population.started((job.options.state or {}).get(at.name), current.shape[1], current, last=last)
         after = population.rest(current.shape[1], current)
         kept = population.memory(steps, current.shape[1], current, job.operands.dtype, keep=learns)
         stepwise = "recurrent" in population.own and not recurrent.fits(population)

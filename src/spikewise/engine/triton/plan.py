@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from spikewise.dynamics import ALIF, IF, LIF, LeakyIntegrator
+from spikewise.dynamics import ALIF, IF, LIF, CubaLIF, Izhikevich, LeakyIntegrator, TwoPhaseIF
 from spikewise.engine.parameters import charged
 from spikewise.engine.triton.convolutions import Convolution
 from spikewise.engine.triton.joins import Joined, Normalised
@@ -93,12 +93,12 @@ def _convolution(at: NamedLayer, behind: list[NamedLayer], *, training: bool) ->
 
 def _joined(behind: list[NamedLayer]) -> tuple[NamedLayer, ...]:
     """Of the layers behind a convolution, those that run in one kernel with it."""
-    if behind and walks(behind[0]):
+    if behind and joins_convolution(behind[0]):
         return tuple(behind[:1])
     # The kernels gather the pixels of a window of four once; of larger windows there would be too many.
     match behind:
         case [NamedLayer(layer=MaxPool(window=(2, 2)) | AvgPool(window=(2, 2))) as pool, neuron, *_]:
-            return (pool, neuron) if without_overlap(pool) and walks(neuron) else ()
+            return (pool, neuron) if without_overlap(pool) and joins_convolution(neuron) else ()
     return ()
 
 
@@ -111,10 +111,16 @@ def without_overlap(at: NamedLayer) -> bool:
 def walks(at: NamedLayer) -> bool:
     """Whether a layer is neurons that have a kernel."""
     layer = at.layer
-    if not isinstance(layer, Neuron) or charged(layer):
+    if not isinstance(layer, Neuron) or (layer.recurrent and (charged(layer) or layer.dynamics.kind == "two_phase_if")):
         return False
     dynamics = layer.dynamics
     late = getattr(dynamics, "reset_delay", False) and getattr(dynamics, "reset", "") == "zero"
     if late and getattr(dynamics, "reset_gradient", False):
         return False
-    return isinstance(dynamics, IF | LIF | ALIF | LeakyIntegrator)
+    return isinstance(dynamics, IF | LIF | ALIF | CubaLIF | TwoPhaseIF | Izhikevich | LeakyIntegrator)
+
+
+def joins_convolution(at: NamedLayer) -> bool:
+    """Whether the kernel of convolution and pooling knows the neurons of a layer."""
+    layer = at.layer
+    return walks(at) and isinstance(layer, Neuron) and isinstance(layer.dynamics, IF | LIF | ALIF | LeakyIntegrator)

@@ -7,18 +7,30 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from spikewise.dynamics import ALIF, IF, LIF, ALIFState, IntegratorState, LeakyIntegrator, LIFState, NeuronState
+from spikewise.dynamics import (
+    ALIF,
+    IF,
+    LIF,
+    CubaLIF,
+    IntegratorState,
+    LeakyIntegrator,
+    LIFState,
+    NeuronState,
+    TwoPhaseIF,
+)
 from spikewise.engine.triton.kernels.launch import grid_of
 from spikewise.engine.triton.kernels.neuron import backward_kernel, forward_kernel
 from spikewise.graph import NamedLayer, Neuron
 from spikewise.surrogates import ATan, Boxcar, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangle
 
-__all__ = ["PARAMETERS", "Carry", "Kept", "Population", "Walk"]
+__all__ = ["LANES", "LANES_BACK", "PARAMETERS", "Carry", "Kept", "Population", "Walk"]
 
 _RESETS = {"subtract": 0, "zero": 1, "none": 2}
-PARAMETERS = ("beta", "threshold", "adaptation", "adaptation_decay")
-_LANES = 512
-_LANES_BACK = 256
+PARAMETERS = ("BETA", "THRESHOLD", "ADAPTATION", "DECAY")
+"""What the kernels call the kinds of a neuron's parameters."""
+_SPIKING = IF | LIF | ALIF | CubaLIF | TwoPhaseIF
+LANES = 512
+LANES_BACK = 256
 
 
 class Kept(NamedTuple):
@@ -26,7 +38,8 @@ class Kept(NamedTuple):
 
     spikes: Tensor | None
     membrane: Tensor | None
-    adaptation: Tensor | None
+    third: Tensor | None
+    """Adaptation of an ALIF, current of a CubaLIF."""
 
 
 class Walk(NamedTuple):
@@ -37,7 +50,7 @@ class Walk(NamedTuple):
 
 
 class Carry(NamedTuple):
-    """Gradients of the state between two launches of the way back, [B, *F] each; the last is ALIF's alone."""
+    """Gradients of the state between two launches of the way back, [B, *F] each; the last of the third variable."""
 
     v: Tensor
     z: Tensor
@@ -74,35 +87,62 @@ class Population:
         self.at, self.own = at, own
         self.dynamics = at.layer.dynamics
         self.spikes = at.layer.spikes
-        self.adaptive = isinstance(self.dynamics, ALIF)
+        self.has_third = len(self.dynamics.State._fields) > 2  # type: ignore[attr-defined]  # they are named tuples
+        self.keeps_third = isinstance(self.dynamics, ALIF | CubaLIF)
+        self.initial: float = getattr(self.dynamics, "initial", 0.0)
+        self.charge: tuple[Tensor, ...] | None = None
+        """The state that a walk began with, where that is `initial` thresholds."""
         self.shape = (*at.output[1:], at.output[0]) if last else at.output
         self.features = at.output[0] if last else math.prod(at.output)
         self.plane = 1 if last else math.prod(at.output[1:])
-        self.facts, self.backward_facts, self.surrogate = _facts(self.dynamics)
+        self.names = ("beta", "threshold", "adaptation", "alpha" if self.is_synaptic else "adaptation_decay")
+        """Of the kernels' parameters."""
+        self.surrogate = surrogate_facts(getattr(self.dynamics, "surrogate", StraightThrough()))
+
+    @property
+    def is_synaptic(self) -> bool:
+        """Whether it has a current that decays."""
+        return isinstance(self.dynamics, CubaLIF)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Constants of every forward kernel."""
+        return _facts(self.dynamics)[0]
+
+    @property
+    def backward_facts(self) -> dict[str, Any]:
+        """Constants of every backward kernel."""
+        return _facts(self.dynamics)[1]
 
     def parameters(self) -> tuple[list[Any], dict[str, int]]:
         """Arguments of the four parameters, and whether each is a number, a stored value or one a channel."""
-        values = self.dynamics.values()
-        found: list[Any] = []
-        kinds = {}
-        for name, key in zip(PARAMETERS, ("BETA", "THRESHOLD", "ADAPTATION", "DECAY"), strict=True):
-            tensor = self.own.get(name)
-            found.append(values.get(name, 0.0) if tensor is None else tensor.contiguous())
-            kinds[key] = 0 if tensor is None else 1 if tensor.numel() == 1 else 2
-        return found, kinds
+        values = {"beta": 1.0, **self.dynamics.values()}
+        if isinstance(self.dynamics, TwoPhaseIF):
+            starts = (self.dynamics.listens_from, self.dynamics.fires_from)
+            values |= dict(zip(self.names[2:], map(float, starts), strict=True))
+        arguments = [self.argument(name, values.get(name, 0.0)) for name in self.names]
+        kinds = dict(zip(PARAMETERS, (kind for _, kind in arguments), strict=True))
+        return [value for value, _ in arguments], kinds
+
+    def argument(self, name: str, value: float) -> tuple[Any, int]:
+        """A parameter as a kernel reads it."""
+        tensor = self.own.get(name)
+        if tensor is None:
+            return value, 0
+        return tensor.contiguous(), 1 if tensor.numel() == 1 else 2
 
     def rest(self, batch: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Memory for voltage, spikes and adaptation after the last step."""
+        """Memory for voltage, spikes and the third variable after the last step."""
         shape = (batch, *self.shape)
         v = torch.empty(shape, device=like.device)
-        return v, torch.empty_like(v) if self.spikes else v, torch.empty_like(v) if self.adaptive else v
+        return v, torch.empty_like(v) if self.spikes else v, torch.empty_like(v) if self.has_third else v
 
     def memory(self, steps: int, batch: int, like: Tensor, dtype: torch.dtype, *, keep: bool) -> Kept:
         """Memory for what a walk keeps; the membrane is the caller's."""
         shape = (steps, batch, *self.shape)
         spikes = torch.empty(shape, dtype=dtype, device=like.device) if self.spikes else None
-        adaptation = torch.empty(shape, device=like.device) if self.adaptive and keep else None
-        return Kept(spikes, None, adaptation)
+        third = torch.empty(shape, device=like.device) if self.keeps_third and keep else None
+        return Kept(spikes, None, third)
 
     def forward(
         self, current: Tensor, steps: int, kept: Kept, before: tuple[Tensor, ...] | None, after: tuple[Tensor, ...],
@@ -117,11 +157,12 @@ class Population:
         total = current[0].numel()
         nowhere = after[0]
         started = before or after
-        forward_kernel[grid_of(total, _LANES)](
+        forward_kernel[grid_of(total, LANES)](
             current, total if len(current) == steps and steps > 1 else 0, nowhere if facts is None else facts, steps,
-            *(nowhere if x is None else x for x in kept), *started, *after, *values, self.features, self.plane, total,
-            **kinds, **self.facts, STARTED=before is not None, KEEP_V=kept.membrane is not None,
-            KEEP_A=kept.adaptation is not None, AFFINE=facts is not None, SIZE=_LANES, enable_fp_fusion=False,
+            *(nowhere if x is None else x for x in kept), *started, *after, *values, self._phase,
+            self.features, self.plane, total, **kinds, **self.facts, **self._kind, STARTED=before is not None,
+            KEEP_V=kept.membrane is not None, KEEP_A=kept.third is not None, AFFINE=facts is not None, SIZE=LANES,
+            enable_fp_fusion=False,
         )  # fmt: skip
 
     def backward(
@@ -142,23 +183,24 @@ class Population:
         totals = totals or {}
         nowhere = membrane
         in_parts = out.ndim > membrane.ndim
-        grown = [totals.get(name, nowhere) for name in PARAMETERS]
+        grown = [totals.get(name, nowhere) for name in self.names]
         carried = carry or (nowhere, nowhere, nowhere)
-        backward_kernel[grid_of(total, _LANES_BACK)](
+        backward_kernel[grid_of(total, LANES_BACK)](
             nowhere if gz is None else gz, nowhere if gv is None else gv, membrane,
-            nowhere if kept.adaptation is None else kept.adaptation, out, out.stride(0) if in_parts else 0,
-            totals.get("current", nowhere), nowhere, nowhere, nowhere, *carried, *grown, *values, *self.surrogate[1:],
-            self.features, self.plane, total, steps, (steps - 1) * total, steps - 1 + earlier,
-            **kinds, **self.facts, **self.backward_facts, SURROGATE=self.surrogate[0], STARTED=False,
-            HAS_GZ=gz is not None, HAS_GV=gv is not None, CARRY=carry is not None, LEARNS="beta" in totals,
-            SUM="current" in totals, PARTS=len(out) if in_parts else 0, SIZE=_LANES_BACK, enable_fp_fusion=False,
+            nowhere if kept.third is None else kept.third, out, out.stride(0) if in_parts else 0,
+            totals.get("current", nowhere), *(self.charge or (nowhere,) * 3), *carried, *grown, *values, self.initial,
+            self._phase, *self.surrogate[1:], self.features, self.plane, total, steps, (steps - 1) * total,
+            steps - 1 + earlier, **kinds, **self.facts, **self._kind, **self.backward_facts,
+            SURROGATE=self.surrogate[0], STARTED=self.charge is not None, HAS_GZ=gz is not None,
+            HAS_GV=gv is not None, CARRY=carry is not None, LEARNS="beta" in totals,
+            SUM="current" in totals, PARTS=len(out) if in_parts else 0, SIZE=LANES_BACK, enable_fp_fusion=False,
         )  # fmt: skip
 
     def totals(self, like: Tensor, *, summed: bool) -> dict[str, Tensor]:
         """Memory for the sums that `backward` is to make: of the current's gradient, and of learned parameters."""
         shape = like.shape[1:]
         learned = any(tensor.requires_grad for tensor in self.own.values())
-        names = [*(["current"] if summed else []), *(self.dynamics.values() if learned else [])]
+        names = [*(["current"] if summed else []), *({"beta", *self.dynamics.values()} if learned else [])]
         # One kernel argument each: those that the neuron has no use for are not written.
         return {name: torch.zeros(shape, device=like.device) for name in names}
 
@@ -174,33 +216,56 @@ class Population:
 
     def state(self, after: tuple[Tensor, ...]) -> NeuronState:
         """The state that a walk left."""
-        v, z, a = after
+        v, z, third = after
         if not self.spikes:
             return IntegratorState(v)
-        return ALIFState(v, z, a) if self.adaptive else LIFState(v, z)
+        kind: Any = self.dynamics.State
+        return kind(v, z, third) if self.has_third else LIFState(v, z)
 
-    def started(self, before: Any, *, last: bool = False) -> tuple[Tensor, ...] | None:
-        """A state as the kernel reads it."""
-        if before is None:
+    def started(self, before: Any, batch: int, like: Tensor, *, last: bool = False) -> tuple[Tensor, ...] | None:
+        """A state as the kernel reads it; where there is none, that of a membrane that does not start at rest.
+
+        Args:
+            batch: images of the run.
+            like: memory on the run's device.
+        """
+        if before is None and not self.initial:
             return None
+        if before is None:
+            v, z, third = (torch.zeros(batch, *self.shape, device=like.device) for _ in range(3))
+            own = self.own.get("threshold")
+            threshold = self.dynamics.values()["threshold"] if own is None else own.detach()
+            if isinstance(threshold, Tensor) and threshold.numel() > 1:
+                threshold = threshold.view(-1, *[1] * (0 if last else len(self.shape) - 1))
+            self.charge = (v + self.initial * threshold, z, third)
+            return self.charge
         parts = [part.detach().float() for part in before]
         parts = [(part.permute(0, 2, 3, 1) if last else part).contiguous() for part in parts]
         return (*parts, *[parts[0]] * (3 - len(parts)))
 
+    @property
+    def _phase(self) -> int:
+        return getattr(self.dynamics, "phase", 0)
+
+    @property
+    def _kind(self) -> dict[str, bool]:
+        """What the kernels of `kernels.neuron` alone tell apart."""
+        return {"SYNAPTIC": self.is_synaptic, "CLOCKED": isinstance(self.dynamics, TwoPhaseIF)}
+
 
 @lru_cache(maxsize=256)
-def _facts(dynamics: Any) -> tuple[dict[str, Any], dict[str, Any], tuple[int, float, float]]:
-    spiking = isinstance(dynamics, IF | LIF | ALIF)
+def _facts(dynamics: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    spiking = isinstance(dynamics, _SPIKING)
     assert spiking or isinstance(dynamics, LeakyIntegrator)
     both = {
         "SPIKES": spiking,
         "ADAPTIVE": isinstance(dynamics, ALIF),
-        "RESET": _RESETS[dynamics.reset] if spiking else 2,
-        "DELAY": spiking and dynamics.reset_delay,
+        "RESET": _RESETS[getattr(dynamics, "reset", "subtract")] if spiking else 2,
+        "DELAY": getattr(dynamics, "reset_delay", False),
     }
     back = {
-        "RESET_GRADIENT": spiking and dynamics.reset_gradient,
+        "RESET_GRADIENT": getattr(dynamics, "reset_gradient", False),
         "THRESHOLD_GRADIENT": getattr(dynamics, "threshold_gradient", True),
         "RELATIVE": getattr(dynamics, "relative_surrogate", False),
     }
-    return both, back, surrogate_facts(dynamics.surrogate) if spiking else (5, 0.0, 0.0)
+    return both, back

@@ -3,8 +3,9 @@
 import triton
 from torch import Tensor
 
+from spikewise.dynamics import ALIF, IF, LIF
 from spikewise.engine.triton.kernels.recurrent import recurrent_backward_kernel, recurrent_kernel
-from spikewise.engine.triton.population import PARAMETERS, Kept, Population
+from spikewise.engine.triton.population import Kept, Population
 
 __all__ = ["back", "fits", "walk"]
 
@@ -14,8 +15,8 @@ _IMAGES = 16
 
 
 def fits(population: Population) -> bool:
-    """Whether the layer's matrix stays with a program over all steps."""
-    return population.features <= _NEURONS
+    """Whether the layer's matrix stays with a program over all steps, and its kernel knows the neuron."""
+    return population.features <= _NEURONS and isinstance(population.dynamics, IF | LIF | ALIF)
 
 
 def walk(
@@ -30,7 +31,7 @@ def walk(
         current, current[0].numel() if len(current) == steps and steps > 1 else 0, steps, batch, matrix,
         *(nowhere if x is None else x for x in kept), *(before or after), *after, *values, **kinds,
         **population.facts, STARTED=before is not None, KEEP_V=kept.membrane is not None,
-        KEEP_A=kept.adaptation is not None, PARTS=len(matrix), **_tile(population), enable_fp_fusion=False,
+        KEEP_A=kept.third is not None, PARTS=len(matrix), **_tile(population), enable_fp_fusion=False,
     )  # fmt: skip
 
 
@@ -45,8 +46,8 @@ def back(
     values, kinds = population.parameters()
     recurrent_backward_kernel[(triton.cdiv(batch, _IMAGES),)](
         nowhere if gz is None else gz, nowhere if gv is None else gv, membrane,
-        nowhere if kept.adaptation is None else kept.adaptation, matrix, out, out.stride(0), totals["current"],
-        *(totals.get(name, nowhere) for name in PARAMETERS), *values, *population.surrogate[1:], steps, batch,
+        nowhere if kept.third is None else kept.third, matrix, out, out.stride(0), totals["current"],
+        *(totals.get(name, nowhere) for name in population.names), *values, *population.surrogate[1:], steps, batch,
         (steps - 1) * membrane[0].numel(), **kinds, **population.facts, **population.backward_facts,
         SURROGATE=population.surrogate[0], HAS_GZ=gz is not None, HAS_GV=gv is not None, LEARNS="beta" in totals,
         PARTS=len(matrix), **_tile(population), enable_fp_fusion=False,

@@ -143,7 +143,7 @@ def recurrent_backward_kernel(
             gv = tl.load(gv_at, mask=mask, other=0.0)
             gv_at -= total
         g, gc, ga, g_theta, g_rise, g_fade = step_back(
-            v, a, z_was, a_was, gs, gz, gv, ga, g_theta, g_rise, g_fade, theta, rise, fade, first, second,
+            v, a, z_was, a_was, gs, gz, gv, ga, g_theta, g_rise, g_fade, theta, rise, fade, 1.0, first, second,
             SPIKES, ADAPTIVE, RESET, DELAY, RESET_GRADIENT, THRESHOLD_GRADIENT, RELATIVE, SURROGATE,
         )  # fmt: skip
         g_leak += g * s_was
