@@ -14,8 +14,9 @@ from typing import Any
 from benchmarks.peers.epochs import epochs
 from benchmarks.peers.measure import Settings, measure
 from benchmarks.peers.scaling import AXES, scaling
-from benchmarks.peers.tables import as_text, document
+from benchmarks.peers.tables import as_text, document, document_ratios
 from benchmarks.peers.workloads import WORKLOADS
+from spikewise.engine.native import isa
 
 __all__ = ["main"]
 
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] = ()) -> None:
                 store.parent.mkdir(parents=True, exist_ok=True)
                 store.write_text(json.dumps(found, indent=1) + "\n")
             print(as_text(part, found[part]), flush=True)
+    elif options.ratios:
+        document_ratios(found)
     else:
         document(found)
 
@@ -52,6 +55,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help=f"where results are kept (JSON); default {_STORE}")
     parser.add_argument("--again", action="store_true", help="measure parts that are in the file already")
     parser.add_argument("--document", action="store_true", help="measure nothing; write docs/performance.md")
+    parser.add_argument(
+        "--ratios", action="store_true", help="with --document: only the table of ratios on these instructions"
+    )
     return parser.parse_args(list(arguments))
 
 
@@ -68,6 +74,7 @@ def _measured(part: str, options: argparse.Namespace) -> dict[str, Any]:
         + (" --quick" if options.quick else ""),
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
+        "instructions": isa(),
         "threads": options.threads,
         "load_before": before,
         "versions": _versions(),

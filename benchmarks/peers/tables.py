@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.peers.candidates import OURS
 from benchmarks.peers.figures import draw
 
-__all__ = ["as_text", "document"]
+__all__ = ["as_text", "document", "document_ratios"]
 
 _PAGE = Path("docs/performance.md")
 _WHAT = {"train": "training", "infer": "inference", "one": "one image"}
@@ -39,12 +39,35 @@ def document(found: dict[str, Any]) -> None:
         print(path)
 
 
+def document_ratios(found: dict[str, Any]) -> None:
+    """Write how many times the fastest peer's speeds ours are, for processors with other instructions than the tables'.
+
+    Between the markers that these instructions have: `<!-- begin ratios avx2 -->`.
+    """
+    parts = {part: results for part, results in found.items() if "rows" in results}
+    instructions = {results["where"]["instructions"] for results in parts.values()}
+    if len(instructions) != 1:
+        raise SystemExit(f"Results of one kind of instructions are asked for, found {sorted(instructions)}.")
+    begin, end = (f"<!-- {word} ratios {next(iter(instructions))} -->" for word in ("begin", "end"))
+    header = ["", *(f"{what}, native / fastest peer" for what in _WHAT.values()), "training memory", "equal outputs"]
+    rows = [[f"{part}: {results['title']}", *_ratios(results["rows"])] for part, results in parts.items()]
+    notes = "\n".join(f"- {part}: {_where(results['where'])}" for part, results in parts.items())
+    text = _PAGE.read_text(encoding="utf-8")
+    if begin not in text:
+        raise SystemExit(f"{_PAGE} has no `{begin}`.")
+    made = f"{begin}\n\n{_table(header, rows)}\n\n{notes}\n\n{end}"
+    _PAGE.write_text(re.sub(f"{begin}.*?{end}", lambda _: made, text, flags=re.DOTALL), encoding="utf-8")
+
+
+def _ratios(rows: dict[str, Any]) -> list[str]:
+    parity = [row["parity"] for row in rows.values() if row.get("parity") is not None]
+    return [*(_ratio(rows, what) for what in _WHAT), _memory(rows), f"{min(parity):.1%}" if parity else "–"]
+
+
 def _workload(found: dict[str, Any]) -> str:
     header = ["", *(f"{what}, images/s" for what in _WHAT.values()), "training memory, MB", "equal outputs"]
     rows = [[name, *_cells(row)] for name, row in found["rows"].items()]
-    ratios = [
-        ["**native / fastest peer**", *(_ratio(found["rows"], what) for what in _WHAT), _memory(found["rows"]), ""]
-    ]
+    ratios = [["**native / fastest peer**", *_ratios(found["rows"])[:-1], ""]]
     notes = [f"- {name}: {row['note']}." for name, row in found["rows"].items() if row.get("note")]
     notes += [f"- {name}: {row['error']}." for name, row in found["rows"].items() if "error" in row]
     rates = ", ".join(f"{layer} {rate:.2g}" for layer, rate in found["rates"].items())
