@@ -166,3 +166,35 @@ def test_maps_of_a_convolution_are_drawn_and_a_click_chooses_a_neuron(browser, t
         until(page, "spikewise.state.chosen.layer === 'lif1' && spikewise.state.chosen.neuron === 1")
         assert "3 × 3 from each channel" in page.inner_text("#weights-text")
         picture_of(page, "maps")
+
+
+def test_a_network_that_decides_at_once_shows_no_time(browser, tmp_path):
+    wish = Wish(classes=tuple(f"class number {k}" for k in range(10)), beside=PageContent)
+    file = tmp_path / FORMAT.write(deploy(TWIN), tmp_path, wish).main
+    with shown(browser, file.as_uri(), "phone") as page:
+        until(page, "document.getElementById('detail').textContent")
+        assert page.inner_text("#detail") == "That is its answer to an empty picture."
+        page.set_input_files("#chooser", {"name": "8.png", "mimeType": "image/png", "buffer": png(DIGITS[7, 0])})
+        until(page, "spikewise.state.source === 'from your file'")
+        until(page, "!document.getElementById('detail').textContent")
+        for hidden in ("#time", "#big", "#layers-title", "#neuron-title", "#cost-early", "#keys"):
+            assert not page.locator(hidden).is_visible(), hidden
+        assert page.locator("#sliders input").count() == 1
+        assert page.inner_text("#cost-now").endswith("1 step")
+        scores = Here(TWIN, seed=SEED)(DIGITS[7:8]).scores[0]
+        first = f"Evidence: class number {scores.argmax()} "
+        assert page.locator("#evidence").get_attribute("aria-label").startswith(first)
+        picture_of(page, "at-once")
+
+
+def test_rows_that_neurons_share_are_as_dark_as_many_of_them_spike(page):
+    ink = """every => {
+      const canvas = document.createElement("canvas"), count = 1024;
+      document.body.append(canvas);
+      const spikes = Float32Array.from({ length: 2 * count }, (_, i) => Number(i % every === 0));
+      Charts.raster(canvas, { spikes, steps: 2, count, step: 1, chosen: null });
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, 200);
+      canvas.remove();
+      return data.reduce((sum, value, at) => sum + (at % 4 === 3 ? value : 0), 0);
+    }"""
+    assert page.evaluate(ink, 8) < 0.4 * page.evaluate(ink, 1)  # an eighth of the spikes

@@ -4,8 +4,14 @@ const Charts = (() => {
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const SERIES = 6;
 const colour = i => css(`--series-${i % SERIES + 1}`);
-let palette = {};
-function refresh() { palette = Object.fromEntries(["surface", "ink", "muted", "grid", "bad", "good"].map(n => [n, css("--" + n)])); }
+const PLAIN = "12px system-ui, sans-serif", BOLD = `600 ${PLAIN}`;
+let palette = {}, longest = 0;
+function refresh(names) {
+  palette = Object.fromEntries(["surface", "ink", "muted", "grid", "bad", "good"].map(n => [n, css("--" + n)]));
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = BOLD;
+  longest = Math.max(...names.map(name => pen.measureText(name).width));
+}
 
 /* A canvas as wide as its place, sharp on any screen. */
 function open(canvas, height) {
@@ -17,13 +23,15 @@ function open(canvas, height) {
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, width, height);
-  pen.font = "12px system-ui, sans-serif"; pen.textBaseline = "middle";
+  pen.font = PLAIN; pen.textBaseline = "middle";
   return { pen, width, height };
 }
-const LEFT = 6, RIGHT = 78;
+const LEFT = 6, MARGIN = 78, BARS = 12;
+/* Beside all charts of a page the same room for names, as many pixels as the longest takes, within a third of the width. */
 function axes(width, steps) {
-  const room = width - LEFT - RIGHT;
-  return { x: t => LEFT + room * (t + 0.5) / steps, step: px => Math.floor((px - LEFT) / room * steps), room, each: room / steps };
+  const right = Math.max(MARGIN, Math.min(Math.ceil(longest) + 14, width / 3)), room = width - LEFT - right;
+  const step = px => Math.min(steps - 1, Math.max(0, Math.floor((px - LEFT) / room * steps)));
+  return { x: t => LEFT + room * (t + 0.5) / steps, step, room, end: LEFT + room, right, each: room / steps };
 }
 function cursor(pen, at, height, step) {
   pen.fillStyle = palette.ink; pen.globalAlpha = 0.1;
@@ -31,16 +39,18 @@ function cursor(pen, at, height, step) {
   pen.globalAlpha = 1;
 }
 
-/* Lines over time, one for each class; those that matter in colour, with their names behind them. */
-function lines(canvas, { values, steps, count, names, strong, step, marks = [], height = 190 }) {
+/* Lines over time, one for each class; those that matter in colour, with their names behind them. What differs by less
+   than `least` does not fill the height. */
+function lines(canvas, { values, steps, count, names, strong, step, marks = [], least = 0, height = 190 }) {
   const { pen, width } = open(canvas, height), at = axes(width, steps), foot = 18, top = 14;
   let low = Infinity, high = -Infinity;
   for (let i = 0; i < steps * count; i++) { const v = values[i]; if (v < low) low = v; if (v > high) high = v; }
   if (!(high > low)) { high = low + 1; }
+  const short = Math.max(0, least - (high - low)) / 2; low -= short; high += short;
   const y = v => top + (height - foot - top) * (1 - (v - low) / (high - low));
   cursor(pen, at, height - foot, step);
   pen.strokeStyle = palette.grid; pen.lineWidth = 1;
-  if (low < 0 && high > 0) { pen.beginPath(); pen.moveTo(LEFT, y(0)); pen.lineTo(width - RIGHT, y(0)); pen.stroke(); }
+  if (low < 0 && high > 0) { pen.beginPath(); pen.moveTo(LEFT, y(0)); pen.lineTo(at.end, y(0)); pen.stroke(); }
   for (const mark of marks) {
     const x = at.x(mark.step);
     pen.setLineDash([3, 3]); pen.strokeStyle = palette.muted;
@@ -64,10 +74,28 @@ function lines(canvas, { values, steps, count, names, strong, step, marks = [], 
   labels.forEach((one, i) => { if (i) one.y = Math.max(one.y, labels[i - 1].y + 14); });
   const over = labels.length ? Math.max(0, labels[labels.length - 1].y - (height - foot - 6)) : 0;
   for (const one of labels) {
-    pen.fillStyle = one.colour; pen.textAlign = "left"; pen.font = `${one.bold ? "600 " : ""}12px system-ui, sans-serif`;
-    pen.fillText(clipped(pen, one.text, RIGHT - 10), at.x(step) + Math.min(at.each / 2, 6) + 6, one.y - over);
+    pen.fillStyle = one.colour; pen.textAlign = "left"; pen.font = one.bold ? BOLD : PLAIN;
+    pen.fillText(clipped(pen, one.text, at.right - 12), at.x(step) + Math.min(at.each / 2, 6) + 6, one.y - over);
   }
   stepLabels(pen, at, height, steps);
+  return { hit: at.step };
+}
+/* Where there is one step: a bar for each class, from zero; of many classes those with the most evidence. */
+function bars(canvas, { values, names, strong }) {
+  const most = [...values.keys()].sort((a, b) => values[b] - values[a]).slice(0, BARS).sort((a, b) => a - b), row = 24;
+  const { pen, width } = open(canvas, row * most.length), left = Math.min(Math.ceil(longest) + 10, width / 3), right = 56;
+  const low = Math.min(0, ...most.map(i => values[i])), high = Math.max(0, ...most.map(i => values[i])), span = high - low || 1;
+  const room = width - left - right - (low < 0 ? right : 0), x = v => width - right - room * (high - v) / span;
+  most.forEach((i, at) => {
+    const y = row * (at + 0.5), rank = strong.indexOf(i), v = values[i];
+    pen.font = rank ? PLAIN : BOLD; pen.textAlign = "left"; pen.fillStyle = rank < 0 ? palette.muted : palette.ink;
+    pen.fillText(clipped(pen, names[i], left - 8), 0, y);
+    pen.fillStyle = rank < 0 ? palette.muted : colour(rank); pen.globalAlpha = rank < 0 ? 0.4 : 1;
+    pen.fillRect(Math.min(x(0), x(v)), y - 7, Math.max(1, Math.abs(x(v) - x(0))), 14);
+    pen.globalAlpha = 1; pen.fillStyle = palette.muted; pen.textAlign = v < 0 ? "right" : "left"; pen.font = PLAIN;
+    pen.fillText(v.toPrecision(3), x(v) + (v < 0 ? -6 : 6), y);
+  });
+  pen.fillStyle = palette.grid; pen.fillRect(x(0) - 0.5, 0, 1, row * most.length);
 }
 function clipped(pen, text, room) {
   if (pen.measureText(text).width <= room) return text;
@@ -81,7 +109,8 @@ function stepLabels(pen, at, height, steps) {
   for (let t = 0; t < steps; t++) if (t === 0 && (every > 2 || every === 1) || (t + 1) % every === 0) pen.fillText(String(t + 1), at.x(t), height - 7);
 }
 
-/* One row for each neuron, one column for each step; spikes beyond the cursor are pale. */
+/* One row for each neuron, one column for each step; spikes beyond the cursor are pale. Neurons that share a row of pixels
+   share its shade: the darker, the more of them spike. */
 function raster(canvas, { spikes, steps, count, step, chosen, dead, name, hue = 0 }) {
   const row = Math.max(count <= 24 ? 7 : 1, Math.min(3, 190 / count)), body = Math.max(36, Math.min(230, row * count)), foot = 18;
   const { pen, width, height } = open(canvas, body + foot), at = axes(width, steps), each = body / count;
@@ -89,10 +118,15 @@ function raster(canvas, { spikes, steps, count, step, chosen, dead, name, hue = 
   pen.fillStyle = palette.bad; pen.globalAlpha = 0.13;
   for (let i = 0; dead && i < count; i++) if (dead[i]) pen.fillRect(LEFT, i * each, at.room, Math.max(each, 1));
   pen.fillStyle = colour(hue);
+  const rows = Math.min(count, Math.floor(body)), tall = Math.max(body / rows * (count <= 60 ? 0.8 : 1), 1);
+  const sums = new Float64Array(rows), held = new Float64Array(rows), rowOf = i => Math.floor(i * rows / count);
+  for (let i = 0; i < count; i++) held[rowOf(i)]++;
   for (let t = 0; t < steps; t++) {
-    pen.globalAlpha = t <= step ? 1 : 0.18;
-    for (let i = 0; i < count; i++) if (spikes[t * count + i]) {
-      pen.fillRect(LEFT + t * at.each + Math.min(1, at.each / 6), i * each, Math.max(at.each - Math.min(2, at.each / 3), 1), Math.max(each * (count <= 60 ? 0.8 : 1), 1));
+    sums.fill(0);
+    for (let i = 0; i < count; i++) if (spikes[t * count + i]) sums[rowOf(i)]++;
+    for (let r = 0; r < rows; r++) if (sums[r]) {
+      pen.globalAlpha = (t <= step ? 1 : 0.18) * Math.sqrt(sums[r] / held[r]);
+      pen.fillRect(LEFT + t * at.each + Math.min(1, at.each / 6), r * body / rows, Math.max(at.each - Math.min(2, at.each / 3), 1), tall);
     }
   }
   pen.globalAlpha = 1;
@@ -100,10 +134,10 @@ function raster(canvas, { spikes, steps, count, step, chosen, dead, name, hue = 
     pen.strokeStyle = palette.ink; pen.lineWidth = 1;
     pen.strokeRect(LEFT - 2.5, chosen * each - 1.5, at.room + 5, Math.max(each, 1) + 3);
     pen.fillStyle = palette.ink; pen.textAlign = "left"; pen.font = "11px system-ui, sans-serif";
-    pen.fillText(`neuron ${chosen}`, width - RIGHT + 8, Math.min(Math.max(chosen * each + each / 2, 6), body - 6));
+    pen.fillText(`neuron ${chosen}`, at.end + 8, Math.min(Math.max(chosen * each + each / 2, 6), body - 6));
   }
   stepLabels(pen, at, height, steps);
-  return { hit: (x, y) => ({ neuron: Math.min(count - 1, Math.max(0, Math.floor(y / each))), step: Math.min(steps - 1, Math.max(0, at.step(x))) }) };
+  return { hit: (x, y) => ({ neuron: Math.min(count - 1, Math.max(0, Math.floor(y / each))), step: at.step(x) }) };
 }
 
 /* Maps, one for each channel, side by side: how often each place has spiked so far. */
@@ -150,8 +184,8 @@ function trace(canvas, { membrane, spikes, steps, step, threshold, height = 150 
   cursor(pen, at, height - foot, step);
   if (threshold !== null) {
     pen.strokeStyle = palette.muted; pen.setLineDash([4, 4]); pen.lineWidth = 1;
-    pen.beginPath(); pen.moveTo(LEFT, y(threshold)); pen.lineTo(width - RIGHT, y(threshold)); pen.stroke(); pen.setLineDash([]);
-    pen.fillStyle = palette.muted; pen.textAlign = "left"; pen.fillText("threshold", width - RIGHT + 8, y(threshold));
+    pen.beginPath(); pen.moveTo(LEFT, y(threshold)); pen.lineTo(at.end, y(threshold)); pen.stroke(); pen.setLineDash([]);
+    pen.fillStyle = palette.muted; pen.textAlign = "left"; pen.fillText("threshold", at.end + 8, y(threshold));
   }
   pen.strokeStyle = colour(0); pen.lineWidth = 2; pen.beginPath();
   membrane.forEach((v, t) => { t ? pen.lineTo(at.x(t), y(v)) : pen.moveTo(at.x(t), y(v)); });
@@ -183,5 +217,5 @@ function picture(canvas, pixels, [channels, rows, columns]) {
   }
   brush.putImageData(data, 0, 0);
 }
-return { refresh, lines, raster, maps, trace, weights, picture, colour };
+return { BARS, refresh, lines, bars, raster, maps, trace, weights, picture, colour };
 })();

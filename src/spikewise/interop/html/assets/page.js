@@ -6,6 +6,8 @@ model.networks.forEach(network => Spikewise.load(network, numbers));
 const [net, twin] = model.networks, names = model.classes, K = net.classes;
 const shown = net.layers.filter(layer => layer.kind === "neuron" || layer.kind === "integrator" || layer.kind === "spiking_activation");
 const spiking = shown.filter(layer => layer.spikes), last = net.layers[net.layers.length - 1];
+const atOnce = net.steps === 1 && !shown.length;  // nothing in it happens in time
+const EMPTY = "an empty pad";
 const withThreshold = spiking.some(layer => layer.parameters && layer.parameters.threshold !== undefined);
 const percent = x => x > 0.9995 && x < 1 ? "over 99.9 %" : `${(100 * x).toFixed(x > 0.99 && x < 1 || x && x < 0.0995 ? 1 : 0)} %`;
 const count = x => Math.round(x).toLocaleString("en");
@@ -56,23 +58,23 @@ function show() {
   requestAnimationFrame(() => { waiting = false; if (now.done) draw(); });
 }
 function draw() {
-  Charts.refresh();
+  Charts.refresh(names);
   Charts.picture(byId("seen"), now.fed, net.image);
   byId("seen-text").textContent = `${net.image[2]} × ${net.image[1]} pixels${net.image[0] === 3 ? " in colour" : ""}${now.source ? `, ${now.source}` : ""}`;
   byId("step").value = now.step + 1;
   byId("step").setAttribute("aria-valuetext", `step ${now.step + 1} of ${now.steps}`);
   byId("step-text").textContent = `step ${now.step + 1} of ${now.steps}`;
+  byId("time").hidden = byId("cost-early").hidden = now.steps === 1;
   answer(); evidence(); layers(); neuron(); costs();
 }
 function answer() {
   const end = now.steps - 1, said = now.bests[now.step], final = now.bests[end];
-  const big = byId("big");
-  big.textContent = names[said]; big.classList.toggle("long", names[said].length > 2);
+  byId("big").textContent = names[said];
   let from = end;
   while (from > 0 && now.bests[from - 1] === final) from--;
   const early = now.step < end, sure = now.sures[now.step];
   const head = early ? `After ${now.step + 1} step${now.step ? "s" : ""}: ${names[said]}, ${percent(sure)} sure` : `It says ${names[final]}, ${percent(sure)} sure`;
-  const parts = [];
+  const parts = now.source === EMPTY ? ["That is its answer to an empty picture."] : [];
   if (!early && now.steps > 1) parts.push(from ? `It has said so since step ${from + 1}.` : "It said so from the first step on.");
   if (now.twin) {
     const other = evidenceAt(now.twin, now.twin.steps - 1), t = other.indexOf(Math.max(...other)), p = Spikewise.softmax(other)[t];
@@ -103,14 +105,20 @@ function strongest() {
   return [...e.keys()].sort((a, b) => e[b] - e[a]).slice(0, 3);
 }
 function evidence() {
-  const strong = strongest(), marks = now.exit >= 0 && now.exit < now.steps - 1 ? [{ step: now.exit, text: `${percent(now.sure)} sure` }] : [];
-  Charts.lines(byId("evidence"), { values: now.done.evidence, steps: now.steps, count: K, names, strong, step: now.step, marks });
+  const strong = strongest(), p = Spikewise.softmax(evidenceAt(now.done, now.step)), words = strong.map(i => `${names[i]} ${percent(p[i])}`).join(", ");
+  if (now.steps === 1) {
+    Charts.bars(byId("evidence"), { values: evidenceAt(now.done, 0), names, strong });
+    byId("evidence-text").textContent = K > Charts.BARS ? `The ${Charts.BARS} classes with the most evidence, of ${K}.` : "";
+    byId("evidence").setAttribute("aria-label", `Evidence: ${words}.`);
+    return;
+  }
+  const marks = now.exit >= 0 && now.exit < now.steps - 1 ? [{ step: now.exit, text: `${percent(now.sure)} sure` }] : [];
+  Charts.lines(byId("evidence"), { values: now.done.evidence, steps: now.steps, count: K, names, strong, step: now.step, marks, least: 1 });
   const early = now.exit < 0 || now.exit >= now.steps - 1
     ? `It is never ${percent(now.sure)} sure before the last step.`
     : `From step ${now.exit + 1} on it is ${percent(now.sure)} sure: an early exit would answer ${names[now.bests[now.exit]]} there.`;
   byId("evidence-text").textContent = early;
-  const p = Spikewise.softmax(evidenceAt(now.done, now.step));
-  byId("evidence").setAttribute("aria-label", `Evidence over time. At step ${now.step + 1}: ${strong.map(i => `${names[i]} ${percent(p[i])}`).join(", ")}. ${early}`);
+  byId("evidence").setAttribute("aria-label", `Evidence over time. At step ${now.step + 1}: ${words}. ${early}`);
 }
 function panel(key, title) {
   let at = byId("layer-" + key);
@@ -155,10 +163,9 @@ function membranes(layer, done) {
   const { words, canvas } = panel(key, layer === last ? "Membranes of the outputs" : `Membranes of ${layer.name}`);
   const strong = layer === last ? strongest() : [];
   words.textContent = done.spikes ? "before each reset" : "they do not spike";
-  Charts.lines(canvas, { values: done.membranes, steps: now.steps, count: n, names, strong, step: now.step });
+  const { hit } = Charts.lines(canvas, { values: done.membranes, steps: now.steps, count: n, names, strong, step: now.step });
   canvas.setAttribute("aria-label", `Membranes over time${layer === last ? `, highest at step ${now.step + 1}: ${names[strong[0]]}` : ""}.`);
-  const wide = () => canvas.clientWidth - 84;
-  now.hits[key] = x => { now.step = Math.min(now.steps - 1, Math.max(0, Math.floor((x - 6) / wide() * now.steps))); show(); return null; };
+  now.hits[key] = x => { now.step = hit(x); show(); return null; };
 }
 
 /* ---- one neuron ---- */
@@ -243,8 +250,8 @@ function energy(network, done, name) {
 function costs() {
   const name = byId("model-choice").value, stops = now.exit >= 0 && now.exit < now.steps - 1;
   const early = stops ? Spikewise.run(net, now.fed, { steps: now.exit + 1, threshold: now.threshold, dead: now.dark }) : null;
-  const columns = [[net, now.done], [net, early], ...(twin ? [[twin, now.twin]] : [])].map(([network, done]) => done && { ...worked(network, done), energy: energy(network, done, name) });
-  byId("cost-now").textContent = `${net.name}, ${now.steps} steps`;
+  const columns = [[net, now.done], ...(now.steps > 1 ? [[net, early]] : []), ...(twin ? [[twin, now.twin]] : [])].map(([network, done]) => done && { ...worked(network, done), energy: energy(network, done, name) });
+  byId("cost-now").textContent = `${net.name}, ${now.steps} step${now.steps > 1 ? "s" : ""}`;
   byId("cost-early").textContent = stops ? `stopped after ${now.exit + 1}` : "stopped early";
   const rows = [["Spikes sent", "spikes"], ["Additions", "added"], ["Multiplications", "macs"], ["State updates", "updates"]];
   const cell = (one, key) => one === null ? "–" : count(one[key]);
@@ -289,7 +296,7 @@ function showPad() {
 const keyPen = { x: 0.5, y: 0.5, down: false, shown: false };
 function drawn() {
   showPad();
-  give(Images.ofDrawing(now.strokes, net, like), now.strokes.length ? (like ? "your drawing, centred and scaled as the set's images" : "your drawing") : "an empty pad");
+  give(Images.ofDrawing(now.strokes, net, like), now.strokes.length ? (like ? "your drawing, centred and scaled as the set's images" : "your drawing") : EMPTY);
 }
 let soon = null;
 function drawnSoon() { showPad(); if (!soon) soon = requestAnimationFrame(() => { soon = null; drawn(); }); }
@@ -405,11 +412,11 @@ addEventListener("keydown", event => {
 
 /* ---- what can be changed ---- */
 const sliders = [
-  { key: "steps", label: "Time steps", min: 1, max: Math.max(2 * net.steps, 10), by: 1, say: v => `${v}` },
+  ...(atOnce ? [] : [{ key: "steps", label: "Time steps", min: 1, max: Math.max(2 * net.steps, 10), by: 1, say: v => `${v}` }]),
   ...(withThreshold ? [{ key: "threshold", label: "Thresholds", min: 0.25, max: 3, by: 0.05, say: v => `× ${v.toFixed(2)}` }] : []),
   { key: "noise", label: "Noise on the image", min: 0, max: 0.6, by: 0.02, say: v => `${Math.round(100 * v)} % of white` },
   ...(spiking.some(layer => layer !== last) ? [{ key: "dead", label: "Dead hidden neurons", min: 0, max: 0.95, by: 0.05, say: v => percent(v) }] : []),
-  { key: "sure", label: "Sure enough to stop at", min: 0.3, max: 0.999, by: 0.001, say: v => percent(v) },
+  ...(atOnce ? [] : [{ key: "sure", label: "Sure enough to stop at", min: 0.3, max: 0.999, by: 0.001, say: v => percent(v) }]),
 ];
 for (const one of sliders) {
   const label = document.createElement("label");
@@ -435,6 +442,8 @@ byId("neuron-number").addEventListener("change", event => {
 for (const name in net.costs.models) if (net.costs.models[name]) byId("model-choice").append(new Option(name, name));
 byId("model-choice").addEventListener("change", show);
 if (!shown.length) byId("neuron-title").parentElement.hidden = true;
+if (atOnce) byId("layers-title").parentElement.hidden = byId("keys").hidden = true;
+byId("big").hidden = names.some(name => name.length > 2);  // the heading says longer names
 
 addEventListener("resize", show);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
