@@ -174,7 +174,7 @@ def test_leaks_are_said_plainly(rng):
         "1 group of identical images, 2 groups of nearly identical images and 12 subjects are in more than one part of "
         "the split, which can flatter every accuracy." in verdict.paragraph
     )
-    assert verdict.headline.endswith(", with reservations.")
+    assert verdict.headline.endswith("; with reservations.")
 
 
 def test_known_subjects_that_were_not_kept_apart_are_a_reservation(rng):
@@ -392,7 +392,7 @@ def test_a_reversal_is_told_and_is_a_reservation():
     assert "the other way go balanced accuracy by" in verdict.paragraph
     assert "points for the spiking network (p < 0.001)" in verdict.paragraph
     assert verdict.answer == "no"
-    assert verdict.headline.endswith(", with reservations.")
+    assert verdict.headline.endswith("; with reservations.")
 
 
 def test_a_difference_that_accuracy_hides_is_told():

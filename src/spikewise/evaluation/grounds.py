@@ -60,7 +60,7 @@ def evidence(
     if spiking is not None and other is not None:
         told += [*energy_sentences(spiking, other), *energy_agreement(spiking, other)]
         told += early_exit_sentences(spiking, other, sections)
-    if found.answer not in ("no", "cheaper_but_worse", "cannot_tell", "not_trained") and not opponents_tuned(networks):
+    if found.answer not in ("cannot_tell", "not_trained") and not _behind(found) and not opponents_tuned(networks):
         told.append(_UNTUNED)
     return told
 
@@ -70,11 +70,16 @@ def wanting(found: Judgement, networks: Sequence[NetworkResult]) -> list[str]:
     spiking = spiking_network(networks)
     if found.faults:
         return list(found.faults)
-    if spiking is not None and found.answer in ("no", "cheaper_but_worse"):
+    if spiking is not None and _behind(found):
         return [spiking.name]
-    if found.against is not None and found.answer in ("yes", "better_but_dearer"):
+    if found.against is not None and found.against.relation == "better":
         return [found.against.name]
     return []
+
+
+def _behind(found: Judgement) -> bool:
+    """Whether somebody is shown to be more accurate than the spiking network."""
+    return any(one.relation == "worse" for one in found.opponents)
 
 
 def advice_sentences(found: Judgement, networks: Sequence[NetworkResult], sections: Sections | None) -> list[str]:

@@ -34,11 +34,18 @@ class Price(NamedTuple):
 
     @property
     def relation(self) -> Literal["cheaper", "dearer", "alike", "disagree", "unknown"]:
-        """`cheaper` and `dearer` are by every model; `disagree`: anything else."""
+        """`cheaper` is by every model, `dearer` by some and the reverse by none; `disagree`: anything else."""
         if not self.ratios:
             return "unknown"
         found = {_side(ratio) for ratio in self.ratios.values()}
-        return found.pop() if len(found) == 1 else "disagree"
+        if len(found) == 1:
+            return found.pop()
+        return "disagree" if "cheaper" in found else "dearer"
+
+    @property
+    def cheaper_by(self) -> int:
+        """How many models call the spiking network cheaper."""
+        return sum(_side(ratio) == "cheaper" for ratio in self.ratios.values())
 
     def where_zeros_are(self, what: Literal["computed", "skipped"]) -> "Price":
         """By the models of hardware that multiplies by zero, too, or skips that; an unknown model multiplies."""
@@ -69,14 +76,24 @@ class Opponent(NamedTuple):
         return self.whole.relation == "cheaper"
 
     @property
-    def cheaper_early(self) -> bool:
-        """Whether it needs less by every model if it answers as soon as it is sure."""
-        return self.early is not None and self.early.relation == "cheaper"
+    def cheaper_somehow(self) -> bool:
+        """Whether it needs less by some model, after all steps or if it answers as soon as it is sure."""
+        return self.whole.cheaper_by > 0 or (self.early is not None and self.early.cheaper_by > 0)
 
     @property
     def dearer(self) -> bool:
-        """Whether it needs more by every model, and early exit changes nothing about that."""
-        return self.whole.relation == "dearer" and (self.early is None or self.early.relation == "dearer")
+        """Whether it needs less by no model and more by some, and early exit changes nothing about that."""
+        return self.whole.relation == "dearer" and (self.early is None or self.early.relation in ("dearer", "unknown"))
+
+    @property
+    def surely_dearer(self) -> bool:
+        """Whether it needs more by every model."""
+        return bool(self.whole.ratios) and all(_side(ratio) == "dearer" for ratio in self.whole.ratios.values())
+
+    @property
+    def as_dear(self) -> bool:
+        """Whether it needs about the same by every model, and early exit changes nothing about that."""
+        return self.whole.relation == "alike" and (self.early is None or self.early.relation in ("alike", "unknown"))
 
     @property
     def behind(self) -> float:

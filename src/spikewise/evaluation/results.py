@@ -31,6 +31,7 @@ Answer = Literal[
     "yes",
     "better_but_dearer",
     "as_good_and_cheaper",
+    "as_good_as_dear",
     "as_good_but_dearer",
     "cheaper_but_worse",
     "no",
@@ -40,9 +41,9 @@ Answer = Literal[
 ]
 """Whether the spiking network is worth it, over accuracy and energy, against every conventional opponent of the run.
 
-Better or worse in accuracy: significantly; as good: no significant difference. Cheaper or dearer in energy: by every
-model that prices both. `yes`: better and cheaper. `no`: worse and not cheaper, or no better than one that is as good or
-better for less energy. `depends`: not worse, and the models, or early exit, do not agree about the energy.
+Better or worse in accuracy: significantly; as good: no significant difference. Cheaper in energy: by every model that
+prices both; dearer: by some, and cheaper by none. `yes`: better and not dearer. `no`: worse than one that costs no more
+or while another is as good for less energy. `depends`: the models, or early exit, do not agree on the energy.
 `cannot_tell`: one seed, or nothing to compare with. `not_trained`: a candidate did not train properly: no comparison.
 """
 

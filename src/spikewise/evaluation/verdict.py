@@ -103,7 +103,7 @@ def write_verdict(  # noqa: PLR0913  # each part of the results that a sentence 
     below += changes(found, lambda seen: judge(networks, comparisons, data, seen, tuned=tuned), sections)
     reserved = found.answer not in ("not_trained", "cannot_tell") and (doubtful or reversals)
     return Verdict(
-        headline=_first_look(protocol, found.headline) + (", with reservations." if reserved else "."),
+        headline=_first_look(protocol, found.headline) + ("; with reservations." if reserved else "."),
         paragraph=" ".join(sentences),
         sentences=tuple(sentences),
         outcome=_outcome(networks, main),

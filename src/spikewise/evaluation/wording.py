@@ -79,6 +79,7 @@ _CALLED: Final = {
     "SVM (RBF)": "an SVM with RBF kernel on the pixels",
 }
 _FRACTIONS: Final = {
+    2: "twice",
     0.75: "three quarters of",
     0.5: "half",
     1 / 3: "a third of",
