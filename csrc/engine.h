@@ -44,7 +44,7 @@ class GraphRun final : public Run {
     count_events(signal, quantum, out);
     return signal.steps == 1 && steps_ > 1;
   }
-  void statistics(int stage, float* mean, float* variance) const override { stages_[stage]->statistics(mean, variance); }
+  double statistics(int stage, float* mean, float* variance) const override { return stages_[stage]->statistics(mean, variance); }
   void dense_spikes(int stage, float* out) const override { expand_frames(stages_[stage]->out, out); }
   void dense_membranes(int stage, float* out) const override { copy_rows(stages_[stage]->kept(), out); }
   void dense_output(int stage, float* out) const override {

@@ -1,5 +1,6 @@
 // The Python module. Arrays come as addresses of contiguous tensors; src/spikewise/engine/native checks them.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/function.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
@@ -206,6 +207,7 @@ void bind_calls(nb::module_& m) {
       .def_rw("epoch", &Call::epoch)
       .def_rw("frozen", &Call::frozen)
       .def_rw("batch_statistics", &Call::batch_statistics)
+      .def_rw("exchange", &Call::exchange)
       .def_rw("keep", &Call::keep)
       .def_rw("keep_membranes", &Call::keep_membranes)
       .def("add_parameter", [](Call& self, Address data, std::size_t count) { self.parameters.push_back({at<float>(data), count}); })
@@ -250,7 +252,7 @@ NB_MODULE(_native, m) {
       .def("backward", &backward)
       .def("count",
            [](const Run& run, int stage, float quantum, bool dropped, Address out) { return run.count(stage, quantum, dropped, at<float>(out)); })
-      .def("statistics", [](const Run& run, int stage, Address mean, Address var) { run.statistics(stage, at<float>(mean), at<float>(var)); })
+      .def("statistics", [](const Run& run, int stage, Address mean, Address var) { return run.statistics(stage, at<float>(mean), at<float>(var)); })
       .def("spikes", [](const Run& run, int stage, Address out) { run.dense_spikes(stage, at<float>(out)); })
       .def("membranes", [](const Run& run, int stage, Address out) { run.dense_membranes(stage, at<float>(out)); })
       .def("output", [](const Run& run, int stage, Address out) { run.dense_output(stage, at<float>(out)); })

@@ -39,11 +39,11 @@ struct Normalisation {
       middle[f] = mean[c], scale[f] = inverse[c] * weight[c], shift[f] = bias[c] - mean[c] * scale[f];
     }
   }
-  // `sums` and `products` are those of the gradient, and of gradient times (x - mean), over `count` rows of the batch.
+  // `sums` and `products` are those of the gradient, and of gradient times (x - mean), over `count` values of the batch.
   void prepare_back(const Shape& shape, bool by_batch, double count, const std::vector<double>& sums, const std::vector<double>& products) {
     const std::size_t length = row_length(shape.features());
     for (Array<float>* one : {&along, &across, &apart}) *one = Array<float>(length, true);
-    const double share = by_batch ? 1 / (count * shape.h * shape.w) : 0;
+    const double share = by_batch ? 1 / count : 0;
     for (int f = 0; f < shape.features(); ++f) {
       const int c = f % shape.c;
       const double inverse_square = static_cast<double>(inverse[c]) * inverse[c];

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -95,6 +96,9 @@ struct Parameter {
 using StateIn = ByEnum<StateVariable, const float*>;
 using StateOut = ByEnum<StateVariable, float*>;  // null is not wanted
 
+// Of sums that a part of a batch has, the totals over all parts: waits for them.
+using Exchange = std::function<std::vector<double>(const std::vector<double>&)>;
+
 struct Call {
   int batch = 0, steps = 0, threads = 1;
   Source source = Source::rate;
@@ -112,6 +116,7 @@ struct Call {
   std::vector<const std::uint8_t*> dropout;  // empty, or for each stage 1 where a spike goes on, [batch][features]; null for all
   std::uint64_t frozen = 0;                  // number of weights that never change; 0 if these may
   bool batch_statistics = false;             // normalise by the batch
+  Exchange exchange;                         // empty where the batch is all there is
   bool keep = false;                         // keep what backward needs
   bool keep_membranes = false;               // keep the membranes of every stage
   float* spikes = nullptr;                   // of the last stage, [steps][batch][classes]; null if it has none
@@ -136,8 +141,8 @@ class Run {
   // What each feature sent, over steps and batch, in the engine's order: of a stage, or of the image (kImage). Numbers that are not
   // zero with `quantum` 0, else spikes of that size. `dropped`: what dropout lets through. Whether it is the same at every step.
   virtual bool count(int stage, float quantum, bool dropped, float* out) const = 0;
-  // Mean and biased variance that a normalisation by the batch found, for each channel.
-  virtual void statistics(int stage, float* mean, float* variance) const = 0;
+  // Mean and biased variance that a normalisation by the batch found, for each channel; of how many values.
+  virtual double statistics(int stage, float* mean, float* variance) const = 0;
   virtual void dense_spikes(int stage, float* out) const = 0;  // [steps][batch][features]
   virtual void dense_membranes(int stage, float* out) const = 0;
   virtual void dense_output(int stage, float* out) const = 0;        // whatever it sends, dropout aside

@@ -61,9 +61,10 @@ class PointStage final : public Stage {
     }
   }
 
-  void statistics(float* mean, float* variance) const override {
+  double statistics(float* mean, float* variance) const override {
     std::copy(norm_.mean.begin(), norm_.mean.end(), mean);
     std::copy(norm_.variance.begin(), norm_.variance.end(), variance);
+    return values_;
   }
 
  private:
@@ -135,39 +136,55 @@ class PointStage final : public Stage {
     }
   }
 
-  void normalise(const Call& call) {
+  // Over the batch, of which this may be a part, `middle` away and squared if it is given.
+  std::vector<double> sums_by_channel(const Array<float>& middle, int threads) const {
     const std::size_t n = round_up(features(), kLanes);
-    // One value has no spread.
-    by_batch_ = call.batch_statistics && static_cast<std::size_t>(batch) * steps * spec.in.h * spec.in.w > 1;
-    if (by_batch_) {
-      const Split split{batch, std::min(batch, 16)};
-      const double count = static_cast<double>(batch) * in_steps_ * spec.in.h * spec.in.w;
-      auto each_row = [&](const Array<float>& middle) {
-        ChannelSums sums(split.parts, spec.in);
-        parallel(split.parts, call.threads, [&](int part) {
-          float* to = sums.part(part);
-          for (int b = split.first(part); b < split.first(part + 1); ++b)
-            for (int t = 0; t < in_steps_; ++t) {
-              const float* x = numbers(*in_[0], b, t, 0, features());
-              for (std::size_t i = 0; i < n; i += kLanes) {
-                const Lanes apart = middle ? load(x + i) - load(&middle[i]) : load(x + i);
-                add_to(to + i, middle ? apart * apart : apart);
-              }
-            }
-        });
-        std::vector<float> means;
-        for (double sum : sums.by_channel()) means.push_back(static_cast<float>(sum / count));
-        return means;
-      };
-      norm_.mean = each_row({});
-      Array<float> middle(length(), true);
-      for (std::size_t f = 0; f < features(); ++f) middle[f] = norm_.mean[f % spec.in.c];
-      norm_.variance = each_row(middle);
-    } else {
+    const Split split{batch, std::min(batch, 16)};
+    ChannelSums sums(split.parts, spec.in);
+    parallel(split.parts, threads, [&](int part) {
+      float* to = sums.part(part);
+      for (int b = split.first(part); b < split.first(part + 1); ++b)
+        for (int t = 0; t < in_steps_; ++t) {
+          const float* x = numbers(*in_[0], b, t, 0, features());
+          for (std::size_t i = 0; i < n; i += kLanes) {
+            const Lanes apart = middle ? load(x + i) - load(&middle[i]) : load(x + i);
+            add_to(to + i, middle ? apart * apart : apart);
+          }
+        }
+    });
+    return sums.by_channel();
+  }
+  std::vector<double> total(std::vector<double> sums) const { return exchange_ ? exchange_(sums) : sums; }
+  std::vector<float> means(const std::vector<double>& sums) const {
+    std::vector<float> out;
+    for (int c = 0; c < spec.in.c; ++c) out.push_back(static_cast<float>(sums[c] / count_));
+    return out;
+  }
+
+  void normalise(const Call& call) {
+    values_ = static_cast<double>(batch) * steps * spec.in.h * spec.in.w;
+    count_ = static_cast<double>(batch) * in_steps_ * spec.in.h * spec.in.w;
+    if (call.batch_statistics) find_statistics(call);
+    if (!by_batch_) {
       norm_.mean.assign(given(call, Weight::running_mean), given(call, Weight::running_mean) + spec.in.c);
       norm_.variance.assign(given(call, Weight::running_var), given(call, Weight::running_var) + spec.in.c);
     }
     norm_.prepare(spec.in, spec.epsilon, given(call, Weight::weight), given(call, Weight::bias));
+  }
+
+  void find_statistics(const Call& call) {
+    exchange_ = call.exchange;
+    if (!exchange_ && values_ <= 1) return;  // one value has no spread
+    std::vector<double> sums = sums_by_channel({}, call.threads);
+    sums.insert(sums.end(), {count_, values_});
+    sums = total(std::move(sums));
+    count_ = sums[spec.in.c], values_ = sums[spec.in.c + 1];
+    by_batch_ = values_ > 1;
+    if (!by_batch_) return;
+    norm_.mean = means(sums);
+    Array<float> middle(length(), true);
+    for (std::size_t f = 0; f < features(); ++f) middle[f] = norm_.mean[f % spec.in.c];
+    norm_.variance = means(total(sums_by_channel(middle, call.threads)));
   }
 
   void add_sums(int b, int t, float* sums, float* products) const {
@@ -179,12 +196,15 @@ class PointStage final : public Stage {
     }
   }
 
-  void finish_norm(const BackwardCall& call, const std::vector<double>& sums, const std::vector<double>& products) {
+  void finish_norm(const BackwardCall& call, std::vector<double> sums, const std::vector<double>& products) {
     for (int c = 0; c < spec.in.c; ++c) {
       if (float* to = gradient(call, Weight::weight)) to[c] = static_cast<float>(products[c] * norm_.inverse[c]);
       if (float* to = gradient(call, Weight::bias)) to[c] = static_cast<float>(sums[c]);
     }
-    norm_.prepare_back(spec.in, by_batch_, static_cast<double>(batch) * in_steps_, sums, products);
+    sums.insert(sums.end(), products.begin(), products.end());
+    if (by_batch_) sums = total(std::move(sums));
+    const auto half = sums.begin() + spec.in.c;
+    norm_.prepare_back(spec.in, by_batch_, count_, {sums.begin(), half}, {half, sums.end()});
   }
 
   // Gradient of up to 64 features of the input, from that of the output. `to` may be where `x` stands.
@@ -206,6 +226,8 @@ class PointStage final : public Stage {
   Signals in_;
   int in_steps_ = 1;
   bool by_batch_ = false;
+  double count_ = 0, values_ = 0;  // of each channel that its statistics are of: sums over what enters, over all steps
+  Exchange exchange_;
   Normalisation norm_;
   Array<std::uint8_t> let_through_;  // [batch][features]; none where nothing is dropped
 };

@@ -33,7 +33,7 @@ class Stage {
   virtual void backward(const Signals& in, const OutputGradient& next, const BackwardCall& call, bool passes_on) = 0;
   // Gradient of features [f, f + width) of input `which`, at all its steps; where that input's numbers stand, they may be overwritten.
   virtual void input_gradient(int which, int image, std::size_t f, std::size_t width, float* out, std::size_t stride) const = 0;
-  virtual void statistics(float*, float*) const {}
+  virtual double statistics(float*, float*) const { return 0; }
 
   // What holds the membranes after forward and the gradients of the currents after backward.
   Signal& kept() { return out.spikes ? membrane : out; }

@@ -48,9 +48,9 @@ def make_task(columns):
 
 @pytest.fixture
 def make_network(columns):
-    def make(model=None, encoder=None, *, seed: int = 0) -> Network:
+    def make(model=None, encoder=None, *, seed: int = 0, engine_name="auto") -> Network:
         model, encoder = model or MLP(hidden=(12,)), encoder or Direct(steps=4)
         graph = build(model, encoder, MeanMembrane(), image_shape=columns.image_shape, classes=len(columns.classes))
-        return Network(graph, seed=seed)
+        return Network(graph, seed=seed, engine_name=engine_name)
 
     return make

@@ -15,7 +15,9 @@ from spikewise.losses import RatePenalty
 from spikewise.models import MLP, Conv
 from spikewise.training.config import TrainConfig
 from spikewise.training.epochs import HostEpochs
-from spikewise.training.shards import cut, tree_sum
+from spikewise.training.memory import MemoryTooSmallError
+from spikewise.training.shards import cut
+from spikewise.training.trees import tree_sum
 from spikewise.training.update import Learner
 
 
@@ -34,12 +36,12 @@ class Threads:
         return table
 
 
-def trained(make_network, make_task, processes: int, model=None, encoder=None, **settings):
+def trained(make_network, make_task, processes: int, model=None, encoder=None, engine_name="auto", **settings):
     """Weights and figures of two passes, made by so many processes; all of them have the same."""
     rows, barrier = [None] * processes, threading.Barrier(processes, timeout=30)
 
     def one(rank: int):
-        network = make_network(model, encoder, seed=1)
+        network = make_network(model, encoder, seed=1, engine_name=engine_name)
         learner = Learner(network, make_task(seed=1, **settings))
         passes = HostEpochs(learner, Threads(rank, rows, barrier) if processes > 1 else None)
         figures = []
@@ -62,15 +64,28 @@ def assert_same(weights, others):
         assert torch.equal(value, others[name]), name
 
 
+NORMALISED = {
+    "model": Conv(channels=(3, 2), kernels=(3, 3), pool=1, hidden=(6,), batch_norm=True),
+    "encoder": Direct(steps=2),
+}
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         {},
-        {"model": Conv(channels=(3,), kernels=(3,), hidden=(6,), batch_norm=True), "encoder": Direct(steps=2)},
+        NORMALISED,
+        {**NORMALISED, "engine_name": "reference"},
         {"model": MLP(hidden=(9,), dropout=0.3), "encoder": Rate(steps=3), "class_weights": True},
         {"augment": AugmentConfig(shift=1, mixup=0.4), "gradient_clip": 0.1, "optimizer": {"kind": "sgd"}},
     ],
-    ids=["plain", "batch normalisation", "dropout and rate code", "blended and clipped"],
+    ids=[
+        "plain",
+        "batch normalisation",
+        "batch normalisation, reference",
+        "dropout and rate code",
+        "blended and clipped",
+    ],
 )
 def test_any_number_of_processes_gives_the_same_bytes(make_network, make_task, settings):
     # 32 images in batches of 12: the last has 8, and shards are of one image and of two.
@@ -81,10 +96,11 @@ def test_any_number_of_processes_gives_the_same_bytes(make_network, make_task, s
         assert_same(shared[0], alone[0])
 
 
-def test_processes_without_an_image_take_part(make_network, make_task):
+@pytest.mark.parametrize("settings", [{}, NORMALISED], ids=["plain", "batch normalisation"])
+def test_processes_without_an_image_take_part(make_network, make_task, settings):
     # The last batch has 2 images for 8 shards: most processes have none.
-    alone = trained(make_network, make_task, 1, shards=8, batch_size=30)
-    assert_same(trained(make_network, make_task, 4, shards=8, batch_size=30)[0], alone[0])
+    alone = trained(make_network, make_task, 1, shards=8, batch_size=30, **settings)
+    assert_same(trained(make_network, make_task, 4, shards=8, batch_size=30, **settings)[0], alone[0])
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -98,23 +114,49 @@ def test_the_sums_of_shards_are_the_gradients_of_the_batch(make_network, make_ta
     np.testing.assert_allclose(np.array(sums), np.array(figures), rtol=1e-4)
 
 
-def test_running_statistics_are_the_mean_of_those_of_the_shards(make_network, make_task):
-    """One batch without learning: mean and variance of each shard's currents, weighed by its images."""
-    model = Conv(channels=(3,), kernels=(3,), batch_norm=True)
-    settings = {"batch_size": 32, "learning_rate": 1e-30, "optimizer": {"kind": "sgd"}}
-    learner = Learner(make_network(model, Direct(steps=2), seed=1), make_task(shards=2, **settings))
-    each = []
-    for part in cut(32, 2):
-        lone = make_network(model, Direct(steps=2), seed=1).train()
-        batch = learner.task.batch(learner.task.split.train[part], 1, torch.device("cpu"))
-        lone(batch.images, batch.draw)
-        each.append({name: value for name, value in lone.weights.items() if "running_" in name})
-    passes = HostEpochs(Learner(make_network(model, Direct(steps=2), seed=1), make_task(shards=2, **settings)))
-    updates, network = passes._updates, passes._learner.network.train()
-    updates.figures(learner.task.split.train, 1)
-    assert each[0]
-    for name, first in each[0].items():
-        torch.testing.assert_close(network.weights[name], (first + each[1][name]) / 2)
+@pytest.mark.parametrize("engine_name", ["native", "reference"])
+def test_batch_normalisation_goes_by_the_whole_batch(make_network, make_task, engine_name):
+    """Gradients of all weights, and the running statistics, are those of one process with the whole batch."""
+    found = []
+    for shards in (1, 4):
+        network = make_network(**NORMALISED, seed=1, engine_name=engine_name).train()
+        for name, weight in network.named_parameters():
+            if name.endswith("norm1.bias"):
+                weight.data += 3.0  # far from zero, where squares less the square of the mean would cancel
+        learner = Learner(network, make_task(shards=shards, batch_size=32))
+        updates = HostEpochs(learner)._updates
+        assert updates.figures(learner.task.split.train, 1).sound
+        if shards == 1:
+            torch.autograd.backward(updates._loss)
+        found.append({name: one.grad for name, one in network.named_parameters()} | dict(network.named_buffers()))
+    whole, sharded = found
+    assert any("running_var" in name for name in whole)
+    for name, value in whole.items():
+        torch.testing.assert_close(sharded[name], value, rtol=2e-4, atol=2e-6, msg=name)
+
+
+def test_shards_of_few_values_are_normalised_by_the_batch(make_network, make_task):
+    """A shard of one image and one step has one value of each channel: no spread of its own."""
+    settings = {**NORMALISED, "encoder": Direct(steps=1), "batch_size": 8, "learning_rate": 0.01}
+    settings["model"] = Conv(channels=(3,), kernels=(6,), pool=1, padding=0, batch_norm=True)
+    whole = trained(make_network, make_task, 1, **settings)
+    sharded = trained(make_network, make_task, 2, shards=8, **settings)
+    np.testing.assert_allclose(np.array(sharded[1]), np.array(whole[1]), rtol=1e-3)
+
+
+def test_an_error_in_one_shard_ends_all(make_network, make_task, monkeypatch):
+    """Nobody waits for the sums of a shard that has failed."""
+    learner = Learner(make_network(**NORMALISED, seed=1).train(), make_task(shards=4, batch_size=32))
+    answer = learner.answer
+
+    def fail(batch, exchange):
+        if 31 in batch.draw.index:
+            raise MemoryTooSmallError("no room")
+        return answer(batch, exchange)
+
+    monkeypatch.setattr(learner, "answer", fail)
+    with pytest.raises(MemoryTooSmallError, match="no room"):
+        HostEpochs(learner)._updates.figures(learner.task.split.train, 1)
 
 
 def test_a_sum_in_pairs_does_not_depend_on_who_adds():

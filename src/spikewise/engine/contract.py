@@ -1,11 +1,11 @@
 """What every engine is asked, what it returns, and what an engine is."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from spikewise.dynamics import NeuronState
@@ -13,7 +13,17 @@ from spikewise.graph import Graph
 from spikewise.readouts import Trajectory
 from spikewise.types import Draw
 
-__all__ = ["Ask", "Engine", "EngineResult", "EngineState", "FrozenWeights", "LayerTrace", "Precision", "RunOptions"]
+__all__ = [
+    "Ask",
+    "Engine",
+    "EngineResult",
+    "EngineState",
+    "Exchange",
+    "FrozenWeights",
+    "LayerTrace",
+    "Precision",
+    "RunOptions",
+]
 
 _numbers = itertools.count(1)
 
@@ -34,6 +44,15 @@ class FrozenWeights(dict[str, Tensor]):
         """What an engine has made of them, by its own keys."""
 
 
+class Exchange(NamedTuple):
+    """How a run over a part of a batch comes to know sums over all of it; other parts run at the same time."""
+
+    total: Callable[[Float64[Tensor, " n"]], Float64[Tensor, " n"]]
+    """Of sums of this part, those over all parts, on the CPU; it waits until all have given theirs."""
+    remembers: bool
+    """Whether this part sets the running statistics, which the others in this process share."""
+
+
 class RunOptions(NamedTuple):
     """How to run a graph."""
 
@@ -45,6 +64,8 @@ class RunOptions(NamedTuple):
     """Return the mean spike rate of every neuron."""
     training: bool = False
     """Batch normalisation by the batch, dropout active."""
+    exchange: Exchange | None = None
+    """With the other parts of the batch that normalisation goes by; None where this is all of it."""
 
 
 class LayerTrace(NamedTuple):

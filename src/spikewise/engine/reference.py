@@ -14,6 +14,7 @@ from torch import Tensor
 from spikewise.dynamics import NeuronState
 from spikewise.engine.contract import Ask, EngineResult, LayerTrace, RunOptions
 from spikewise.engine.measuring import events, fed_back
+from spikewise.engine.normalisation import normalised_with_others
 from spikewise.engine.parameters import neuron_parameters, qcfs_threshold, recurrent_matrix
 from spikewise.graph import (
     QCFS,
@@ -156,7 +157,7 @@ def run_layer(  # noqa: PLR0911, PLR0912  # one line per kind of layer
         case Dropout(p=p):
             return Done(_dropout(x, p, draw, stream) if options.training else x)
         case BatchNorm() as norm:
-            return Done(_over_frames(x, lambda frames: _batch_norm(norm, own, frames, options.training)))
+            return Done(_over_frames(x, lambda frames: _batch_norm(norm, own, frames, options)))
         case Conv2d() as convolution:
             return Done(_over_frames(x, lambda frames: _in_chunks(convolution, own, frames)))
         case Linear():
@@ -273,10 +274,12 @@ def _dropout(x: Tensor, p: float, draw: Draw, stream: int) -> Tensor:
     return x * keep / (1 - p)
 
 
-def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, training: bool) -> Tensor:
+def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, options: RunOptions) -> Tensor:
     mean, var = own["running_mean"], own["running_var"]
+    if options.training and options.exchange is not None:
+        return normalised_with_others(layer, own, frames, options.exchange)
     # One value has no spread: a batch of a single flat frame is normalised by what was seen before.
-    training = training and frames.numel() > frames.shape[1]
+    training = options.training and frames.numel() > frames.shape[1]
     return F.batch_norm(frames, mean, var, own["weight"], own["bias"], training, layer.momentum, layer.epsilon)
 
 

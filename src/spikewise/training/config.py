@@ -109,9 +109,9 @@ class TrainConfig(Config):
     (`quick`) 10, 3 and 1."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     shards: Annotated[int, Field(ge=1, le=_MOST_SHARDS)] = 1
-    """Parts of a batch whose gradients are found one by one and summed in a fixed order, a power of two: 1, 2, 4 or
-    more processes (up to `shards`) then share a training and give the same bytes. Batch normalisation and
-    `rate_penalty` go by the part. 1 is the batch as a whole, in one process."""
+    """Parts of a batch whose gradients are summed in a fixed order, a power of two: 1, 2, 4 or more processes (up to
+    `shards`) then share a training and give the same bytes. `rate_penalty` goes by the part, batch normalisation by
+    the batch. 1 is the batch as a whole, in one process."""
     learning_rate: Positive | Literal["auto"] = "auto"
     """At the top of the schedule. "auto": each side's own, by short trainings that validation images judge, the same
     number of them for every side (`tuned`); 0.001 where nothing is tuned."""

@@ -6,27 +6,29 @@ with g_s the gradient of shard s, weighed by its images: a sum of floats depends
 the shards, whoever finds them. Each of 1, 2, 4 or 8 processes takes as many shards in a row and sums them, all get the
 sums of all, and each makes the same step: weights have the same bytes however many processes there are.
 
-What a network makes of a batch as a whole, it makes of a shard: batch normalisation takes mean and variance of the
-shard, and a penalty of rates its rates. The running statistics are the weighted means of those of the shards.
-Source: Hoffer, Hubara and Soudry, "Train longer, generalize better", NeurIPS 2017, algorithm 1 (ghost batch
-normalisation; there the running statistics take the shards one after the other).
+Batch normalisation goes by the whole batch: its sums are added over all shards, in the same order (`exchange`). A
+penalty of rates goes by those of the shard.
 """
 
 import itertools
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from spikewise.engine import Exchange
 from spikewise.errors import ConfigError
+from spikewise.graph import BatchNorm
+from spikewise.training.exchange import ShardExchange
 from spikewise.training.group import ProcessGroup
 from spikewise.training.memory import MemoryTooSmallError
+from spikewise.training.trees import tree_sum
 from spikewise.training.update import BatchFigures, Learner, TrainingBatch
 
-__all__ = ["ShardedUpdates", "check_shards", "cut", "tree_sum"]
+__all__ = ["ShardedUpdates", "check_shards", "cut"]
 
 _FIGURES: Final = 4
 """Loss, cross-entropy, right answers, and how many outputs were not finite."""
@@ -55,18 +57,14 @@ def cut(count: int, shards: int) -> list[slice]:
     return [slice(start, end) for start, end in itertools.pairwise(edges)]
 
 
-def tree_sum(rows: Iterable[Tensor]) -> Tensor:
-    """The sum of a power of two of rows, in pairs, and pairs of pairs; few are in memory at once, and none changes."""
-    waiting: list[tuple[int, Tensor]] = []
-    for row in rows:
-        size, total = 1, row
-        while waiting and waiting[-1][0] == size:
-            before = waiting.pop()[1]
-            total = before + total if size == 1 else before.add_(total)
-            size *= 2
-        waiting.append((size, total))
-    ((_, total),) = waiting
-    return total
+class _Share(NamedTuple):
+    """What a shard is of its batch."""
+
+    importance: float
+    """Of its images for the loss."""
+    images: float
+    first: bool
+    """Whether no image comes before its own: its process says what batch normalisation remembers."""
 
 
 class ShardedUpdates:
@@ -85,63 +83,70 @@ class ShardedUpdates:
         self._weights = [weight for weight in learner.network.parameters() if weight.requires_grad]
         self._buffers = list(learner.network.buffers())
         self._sizes = [one.numel() for one in (*self._weights, *self._buffers)]
+        self._by_batch = any(isinstance(at.layer, BatchNorm) for at in learner.network.graph.named)
 
     def figures(self, index: Int[np.ndarray, " B"], epoch: int) -> BatchFigures:
         """Find the gradients of a batch; they then stand in the weights."""
         task, device = self._learner.task, self._learner.network.device
-        before = [buffer.clone() for buffer in self._buffers]
         parts = cut(len(index), task.train.shards)
         whole = task.batch(index, epoch, device) if task.augment.mixup else None  # blends with the next image
         labels = torch.from_numpy(task.images.labels[index]).to(device)
         importance = self._learner.importance(labels, None if whole is None else whole.shares).double()
         total = importance.sum()
 
-        def row(part: slice) -> Tensor:
+        def row(part: slice, exchange: Exchange | None = None) -> Tensor:
             if part.start == part.stop:
                 return torch.zeros(sum(self._sizes) + len(self._weights) + _FIGURES, device=device)
             batch = task.batch(index[part], epoch, device) if whole is None else whole.part(part)
-            for buffer, value in zip(self._buffers, before, strict=True):
-                buffer.copy_(value)
-            return self._row(batch, float(importance[part].sum() / total), len(batch.labels) / len(index))
+            weighs = float(importance[part].sum() / total)
+            return self._row(batch, _Share(weighs, len(batch.labels) / len(index), first=part.start == 0), exchange)
 
-        found = tree_sum(map(row, parts[self._own]))
+        found = tree_sum(self._together(parts, row) if self._by_batch else map(row, parts[self._own]))
         if self._group is not None:
             found = tree_sum(self._group.gather(found).unbind(0))
         return self._spread(found)
+
+    def _together(self, parts: list[slice], row: Callable[[slice, Exchange | None], Tensor]) -> list[Tensor]:
+        """The rows of this process's shards, which exchange sums while they are made."""
+        own = parts[self._own]
+        if self._learner.network.device.type != "cpu":  # PyTorch works backward in one thread for each GPU
+            own = [slice(own[0].start, own[-1].stop)]
+        size = 1 if self._group is None else self._group.size
+        if size == len(own) == 1:
+            return [row(own[0], None)]
+        present = [part.stop > part.start for part in own]
+        every = len(parts) // size
+        absent = any(parts[at].start == parts[at + every - 1].stop for at in range(0, len(parts), every))
+        exchange = ShardExchange(present, self._group, absent=absent)
+        made = iter(exchange.each(lambda number, one: row(own[number], one)))
+        return [next(made) if there else row(part, None) for part, there in zip(own, present, strict=True)]
 
     def learn(self, rate: float) -> None:
         """One step of the optimizer down what was found."""
         self._learner.descend(rate)
 
-    def _row(self, batch: TrainingBatch, importance: float, share: float) -> Float[Tensor, " n"]:
-        """All that is summed, of one shard.
-
-        Args:
-            importance: of its images for the loss, of that of the batch.
-            share: of the images of the batch.
-        """
+    def _row(self, batch: TrainingBatch, share: _Share, exchange: Exchange | None) -> Float[Tensor, " n"]:
+        """All that is summed, of one shard."""
         learner = self._learner
-        learner.optimizer.zero_grad(set_to_none=True)
         try:
-            answer = learner.answer(batch)
-            loss = answer.loss * importance
-            torch.autograd.backward(loss)
+            answer = learner.answer(batch, exchange)
+            # Not into the weights: other shards may be at work at the same time.
+            gradients = torch.autograd.grad(answer.loss * share.importance, self._weights, allow_unused=True)
         except torch.OutOfMemoryError as error:
             raise MemoryTooSmallError(
                 f"The memory of {learner.network.device} does not hold a shard of {len(batch.labels)} images. Use a "
                 "smaller train.batch_size, more train.shards, or a smaller network."
             ) from error
         sound = torch.isfinite(answer.result.trajectory.membrane).all()
-        figures = (loss.detach(), answer.cross_entropy * share, answer.right(batch).sum(), ~sound)
-        given = [weight.grad is not None for weight in self._weights]
-        gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in self._weights]
+        loss = answer.loss.detach() * share.importance
+        figures = (loss, answer.cross_entropy * share.images, answer.right(batch).sum(), ~sound)
         pieces = [
-            *(gradient.flatten() for gradient in gradients),
-            *(buffer.flatten() * share for buffer in self._buffers),
-            torch.tensor(given, dtype=torch.float32, device=batch.labels.device),
+            *(torch.zeros_like(w) if g is None else g for w, g in zip(self._weights, gradients, strict=True)),
+            *(buffer if share.first else torch.zeros_like(buffer) for buffer in self._buffers),
+            torch.tensor([g is not None for g in gradients], dtype=torch.float32, device=batch.labels.device),
             torch.stack([figure.float() for figure in figures]),
         ]
-        return torch.cat(pieces)
+        return torch.cat([piece.flatten() for piece in pieces])
 
     def _spread(self, found: Float[Tensor, " n"]) -> BatchFigures:
         """Put the sums where they belong."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikewise.data import AugmentConfig, ImageSet, Split, augment, class_weights
 from spikewise.encoders import Rate
-from spikewise.engine import EngineResult, RunOptions
+from spikewise.engine import EngineResult, Exchange, RunOptions
 from spikewise.losses import CrossEntropy, Loss, RatePenalty, Target
 from spikewise.network import Network
 from spikewise.ties import without_ties
@@ -126,12 +126,16 @@ class Learner:
             labels if shares is None else shares, len(self.task.images.classes), self._class_weights
         ).weights
 
-    def answer(self, batch: TrainingBatch) -> BatchAnswers:
-        """Loss and logits of a batch; differentiable."""
+    def answer(self, batch: TrainingBatch, exchange: Exchange | None = None) -> BatchAnswers:
+        """Loss and logits of a batch; differentiable.
+
+        Args:
+            exchange: with the other parts of what is learned from at once; None where this is all.
+        """
         task, classes = self.task, len(self.task.images.classes)
         penalised = frozenset(() if task.penalty is None else self.network.graph.spiking_layers)
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=task.train.precision == "bfloat16"):
-            output = self.network(batch.images, batch.draw, RunOptions(record=penalised))
+            output = self.network(batch.images, batch.draw, RunOptions(record=penalised, exchange=exchange))
             shares = batch.labels if batch.shares is None else batch.shares
             target = Target.of(shares, classes, self._class_weights)
             loss = task.loss(output.logits.float(), output.trajectory, target)

@@ -1,7 +1,7 @@
 """Running a compiled graph: one autograd function for the whole network."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spikewise.dynamics import NeuronState
 from spikewise.encoders import Delta, Direct, Encoder, Latency, Periodic, Rate
-from spikewise.engine.contract import EngineResult, FrozenWeights, LayerTrace, RunOptions
+from spikewise.engine.contract import EngineResult, Exchange, FrozenWeights, LayerTrace, RunOptions
 from spikewise.engine.measuring import fed_back
 from spikewise.engine.native.layouts import engine_order, graph_order
 from spikewise.engine.native.plan import Compiled, compiled
@@ -158,6 +158,8 @@ class _Job:
             call.add_dropout(_address(mask))
         call.keep, call.keep_membranes, call.frozen = keep, bool(self.options.record), self.frozen
         call.batch_statistics = self.options.training
+        if self.options.exchange is not None:
+            call.exchange = _over_lists(self.options.exchange)
         call.spikes, call.membrane = spikes.data_ptr() if self.last_spikes else 0, membrane.data_ptr()
         try:
             self.handle = self.plan.handle.run(call)
@@ -239,16 +241,20 @@ class _Job:
 
     def update_statistics(self, weights: Mapping[str, Tensor]) -> None:
         """Let batch normalisations that normalised by the batch remember it, as PyTorch's do."""
-        if not self.options.training:
+        exchange = self.options.exchange
+        if not self.options.training or (exchange is not None and not exchange.remembers):
             return
         frames = self.steps * self.batch
         for position, stage in enumerate(self.plan.stages):
             norm, at = stage.first, stage.layers[0]
-            count = frames * math.prod(at.input[1:])
-            if not isinstance(norm, BatchNorm) or count < 2:
+            if not isinstance(norm, BatchNorm):
                 continue
             found = [torch.empty(at.input[0]) for _ in range(2)]
-            self.handle.statistics(position, *(one.data_ptr() for one in found))
+            count = self.handle.statistics(position, *(one.data_ptr() for one in found))
+            if exchange is None:
+                count = frames * math.prod(at.input[1:])
+            if count < 2:
+                continue
             if len(at.input) == 1:
                 found = [graph_order(one[None], stage.output, at.input)[0] for one in found]
             unbiased = found[1] * (count / (count - 1))
@@ -353,6 +359,16 @@ class _Job:
                 add(position, membrane, None if neuron is not None and neuron.layer.spikes else membrane)
         add(len(out) - 1, gradients[0], gradients[1])
         return out
+
+
+def _over_lists(exchange: Exchange) -> Callable[[list[float]], list[float]]:
+    """As the extension asks."""
+
+    def total(sums: list[float]) -> list[float]:
+        found: list[float] = exchange.total(torch.tensor(sums, dtype=torch.float64)).tolist()
+        return found
+
+    return total
 
 
 def _rows(gradient: Tensor | None, layout: tuple[int, int, int]) -> Tensor | None:
