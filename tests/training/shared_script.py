@@ -1,5 +1,6 @@
 """A training that a test and the processes it starts make alike: `python shared_script.py FOLDER` is one of them."""
 
+import atexit
 import sys
 from pathlib import Path
 
@@ -37,7 +38,15 @@ def train(folder: Path) -> None:
     fit(Network(graph, seed=3), task, folder)
 
 
+def say_threads() -> None:
+    """What is still at work when the interpreter begins to end."""
+    tasks = Path("/proc/self/task")
+    if tasks.exists():
+        print(*sorted((task / "comm").read_text().strip() for task in tasks.iterdir()))
+
+
 def main() -> None:
+    atexit.register(say_threads)  # the last of all that is called
     torch.set_num_threads(1)
     with joined() as group:
         if group is not None and group.rank:

@@ -31,7 +31,10 @@ def test_two_processes_write_what_one_writes(tmp_path):
     shared_script.train(tmp_path / "one")
     said = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert [out for out, _ in said] == ["in common\n" if hasattr(os, "memfd_create") else "by connection\n"] * 2
+    shared, *threads = zip(*(out.split("\n") for out, _ in said), strict=True)
+    assert shared == ("in common" if hasattr(os, "memfd_create") else "by connection",) * 2
+    if sys.platform == "linux":  # a thread of its own that the interpreter does not know may abort it at its end
+        assert not any("tcpstore" in named or "gloo" in named for named in threads[0]), threads
     for name in (CHECKPOINT, WEIGHTS):
         mine, alone = load_weights(tmp_path / "two" / name)[0], load_weights(tmp_path / "one" / name)[0]
         assert mine.keys() == alone.keys()

@@ -4,7 +4,9 @@ The first leads: it does all that a process alone does. The others make their pa
 Messages are tensors as safetensors lays them out; nothing is pickled.
 """
 
+import atexit
 import contextlib
+import importlib
 import json
 import os
 from collections.abc import Iterator
@@ -184,6 +186,9 @@ def _join() -> ProcessGroup:
             "This program has a process group of its own already. Start one training in several processes with "
             "`torchrun --nproc-per-node N -m spikewise train ...`."
         )
+    # Its functions keep the group there is when they are defined, for ever: with the first optimizer, and the group's
+    # threads would then be at work while the interpreter ends, which may abort it.
+    importlib.import_module("torch.distributed.nn.functional")
     rank, size = seat()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     try:
@@ -207,4 +212,11 @@ def _meeting_place(patience: timedelta) -> Any:
 
         store, _, _ = next(rendezvous(f"env://?rank={seat().rank}&world_size={seat().size}", timeout=patience))
         _store = PrefixStore("spikewise", store)
+        atexit.register(_leave_meeting_place)
     return _store
+
+
+def _leave_meeting_place() -> None:
+    """The first process serves the others there, in a thread that must not outlive the interpreter."""
+    global _store  # noqa: PLW0603
+    _store = None
