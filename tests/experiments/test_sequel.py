@@ -115,9 +115,27 @@ def test_a_budget_is_a_quarter_of_the_training_and_something_for_short_ones():
     assert Budget(1.0, unlimited=True, clock=clock).share(1e9, last=False) == 1
 
 
-def test_the_answer_is_said_when_the_test_is_over(trained):
+def test_the_answer_is_said_before_sections_follow(tmp_path, set_writer):
+    experiment = Experiment(
+        data={"source": str(set_writer(tmp_path / "columns.npz"))},
+        encoder={"kind": "direct", "steps": 2},
+        model={"kind": "mlp", "hidden": [4]},
+        train={"epochs": 1, "learning_rate": 0.03},
+        seeds=(0,),
+        sides=("snn",),
+        sections=("yardsticks",),
+        device="cpu",
+    )
+    watch = Watch(tmp_path / "runs")
+    done = run_experiment(experiment, out=tmp_path / "runs", listener=watch)
+    assert done.results.sections.yardsticks is not None
+    said = next(word for word in watch.words if word.startswith("So far: "))
+    assert watch.words.index(said) < next(at for at, word in enumerate(watch.words) if word.startswith("Sections foll"))
+
+
+def test_without_sections_the_answer_is_left_to_whoever_asked(trained):
     folder, watch = trained
-    assert Results.load(folder / "results.json").verdict.headline in watch.words
+    assert not any(Results.load(folder / "results.json").verdict.headline in word for word in watch.words)
     assert (folder / "report.html").exists()
     assert [one[0] for one in watch.stages] == ["Testing and comparing", "Writing the report"]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spikewise.api.evaluation import Evaluation, evaluate
     from spikewise.api.explanation import ImageExplanation, explain, explanations
     from spikewise.api.exporting import Export, export, verify
+    from spikewise.api.first_screen import first_table, lines
     from spikewise.api.fitting import fits
     from spikewise.api.importing import from_nir, from_snntorch, from_spikingjelly, import_network
     from spikewise.api.judging import TrainingImages, judge, training_images
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from spikewise.api.stepping import StepAnswers, exit_thresholds, walk
     from spikewise.api.tracing import may_show, save_trace, trace
     from spikewise.api.trained import Answers, Images, Trained, load
-    from spikewise.api.wording import remarks, summary, tests
+    from spikewise.api.wording import summary, tests
     from spikewise.data import load_data
     from spikewise.report import write_report
 
@@ -67,6 +68,7 @@ __all__ = [
     "explanations",
     "export",
     "figures",
+    "first_table",
     "fits",
     "from_nir",
     "from_snntorch",
@@ -74,11 +76,11 @@ __all__ = [
     "import_network",
     "incoming",
     "judge",
+    "lines",
     "load",
     "load_data",
     "may_show",
     "register",
-    "remarks",
     "remarks_on",
     "robustness",
     "save_encoded",
@@ -140,7 +142,9 @@ __getattr__ = lazy_exports(
         "from_spikingjelly": "spikewise.api.importing",
         "import_network": "spikewise.api.importing",
         "figures": "spikewise.api.paper",
+        "first_table": "spikewise.api.first_screen",
         "fits": "spikewise.api.fitting",
+        "lines": "spikewise.api.first_screen",
         "table": "spikewise.api.paper",
         "TrainingImages": "spikewise.api.judging",
         "judge": "spikewise.api.judging",
@@ -149,7 +153,6 @@ __getattr__ = lazy_exports(
         "load_data": "spikewise.data",
         "may_show": "spikewise.api.tracing",
         "register": "spikewise.api.registering",
-        "remarks": "spikewise.api.wording",
         "robustness": "spikewise.api.robust",
         "save_encoded": "spikewise.api.encoding",
         "save_trace": "spikewise.api.tracing",

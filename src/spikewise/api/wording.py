@@ -1,11 +1,10 @@
-"""What a person reads first of a run: figures and tests as rows of text, and the sentences they do not replace."""
+"""Figures and tests of a run as rows of text."""
 
 from spikewise.evaluation import NetworkResult, Results, units
 from spikewise.evaluation.collapse import collapsed_runs
-from spikewise.evaluation.verdict import ACCURACIES
 from spikewise.report.numbers import brief, count, interval, metric_value, p_value, points
 
-__all__ = ["remarks", "summary", "tests"]
+__all__ = ["summary", "tests"]
 
 _METRICS = {"accuracy": "test accuracy", "balanced_accuracy": "balanced accuracy", "f1_macro": "F1, macro"}
 
@@ -32,19 +31,6 @@ def tests(results: Results) -> list[list[str]]:
         p = pair.p if pair.p_adjusted is None else pair.p_adjusted
         rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(p), words])
     return rows
-
-
-def remarks(results: Results) -> list[str]:
-    """What the pixels were taken for, then what stands below the headline.
-
-    Of results that have no grounds it is the verdict's sentences without those that the tables say already.
-    """
-    if results.verdict.grounds:
-        return [*results.data.cautions, *results.verdict.grounds]
-    told = [one for one in results.verdict.sentences if not one.startswith(ACCURACIES)]
-    spoken = [pair.sentence for pair in results.comparisons]
-    main = next((sentence for sentence in told if sentence in spoken), None)
-    return [*results.data.cautions, *(one for one in told if one == main or one not in spoken)]
 
 
 def _figures(network: NetworkResult) -> dict[str, str]:

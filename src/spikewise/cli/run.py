@@ -206,22 +206,26 @@ def _run(  # noqa: PLR0913  # passed on from the command
 
 
 def print_run(done: "Run") -> None:
-    """The answer and the figures of a finished run."""
-    from spikewise.api import remarks, summary, tests
+    """A screen: the answer, what to do next, the figures, and a line for each detail with what shows more of it."""
+    from spikewise.api import first_table, lines, tests
 
-    header, *rows = summary(done.results)
-    print()
-    print_rows(header, rows)
-    for names, *pairs in [tests(done.results)] if done.results.comparisons else []:
-        print()
-        print_rows(names, pairs, right=[1, 3])
+    header, *rows = first_table(done.results)
     print()
     print_text(done.results.verdict.headline, style="bold")
     if done.results.verdict.remedy:
         print_text(f"To try: {done.results.verdict.remedy}")
     elif done.results.protocol.whole:
         print_text(f"More than a first look: {done.results.protocol.whole}")
-    for sentence in remarks(done.results):
-        print_text(sentence, indent=2)
     print()
-    print_rows(["", ""], [["folder", str(done.folder)], ["report", str(done.report)]])
+    print_rows(header, rows)
+    for names, *pairs in [tests(done.results)] if done.results.comparisons else []:
+        print()
+        print_rows(names, pairs, right=[1, 3])
+    print()
+    details = lines(done.results)
+    for line in details:
+        if not line.more:
+            print_text(line.text)
+    print_rows(["", ""], [list(line) for line in details if line.more])
+    print()
+    print_rows(["", ""], [["RUN", str(done.folder)], ["report", str(done.report)]])

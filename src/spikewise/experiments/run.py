@@ -115,8 +115,10 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
         sequel = Sequel(Study(setting, candidates), listener, thorough=thorough)
         if sequel.page.stale:
             listener.stage("Writing the report")
-        if sequel.page.renew():  # the answer is there: what follows is looked into beside it
-            listener.said(Results.load(folder.results).verdict.headline)
+        if sequel.page.renew() and sequel.waiting(
+            experiment.sections
+        ):  # the answer is there: it need not wait for them
+            listener.said(f"So far: {Results.load(folder.results).verdict.headline}")
             listener.said(f"Report: {path / 'report.html'}")
         sequel.make(experiment.sections)
     return Finished(Results.load(folder.results), path)

@@ -1,10 +1,15 @@
 """What a reader must know before believing the figures."""
 
+from typing import Final
+
 from spikewise.evaluation import Results
 from spikewise.evaluation.caveats import Reservation, caveats, doubts
 from spikewise.evaluation.reservations import chance_sentences, collapse_sentences, serious_findings, tie_sentences
 
-__all__ = ["notices"]
+__all__ = ["SHORTENED", "notices"]
+
+SHORTENED: Final = "Sections that are shorter, or missing"
+"""Title of the reservation about what time was too short for."""
 
 
 def notices(results: Results) -> list[Reservation]:
@@ -38,7 +43,7 @@ def _shortened(results: Results) -> list[Reservation]:
     if not told:
         return []
     text = f"Sections take at most a quarter of the training's time; --thorough makes them whole. {'. '.join(told)}."
-    return [Reservation("care", "Sections that are shorter, or missing", text)]
+    return [Reservation("care", SHORTENED, text)]
 
 
 def _training(results: Results) -> list[Reservation]:
