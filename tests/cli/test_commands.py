@@ -53,6 +53,18 @@ def test_every_command_explains_itself(call, command):
     assert f"Usage: spikewise {command}" in out
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["export LONG --to nir", "verify LONG", "import LONG --data digits", "convert LONG", "fits LONG --target hls4ml",
+     "fits digits --target LONG.toml", "predict LONG x.png", "report LONG", "compare digits --quick --out LONG/runs",
+     "audit LONG", "compare LONG", "serve LONG"],
+)  # fmt: skip
+def test_a_name_that_no_file_can_have_is_told(call, command):
+    code, _, err = call(*command.replace("LONG", "x" * 300).split())
+    assert code == 2
+    assert "xxx" in err
+
+
 def test_help_names_every_section_that_can_be_left_out(call):
     _, out, _ = call("compare", "--help")
     assert all(name in out for name in ("all", *SECTION_NAMES))

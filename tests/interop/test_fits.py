@@ -197,6 +197,9 @@ def test_targets_of_ones_own(tmp_path):
     path = tmp_path / "mine.toml"
     with pytest.raises(DataError, match="mine"):
         read_target(str(path))
+    path.write_text("title = ")
+    with pytest.raises(ConfigError, match="is no TOML"):
+        read_target(str(path))
     path.write_text('title = "mine"\nsources = ["data sheet"]\nneurons = ["lif"]\nflesh = 3\n')
     with pytest.raises(ConfigError, match="flash"):
         read_target(str(path))

@@ -134,6 +134,13 @@ def test_the_command_says_what_it_understood_and_brings_images_to_the_networks_s
     assert "Did you mean 'zero'" in str(wrong.exception)
 
 
+def test_settings_that_the_network_decides_are_refused(tmp_path):
+    for settings in ({"model.hidden": [4]}, {"model": {"kind": "conv"}}, {"standardise": False}):
+        with pytest.raises(ConfigError, match="would change nothing"):
+            spikewise.import_network("none.nir", "digits", out=tmp_path, **settings)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_networks_without_spikes_are_judged_otherwise(tmp_path):
     layers = (Flatten(), Linear(features=10), Activation(), Linear(features=10))
     silent = Network(Graph(image_shape=(1, 8, 8), encoder=Rate(steps=2), layers=layers, readout=MeanMembrane()))

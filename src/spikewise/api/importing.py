@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torch import nn
 
@@ -12,6 +12,7 @@ from spikewise.api.runs import Run, asked_experiment
 from spikewise.data import load_data
 from spikewise.dynamics import Reset
 from spikewise.encoders import Encoder
+from spikewise.errors import ConfigError
 from spikewise.experiments import Experiment
 from spikewise.experiments.importing import imported_experiment, run_imported
 from spikewise.experiments.sections.budget import SHARE
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     import nir
 
 __all__ = ["from_nir", "from_snntorch", "from_spikingjelly", "import_experiment", "import_network"]
+
+_DECIDED: Final = frozenset({"model", "standardise"})
+"""Settings that say what stands in the file."""
 
 
 def from_nir(  # noqa: PLR0913  # what a file may leave open
@@ -160,7 +164,14 @@ def import_experiment(  # noqa: PLR0913  # as above
 
     Args:
         named: its tables and settings that were asked for; the others are the network's affair.
+    Raises:
+        ConfigError: the network decides one of `named`.
     """
+    if decided := sorted(_DECIDED.intersection(named)):
+        raise ConfigError(
+            f"An imported network has its own layers, and reads pixels as it was taught to: {', '.join(decided)} would "
+            "change nothing. Leave it out; the twin has the same layers."
+        )
     if "sides" not in named:
         experiment = experiment.replace(sides=("snn", "twin"))
     experiment, found, words = _fitted(source, experiment, meaning, named, trust=trust, data_dir=data_dir)

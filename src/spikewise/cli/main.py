@@ -1,5 +1,6 @@
 """`spikewise`: the console entry point, assembled from one module for each group of commands."""
 
+import errno
 import logging
 import os
 import sys
@@ -38,7 +39,7 @@ from spikewise.cli import (
 )
 from spikewise.cli.console import complain, prepare_streams, say
 from spikewise.cli.processes import check_command, may_speak, obey_the_end
-from spikewise.errors import SpikewiseError
+from spikewise.errors import SpikewiseError, quoted
 
 __all__ = ["app", "main"]
 
@@ -132,6 +133,12 @@ def main() -> None:
     except SpikewiseError as error:
         if may_speak():
             complain(str(error))
+        sys.exit(2)
+    except OSError as error:  # asking whether such a path exists raises, too, wherever that is asked
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        if may_speak():
+            complain(f"A name in {quoted(error.filename)} is longer than this file system takes: choose a shorter one.")
         sys.exit(2)
 
 

@@ -20,7 +20,7 @@ from spikewise.interop.c.sizes import MOST_WEIGHTS, layer_sizes
 from spikewise.interop.deployed import deploy
 from spikewise.interop.runtime import Numbers
 from spikewise.network import Network
-from spikewise.parsing import parse_toml
+from spikewise.parsing import ParseError, parse_toml
 
 __all__ = ["Cores", "Device", "Fit", "Limit", "Misfit", "fit", "read_target", "target_names"]
 
@@ -162,6 +162,8 @@ def _of_file(path: Path) -> Device:
         raise DataError(f"The target {path} cannot be read: {error}.") from None
     try:
         return parse(Device, parse_toml(text))
+    except ParseError as error:
+        raise ConfigError(f"{path} is no TOML: {error}.") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
