@@ -3,8 +3,11 @@
 import pytest
 
 from spikewise.errors import ConfigError
+from spikewise.experiments import sweep_folder
+from spikewise.experiments.standard import standard_of
 from spikewise.experiments.sweep import load_sweep, parse_sweep, sweep_names
 from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells, identity_of
+from spikewise.experiments.sweep_folder import SweepFolder, place
 
 BASE = {"data": {"source": "digits"}, "train": {"epochs": 1}}
 
@@ -124,3 +127,17 @@ def test_unknown_sweeps_and_missing_files_are_named(tmp_path):
 def test_a_factor_cannot_be_set_for_all_cells():
     with pytest.raises(ConfigError, match="is varied by the factor"):
         cells_of(plan(grid=GRID), Asked(overrides=("model.recurrent=true",)))
+
+
+def test_the_folder_of_many_cells_is_read_back_and_a_set_is_looked_at_once(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(sweep_folder, "standard_of", lambda *given: looked.append(given) or standard_of(*given))
+    sweep = plan(grid={"model.hidden": [[8], [16]], "train.batch_size": [8, 16, 32]})
+    placed = place(cells_of(sweep), tmp_path, "train")
+    assert len(looked) == 1
+    folder = SweepFolder.create(tmp_path, sweep, placed)
+    again = SweepFolder.open(folder.path)
+    assert again.sweep == sweep
+    assert [(one.cell, one.run) for one in again.cells] == [(one.cell, one.run) for one in placed]
+    lines = (folder.path / "sweep.json").read_text().splitlines()
+    assert sum(one.run.name in line for one in placed for line in lines) == len(placed)

@@ -27,7 +27,7 @@ from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import cpu_name, resolve_device
 from spikewise.experiments.setting import task_of
-from spikewise.experiments.standard import standard_of
+from spikewise.experiments.standard import Standard, standard_of
 from spikewise.files import make_folder, write_json
 from spikewise.network import Network
 from spikewise.training.group import current_group
@@ -90,6 +90,7 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
     prefix: str | None = None,
     say: Callable[[str], None] | None = None,
     elsewhere: bool = False,
+    standard: Standard | None = None,
 ) -> Experiment:
     """The experiment as it is run here, with everything decided that "auto" left open.
 
@@ -98,6 +99,7 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
         prefix: what their names begin with; None is the kind.
         say: told what was chosen, and why.
         elsewhere: the named device is that of another machine.
+        standard: of the training images; None: it is found here, where the experiment wants it.
     Raises:
         ConfigError: the named device is not there.
         ShapeError: a network does not fit the images.
@@ -108,7 +110,7 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
         device=str(there[0]) if experiment.device == "auto" and len(there) == 1 else experiment.device,
         train_images=len(parts.train),
         image_shape=shape,
-        standard=standard_of(images.images, parts.train) if experiment.standardise is True else None,
+        standard=standard or standard_of(images.images, parts.train) if experiment.standardise is True else None,
     )
     words = said((experiment.model, experiment.encoder), resolved.network(shape), shape)
     if words is not None and say is not None:

@@ -78,7 +78,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
         raise ConfigError("No images were named. Give a set's name or a path, such as `spikewise compare digits`.")
     # Overrides are laid over the complete table, so that model.hidden=[64] needs no model.kind beside it.
     complete = laid_over(_complete(json.dumps(table)), defects if as_published else {})
-    for layer in (*lower, asked):
+    for layer in filter(None, (*lower, asked)):
         complete = changed(_tuning_as_asked(complete, layer), layer)
     return parse_experiment(complete)
 
@@ -95,6 +95,7 @@ def _tuning_as_asked(table: dict[str, Any], layer: Iterable[Change]) -> dict[str
     return {**table, "tuned": "auto"} if rates else table
 
 
+@functools.cache
 def preset_names() -> tuple[str, ...]:
     """Names of the presets that come with the package."""
     folder = resources.files("spikewise.experiments") / _FOLDER

@@ -13,6 +13,7 @@ from spikewise.experiments.request import load_preset, resolve
 from spikewise.experiments.settings import Change, agreed, flattened, parse_change, value_at
 from spikewise.experiments.sweep import Sweep
 from spikewise.experiments.sweep_grid import AS_PUBLISHED, Factor, Level, factors_of
+from spikewise.memory import without_collection
 
 __all__ = ["Asked", "Cell", "cells_of", "chosen_cells", "identity_of"]
 
@@ -55,6 +56,15 @@ def cells_of(sweep: Sweep, asked: Asked | None = None) -> list[Cell]:
     """
     asked, factors = asked or Asked(), factors_of(sweep)
     _must_not_vary(asked, factors)
+    with without_collection():
+        cells = _combined(sweep, factors, asked)
+    twice = [name for name, count in Counter(cell.name for cell in cells).items() if count > 1]
+    if twice or not cells:
+        raise ConfigError(f"The cell '{twice[0]}' is there twice." if twice else "`only` leaves no cell at all.")
+    return cells
+
+
+def _combined(sweep: Sweep, factors: Sequence[Factor], asked: Asked) -> list[Cell]:
     cells, seen = [], dict[str, str]()
     for levels in itertools.product(*(factor.levels for factor in factors)):
         labels = {factor.name: level.label for factor, level in zip(factors, levels, strict=True)}
@@ -68,9 +78,6 @@ def cells_of(sweep: Sweep, asked: Asked | None = None) -> list[Cell]:
                 "keep it away with `only`, or leave it out."
             )
         cells.append(cell)
-    twice = [name for name, count in Counter(cell.name for cell in cells).items() if count > 1]
-    if twice or not cells:
-        raise ConfigError(f"The cell '{twice[0]}' is there twice." if twice else "`only` leaves no cell at all.")
     return cells
 
 

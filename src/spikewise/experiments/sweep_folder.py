@@ -11,7 +11,8 @@ KIND-DATA-IDENTITY/          a run folder for each cell; `spikewise train` and o
 """
 
 import contextlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,15 +30,19 @@ from spikewise.experiments.experiment import Experiment, RunKind, parse_experime
 from spikewise.experiments.older import as_recorded
 from spikewise.experiments.settings import read_table
 from spikewise.experiments.spread import as_placed, is_elsewhere
+from spikewise.experiments.standard import Standard, standard_of
 from spikewise.experiments.sweep import Sweep, parse_sweep
 from spikewise.experiments.sweep_cells import Cell, identity_of
 from spikewise.files import make_folder, write_json, write_text
+from spikewise.memory import objects_set_aside
 from spikewise.reading import damaged, read_json, read_record
 
 __all__ = ["Placed", "SweepFolder", "place"]
 
 FORMAT: Final = 1
 """Version of the folder's layout."""
+_EMPTY: Final = "[]\n}"
+"""How a table whose last list is empty ends."""
 
 
 class Placed(NamedTuple):
@@ -92,7 +97,7 @@ class SweepFolder(NamedTuple):
         path = out / f"sweep-{sweep.title}-{identity_of([placed.cell for placed in cells])}"
         for part in ("cells", "logs", "failures", "figures"):
             make_folder(path / part)
-        rows = [
+        rows = (
             {
                 "run": at.run.name,
                 "levels": at.cell.levels,
@@ -100,14 +105,13 @@ class SweepFolder(NamedTuple):
                 "device": at.device,
             }
             for at in cells
-        ]
+        )
         facts = {
             "format": FORMAT,
             "spikewise_version": __version__,
             "sweep": sweep.model_dump(mode="json"),
-            "cells": rows,
         }
-        write_json(path / "sweep.json", facts)
+        write_text(path / "sweep.json", _with_rows(facts, "cells", rows))
         return cls(path, sweep, tuple(cells))
 
     @classmethod
@@ -165,6 +169,13 @@ class SweepFolder(NamedTuple):
             (self.path / "failures" / f"{placed.run.name}.json").unlink()
 
 
+def _with_rows(facts: dict[str, Any], name: str, rows: Iterable[dict[str, Any]]) -> str:
+    """JSON of `facts` and of a list in it whose rows have a line each: indented, many take several times as long."""
+    head = json.dumps({**facts, name: []}, indent=1, allow_nan=False)
+    lines = ",\n".join(f"  {json.dumps(row, allow_nan=False)}" for row in rows)
+    return f"{head.removesuffix(_EMPTY)}[\n{lines}\n ]\n}}\n"
+
+
 def _device_of(file: Path) -> str:
     return str(read_table(file).get("device", "auto")) if file.exists() else "auto"
 
@@ -191,7 +202,7 @@ def place(  # what decides where a run is
     """
     seen: dict[str, ImageSet] = {}
     splits: dict[tuple[str, str], Split] = {}
-
+    standards: dict[tuple[str, str], Standard] = {}
     elsewhere = is_elsewhere(executor)
 
     def placed(number: int, cell: Cell) -> Placed:
@@ -204,7 +215,18 @@ def place(  # what decides where a run is
             splits[data, parts] = split(images, experiment.split)
         if decoding is not None and experiment.device == "auto" and len(available_devices()) > 1:
             decoding("trying devices", number, len(cells))
-        resolved = resolve_automatic(experiment, kind, images, splits[data, parts], out=out, elsewhere=elsewhere)
+        if experiment.standardise is True and (data, parts) not in standards:
+            standards[data, parts] = standard_of(images.images, splits[data, parts].train)
+        resolved = resolve_automatic(
+            experiment,
+            kind,
+            images,
+            splits[data, parts],
+            out=out,
+            elsewhere=elsewhere,
+            standard=standards.get((data, parts)),
+        )
         return Placed(cell, out / resolved.folder_name(kind, images.name), resolved.device)
 
-    return [placed(number, cell) for number, cell in enumerate(cells, start=1)]
+    with objects_set_aside():
+        return [placed(number, cell) for number, cell in enumerate(cells, start=1)]
