@@ -118,6 +118,13 @@ def test_config_prints_toml_that_config_reads_back(call, tmp_path):
     assert json.loads(call("config", "--schema")[1])["properties"]["data"]
 
 
+def test_predict_says_which_network_answered_and_which_could(call, run: Run, image):
+    said = call("predict", run.folder, image)[2].splitlines()[-1]
+    others = [one.name for one in run.results.networks if one.name != "snn"]
+    assert said == f"Answered by snn, seed 0; --network {' or '.join(others)} asks another."
+    assert call("predict", run.folder, image, "--network", "twin")[2].splitlines()[-1].startswith("Answered by twin, ")
+
+
 def test_predict_gives_a_label_and_a_probability(call, run: Run, image):
     code, out, _ = call("predict", run.folder, image, image.parent)
     assert code == 0

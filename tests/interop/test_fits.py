@@ -5,18 +5,23 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from tests.interop.small_graphs import graphs, pictures
 from typer.testing import CliRunner
 
 import spikewise
 from spikewise.cli.main import app
+from spikewise.data import load_data
 from spikewise.dynamics import ALIF, IF, LIF
 from spikewise.encoders import Direct, Rate
 from spikewise.errors import ConfigError, DataError, ShapeError
-from spikewise.experiments import preset_names
+from spikewise.experiments import preset_names, resolve
+from spikewise.experiments.candidates import candidates_of
+from spikewise.experiments.standard import standard_of
 from spikewise.graph import Conv2d, Flatten, Graph, Linear, Neuron, SumPool
 from spikewise.interop import deploy
 from spikewise.interop.c import FORMAT, export
@@ -56,6 +61,47 @@ def test_every_preset_is_held_against_every_target(preset):
         assert found.fits or found.problems
     refused = {"xray-hybrid", "fingers-cnn", "fingers-snn"}
     assert spikewise.fits(preset, "riscv32:900m/900m").fits == (preset not in refused)
+
+
+def folder_of_images(folder, side=24):
+    draw = np.random.default_rng(0)
+    for name in ("a", "b", "c"):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = draw.integers(0, 256, (side, side, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_before_training_a_folder_says_what_compare_would_train(tmp_path):
+    folder = folder_of_images(tmp_path / "photos")
+    experiment = resolve(str(folder))
+    images = load_data(experiment.data)
+    standard = standard_of(images.images, np.arange(len(images)))
+    whole = experiment.resolved("compare", device="cpu", train_images=9, image_shape=(3, 24, 24), standard=standard)
+    target = "cortex-m4:512k/160k"
+    for one in candidates_of(whole, images):
+        assert (
+            spikewise.fits(folder, target, network=one.name).limits
+            == fit(one.graph, read_target(target), target).limits
+        )
+
+
+def test_settings_change_what_would_be_trained(tmp_path):
+    few, many = (
+        spikewise.fits("digits", "riscv32:900m/900m", settings=[f"model.hidden=[{count}]"]).limits[0].used
+        for count in (16, 64)
+    )
+    assert few < many
+    ran = CliRunner().invoke(app, ["fits", "digits", "-t", "riscv32:900m/900m", "--json", "--set", "model.hidden=[16]"])
+    assert json.loads(ran.stdout)["limits"][0]["used"] == few
+
+
+def test_what_is_made_already_takes_no_settings():
+    with pytest.raises(ConfigError, match="made already"):
+        spikewise.fits(mlp(), "speck2f", settings=["model.hidden=[16]"])
+    with pytest.raises(ConfigError, match="Unknown network 'ann2'"):
+        spikewise.fits("digits", "speck2f", network="ann2")
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="apt install gcc")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from spikewise.api.sections import anytime, calibrate, section
     from spikewise.api.stepping import StepAnswers, exit_thresholds, walk
     from spikewise.api.tracing import may_show, save_trace, trace
-    from spikewise.api.trained import Answers, Images, Trained, load
+    from spikewise.api.trained import Answers, Images, Trained, load, networks_of
     from spikewise.api.wording import summary, tests
     from spikewise.data import load_data
     from spikewise.report import write_report
@@ -80,6 +80,7 @@ __all__ = [
     "load",
     "load_data",
     "may_show",
+    "networks_of",
     "register",
     "remarks_on",
     "robustness",
@@ -151,6 +152,7 @@ __getattr__ = lazy_exports(
         "training_images": "spikewise.api.judging",
         "load": "spikewise.api.trained",
         "load_data": "spikewise.data",
+        "networks_of": "spikewise.api.trained",
         "may_show": "spikewise.api.tracing",
         "register": "spikewise.api.registering",
         "robustness": "spikewise.api.robust",

@@ -1,17 +1,20 @@
-"""`fits`: does the network of a run or preset fit a device, and which layer does not?"""
+"""`fits`: does the network of a run, a preset or a set of images fit a device, and which layer does not?"""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from spikewise.api.runs import Run
 from spikewise.api.trained import load
-from spikewise.data import CATALOG
-from spikewise.errors import ConfigError
-from spikewise.experiments import load_preset, preset_names
+from spikewise.data import CATALOG, load_data
+from spikewise.errors import ConfigError, MissingDataError, unknown_choice
+from spikewise.evaluation.conversion import FILE as CONVERSION
+from spikewise.experiments import Experiment
+from spikewise.experiments.candidates import candidates_for
 from spikewise.experiments.request import resolve
+from spikewise.experiments.standard import Standard
 from spikewise.graph import Graph
 from spikewise.interop.fits import Fit, fit, read_target
-from spikewise.models import build
 
 __all__ = ["fits"]
 
@@ -19,41 +22,85 @@ _FINGERPRINT_CLASSES: Final = {"finger": 10, "hand": 2, "gender": 2, "altered": 
 """By what the label of a print is (`data.target`)."""
 
 
-def fits(source: str | Path | Run | Graph, target: str, *, network: str = "snn") -> Fit:
+def fits(  # one argument per thing a person may ask for
+    source: str | Path | Run | Graph | Experiment,
+    target: str,
+    *,
+    network: str = "snn",
+    settings: Sequence[str] = (),
+    data_dir: Path | None = None,
+) -> Fit:
     """Whether a network fits a device or tool, and which layer does not; nothing is trained for it.
 
     Args:
-        source: A run, the name of a preset, or a graph.
+        source: A run; or what `compare` takes: a preset, a known set, a path of images, an experiment; or a graph.
         target: One of `spikewise.interop.fits.target_names()`, with flash and RAM for a microcontroller
             ("cortex-m4:512k/160k"), or a TOML file of such limits.
-        network: Which network of a run.
+        network: Which network of a run or comparison.
+        settings: Changes to what would be trained, as "key=value".
+        data_dir: Where known sets are looked for first.
     Raises:
-        ConfigError: there is no such preset, network or target.
+        ConfigError: there is no such preset, network or target; or settings are given for what is trained already.
+        DataError: the images cannot be read.
         RunError: the run has not finished.
     """
     limits = read_target(str(target))
+    if isinstance(source, Experiment):
+        return fit(_untrained(source, network, data_dir), limits, str(target))
+    if isinstance(source, Run):
+        source = source.folder
+    made = isinstance(source, Graph) or _is_run(Path(source))
+    if made and settings:
+        raise ConfigError(
+            f"Settings ({', '.join(settings)}) change what is trained, and this network is made already. Give the "
+            "preset, the set or the folder of images that it is for, or leave the settings out."
+        )
     if isinstance(source, Graph):
         graph = source
-    elif isinstance(source, str) and source in preset_names() and not Path(source).is_dir():
-        graph = _of_preset(source)
+    elif made:
+        graph = load(source, network, device="cpu").network.graph
     else:
-        graph = load(source.folder if isinstance(source, Run) else Path(source), network, device="cpu").network.graph
+        graph = _untrained(resolve(str(source), overrides=settings), network, data_dir)
     return fit(graph, limits, str(target))
 
 
-def _of_preset(name: str) -> Graph:
-    """The spiking network of a preset, for images as its set has them."""
-    experiment = resolve(preset=name)
-    source = load_preset(name)["data"]["source"]
-    if source not in CATALOG:
-        raise ConfigError(f"The preset {name} is for {source}, whose images are not known; give a run.")
-    known = CATALOG[source]
+def _is_run(path: Path) -> bool:
+    return (path / "run.json").is_file() or (path / CONVERSION).is_file()
+
+
+def _untrained(experiment: Experiment, network: str, data_dir: Path | None) -> Graph:
+    """The graph that a network of an experiment would have; images are read only where their shape is not known."""
+    shape, classes = _known(experiment) or _seen(experiment, data_dir)
+    if experiment.standardise is True:  # of what training images are is not known yet; sizes do not depend on it
+        standing = Standard(mean=(0.5,) * shape[0], deviation=(0.25,) * shape[0])
+        experiment = experiment.replace(standardise=standing)
+    candidates = candidates_for(experiment, shape, classes)
+    found = next((one for one in candidates if network in (one.name, one.kind)), None)  # "snn" without spikes is "ann"
+    if found is None:
+        raise unknown_choice("network", network, [one.name for one in candidates])
+    return found.graph
+
+
+def _known(experiment: Experiment) -> tuple[tuple[int, int, int], int] | None:
+    """Shape and number of classes that the images of a set by name have, where they have one."""
+    known = CATALOG.get(experiment.data.source)
+    if known is None:
+        return None
     found = [int(part) for part in known.shape.split("x") if part.isdecimal()]  # none where images come in any size
     size = experiment.data.given_size or known.size or tuple(found[1:])
     if len(size) != 2:
-        raise ConfigError(f"The preset {name} does not say how large its images are; give a run.")
+        return None
     grey = experiment.data.grey or not found or found[0] == 1  # sets of any size are grey prints and X-rays
-    shape = (1 if grey else found[0], *size)
     classes = len(known.classes) or _FINGERPRINT_CLASSES[experiment.data.target or "finger"]
-    chosen = experiment.network(shape)
-    return build(*chosen, experiment.readout, image_shape=shape, classes=classes)
+    return (1 if grey else found[0], *size), classes
+
+
+def _seen(experiment: Experiment, data_dir: Path | None) -> tuple[tuple[int, int, int], int]:
+    try:
+        images = load_data(experiment.data, data_dir=data_dir)
+    except MissingDataError as error:
+        raise ConfigError(
+            f"How large the images of {experiment.data.source} are is not known before they are there: give "
+            f"--set data.size=64. {error}"
+        ) from error
+    return images.image_shape, len(images.classes)

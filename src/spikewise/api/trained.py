@@ -32,7 +32,7 @@ from spikewise.training import load_weights
 from spikewise.training.checkpoint import damage_told
 from spikewise.training.loop import WEIGHTS
 
-__all__ = ["Answers", "Images", "Trained", "load", "run_of"]
+__all__ = ["Answers", "Images", "Trained", "load", "networks_of", "run_of"]
 
 Source = str | Path | bytes | Image.Image
 """One image: a file, the bytes of one, or a picture in memory."""
@@ -233,6 +233,13 @@ def load(  # one argument per thing a person may ask for
     with damage_told(path):
         built.load_state_dict(weights)
     return _ready(folder, results, built, name, seed, device)
+
+
+def networks_of(run: str | Path) -> tuple[str, ...]:
+    """Names of the networks of a finished run that `load` takes; none of a conversion, which has but one."""
+    if (Path(run) / FILE).is_file():
+        return ()
+    return tuple(one.name for one in Results.load(RunFolder.open(Path(run)).results).networks)
 
 
 def run_of(path: Path) -> RunFolder:

@@ -15,8 +15,15 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Use a run")(fits)
 
 
-def fits(
-    source: Annotated[str, typer.Argument(metavar="RUN|PRESET", help="A run folder or a preset.", show_default=False)],
+def fits(  # noqa: PLR0913  # one parameter for each option
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN|DATA|PRESET",
+            help="A run folder; or before training what `compare` takes: a known set, a path of images, a preset.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     target: Annotated[
         str,
@@ -28,7 +35,12 @@ def fits(
             show_default=False,
         ),
     ],
-    network: Annotated[str, typer.Option("--network", metavar="NAME", help="Which network of a run.")] = "snn",
+    network: o.NetworkName = "snn",
+    preset: o.Preset = None,
+    config: o.Config = None,
+    settings: o.Settings = None,
+    skip_bad: o.SkipBad = False,
+    data_dir: o.DataDir = None,
     as_json: o.Json = False,
 ) -> None:
     """Say whether a network fits a device, before it is trained, and which layer does not; exit code 1 if it does not.
@@ -37,8 +49,14 @@ def fits(
     and with weights of 8 bits.
     """
     from spikewise import api
+    from spikewise.cli.run import asked_experiment
 
-    found = api.fits(source, target, network=network)
+    name = network or "snn"
+    if source is not None and preset is None and config is None and not skip_bad:
+        found = api.fits(source, target, network=name, settings=settings or (), data_dir=data_dir)
+    else:
+        request = o.Request(source, preset, config, settings, None, None, None, skip_bad)
+        found = api.fits(asked_experiment(request), target, network=name, data_dir=data_dir)
     if as_json:
         limits = [{**one._asdict(), "holds": one.holds} for one in found.limits]
         problems = [one._asdict() for one in found.problems]

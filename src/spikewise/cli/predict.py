@@ -84,6 +84,8 @@ def predict(  # noqa: PLR0913  # one parameter for each option
     kind = _format("jsonl" if as_json and format is None else format, out, len(found), evidence or as_json)
     records = list(_records(model, found, skip_bad, white, evidence=evidence or as_json))
     _say_unlike(records)
+    if not as_json:
+        _say_network(run, model)
     if as_json and out is None:
         print_json(records)
         return
@@ -143,6 +145,15 @@ def _say_unlike(records: list[Record]) -> None:
     if odd:
         which = "It is" if len(records) == 1 else f"{len(odd):,} of {len(records):,} images are"
         say(f"{which} unlike what the network learned from: do not trust the answer, whatever the probability.")
+
+
+def _say_network(run: Path, model: "Trained") -> None:
+    """On standard error: which network answered, and which others could."""
+    from spikewise.api import networks_of
+
+    others = [name for name in networks_of(run) if name != model.name]
+    which = f"; --network {' or '.join(others)} asks another" if others else ""
+    say(f"Answered by {model.name}, seed {model.seed}{which}.")
 
 
 def _show(records: list[Record], kind: str, top: int, out: Path | None) -> None:

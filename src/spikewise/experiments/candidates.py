@@ -13,7 +13,7 @@ from spikewise.models import MLP, Conv, build, quantised, readout_gain, twin
 from spikewise.network import check_size
 from spikewise.readouts import LastMembrane
 
-__all__ = ["Candidate", "candidates_of", "describe"]
+__all__ = ["Candidate", "candidates_for", "candidates_of", "describe"]
 
 SMALL_CNN = Conv(cell=Activation(), hidden=(128,), output="none")
 
@@ -37,7 +37,11 @@ def candidates_of(experiment: Experiment, images: ImageSet) -> list[Candidate]:
         ConfigError: the noise of spikes is asked for, and the encoder brings none.
         ShapeError: a network does not fit the images, or this machine.
     """
-    shape, classes = images.image_shape, len(images.classes)
+    return candidates_for(experiment, images.image_shape, len(images.classes))
+
+
+def candidates_for(experiment: Experiment, shape: tuple[int, int, int], classes: int) -> list[Candidate]:
+    """The same for images of a shape (channels, height, width) and a number of classes; errors as there."""
     model, encoder = experiment.network(shape)
     standard = experiment.standard
     spiking = build(model, standardised(encoder, standard), experiment.readout, image_shape=shape, classes=classes)
