@@ -222,6 +222,9 @@ def test_each_target_has_neurons_of_its_own():
     graph = mlp(16, ALIF())
     assert fit(graph, read_target("cortex-m4:1m/64k"), "m4").fits
     assert not fit(graph, read_target("hls4ml"), "hls4ml").fits
+    assert fit(mlp(16, LIF()), read_target("hls4ml"), "hls4ml").fits
+    late = fit(mlp(16, LIF(reset_delay=True)), read_target("hls4ml"), "hls4ml")
+    assert [one.layer for one in late.problems] == ["lif1"]  # its kernels reset in the step of the spike
 
 
 @pytest.mark.parametrize(
