@@ -1,6 +1,6 @@
 """Training in 1 and 2 processes of one thread each: images a second, processor time of each, and the same bytes.
 
-    python -m benchmarks.shared [--processes 1 2] [--shards 1 2] [--batches 128 512] [--epochs 4]
+    python -m benchmarks.shared [--processes 1 2] [--shards 1 2] [--batches 128 256] [--epochs 4]
 
 A fully connected network of 1,000 neurons and 25 steps, and one with convolutions and 8 steps, on noise: passes of
 4,096 images; the fastest pass counts. "Against one" is against one process with the same shards, and against one
@@ -29,7 +29,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     asked.add_argument("--shards", type=int, nargs="+", default=[1, 2])
-    asked.add_argument("--batches", type=int, nargs="+", default=[128, 512])
+    asked.add_argument("--batches", type=int, nargs="+", default=[128, 256])
     asked.add_argument("--networks", choices=NETWORKS, nargs="+", default=NETWORKS)
     asked.add_argument("--epochs", type=int, default=4)
     asked.add_argument("--part", help="be one of the processes: network, shards, batch, epochs")

@@ -1,19 +1,22 @@
 """What `spikewise log` promises, measured: kills at random moments, and trackers that are down or full.
 
-    python -m benchmarks.tracking --kills 20
+    python -m benchmarks.tracking --kills 20 [--only kills harmless beside]
 
 1. A training that is killed at random moments, while a replay that is killed at random moments tells of it, again and
    again; what TensorBoard's and MLflow's own readers then show is compared with what they show of an undisturbed one.
 2. A training beside followers whose tracker is down, or whose disk is full: its seconds, and its weights.
+3. A training beside followers that do their work, in turn with one that has none: its processor time and its epochs.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,6 +32,7 @@ from spikewise.tracking import replay
 
 FORK = multiprocessing.get_context("fork")
 EPOCHS = 30
+PARTS = ("kills", "harmless", "beside")
 CLOCKS = ("time/", "train_seconds", "latency_ms", "throughput_images_per_second", "peak_memory_mb")
 TIMES: dict[str, list[float]] = {}
 """Seconds of the fastest epoch of each training, by what stood beside it: others use the machine, too."""
@@ -164,6 +168,28 @@ def harmless(folder: Path, rounds: int) -> None:
         print(f"{to}: fastest epoch of {len(seconds)} trainings {1000 * min(seconds):.0f} ms")
 
 
+def beside(folder: Path, rounds: int) -> None:
+    """Trainings in turn, with a follower that does its work and without."""
+    timed = "import atexit, time; atexit.register(lambda: print(time.process_time())); "
+    found: dict[str, list[tuple[float, float]]] = {}
+    options = ["--epochs", str(EPOCHS), "--seeds", "2", "--without", "all", "--set", "train.learning_rate=0.001"]
+    for number, to in itertools.product(range(rounds), ("", "csv", "tensorboard")):
+        out = folder / f"{to or 'none'}-{number}"
+        command = [sys.executable, "-c", timed + "from spikewise.cli.main import main; main()", "train", "digits"]
+        command += ["--device", "cpu", *options, "--out", str(out), *(["--track", to] if to else [])]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        epochs = [second for path in out.rglob("events.jsonl") for second in epoch_seconds(path)]
+        found.setdefault(to or "none", []).append((float(done.stdout.split()[-1]), statistics.median(epochs)))
+        print(f"{to or 'none'}: {found[to or 'none'][-1]}", flush=True)
+    for to, each in found.items():
+        spent, epoch = ([one[k] for one in each] for k in (0, 1))
+        print(
+            f"{to}: processor seconds of the training's own process {statistics.median(spent):.2f} "
+            f"({min(spent):.2f} to {max(spent):.2f}), median epoch {1000 * statistics.median(epoch):.0f} ms "
+            f"({1000 * min(epoch):.0f} to {1000 * max(epoch):.0f})"
+        )
+
+
 def full_disk(folder: Path, size: str = "48k") -> None:
     """The tracker's folder lies on a disk of a few kilobytes."""
     out = folder / "full"
@@ -190,16 +216,21 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     asked = parser.parse_args()
     import mlflow  # noqa: F401  # before a process is forked for each replay
     import torch
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-        kills(Path(name) / "kills", asked.kills, asked.seed)
-        harmless(Path(name) / "harmless", asked.rounds)
-        if os.geteuid() == 0:
-            full_disk(Path(name))
+        if "kills" in asked.only:
+            kills(Path(name) / "kills", asked.kills, asked.seed)
+        if "harmless" in asked.only:
+            harmless(Path(name) / "harmless", asked.rounds)
+            if os.geteuid() == 0:
+                full_disk(Path(name))
+        if "beside" in asked.only:
+            beside(Path(name) / "beside", asked.rounds)
 
 
 if __name__ == "__main__":
