@@ -187,6 +187,19 @@ def test_a_network_that_decides_at_once_shows_no_time(browser, tmp_path):
         picture_of(page, "at-once")
 
 
+def test_one_step_of_spikes_has_no_trace_until_there_are_more(browser, tmp_path):
+    network = dyadic(NETWORK.graph.replace(encoder=Direct(steps=1)))
+    assert Here(network, seed=SEED)(DIGITS[:1]).spikes["lif1"].any()
+    content = PageContent(images=DIGITS[:1], labels=np.zeros(1, np.int64), shown=True)
+    file = tmp_path / FORMAT.write(deploy(network), tmp_path, Wish(seed=SEED, beside=lambda: content)).main
+    with shown(browser, file.as_uri()) as page:
+        until(page, "document.getElementById('trace-text').textContent.endsWith('; 1 spike.')")  # one that spikes
+        assert not page.locator("#trace").is_visible()
+        page.locator("#slider-steps").fill("4")
+        until(page, "document.getElementById('time').offsetParent")
+        assert page.locator("#trace").is_visible()
+
+
 def test_rows_that_neurons_share_are_as_dark_as_many_of_them_spike(page):
     ink = """every => {
       const canvas = document.createElement("canvas"), count = 1024;

@@ -143,7 +143,8 @@ function raster(canvas, { spikes, steps, count, step, chosen, dead, name, hue = 
 /* Maps, one for each channel, side by side: how often each place has spiked so far. */
 function maps(canvas, { spikes, shape, steps, step, chosen, dead, hue = 0 }) {
   const [channels, rows, columns] = shape, plane = rows * columns, room = Math.max(canvas.clientWidth, 50);
-  const wish = Math.max(channels === 1 ? 128 : 48, Math.min(channels === 1 ? 180 : 84, 3 * columns)), across = Math.max(1, Math.floor((room + 6) / (wish + 6)));
+  const most = channels === 1 ? 180 : room < 500 ? 54 : 84;  // six in a row of a phone
+  const wish = Math.max(channels === 1 ? 128 : 48, Math.min(most, 3 * columns)), across = Math.max(1, Math.floor((room + 6) / (wish + 6)));
   const w = Math.min(wish, room), h = w * rows / columns, down = Math.ceil(channels / across);
   const { pen } = open(canvas, down * (h + 6) - 6), tile = document.createElement("canvas");
   tile.width = columns; tile.height = rows;

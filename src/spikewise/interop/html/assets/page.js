@@ -175,11 +175,11 @@ function choose(layer, neuron) {
   byId("neuron-number").max = Spikewise.size(net.layers.find(one => one.name === layer).output) - 1;
   show();
 }
-/* The neuron that sends most of those that rest, too; of those that do not spike the first. */
+/* The neuron that sends most of those that rest, too, where there is time for it; of those that do not spike the first. */
 function busiest(layer) {
   const { spikes } = now.done.sent[layer.name], n = Spikewise.size(layer.output), sums = new Float64Array(n);
   if (spikes) spikes.forEach((s, at) => { sums[at % n] += s; });
-  const resting = sums.map(sum => sum < 0.8 * now.steps ? sum : 0);
+  const resting = sums.map(sum => now.steps === 1 || sum < 0.8 * now.steps ? sum : 0);
   return resting.reduce((best, sum, at) => sum > resting[best] ? at : best, 0);
 }
 function neuron() {
@@ -189,9 +189,10 @@ function neuron() {
   const membrane = over(done.membranes), spikes = done.spikes ? over(done.spikes) : null;
   const given = layer.parameters && layer.parameters.threshold, each = typeof given === "number" ? given : given && given[Math.floor(i / (n / given.length))];
   const limit = layer.model === "izhikevich" ? layer.constants.v_peak : given === undefined || layer.model === "alif" ? null : each * now.threshold;
+  byId("trace").hidden = now.steps === 1;
   Charts.trace(byId("trace"), { membrane, spikes, steps: now.steps, step: now.step, threshold: limit });
   const sum = spikes ? spikes.reduce((a, b) => a + b, 0) : 0;
-  byId("trace-text").textContent = `${layer.name}, neuron ${i}${layer === last ? ` (class ${names[i]})` : ""}: membrane ${membrane[now.step].toPrecision(3)} at step ${now.step + 1}${spikes ? `; ${count(sum)} spikes in ${now.steps} steps, the dots` : ""}.`;
+  byId("trace-text").textContent = `${layer.name}, neuron ${i}${layer === last ? ` (class ${names[i]})` : ""}: membrane ${membrane[now.step].toPrecision(3)} at step ${now.step + 1}${spikes ? `; ${count(sum)} ${now.steps > 1 ? `spikes in ${now.steps} steps, the dots` : `spike${sum === 1 ? "" : "s"}`}` : ""}.`;
   byId("trace").setAttribute("aria-label", byId("trace-text").textContent);
   byId("silence").checked = Boolean(now.silent[layer.name] && now.silent[layer.name].has(i));
   byId("silence").disabled = !layer.spikes;
