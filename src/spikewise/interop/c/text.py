@@ -42,5 +42,5 @@ def _words(flat: NDArray[Any]) -> list[str]:
 
 
 def _hexadecimal(value: float) -> str:
-    """A number of 32 bits by its bits: compilers read it a third sooner than decimals, which they have to round."""
+    """A number of 32 bits by its bits: compilers read it a quarter sooner than decimals, which they have to round."""
     return f"{value.hex().replace('0000000p', 'p')}f"  # of the 52 bits that Python writes, the last 29 are 0
