@@ -17,6 +17,7 @@ from spikewise.evaluation.sections import Sections
 from spikewise.executors import AnyExecutor
 from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.devices import resolve_automatic, spread_over
+from spikewise.experiments.earlier import take_over
 from spikewise.experiments.elsewhere import finish_on, train_on
 from spikewise.experiments.evaluate import evaluate_candidates
 from spikewise.experiments.experiment import Experiment, RunKind
@@ -133,6 +134,9 @@ def prepare(
         Seconds that each section took which was made.
     """
     images = setting.images
+    taken = take_over(setting, candidates)
+    if taken is not None:
+        listener.said(taken)
     for one in candidates:  # a named engine that cannot train one says so
         setting.training_engine(one)
     for caution in (*images.cautions, *images.from_names):
