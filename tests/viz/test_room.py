@@ -67,3 +67,16 @@ def test_a_mark_stands_where_its_value_would_be_drawn(ends):
         value = float(text.get_text().replace("\N{MINUS SIGN}", "-"))
         drawn = panels[1].scale(*ends).transform((0, value))[1]
         assert drawn == pytest.approx(text.get_transform().transform(text.get_position())[1], abs=0.5)
+
+
+def test_networks_of_the_same_energy_do_not_hide_each_other():
+    """As twin and CNN where both have the same layers: one bar would cover the other."""
+    apart = PRICED._replace(joules=3 * PRICED.joules)
+    figure = viz.accuracy_against_energy({"snn": apart, "twin": PRICED, "cnn": PRICED._replace(accuracy=0.7)}, [],
+                                         colours=dict.fromkeys(("snn", "twin", "cnn"), "#000000"))  # fmt: skip
+    figure.canvas.draw()
+    bars = [one.lines[0] for one in figure.axes[0].containers if one.get_label() in {"snn", "twin", "cnn"}]
+    places = [line.get_transform().transform(line.get_xydata())[0, 0] * 72 / figure.dpi for line in bars]
+    expected = [figure.axes[0].transData.transform(line.get_xydata())[0, 0] * 72 / figure.dpi for line in bars]
+    moved = [round(place - at, 3) for place, at in zip(places, expected, strict=True)]
+    assert moved == [0, -2.5, 2.5]

@@ -9,6 +9,7 @@ from spikewise.data.audit import advice
 from spikewise.evaluation import Estimate, NetworkResult, Results
 from spikewise.evaluation.sections.anytime import EarlyExit, Option
 from spikewise.evaluation.units import Unit, energy_unit, latency_unit
+from spikewise.evaluation.wording import capital
 from spikewise.report.names import title
 from spikewise.report.numbers import NONE, brief, duration, interval, percent
 from spikewise.report.pictures import PicturePanel
@@ -252,7 +253,7 @@ def _simple(results: Results) -> tuple[str, float] | None:
     yardsticks = results.sections.yardsticks
     models = [one for one in (() if yardsticks is None else yardsticks.models) if one.name != "guessing"]
     best = max(models, key=lambda one: one.accuracy.mean, default=None)
-    return None if best is None else (f"{best.name} on the pixels", best.accuracy.mean)
+    return None if best is None else (capital(best.name), best.accuracy.mean)
 
 
 def _caption(results: Results, networks: Mapping[str, viz.PricedNetwork], model: str, front: bool, course: bool) -> str:

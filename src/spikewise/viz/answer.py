@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from spikewise.evaluation.units import quantity
 from spikewise.viz.canvas import TEXT, axes, fitted, label, new_figure
@@ -17,6 +18,10 @@ _MARKERS = ("o", "s", "^", "v", "P", "X")
 _SHOWN_BELOW = 0.05
 """Share of accuracy below the lowest whole network that is shown; the first steps of a network are often far lower."""
 _WIDTH, _HEIGHT = 4.2, 3.15
+_EQUAL = 1.03
+"""Ratio of energies up to which two bars would hide each other."""
+_ASIDE = 5.0
+"""Points by which they stand apart then."""
 
 
 class PricedNetwork(NamedTuple):
@@ -53,7 +58,8 @@ def accuracy_against_energy(
     ax = axes(figure, theme=theme)[0]
     right = max(one.joules for one in networks.values()) * 1.9
     for position, (name, network) in enumerate(networks.items()):
-        _draw(ax, name, network, _MARKERS[position % len(_MARKERS)], colours[name], theme)
+        marker = _MARKERS[position % len(_MARKERS)]
+        _draw(ax, name, network, marker, colours[name], theme, aside=_aside(network, list(networks.values())))
     if simple is not None:
         ax.axhline(100 * simple[1], linestyle=(0, (4, 3)), linewidth=1, color=theme.muted, label=label(simple[0], 30))
     corners = sorted(front)
@@ -81,10 +87,20 @@ def _entries(ax: Axes, networks: Mapping[str, PricedNetwork]) -> dict[str, Any]:
     return {"handles": [handle for handle, _ in found], "labels": [text for _, text in found]}
 
 
-def _draw(ax: Axes, name: str, network: PricedNetwork, marker: str, colour: str, theme: Theme) -> None:
+def _aside(network: PricedNetwork, networks: Sequence[PricedNetwork]) -> float:
+    """Points to the right: networks of the same energy, as twin and CNN of the same layers are, stand side by side."""
+    less, more = network.joules / _EQUAL, network.joules * _EQUAL
+    same = [one for one in networks if less <= one.joules <= more]
+    return _ASIDE * (next(at for at, one in enumerate(same) if one is network) - (len(same) - 1) / 2)
+
+
+def _draw(  # noqa: PLR0913  # what a network looks like
+    ax: Axes, name: str, network: PricedNetwork, marker: str, colour: str, theme: Theme, *, aside: float
+) -> None:
+    moved = ax.transData + ScaledTranslation(aside / 72, 0, ax.figure.dpi_scale_trans)
     whole = ax.errorbar(network.joules, 100 * network.accuracy, color=colour, marker=marker, markersize=6.5,
                         yerr=_reach(network.accuracy, network.low, network.high), elinewidth=1.5, linestyle="",
-                        zorder=3)  # fmt: skip
+                        zorder=3, transform=moved)  # fmt: skip
     whole.set_label(label(name, 40))
     if network.steps:
         ax.plot([x for x, _ in network.steps], [100 * y for _, y in network.steps], "-", color=colour, linewidth=1,
