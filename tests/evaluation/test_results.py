@@ -238,6 +238,14 @@ def test_networks_are_found_by_name():
         Results(**content()).network("cnn")
 
 
+def test_the_only_network_of_a_run_need_not_be_named():
+    results = Results(**content())
+    alone = results.model_copy(update={"networks": (results.network("twin"),)})
+    assert alone.network("snn").name == "twin"
+    with pytest.raises(ConfigError, match="Unknown network 'cnn'"):
+        alone.network("cnn")
+
+
 def test_the_json_schema_describes_every_field():
     schema = results_json_schema()
     assert schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION

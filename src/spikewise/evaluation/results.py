@@ -456,10 +456,16 @@ class Results(Record):
         return self
 
     def network(self, name: str) -> NetworkResult:
-        """The candidate of that name."""
+        """The candidate of that name; "snn", whom nobody names, is the only network of a run, spiking or not.
+
+        Raises:
+            ConfigError: there is none.
+        """
         for network in self.networks:
             if network.name == name:
                 return network
+        if name == "snn" and len(self.networks) == 1:
+            return self.networks[0]
         raise unknown_choice("network", name, [network.name for network in self.networks])
 
     def save(self, path: Path) -> None:
