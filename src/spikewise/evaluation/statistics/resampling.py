@@ -51,5 +51,7 @@ def image_weights(groups: Groups, images: int, resampling: Resampling) -> Floats
     """How often each resample [samples, N] holds each image: for metrics that can be computed from weights."""
     unit = unit_of(groups, images)
     units = int(unit.max()) + 1
-    draws = resampling.generator().multinomial(units, np.full(units, 1 / units), size=resampling.samples)
-    return draws[:, unit].astype(np.float64)
+    weights, generator, share = np.empty((resampling.samples, images)), resampling.generator(), np.full(units, 1 / units)
+    for row in weights:  # one at a time: of large sets their integers alone would be as large as the weights
+        row[:] = generator.multinomial(units, share)[unit]
+    return weights
