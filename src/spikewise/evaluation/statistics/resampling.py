@@ -51,7 +51,8 @@ def image_weights(groups: Groups, images: int, resampling: Resampling) -> Floats
     """How often each resample [samples, N] holds each image: for metrics that can be computed from weights."""
     unit = unit_of(groups, images)
     units = int(unit.max()) + 1
-    weights, generator, share = np.empty((resampling.samples, images)), resampling.generator(), np.full(units, 1 / units)
+    weights = np.empty((resampling.samples, images))
+    generator, share = resampling.generator(), np.full(units, 1 / units)
     for row in weights:  # one at a time: of large sets their integers alone would be as large as the weights
         row[:] = generator.multinomial(units, share)[unit]
     return weights
