@@ -12,16 +12,6 @@ from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.engine.triton.plan import walks
 from spikewise.graph import Flatten, Linear, Neuron
 
-
-@pytest.mark.parametrize("neuron", NEURONS, ids=str)
-def test_a_dense_network_of_any_neuron(neuron):
-    net = network(
-        Flatten(), Linear(features=17), Neuron(dynamics=neuron), Linear(features=5), Neuron(dynamics=neuron), scale=3.0,
-        encoder=Rate(steps=5), image_shape=(1, 5, 7),
-    )  # fmt: skip
-    check(net, images(2, (1, 5, 7)))
-
-
 CONVERTED = [
     IF(initial=0.5, threshold=0.75, learn=("threshold",)),
     LIF(initial=0.5, beta=0.875, learn=("beta", "threshold"), per="channel", spread=0.1),
@@ -32,11 +22,11 @@ CONVERTED = [
 """Neurons of converted networks: charged at the start, or firing when all has come."""
 
 
-@pytest.mark.parametrize("neuron", CONVERTED, ids=str)
-def test_neurons_of_converted_networks(neuron):
+@pytest.mark.parametrize("neuron", [*NEURONS, *CONVERTED], ids=str)
+def test_a_dense_network_of_any_neuron(neuron):
     net = network(
         Flatten(), Linear(features=17), Neuron(dynamics=neuron), Linear(features=5), Neuron(dynamics=neuron), scale=3.0,
-        encoder=Rate(steps=7), image_shape=(1, 5, 7),
+        encoder=Rate(steps=5), image_shape=(1, 5, 7),
     )  # fmt: skip
     check(net, images(2, (1, 5, 7)))
 

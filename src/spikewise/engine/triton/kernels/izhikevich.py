@@ -6,7 +6,7 @@ On the way back nothing but the membrane is read: it tells the spikes, and the r
 import triton
 import triton.language as tl
 
-from spikewise.engine.triton.kernels.neuron import parameter, surrogate_derivative
+from spikewise.engine.triton.kernels.neuron import parameter, store_parts, surrogate_derivative
 
 __all__ = ["izhikevich_backward_kernel", "izhikevich_kernel"]
 
@@ -96,14 +96,7 @@ def izhikevich_backward_kernel(
         gu = gu - recovery * gu - drift
         g = drift * strength
         g_sum += g
-        if PARTS == 0:
-            tl.store(out_at, g, mask=inside)
-        else:
-            rest_of = g
-            for part in tl.static_range(PARTS):
-                high = rest_of.to(tl.bfloat16).to(tl.float32) if PARTS > 1 else rest_of
-                tl.store(out_at + part * part_stride, high.to(out.dtype.element_ty), mask=inside)
-                rest_of = rest_of - high
+        store_parts(out_at, g, part_stride, inside, PARTS)
         out_at -= total
         v, gc = v_was, zero
     if CARRY:

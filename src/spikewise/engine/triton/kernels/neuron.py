@@ -12,7 +12,16 @@ and `decay` are the steps before it listens and before it fires.
 import triton
 import triton.language as tl
 
-__all__ = ["backward_kernel", "forward_kernel", "parameter", "reset", "step_back", "surrogate_derivative", "within"]
+__all__ = [
+    "backward_kernel",
+    "forward_kernel",
+    "parameter",
+    "reset",
+    "step_back",
+    "store_parts",
+    "surrogate_derivative",
+    "within",
+]
 
 
 @triton.jit
@@ -198,6 +207,19 @@ def step_back(
     return g, gc, ga, g_theta, g_rise, g_fade
 
 
+@triton.jit
+def store_parts(at, value, stride, mask, PARTS: tl.constexpr):
+    """A float32 value whole (0), or as so many bfloat16 parts, `stride` from each other, that add up to it."""
+    if PARTS == 0:
+        tl.store(at, value, mask=mask)
+    else:
+        rest = value
+        for part in tl.static_range(PARTS):
+            high = rest.to(tl.bfloat16).to(tl.float32) if PARTS > 1 else rest
+            tl.store(at + part * stride, high.to(at.dtype.element_ty), mask=mask)
+            rest = rest - high
+
+
 @triton.jit(do_not_specialize=["steps", "last", "reach"])  # as above
 def backward_kernel(
     spike_gradient, membrane_gradient, membrane, adaptations, out, part_stride, summed,
@@ -284,14 +306,7 @@ def backward_kernel(
         if CLOCKED:
             g = g * within(passed, rise, phase)
         g_sum += g
-        if PARTS == 0:
-            tl.store(out_at, g, mask=inside)
-        else:
-            rest = g
-            for part in tl.static_range(PARTS):
-                high = rest.to(tl.bfloat16).to(tl.float32) if PARTS > 1 else rest
-                tl.store(out_at + part * part_stride, high.to(out.dtype.element_ty), mask=inside)
-                rest = rest - high
+        store_parts(out_at, g, part_stride, inside, PARTS)
         out_at -= total
         v, a = v_was, a_was
     if STARTED:
