@@ -32,7 +32,7 @@ def test_the_page_for_a_folder_of_images_runs(tmp_path):
     make_photos(tmp_path / "photos")
     blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines()]
-    assert len(commands) == 6
+    assert len(commands) == 7
     scripts = Path(sys.executable).parent
     environment = {
         **os.environ,
@@ -53,7 +53,8 @@ def test_the_page_for_a_folder_of_images_runs(tmp_path):
         assert done.returncode == 0, done.stderr
         said[command.split()[1]] = done.stdout
     assert "At a first look" not in said["compare"]
-    assert re.search(r"\b(Yes|No|Cannot tell|As )", said["compare"])
+    assert re.search(r"\b(Yes|No|It depends|Better|Cheaper|Cannot tell|As )\b", said["compare"])
+    assert said["fits"].startswith("It fits")
     assert re.search(r"cat|person", said["predict"])
     assert r"\toprule" in said["table"]
 

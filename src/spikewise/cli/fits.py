@@ -63,7 +63,7 @@ def fits(  # noqa: PLR0913  # one parameter for each option
         print_json({**found._asdict(), "limits": limits, "problems": problems, "verdict": found.verdict})
     else:
         print_text(found.verdict, style="bold" if found.fits else "bold red")
-        for problem in found.problems:
+        for problem in found.problems[0 if found.fits else 1 :]:  # the verdict has the first of them
             print_text(problem.words, style="yellow")
         print()
         rows = [
