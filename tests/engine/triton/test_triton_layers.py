@@ -7,7 +7,7 @@ pytest.importorskip("triton")
 from against import check
 from cases import images, network
 
-from spikewise.dynamics import ALIF, LIF, Izhikevich, LeakyIntegrator
+from spikewise.dynamics import ALIF, LIF, CubaLIF, Izhikevich, LeakyIntegrator
 from spikewise.encoders import Direct, Rate
 from spikewise.graph import (
     Activation,
@@ -45,6 +45,9 @@ LAYERS = {
                       Linear(features=9), BatchNorm(), Neuron(dynamics=LIF()), Linear(features=3)),
     "activations": (Flatten(), Linear(features=9), Activation(), Linear(features=9), SpikingActivation(),
                     Linear(features=3), Activation(function="tanh")),
+    "normalised currents of others": (Conv2d(channels=4, kernel=3), BatchNorm(), Neuron(dynamics=CubaLIF()),
+                                      Conv2d(channels=3, kernel=2), BatchNorm(), Neuron(dynamics=Izhikevich()),
+                                      Flatten(), Linear(features=3)),
     "Izhikevich": (Flatten(), Linear(features=9), Neuron(dynamics=Izhikevich()), Linear(features=3)),
 }  # fmt: skip
 

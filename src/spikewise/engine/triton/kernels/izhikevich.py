@@ -6,7 +6,7 @@ On the way back nothing but the membrane is read: it tells the spikes, and the r
 import triton
 import triton.language as tl
 
-from spikewise.engine.triton.kernels.neuron import parameter, store_parts, surrogate_derivative
+from spikewise.engine.triton.kernels.neuron import normalisation, parameter, store_parts, surrogate_derivative
 
 __all__ = ["izhikevich_backward_kernel", "izhikevich_kernel"]
 
@@ -31,10 +31,7 @@ def izhikevich_kernel(
     i_at, z_at, v_at = current + j, spikes + j, membrane + j
     factor, shift, mean = z, z, z
     if AFFINE:
-        channels = features // plane
-        factor = tl.load(facts + channel, mask=inside, other=0.0)
-        shift = tl.load(facts + channels + channel, mask=inside, other=0.0)
-        mean = tl.load(facts + 2 * channels + channel, mask=inside, other=0.0)
+        factor, shift, mean = normalisation(facts, channel, features // plane, inside)
     for _ in range(steps):
         arrived = tl.load(i_at, mask=inside, other=0.0)
         if AFFINE:

@@ -15,6 +15,7 @@ import triton.language as tl
 __all__ = [
     "backward_kernel",
     "forward_kernel",
+    "normalisation",
     "parameter",
     "reset",
     "step_back",
@@ -34,6 +35,14 @@ def parameter(value, channel, mask, KIND: tl.constexpr):
     else:
         found = tl.load(value + channel, mask=mask, other=1.0)
     return found
+
+
+@triton.jit
+def normalisation(facts, channel, channels, mask):
+    """Factor, shift and mean of each lane's channel, as `kernels/norm.py` left them."""
+    factor = tl.load(facts + channel, mask=mask, other=0.0)
+    shift = tl.load(facts + channels + channel, mask=mask, other=0.0)
+    return factor, shift, tl.load(facts + 2 * channels + channel, mask=mask, other=0.0)
 
 
 @triton.jit
@@ -106,10 +115,7 @@ def forward_kernel(
     i_at, z_at, v_at, a_at = current + j, spikes + j, membrane + j, adaptations + j
     factor, shift, mean = v, v, v
     if AFFINE:
-        channels = features // plane
-        factor = tl.load(facts + channel, mask=inside, other=0.0)
-        shift = tl.load(facts + channels + channel, mask=inside, other=0.0)
-        mean = tl.load(facts + 2 * channels + channel, mask=inside, other=0.0)
+        factor, shift, mean = normalisation(facts, channel, features // plane, inside)
     for _ in range(steps):
         arrived = tl.load(i_at, mask=inside, other=0.0)
         if AFFINE:
