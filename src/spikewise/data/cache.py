@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -24,6 +24,7 @@ from spikewise.data.arrays import hash_images
 from spikewise.data.config import Background, DataConfig, Sizing
 from spikewise.data.decode import Frame, Header, WhiteOf, decode, known_whites, numbers_of, read_header
 from spikewise.data.image_set import Aspect
+from spikewise.data.opened import quietly
 from spikewise.data.resize import one_size
 from spikewise.data.unfinished import Headers, Outcome, Unfinished, unfinished
 from spikewise.data.white import Kind, Range, Whites, merge, resolve_white
@@ -351,18 +352,30 @@ def _decode_all(
 def _each_chunk(work: Callable[[int], Done], starts: Sequence[int]) -> Iterator[tuple[int, Done]]:
     """Work by work of several threads, as they are done; few are asked for at a time, for there may be very many."""
     left = iter(starts)
+
+    def at(start: int) -> Done:
+        with (
+            quietly()
+        ):  # once for many files: to change the filters of warnings takes longer than to read a small header
+            return work(start)
+
     with ThreadPoolExecutor(_workers()) as pool:
-        running = {pool.submit(work, start): start for start in itertools.islice(left, _AHEAD * _workers())}
+        running = {pool.submit(at, start): start for start in itertools.islice(left, _AHEAD * _workers())}
         try:
             while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                over = wait(running, return_when=FIRST_COMPLETED).done
+                for future in sorted(over, key=_failed):  # what is done is noted before what ends it all
                     start = running.pop(future)
                     for following in itertools.islice(left, 1):
-                        running[pool.submit(work, following)] = following
+                        running[pool.submit(at, following)] = following
                     yield start, future.result()
         except BaseException:  # also Ctrl-C: do not do the rest first
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _failed(future: "Future[Done]") -> bool:
+    return future.exception() is not None
 
 
 def _close_gaps(images: UInt8[np.ndarray, "N C H W"], good: Iterable[int]) -> int:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from spikewise.data.config import MAX_PIXELS, Background
 from spikewise.data.image_set import Aspect
-from spikewise.data.opened import Header, Source, name_of, opened, orientation_of
+from spikewise.data.opened import Header, Source, name_of, opened, orientation_of, read_header
 from spikewise.data.resize import resized
 from spikewise.data.white import Kind, Range, range_of, to_bytes, top_of, white_of_more
 from spikewise.errors import DataError
@@ -141,28 +141,39 @@ def decode(
                 f"{name_of(source)} holds 16 bits a colour, of which 8 are read, so white={white:g} would leave few "
                 "levels. Save it with 8 bits a colour."
             )
-        plain = Image.fromarray(to_bytes(numbers.values, kind, white)).convert(mode)
+        stored = to_bytes(numbers.values, kind, white)
         turn = _UPRIGHT.get(1 if _turned_already(image) else orientation_of(image))
-        if turn is not None:
-            plain = plain.transpose(turn)
-        if plain.size != (header.width, header.height):
-            raise DataError(
-                f"{name_of(source)} is {plain.size[1]} x {plain.size[0]} pixels, and says {header.height} x "
-                f"{header.width}. It is damaged."
-            )
-        target = frame.size or (header.height, header.width)
-        pixels = np.asarray(resized(plain, target, frame.aspect, _level(frame.background)))
+        own, planes = (header.height, header.width), () if mode == "L" else (3,)
+        if turn is None and stored.shape == (*own, *planes) and frame.size in (None, own):
+            pixels = stored
+        else:
+            pixels = _brought(stored, mode, turn, header, frame, name_of(source))
     return Picture(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), header, numbers.hidden)
 
 
-def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> Header:
-    """What a file says of itself; its pixels are not read.
+def _brought(  # all that decides
+    stored: UInt8[np.ndarray, "..."],
+    mode: str,
+    turn: Image.Transpose | None,
+    header: Header,
+    frame: Frame,
+    name: str,
+) -> UInt8[np.ndarray, "..."]:
+    """Stored bytes in the colours of a mode, upright, and in the size of the frame.
 
     Raises:
-        MissingDataError, DataError: as `decode_image`, as far as the header shows it.
+        DataError: they are not as many as the header says.
     """
-    with opened(source, max_pixels) as (_, header):
-        return header
+    plain = Image.fromarray(stored).convert(mode)
+    if turn is not None:
+        plain = plain.transpose(turn)
+    if plain.size != (header.width, header.height):
+        raise DataError(
+            f"{name} is {plain.size[1]} x {plain.size[0]} pixels, and says {header.height} x {header.width}. "
+            "It is damaged."
+        )
+    target = frame.size or (header.height, header.width)
+    return np.asarray(resized(plain, target, frame.aspect, _level(frame.background)))
 
 
 def numbers_of(source: Source, *, max_pixels: int, background: Background) -> tuple[Kind, Range]:

@@ -3,14 +3,14 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from spikewise.data.decode import SUFFIXES
 from spikewise.data.image_set import Role
 from spikewise.data.load_idx import is_idx
-from spikewise.data.names import listed, read_fingerprint, role_of, shown
+from spikewise.data.names import file_name, listed, parent_of, read_fingerprint, role_of, shown, stem_and_suffix
 from spikewise.errors import DataError, MissingDataError
 
 __all__ = ["FolderEntry", "Listing", "Tree", "class_tree", "is_fingerprints", "list_folder", "passed_over"]
@@ -29,10 +29,11 @@ _SYSTEM = "lost+found"
 
 
 class Listing(NamedTuple):
-    """Everything below a folder, as paths relative to it, sorted."""
+    """Everything below a folder, as paths relative to it, sorted part by part."""
 
     root: Path
-    images: list[PurePosixPath]
+    images: list[str]
+    """As text, with / between: a `PurePosixPath` of each takes five times as long, and there may be millions."""
     folders: list[PurePosixPath]
     others: list[PurePosixPath]
     """Files that are not images."""
@@ -74,7 +75,13 @@ def list_folder(root: Path) -> Listing:
             f"{len(listing.others)} other files, such as {shown(listing.others[0])}" if listing.others else "nothing"
         )
         raise DataError(f"{root} holds no images ({', '.join(sorted(SUFFIXES))}); found {found}.{_hint(listing)}")
-    return Listing(root, *(sorted(paths) for paths in listing[1:]))
+    images = sorted(listing.images, key=_in_parts)
+    return Listing(root, images, *(sorted(paths) for paths in listing[2:]))
+
+
+def _in_parts(path: str) -> str:
+    """Sorts paths as their parts: what ends a part comes before any letter."""
+    return path.replace("/", "\0")
 
 
 def _hint(listing: Listing) -> str:
@@ -89,9 +96,10 @@ def _hint(listing: Listing) -> str:
 
 
 def _walk(folder: Path, relative: PurePosixPath, listing: Listing) -> None:
+    above = f"{relative}/" if relative.parts else ""
     for child in _children(folder):
-        place = relative / child.name
         if child.is_dir():
+            place = relative / child.name
             if _is_passed_over(child):
                 listing.passed.append(place)
             elif len(relative.parts) >= _DEEPEST:
@@ -101,11 +109,11 @@ def _walk(folder: Path, relative: PurePosixPath, listing: Listing) -> None:
                 _walk(Path(child.path), place, listing)
         elif child.name.startswith(".") or child.name.lower() in _JUNK_FILES:
             if _is_image(child) and not child.name.startswith("._"):  # what macOS writes beside each file
-                listing.hidden.append(place)
+                listing.hidden.append(relative / child.name)
         elif _is_image(child):
-            listing.images.append(place)
+            listing.images.append(above + child.name)
         else:
-            listing.others.append(place)
+            listing.others.append(relative / child.name)
 
 
 def _is_passed_over(child: os.DirEntry[str]) -> bool:
@@ -122,7 +130,8 @@ def _is_passed_over(child: os.DirEntry[str]) -> bool:
 
 
 def _is_image(child: os.DirEntry[str]) -> bool:
-    return PurePosixPath(child.name).suffix.lower() in SUFFIXES
+    _, suffix = stem_and_suffix(child.name)
+    return suffix.lower() in SUFFIXES
 
 
 def _children(folder: Path) -> list[os.DirEntry[str]]:
@@ -137,7 +146,7 @@ def _children(folder: Path) -> list[os.DirEntry[str]]:
 
 def is_fingerprints(listing: Listing) -> bool:
     """Whether every image is named as SOCOFing names them."""
-    return all(read_fingerprint(image.stem) for image in listing.images)
+    return all(read_fingerprint(stem_and_suffix(file_name(image))[0]) for image in listing.images)
 
 
 def class_tree(listing: Listing, *, roles: bool = True) -> Tree:
@@ -150,26 +159,28 @@ def class_tree(listing: Listing, *, roles: bool = True) -> Tree:
     Raises:
         DataError: images at other depths, roles mixed with classes, or a single class that is not empty.
     """
-    depth = _wrappers(listing, roles)
-    tops = {image.parts[depth] for image in listing.images if len(image.parts) > depth + 1}
-    parts = {top: role_of(top) if roles else None for top in tops}
-    named = [top for top, role in parts.items() if role is not None]
-    if named and len(named) < len(parts):
-        others = sorted(set(parts) - set(named))
+    parents = {parent: tuple(filter(None, parent.split("/"))) for parent in Counter(map(parent_of, listing.images))}
+    depth = _wrappers(parents.values(), roles)
+    tops = {parts[depth] for parts in parents.values() if len(parts) > depth}
+    role_by_top = {top: role_of(top) if roles else None for top in tops}
+    named = [top for top, role in role_by_top.items() if role is not None]
+    if named and len(named) < len(role_by_top):
+        others = sorted(set(role_by_top) - set(named))
         raise DataError(
             f"{listing.root} has folders for parts ({listed(sorted(named))}) beside others ({listed(others)}). "
             f"Expected train, val, test with class folders inside, or class folders alone. {_are_classes(named)}"
         )
     by_role = bool(named)
     depth += by_role
-    _check_depth(listing, depth + 2, named)
-    empty = _empty_classes(listing, depth + 1)
+    _check_depth(listing, depth + 1, named)
+    empty = _empty_classes(listing, depth + 1, parents)
 
-    def entry(image: PurePosixPath) -> FolderEntry:
-        role = parts[image.parts[depth - 1]] if by_role else None
-        return FolderEntry(str(image), image.parts[depth], Role.UNASSIGNED if role is None else role)
+    def said(parts: Sequence[str]) -> tuple[str, Role]:
+        role = role_by_top[parts[depth - 1]] if by_role else None
+        return parts[depth], Role.UNASSIGNED if role is None else role
 
-    return Tree([entry(image) for image in listing.images], empty)
+    by_parent = {parent: said(parts) for parent, parts in parents.items()}
+    return Tree([FolderEntry(image, *by_parent[parent_of(image)]) for image in listing.images], empty)
 
 
 def _are_classes(named: Sequence[str]) -> str:
@@ -178,14 +189,14 @@ def _are_classes(named: Sequence[str]) -> str:
     return f"If {one}, say so: data.roles=false (on the command line: --set data.roles=false)."
 
 
-def _wrappers(listing: Listing, roles: bool) -> int:
+def _wrappers(parents: Collection[Sequence[str]], roles: bool) -> int:
     """How many outer folders hold nothing but one folder of folders (an archive unpacked into itself)."""
     depth = 0
     while True:
-        tops = {image.parts[depth] for image in listing.images if len(image.parts) > depth + 2}
+        tops = {parts[depth] for parts in parents if len(parts) > depth + 1}
         if (
             len(tops) != 1
-            or any(len(image.parts) <= depth + 2 for image in listing.images)
+            or any(len(parts) <= depth + 1 for parts in parents)
             or (roles and role_of(*tops) is not None)
         ):
             return depth
@@ -193,22 +204,22 @@ def _wrappers(listing: Listing, roles: bool) -> int:
 
 
 def _check_depth(listing: Listing, wanted: int, named: Sequence[str]) -> None:
-    wrong = [image for image in listing.images if len(image.parts) != wanted]
+    """Refuse images that lie in more or fewer than `wanted` folders."""
+    wrong = [image for image in listing.images if image.count("/") != wanted]
     if wrong:
         expected = "train|val|test/class/file" if named else "class/file"
-        depths = Counter(len(image.parts) - 1 for image in listing.images)
+        depths = Counter(image.count("/") for image in listing.images)
         found = ", ".join(f"{count} images {depth} folders deep" for depth, count in sorted(depths.items()))
-        classes = f" {_are_classes(named)}" if named and all(len(image.parts) == wanted - 1 for image in wrong) else ""
+        classes = f" {_are_classes(named)}" if named and all(image.count("/") == wanted - 1 for image in wrong) else ""
         raise DataError(
             f"{listing.root} is not a tree of {expected}: {found}; for example {shown(wrong[0])}. "
             f"Put each image directly into the folder of its class.{classes}"
         )
 
 
-def _empty_classes(listing: Listing, depth: int) -> tuple[str, ...]:
+def _empty_classes(listing: Listing, depth: int, filled: Collection[str]) -> tuple[str, ...]:
     """A word on class folders that are left out, and on what is in them instead of images."""
-    filled = {image.parent for image in listing.images}
-    empty = [folder for folder in listing.folders if len(folder.parts) == depth and folder not in filled]
+    empty = [folder for folder in listing.folders if len(folder.parts) == depth and str(folder) not in filled]
     if not empty:
         return ()
     inside = [file for file in listing.others if any(file.is_relative_to(folder) for folder in empty)]

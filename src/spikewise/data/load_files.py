@@ -1,7 +1,7 @@
 """`ImageSet`s from folders of image files: class trees and fingerprints."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from spikewise.data.classes import unify
 from spikewise.data.config import DataConfig
 from spikewise.data.folder import FolderEntry, Listing, class_tree, passed_over
 from spikewise.data.image_set import ImageSet, Role, SubjectsRule
-from spikewise.data.names import Fingerprint, listed, read_fingerprint, shown
+from spikewise.data.names import Fingerprint, file_name, listed, read_fingerprint, shown, stem_and_suffix
 from spikewise.data.subjects import (
     Subjects,
     chest_subjects,
@@ -88,7 +88,7 @@ def load_fingerprints(
         raise ConfigError(
             f"target = 'altered' compares real and altered prints; part = '{part}' holds one kind. Use 'all'."
         )
-    prints = [(str(image), _read_name(image)) for image in listing.images]
+    prints = [(image, _read_name(image)) for image in listing.images]
     chosen = [(file, facts) for file, facts in prints if part == "all" or (facts.change is None) == (part == "real")]
     if not chosen:
         raise DataError(f"{listing.root} holds no {part} prints. Expected the folders Real and Altered of SOCOFing.")
@@ -168,7 +168,7 @@ def _shared_parts(entries: Sequence[FolderEntry]) -> Iterator[str]:
     folders: dict[Role, set[str]] = {}
     for entry in entries:
         if entry.role != Role.UNASSIGNED:
-            folders.setdefault(entry.role, set()).add(PurePosixPath(entry.file).parts[-3])
+            folders.setdefault(entry.role, set()).add(entry.file.split("/")[-3])
     for role, names in folders.items():
         if len(names) > 1:
             yield f"Several folders are taken for the {role.name.lower()} part: {listed(sorted(names))}."
@@ -185,7 +185,7 @@ def _subjects(
     entries: Sequence[FolderEntry], config: DataConfig, known: KnownSet | None
 ) -> tuple[Subjects | None, _Told]:
     """The subjects that file names give: as asked, as known of the set, or by a convention that fits every name."""
-    names = [PurePosixPath(entry.file).name for entry in entries]
+    names = [file_name(entry.file) for entry in entries]
     kinds = [entry.class_name for entry in entries]
     if config.group_pattern is not None:
         if not config.read_subjects:
@@ -263,8 +263,8 @@ def _label(facts: Fingerprint, target: str) -> str:
     }[target]
 
 
-def _read_name(image: PurePosixPath) -> Fingerprint:
-    facts = read_fingerprint(image.stem)
+def _read_name(image: str) -> Fingerprint:
+    facts = read_fingerprint(stem_and_suffix(file_name(image))[0])
     if facts is None:
         raise DataError(
             f"{shown(image)} is not named as SOCOFing names its files, for example 1__M_Left_index_finger.BMP."

@@ -9,7 +9,17 @@ from typing import NamedTuple
 
 from spikewise.data.image_set import Role
 
-__all__ = ["Fingerprint", "as_path", "listed", "read_fingerprint", "role_of", "shown"]
+__all__ = [
+    "Fingerprint",
+    "as_path",
+    "file_name",
+    "listed",
+    "parent_of",
+    "read_fingerprint",
+    "role_of",
+    "shown",
+    "stem_and_suffix",
+]
 
 _FINGERPRINT = re.compile(
     r"(?P<subject>\d+)__(?P<gender>[MF])_(?P<hand>Left|Right)_(?P<finger>thumb|index|middle|ring|little)_finger"
@@ -53,6 +63,22 @@ def read_fingerprint(stem: str) -> Fingerprint | None:
     return Fingerprint(
         int(found["subject"]), found["gender"].upper(), found["hand"].lower(), found["finger"].lower(), change
     )
+
+
+def file_name(path: str) -> str:
+    """The last part of a path with / between its parts."""
+    return path[path.rfind("/") + 1 :]
+
+
+def parent_of(path: str) -> str:
+    """What stands before the last part of such a path; empty where nothing does."""
+    return path[: max(path.rfind("/"), 0)]
+
+
+def stem_and_suffix(name: str) -> tuple[str, str]:
+    """A file's name without its suffix, and that: as `PurePosixPath` tells them, in a fraction of its time."""
+    dot = name.rfind(".")
+    return (name[:dot], name[dot:]) if 0 < dot < len(name) - 1 else (name, "")
 
 
 def role_of(name: str) -> Role | None:

@@ -15,10 +15,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from spikewise.data.config import MAX_PIXELS
+from spikewise.data.plain_png import PlainPNG, read_plain_png
 from spikewise.data.white import Kind
 from spikewise.errors import DataError, MissingDataError, SpikewiseError
 
-__all__ = ["Header", "Source", "header_of", "name_of", "opened", "orientation_of", "quietly"]
+__all__ = ["Header", "Source", "header_of", "name_of", "opened", "orientation_of", "quietly", "read_header"]
 
 Source = Path | bytes | Image.Image
 """One image: a file, the bytes of one, or a picture in memory."""
@@ -68,6 +70,10 @@ def opened(source: Source, max_pixels: int) -> Iterator[tuple[Image.Image, Heade
         DataError: empty, truncated, not an image, too many pixels, or no memory for them.
     """
     try:
+        plain = _plain(source, max_pixels)
+        if plain is not None and (picture := plain.picture()) is not None:
+            yield picture, _plain_header(plain)
+            return
         with quietly(), _opened(source) as image:
             yield image, header_of(image, source, max_pixels)
     except SpikewiseError:
@@ -79,6 +85,28 @@ def opened(source: Source, max_pixels: int) -> Iterator[tuple[Image.Image, Heade
         ) from error
     except _FAILURES as error:
         raise _explain(source, error) from error
+
+
+def read_header(source: Source, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """What a file says of itself; its pixels are not read.
+
+    Raises:
+        MissingDataError, DataError: as `opened`, as far as the header shows it.
+    """
+    plain = _plain(source, max_pixels)
+    if plain is not None:
+        return _plain_header(plain)
+    with opened(source, max_pixels) as (_, header):
+        return header
+
+
+def _plain(source: Source, max_pixels: int) -> PlainPNG | None:
+    plain = read_plain_png(source) if isinstance(source, Path) else None
+    return plain if plain is not None and plain.height * plain.width <= max_pixels else None
+
+
+def _plain_header(plain: PlainPNG) -> Header:
+    return Header(plain.height, plain.width, plain.mode == "L", animated=False, kind="uint8", see_through=False)
 
 
 def header_of(image: Image.Image, source: Source, max_pixels: int) -> Header:

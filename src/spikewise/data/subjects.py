@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
 
 from spikewise.data.image_set import SubjectsRule
-from spikewise.data.names import shown
+from spikewise.data.names import shown, stem_and_suffix
 from spikewise.data.patterns import first_groups
 from spikewise.errors import DataError
 
@@ -75,7 +74,7 @@ def named_subjects(names: Sequence[str], classes: Sequence[str]) -> Subjects | N
     None too where no subject has a second image (nothing is to be kept together), where there is one alone, and where
     the subjects are the classes: then they are what is to be told apart.
     """
-    found = [match for name in names if (match := _NAMED.search(PurePosixPath(name).stem + ".")) is not None]
+    found = [match for name in names if (match := _NAMED.search(stem_and_suffix(name)[0] + ".")) is not None]
     if len(found) < len(names):
         return None
     who = [(match["word"] or "sub").lower() + (match["bids"] or str(int(match["number"]))) for match in found]

@@ -93,7 +93,7 @@ def file_facts(
     """
     if root is None or images.sources is None:
         return []
-    files = [str(file) for file in list_folder(root).images] if all_files else list(images.sources)
+    files = list_folder(root).images if all_files else list(images.sources)
     return read_facts(root, files, cache, progress)
 
 
