@@ -1,7 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from spikewise.evaluation import metrics
+from spikewise.evaluation import bootstrap_seeds_and_images, metrics
+from spikewise.evaluation.calibration import SplitLogits, calibrate
+from spikewise.evaluation.estimates import compare_metrics, draw_metrics, estimate_metrics
+from spikewise.evaluation.statistics import Resampling, resampling
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -19,3 +24,46 @@ def test_weights_of_a_resample_give_the_figures_of_the_resampled_images(classes)
         assert auc[row] == pytest.approx(metrics.area_under_curve(labels[held], probabilities[held]), abs=1e-12)
         expected = metrics.expected_calibration_error(labels[held], probabilities[held])
         assert ece[row] == pytest.approx(expected, abs=1e-12)
+
+
+LABELS = np.random.default_rng(1).integers(0, 3, 301)
+RUNS = np.random.default_rng(2).dirichlet(np.ones(3), (2, LABELS.size)).astype(np.float32)
+GROUPS = np.random.default_rng(3).integers(0, 90, LABELS.size)
+
+
+def everything(groups: np.ndarray | None) -> object:
+    """All that is resampled: figures of two networks with their difference, calibration, means of many values."""
+    drawn = [
+        draw_metrics(LABELS, runs, groups) for runs in (RUNS, RUNS[::-1] ** 2 / (RUNS[::-1] ** 2).sum(2)[..., None])
+    ]
+    logits = [SplitLogits(LABELS, np.log(run)) for run in RUNS]
+    return (
+        [one.draws for one in drawn],
+        estimate_metrics(LABELS, RUNS, groups),
+        compare_metrics(*drawn),
+        calibrate("snn", logits, logits, groups),
+        bootstrap_seeds_and_images(RUNS[..., 0], groups),
+    )
+
+
+@pytest.mark.parametrize("groups", [None, GROUPS], ids=["images", "subjects"])
+def test_resamples_in_small_parts_give_the_same_bits(monkeypatch, groups):
+    whole = everything(groups)
+    monkeypatch.setattr(resampling, "_AT_ONCE", 20_000)  # 64 of 500 resamples at a time
+    parts = everything(groups)
+    assert repr(parts[1:]) == repr(whole[1:])
+    for one, other in zip(parts[0], whole[0], strict=True):
+        assert all(np.array_equal(one[name], other[name]) for name in other)
+
+
+def test_memory_of_resamples_does_not_grow_with_the_images(monkeypatch):
+    monkeypatch.setattr(resampling, "_AT_ONCE", 800_000)
+    rng, peaks = np.random.default_rng(0), []
+    for images in (10_000, 40_000):
+        labels = rng.integers(0, 2, images)
+        runs = rng.dirichlet(np.ones(2), (1, images))
+        tracemalloc.start()
+        draw_metrics(labels, runs, resampling=Resampling(samples=100))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0]  # four times as many images

@@ -3,7 +3,7 @@
 Source: Guo et al., "On calibration of modern neural networks", ICML 2017 (temperature scaling: section 4.2).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ from spikewise.evaluation.statistics import (
     Resampling,
     count_units,
     estimate_from_draws,
-    image_weights,
+    over_resamples,
     wilson,
 )
 
@@ -47,6 +47,7 @@ Logits = Float[np.ndarray, "N K"]
 Probabilities = Float[np.ndarray, "N K"]
 Weights = Float[np.ndarray, "B N"]
 """How often each resample holds each image."""
+Draws = Float[np.ndarray, "B S"]
 
 
 class SplitLogits(NamedTuple):
@@ -75,13 +76,13 @@ def calibrate(
     temperatures = [fit_temperature(one.labels, one.logits) for one in validation]
     cold = [_softmax(one.logits) for one in test]
     scaled = [_softmax(one.logits / t) for one, t in zip(test, temperatures, strict=True)]
-    labels = test[0].labels
-    weights, units = image_weights(groups, labels.size, _RESAMPLING), count_units(groups, labels.size)
+    labels, seeds = test[0].labels, len(test)
+    draws, units = _draws(labels, [*cold, *scaled], groups), count_units(groups, test[0].labels.size)
     return NetworkCalibration(
         network=network,
         temperatures=tuple(temperatures),
-        as_trained=_figures(labels, cold, weights, units),
-        scaled=_figures(labels, scaled, weights, units),
+        as_trained=_figures(labels, cold, {name: one[:, :seeds] for name, one in draws.items()}, units),
+        scaled=_figures(labels, scaled, {name: one[:, seeds:] for name, one in draws.items()}, units),
     )
 
 
@@ -141,15 +142,24 @@ def corrected_calibration_error(labels: Labels, probabilities: Probabilities) ->
     return max(0.0, float(_corrected(labels, probabilities, np.ones((1, labels.size)))[0]))
 
 
-def _figures(labels: Labels, runs: Sequence[Probabilities], weights: Weights, units: int) -> CalibrationFigures:
-    drawn = [
-        {**weighted_scores(labels, run, weights), "ece_corrected": _corrected(labels, run, weights)} for run in runs
-    ]
+def _draws(labels: Labels, runs: Sequence[Probabilities], groups: Groups) -> dict[str, Draws]:
+    """Each figure of each run on resampled images."""
 
+    def of_all(weights: Weights) -> dict[str, Draws]:
+        drawn = [
+            {**weighted_scores(labels, run, weights), "ece_corrected": _corrected(labels, run, weights)} for run in runs
+        ]
+        return {name: np.stack([run[name] for run in drawn], axis=1) for name in drawn[0]}
+
+    return over_resamples(of_all, groups, labels.size, _RESAMPLING)
+
+
+def _figures(
+    labels: Labels, runs: Sequence[Probabilities], draws: Mapping[str, Draws], units: int
+) -> CalibrationFigures:
     def estimate(name: str) -> Estimate:
         per_seed = np.array([_OF_A_RUN[name](labels, run) for run in runs])
-        draws = np.stack([run[name] for run in drawn], axis=1)
-        return estimate_from_draws(per_seed, draws, units, _RESAMPLING, bounds=_BOUNDS[name])
+        return estimate_from_draws(per_seed, draws[name], units, _RESAMPLING, bounds=_BOUNDS[name])
 
     return CalibrationFigures(
         ece=estimate("ece"),

@@ -19,7 +19,7 @@ from spikewise.evaluation.statistics import (
     delong_test,
     difference_from_draws,
     estimate_from_draws,
-    image_weights,
+    over_resamples,
     wilson_estimate,
 )
 
@@ -65,10 +65,14 @@ def draw_metrics(
     """Every figure of `classification_metrics` of each run, also on resampled images, the same for every network."""
     resampling = resampling or Resampling()
     figures = [classification_metrics(labels, run, positive=positive) for run in probabilities]
-    weights = image_weights(groups, labels.size, resampling.replace(samples=min(resampling.samples, _RESAMPLES)))
-    drawn = [weighted_figures(labels, run, weights, positive) for run in probabilities]
+    few = resampling.replace(samples=min(resampling.samples, _RESAMPLES))
+
+    def of_all(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        drawn = [weighted_figures(labels, run, weights, positive) for run in probabilities]
+        return {name: np.stack([run[name] for run in drawn], axis=1) for name in figures[0]}
+
     per_seed = {name: np.array([run[name] for run in figures], dtype=np.float64) for name in figures[0]}
-    draws = {name: np.stack([run[name] for run in drawn], axis=1) for name in figures[0]}
+    draws = over_resamples(of_all, groups, labels.size, few)
     return MetricDraws(labels, probabilities, groups, per_seed, draws, resampling, positive)
 
 

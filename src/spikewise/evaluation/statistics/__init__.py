@@ -40,7 +40,13 @@ from spikewise.evaluation.statistics.paired import (
     sign_flip_test,
 )
 from spikewise.evaluation.statistics.power import POWER, StudyDesign, planned, smallest_detectable
-from spikewise.evaluation.statistics.resampling import Groups, Resampling, count_units, image_weights
+from spikewise.evaluation.statistics.resampling import (
+    Groups,
+    Resampling,
+    count_units,
+    image_weights,
+    over_resamples,
+)
 from spikewise.evaluation.statistics.simple import mean_and_sd, seeds_only, wilson, wilson_estimate
 from spikewise.evaluation.statistics.uncertainty import ComparedArms
 
@@ -68,6 +74,7 @@ __all__ = [
     "mean_and_sd",
     "mean_auc_interval",
     "one_against_rest",
+    "over_resamples",
     "paired_bootstrap",
     "paired_difference",
     "planned",

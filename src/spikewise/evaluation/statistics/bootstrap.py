@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spikewise.errors import ShapeError
 from spikewise.evaluation.record import Estimate
-from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, unit_of
+from spikewise.evaluation.statistics.resampling import Floats, Groups, Resampling, parts_of_samples, unit_of
 from spikewise.evaluation.statistics.uncertainty import Arm, ComparedArms, combine
 
 __all__ = [
@@ -165,8 +165,11 @@ def _draw_means(
     kinds, counts = np.unique(table, axis=0, return_counts=True)
     kinds = np.concatenate([kinds, *(size * np.array([[1.0, *value]]) for value, _ in imagined)])
     chances = np.concatenate([counts, [count for _, count in imagined]])
-    drawn = resampling.generator().multinomial(len(table), chances / chances.sum(), size=resampling.samples)
-    sums = drawn @ kinds
+    generator, shares = resampling.generator(), chances / chances.sum()
+    parts = parts_of_samples(
+        resampling.samples, len(kinds)
+    )  # scores of many values are of nearly as many kinds as images
+    sums = np.concatenate([generator.multinomial(len(table), shares, size=count) @ kinds for count in parts])
     return sums[:, 1:] / sums[:, :1], len(table)
 
 
