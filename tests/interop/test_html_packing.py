@@ -10,15 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikewise.interop.html.assets import asset_path
+from spikewise.interop.html.assets import engine_script
 from spikewise.interop.html.packing import Numbers
 from spikewise.interop.html.running import programs
 
 pytestmark = pytest.mark.skipif(programs()[0] is None, reason="runs the page's engine: needs the Debian package nodejs")
 UNPACK = """
-const { text, at } = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const source = require("fs").readFileSync(process.argv[1], "utf8") + "; globalThis.spikewise = Spikewise;";
-(0, eval)(source);
+const { engine, text, at } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+(0, eval)(engine + "; globalThis.spikewise = Spikewise;");
 const bytes = spikewise.opened(text);
 const bits = one => one instanceof Float32Array ? [...new Uint32Array(one.buffer)] : [...one];
 console.log(JSON.stringify(at.map(one => bits(spikewise.unpacked(bytes, one)))));
@@ -27,8 +26,8 @@ console.log(JSON.stringify(at.map(one => bits(spikewise.unpacked(bytes, one)))))
 
 def unpacked(numbers, at):
     """As the page has them: bits of floats, and bytes."""
-    command = [programs()[0], "-e", UNPACK, str(asset_path("engine.js"))]
-    said = json.dumps({"text": numbers.text(), "at": at})
+    command = [programs()[0], "-e", UNPACK]
+    said = json.dumps({"engine": engine_script(), "text": numbers.text(), "at": at})
     return json.loads(subprocess.run(command, input=said, capture_output=True, text=True, check=True).stdout)
 
 

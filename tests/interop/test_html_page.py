@@ -62,6 +62,7 @@ def page(browser, path):
 
 
 def test_images_get_the_same_pixels_spikes_and_classes(page):
+    assert page.evaluate("Convolution.vectors()")  # the page's policy lets it compile WebAssembly
     ours = Here(NETWORK, seed=SEED)(DIGITS[:25])
     assert len(set(ours.scores.argmax(1))) > 1
     for at, image in enumerate(DIGITS[:25]):

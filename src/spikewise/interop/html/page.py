@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from spikewise.evaluation.cost import carried_bits
 from spikewise.interop.deployed import Deployed
-from spikewise.interop.html.assets import asset
+from spikewise.interop.html.assets import asset, engine_script
 from spikewise.interop.html.coarse import Coarse, coarse, equal_decisions
 from spikewise.interop.html.costs import costs
 from spikewise.interop.html.describing import described
@@ -130,7 +130,7 @@ def _images(beside: PageContent, numbers: Numbers) -> dict[str, Any] | None:
 
 
 def _filled(model: dict[str, Any], numbers: Numbers, wish: Wish, beside: PageContent, kept: str) -> str:
-    engine, script = asset("engine.js"), "\n".join(asset(name) for name in _SCRIPTS)
+    engine, script = engine_script(), "\n".join(asset(name) for name in _SCRIPTS)
     return (
         _environment()
         .get_template("page.html.j2")

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from spikewise.errors import DataError, DependencyError
 from spikewise.interop.deployed import Deployed
-from spikewise.interop.html.assets import asset, asset_path, script_of
+from spikewise.interop.html.assets import asset, asset_path, engine_script, script_of
 from spikewise.interop.runtime import Sent
 
 __all__ = ["PageRuntime", "programs"]
@@ -57,7 +57,7 @@ class PageRuntime:
         if engine is None or model is None or numbers is None:
             raise self._damaged("it holds no engine or no network")
         # It is a program: what somebody else wrote is not run in its place.
-        if engine.strip() != asset("engine.js").strip():
+        if engine.strip() != engine_script().strip():
             raise self._damaged("its engine is not the one that this version of spikewise writes")
         node, browser = programs()
         if node is None and browser is None:
@@ -163,7 +163,7 @@ class _Browser:
             '<!doctype html><meta charset="utf-8">'
             f'<script type="application/json" id="model">{self._model}</script>'
             f'<script type="text/plain" id="numbers">{self._numbers}</script>'
-            f"<script>{asset('engine.js')}</script><script>{asset('answering.js')}\n"
+            f"<script>{engine_script()}</script><script>{asset('answering.js')}\n"
             'const given = ["model", "numbers"].map(id => document.getElementById(id));'
             "open(...given.map(one => one.textContent)); given.forEach(one => one.remove());"
             f'const pixels = Uint8Array.from(atob("{pixels}"), one => one.charCodeAt(0));'

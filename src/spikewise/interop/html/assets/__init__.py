@@ -3,8 +3,11 @@
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
-__all__ = ["asset", "asset_path", "script_of"]
+__all__ = ["asset", "asset_path", "engine_script", "script_of"]
+
+_ENGINE: Final = ("numbers.js", "convolution.js", "engine.js")
 
 
 def asset(name: str) -> str:
@@ -15,6 +18,11 @@ def asset(name: str) -> str:
 def asset_path(name: str) -> Path:
     """Where a file of this folder lies."""
     return Path(__file__).parent / name
+
+
+def engine_script() -> str:
+    """The script that runs networks."""
+    return "\n".join(asset(name) for name in _ENGINE)
 
 
 def script_of(page: str, name: str) -> str | None:
