@@ -24,6 +24,15 @@ INLINE Word rate_word(const std::uint8_t* random, const std::uint8_t* pixels) {
   const __m512i r = _mm512_loadu_si512(random), p = _mm512_loadu_si512(pixels);
   const __mmask64 bright = _mm512_movepi8_mask(p);
   return _mm512_cmplt_epu8_mask(r, p) | (_mm512_cmpeq_epu8_mask(r, p) & bright);
+#elif defined(__AVX2__)
+  auto half = [&](int from) {
+    const __m256i r = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(random + from));
+    const __m256i p = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(pixels + from));
+    const __m256i equal = _mm256_cmpeq_epi8(r, p), at_most = _mm256_cmpeq_epi8(_mm256_min_epu8(r, p), r);
+    // Equal is at most, too: it counts where the pixel's first bit is set, and there alone.
+    return static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_andnot_si256(_mm256_andnot_si256(p, equal), at_most)));
+  };
+  return half(0) | Word{half(32)} << 32;
 #else
   Word word = 0;
   for (int i = 0; i < 64; ++i) word |= Word{random[i] < pixels[i] + (pixels[i] >> 7)} << i;
@@ -34,12 +43,17 @@ INLINE Word rate_word(const std::uint8_t* random, const std::uint8_t* pixels) {
 // Everything of one image. `pixels` and the scratch hold whole words; `order` is where each feature stands in the image.
 inline void encode_rate(const Call& call, int image, const std::uint8_t* pixels, const std::vector<int>& order, Signal& out) {
   const std::size_t padded = round_up(out.features, kBytes);
-  Array<std::uint8_t> random(padded), moved(padded);
+  Array<std::uint8_t> random(padded, true), moved(padded);
+  // Where no pixel is bright nothing spikes, whatever is drawn.
+  std::vector<bool> dark(padded / kBytes, true);
+  for (int f = 0; f < out.features; ++f)
+    if (pixels[f]) dark[(order.empty() ? f : order[f]) / kBytes] = false;
   PhiloxKey key{static_cast<std::uint32_t>(call.seed), static_cast<std::uint32_t>(call.seed >> 32), 0, static_cast<std::uint32_t>(call.index[image]),
                 call.epoch};
   for (int t = 0; t < call.steps; ++t) {
     key.step = static_cast<std::uint32_t>(t);
-    for (std::size_t at = 0; at < padded; at += kBytes) random_bytes(key, static_cast<std::uint32_t>(at / 16), random.data() + at);
+    for (std::size_t at = 0; at < padded; at += kBytes)
+      if (!dark[at / kBytes]) random_bytes(key, static_cast<std::uint32_t>(at / 16), random.data() + at);
     const std::uint8_t* r = random.data();
     if (!order.empty()) {
       for (int f = 0; f < out.features; ++f) moved[f] = random[order[f]];
