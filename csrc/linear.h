@@ -222,10 +222,11 @@ class LinearStage final : public TiledStage {
     float* table = scratch(Room::tables, InputRows::kBlockInputs / 4 * InputRows::kPatterns * kWidth);
     for (std::size_t block = 0; block < lists.blocks; ++block) {
       const float* weights = tile_weights(tile) + block * InputRows::kBlockInputs * kWidth;
-      if (std::any_of(images.begin(), images.end(), [&](int b) { return lists.way[b] == Way::patterns; })) {
-        const std::size_t groups = std::min<std::size_t>(InputRows::kBlockInputs, rows_ - block * InputRows::kBlockInputs) / 4;
-        for (std::size_t g = 0; g < groups; ++g) tabulate<kCount>(weights + 4 * g * kWidth, kWidth, 4, table + g * InputRows::kPatterns * kWidth);
-      }
+      for (std::size_t w = 0; w < lists.words_of(block); ++w)
+        for (Word groups = lists.tabled_groups(images, block, w); groups; groups &= groups - 1) {
+          const std::size_t g = 16 * w + std::countr_zero(groups) / 4;
+          tabulate<kCount>(weights + 4 * g * kWidth, kWidth, 4, table + g * InputRows::kPatterns * kWidth);
+        }
       for (int b : images) {
         const float* from = lists.way[b] == Way::patterns ? table : weights;
         float* usual = usuals + (b - first) * kWidth;

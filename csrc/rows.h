@@ -3,6 +3,7 @@
 // Forward, the table holds weights (a row an input: events) or the 16 partial sums of each group of four inputs (a row a
 // pattern). Backward, it holds the 32 partial sums of five steps' output gradients, and each input lists what it saw.
 #pragma once
+#include <span>
 #include <vector>
 
 #include "signal.h"
@@ -12,6 +13,28 @@ namespace spikewise::SPIKEWISE_ISA {
 
 using Row = std::uint16_t;
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+// For each choice of eight lanes, the chosen ones, close together; the rest is lane 0.
+struct ChosenLanes {
+  alignas(64) std::uint8_t of[256][8] = {};
+  constexpr ChosenLanes() {
+    for (int wanted = 0; wanted < 256; ++wanted)
+      for (int lane = 0, n = 0; lane < 8; ++lane)
+        if (wanted >> lane & 1) of[wanted][n++] = static_cast<std::uint8_t>(lane);
+  }
+};
+inline constexpr ChosenLanes kChosenLanes;
+INLINE __m128i chosen_lanes(unsigned wanted) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kChosenLanes.of[wanted])); }
+INLINE __m256i close_order(unsigned wanted) { return _mm256_cvtepu8_epi32(chosen_lanes(wanted)); }
+
+// Write the rows whose bit is set, close together; where the next one goes. What stands in the eight places is lost.
+INLINE Row* append(Row* to, __m128i rows, unsigned wanted) {
+  const __m128i lanes = chosen_lanes(wanted), low = _mm_add_epi8(lanes, lanes);
+  const __m128i order = _mm_add_epi8(_mm_unpacklo_epi8(low, low), _mm_set1_epi16(0x0100));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_shuffle_epi8(rows, order));
+  return to + std::popcount(wanted);
+}
+#endif
 #if defined(__AVX512F__)
 // Write the values whose bit is set, close together; where the next one goes.
 INLINE Row* append(Row* to, __m512i values, __mmask16 wanted) {
@@ -107,16 +130,17 @@ constexpr bool kLooksUp = false;
 struct InputRows {
   static constexpr std::size_t kBlockWords = 6, kBlockInputs = 64 * kBlockWords, kPatterns = 16;
 
-  std::size_t blocks = 0;
+  std::size_t words, blocks;
   int steps = 0;
-  std::vector<Way> way;        // of each image, decided by the image alone
-  std::vector<int> looked_up;  // the images whose way that is, those with few active groups first
-  Array<Word> usual;
+  std::vector<Way> way;            // of each image, decided by the image alone
+  std::vector<int> looked_up;      // the images whose way that is, those with few active groups first
+  Array<Word> usual, seen;         // [image][words]: the inputs that are on at most steps, and at any
   std::vector<std::size_t> start;  // [blocks x batch x (steps + 1) x (added, taken away) + 1], as they are read
   Array<Row> rows;
 
   InputRows(const Signal& in, int threads)
-      : blocks((in.words + kBlockWords - 1) / kBlockWords), steps(in.steps), way(in.batch), usual(in.batch * in.words, true) {
+      : words(in.words), blocks((in.words + kBlockWords - 1) / kBlockWords), steps(in.steps), way(in.batch), usual(in.batch * in.words, true),
+        seen(in.batch * in.words, true) {
     std::vector<std::size_t> active(in.batch);
     start.resize(static_cast<std::size_t>(in.batch) * (in.steps + 1) * blocks * 2 + 1);
     parallel(in.batch, threads, [&](int b) { active[b] = decide(in, b); });
@@ -129,6 +153,14 @@ struct InputRows {
     parallel(in.batch, threads, [&](int b) { list(in, b); });
   }
   bool all_looked_up() const { return looked_up.size() == way.size(); }
+  std::size_t words_of(std::size_t block) const { return std::min(kBlockWords, words - block * kBlockWords); }
+  // Bit 4g: the inputs 4g to 4g + 3 of word w of a block spike in some of those images whose patterns are listed.
+  Word tabled_groups(std::span<const int> images, std::size_t block, std::size_t w) const {
+    Word any = 0;
+    for (int b : images)
+      if (way[b] == Way::patterns) any |= seen[b * words + block * kBlockWords + w];
+    return nonzero_groups(any);
+  }
   // Where the rows to add begin; those to take away begin at the next place.
   std::size_t place(int image, int step, std::size_t block) const { return ((block * way.size() + image) * (steps + 1) + step) * 2; }
 
@@ -165,7 +197,7 @@ struct InputRows {
   // Events (the low sixteen bits) and groups at each place of an image, beside its usual inputs.
   Counts count(const Signal& in, int b) {
     Counts sum;
-    std::vector<Word> any(in.words);
+    Word* const any = &seen[b * in.words];
     for (int t = 0; t <= steps; ++t)
       for (std::size_t block = 0; block < blocks; ++block) {
         Counts added, taken;
@@ -180,7 +212,7 @@ struct InputRows {
         at[0] = added.events | added.groups << 16, at[1] = taken.events | taken.groups << 16;
         sum.events += added.events + taken.events, sum.groups += added.groups + taken.groups;
       }
-    for (Word word : any) sum.active += std::popcount(nonzero_groups(word));
+    for (std::size_t w = 0; w < in.words; ++w) sum.active += std::popcount(nonzero_groups(any[w]));
     return sum;
   }
   // Replace what `count` wrote by the rows that are listed.
@@ -193,17 +225,23 @@ struct InputRows {
   void list(const Signal& in, int b) {
     if (way[b] == Way::lookups) return;
     const bool tabled = way[b] == Way::patterns;
+    Row added[kMostListed], taken[kMostListed];  // the places behind these lists may be another thread's
     for (int t = 0; t <= steps; ++t)
       for (std::size_t block = 0; block < blocks; ++block) {
-        Row *more = rows.data() + start[place(b, t, block)], *less = rows.data() + start[place(b, t, block) + 1];
+        Row *more = added, *less = taken;
         for (std::size_t w = block * kBlockWords; w < std::min(in.words, (block + 1) * kBlockWords); ++w) {
           const auto words = bits(in, b, t, w);
           if (!(words.first | words.second)) continue;
           const std::size_t first = w % kBlockWords * 64;
           more = list_word(words.first, first, tabled, more), less = list_word(words.second, first, tabled, less);
         }
+        const std::size_t at = place(b, t, block);
+        std::memcpy(rows.data() + start[at], added, sizeof(Row) * (more - added));
+        std::memcpy(rows.data() + start[at + 1], taken, sizeof(Row) * (less - taken));
       }
   }
+  static constexpr std::size_t kMostListed = kBlockInputs + kLanes;  // `append` writes behind the last
+
   static Row* list_word(Word word, std::size_t first, bool by_groups, Row* to) {
     if (by_groups) return list_groups(word, first / 4 * kPatterns, to);
 #if defined(__AVX512F__)
@@ -222,6 +260,16 @@ struct InputRows {
     const __m128i patterns = _mm_unpacklo_epi8(low, high);
     const __m512i row = _mm512_add_epi32(_mm512_cvtepu8_epi32(patterns), counting(static_cast<int>(first), kPatterns));
     return append(to, row, _mm_test_epi8_mask(patterns, patterns));
+#elif defined(__AVX2__)
+    const Word nibble = 0x0f0f0f0f0f0f0f0fu;
+    const __m128i low = _mm_cvtsi64_si128(static_cast<long long>(word & nibble)),
+                  high = _mm_cvtsi64_si128(static_cast<long long>(word >> 4 & nibble));
+    const __m128i patterns = _mm_unpacklo_epi8(low, high);
+    const unsigned empty = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(patterns, _mm_setzero_si128())));
+    const __m128i row = _mm_add_epi16(_mm_setr_epi16(0, 16, 32, 48, 64, 80, 96, 112), _mm_set1_epi16(static_cast<short>(first)));
+    to = append(to, _mm_add_epi16(row, _mm_cvtepu8_epi16(patterns)), ~empty & 0xff);
+    const __m128i later = _mm_add_epi16(row, _mm_set1_epi16(8 * kPatterns));
+    return append(to, _mm_add_epi16(later, _mm_cvtepu8_epi16(_mm_srli_si128(patterns, 8))), ~empty >> 8 & 0xff);
 #else
     for (Word rest = nonzero_groups(word); rest; rest &= rest - 1) {
       const int bit = std::countr_zero(rest);

@@ -31,7 +31,7 @@ class Seen {
   std::uint8_t* of(int table) { return by_table_[table]; }
   // The patterns of `tables` tables stand; they can be listed now.
   void ready(int tables) {
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
     tables_ = static_cast<int>(round_up(tables, 16));
     for (int q = tables; q < tables_; ++q) std::memset(by_table_[q], 0, 64);
     for (int q = 0; q < tables_; q += 16) turn(q);
@@ -46,6 +46,15 @@ class Seen {
       const __m128i seen = _mm_load_si128(reinterpret_cast<const __m128i*>(by_input_[q / 16][f]));
       const __m512i row = _mm512_add_epi32(_mm512_cvtepu8_epi32(seen), counting(q * kGroupPatterns, kGroupPatterns));
       to = append(to, row, _mm_test_epi8_mask(seen, seen));
+    }
+#elif defined(__AVX2__)
+    const __m128i lane = _mm_setr_epi16(0, 32, 64, 96, 128, 160, 192, 224);
+    static_assert(kGroupPatterns == 32);
+    for (int q = 0; q < tables_; q += 8) {
+      const __m128i seen = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(by_input_[q / 16][f] + q % 16));
+      const unsigned empty = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(seen, _mm_setzero_si128())));
+      const __m128i first = _mm_add_epi16(lane, _mm_set1_epi16(static_cast<short>(q * kGroupPatterns)));
+      to = append(to, _mm_add_epi16(first, _mm_cvtepu8_epi16(seen)), ~empty & 0xff);
     }
 #else
     for (int q = 0; q < tables_; ++q) {
@@ -73,6 +82,21 @@ class Seen {
         _mm_store_si128(reinterpret_cast<__m128i*>(by_input_[first / 16][16 * quarter + i]), _mm512_castsi512_si128(moved));
       }
   }
+#elif defined(__AVX2__)
+  // The same, sixteen inputs after the other.
+  void turn(int first) {
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      __m128i a[16], b[16];
+      for (int i = 0; i < 16; ++i) a[i] = _mm_load_si128(reinterpret_cast<const __m128i*>(by_table_[first + i] + 16 * quarter));
+      for (int round = 0; round < 2; ++round) {
+        for (int i = 0; i < 8; ++i) b[2 * i] = _mm_unpacklo_epi8(a[i], a[i + 8]), b[2 * i + 1] = _mm_unpackhi_epi8(a[i], a[i + 8]);
+        for (int i = 0; i < 8; ++i) a[2 * i] = _mm_unpacklo_epi8(b[i], b[i + 8]), a[2 * i + 1] = _mm_unpackhi_epi8(b[i], b[i + 8]);
+      }
+      for (int i = 0; i < 16; ++i) _mm_store_si128(reinterpret_cast<__m128i*>(by_input_[first / 16][16 * quarter + i]), a[i]);
+    }
+  }
+#endif
+#if defined(__AVX2__)
   alignas(64) std::uint8_t by_input_[kMostTables / 16][64][16];
 #endif
   alignas(64) std::uint8_t by_table_[kMostTables][64];
@@ -110,7 +134,7 @@ struct TimeRows {
     }
     first_block.push_back(static_cast<int>(blocks.size()));
     std::size_t room = 0;
-    for (Block& block : blocks) block.rows = std::exchange(room, room + inputs * tables(block));
+    for (Block& block : blocks) block.rows = std::exchange(room, room + inputs * tables(block) + kLanes);  // `append` writes behind the last
     rows = Array<Row>(room);
     start.resize(blocks.size() * (2 * inputs + 1));
     parallel(static_cast<int>(blocks.size()), threads, [&](int i) { list(in, steps, i); });
@@ -183,9 +207,19 @@ struct TimeRows {
 #if defined(__AVX512BW__)
     const __m512i seen = _mm512_loadu_si512(bytes), now = _mm512_maskz_set1_epi8(word, static_cast<char>(1 << k));
     _mm512_storeu_si512(bytes, _mm512_or_si512(seen, now));
-    return;
-#endif
+#elif defined(__AVX2__)
+    const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u)), one = _mm256_set1_epi8(static_cast<char>(1 << k));
+    // Byte i of 32 bits to the eight bytes 8i, ...
+    const __m256i order = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    for (int from = 0; from < 64; from += 32) {
+      const __m256i repeated = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(word >> from)), order);
+      const __m256i now = _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(repeated, bit), bit), one);
+      __m256i* to = reinterpret_cast<__m256i*>(bytes + from);
+      _mm256_storeu_si256(to, _mm256_or_si256(_mm256_loadu_si256(to), now));
+    }
+#else
     for (int f = 0; f < 64; ++f) bytes[f] |= static_cast<std::uint8_t>((word >> f & 1) << k);
+#endif
   }
 
   Array<Word> usual_;  // [image][words]
