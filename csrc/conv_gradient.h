@@ -110,6 +110,14 @@ struct Listed {
     _mm512_storeu_ps(value + count, _mm512_maskz_compress_ps(mask, v.x));
     _mm512_storeu_si512(channel + count, _mm512_maskz_compress_epi32(mask, counting(first, 1)));
     count += std::popcount(wanted);
+#elif defined(__AVX2__)
+    for (int half = 0; half < 2; ++half) {
+      const unsigned mask = wanted >> 8 * half & 0xff;
+      const __m256i order = close_order(mask);
+      _mm256_storeu_ps(value + count, _mm256_permutevar8x32_ps((__m256)v.x[half], order));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(channel + count), _mm256_add_epi32(order, _mm256_set1_epi32(first + 8 * half)));
+      count += std::popcount(mask);
+    }
 #else
     float all[kLanes];
     store(all, v);

@@ -42,6 +42,10 @@ INLINE void convolve_places(const ConvShape& c, const float* map, const float* t
 
 template <int kCount>
 void convolve_values(const ConvShape& c, const float* map, const float* taps, const float* bias, std::size_t first, float* out) {
+  if constexpr (kCount > kColumnsAtOnce) {
+    convolve_values<kColumnsAtOnce>(c, map, taps, bias, first, out);
+    return convolve_values<kCount - kColumnsAtOnce>(c, map, taps, bias, first + kColumnsAtOnce * kLanes, out);
+  }
   constexpr int kPlaces = kPlacesAtOnce<kCount>;
   float* to = out + first;
   for (int y = 0; y < c.height; ++y) {
@@ -73,6 +77,10 @@ INLINE void gather_places(const ConvShape& c, const float* map, const float* gra
 // The same over all positions.
 template <int kCount>
 void gather_values(const ConvShape& c, const float* map, const float* gradient, std::size_t first, float* taps) {
+  if constexpr (kCount > kColumnsAtOnce) {
+    gather_values<kColumnsAtOnce>(c, map, gradient, first, taps);
+    return gather_values<kCount - kColumnsAtOnce>(c, map, gradient, first + kColumnsAtOnce * kLanes, taps);
+  }
   constexpr int kPlaces = kPlacesAtOnce<kCount>;
   const float* from = gradient + first;
   for (int y = 0; y < c.height; ++y) {

@@ -8,6 +8,11 @@ namespace spikewise::SPIKEWISE_ISA {
 template <int kCount>
 void multiply_rows(const float* a, std::size_t a_stride, int rows, const float* b, std::size_t b_stride, int depth, float* out,
                    std::size_t out_stride) {
+  if constexpr (kCount > kColumnsAtOnce) {
+    constexpr std::size_t kFirst = kColumnsAtOnce * kLanes;
+    multiply_rows<kColumnsAtOnce>(a, a_stride, rows, b, b_stride, depth, out, out_stride);
+    return multiply_rows<kCount - kColumnsAtOnce>(a, a_stride, rows, b + kFirst, b_stride, depth, out + kFirst, out_stride);
+  }
   auto some = [&]<int kRows>(int r) {
     Lanes sum[kRows][kCount];
     for (int i = 0; i < kRows; ++i)
@@ -23,8 +28,9 @@ void multiply_rows(const float* a, std::size_t a_stride, int rows, const float* 
     for (int i = 0; i < kRows; ++i)
       for (int j = 0; j < kCount; ++j) store(out + (r + i) * out_stride + kLanes * j, sum[i][j]);
   };
+  constexpr int kRows = kRegisterLanes > 8 ? 5 : 3;
   int r = 0;
-  for (; r + 5 <= rows; r += 5) some.template operator()<5>(r);
+  for (; r + kRows <= rows; r += kRows) some.template operator()<kRows>(r);
   for (; r < rows; ++r) some.template operator()<1>(r);
 }
 

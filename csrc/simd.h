@@ -131,6 +131,38 @@ INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
 INLINE std::uint32_t bits_of(Mask m) {
   return static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)m.x[0])) | static_cast<std::uint32_t>(_mm256_movemask_ps((__m256)m.x[1])) << 8;
 }
+// For each byte, its bits as eight masks.
+struct BitMasks {
+  alignas(64) std::int32_t of[256][8] = {};
+  constexpr BitMasks() {
+    for (int byte = 0; byte < 256; ++byte)
+      for (int bit = 0; bit < 8; ++bit) of[byte][bit] = -(byte >> bit & 1);
+  }
+};
+inline constexpr BitMasks kBitMasks;
+INLINE IntPart mask_of(std::uint32_t bits, int part) {
+  return (IntPart)_mm256_load_si256(reinterpret_cast<const __m256i*>(kBitMasks.of[bits >> 8 * part & 0xff]));
+}
+INLINE Lanes ones(std::uint32_t bits) {
+  Lanes r = splat(1.0f);
+  EACH r.x[i] = (Part)((IntPart)r.x[i] & mask_of(bits, i));
+  return r;
+}
+// a, plus b in the lanes whose bit is set.
+INLINE Lanes add_where(Lanes a, std::uint16_t bits, Lanes b) {
+  EACH a.x[i] += (Part)((IntPart)b.x[i] & mask_of(bits, i));
+  return a;
+}
+INLINE Lanes from_bytes(const std::uint8_t* p) {
+  Lanes r;
+  EACH r.x[i] = (Part)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8 * i))));
+  return r;
+}
+INLINE void to_bytes(std::uint8_t* p, Lanes a) {
+  const __m256i words = _mm256_packus_epi32(_mm256_cvttps_epi32((__m256)a.x[0]), _mm256_cvttps_epi32((__m256)a.x[1]));
+  const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
+}
 #else
 INLINE Lanes fma(Lanes a, Lanes b, Lanes c) { return a * b + c; }
 INLINE std::uint32_t bits_of(Mask m) {
@@ -138,7 +170,6 @@ INLINE std::uint32_t bits_of(Mask m) {
   for (int i = 0; i < kLanes; ++i) r |= (m.x[i / kPartLanes][i % kPartLanes] & 1u) << i;
   return r;
 }
-#endif
 INLINE Lanes ones(std::uint32_t bits) {
   Lanes r;
   for (int i = 0; i < kLanes; ++i) r.x[i / kPartLanes][i % kPartLanes] = static_cast<float>(bits >> i & 1u);
@@ -160,11 +191,15 @@ INLINE Lanes add_where(Lanes a, std::uint16_t bits, Lanes b) {
 INLINE void to_bytes(std::uint8_t* p, Lanes a) {
   for (int i = 0; i < kLanes; ++i) p[i] = static_cast<std::uint8_t>(a.x[i / kPartLanes][i % kPartLanes]);
 }
+#endif
 #undef EACH
 
 #endif
 
 INLINE Lanes zero() { return splat(0.0f); }
+
+// Vectors that a product's kernel takes of each row at once, so that there are registers for several rows.
+constexpr int kColumnsAtOnce = kRegisterLanes / 4 < 1 ? 1 : kRegisterLanes / 4 > 4 ? 4 : kRegisterLanes / 4;
 
 // to[i][o] = from[o][i] for a square of sixteen.
 INLINE void transpose(const float* from, std::size_t from_stride, float* to, std::size_t to_stride) {
