@@ -1,9 +1,16 @@
 """Reading a sweep: its cells, and what is said about a file that is wrong."""
 
+import hashlib
+import json
+from collections.abc import Iterator
+
 import pytest
 
 from spikewise.errors import ConfigError
-from spikewise.experiments import sweep_folder
+from spikewise.experiments import preset_names, resolve, sweep_cells, sweep_folder
+from spikewise.experiments.experiment import DESCRIPTIVE, Experiment, parse_experiment
+from spikewise.experiments.older import as_before
+from spikewise.experiments.settings import Change
 from spikewise.experiments.standard import standard_of
 from spikewise.experiments.sweep import load_sweep, parse_sweep, sweep_names
 from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells, identity_of
@@ -27,6 +34,63 @@ def test_cells_are_all_combinations_and_carry_their_settings():
     found = {(cell.experiment.model.hidden, cell.experiment.model.recurrent) for cell in cells}
     assert found == {((8,), False), ((8,), True), ((16,), False), ((16,), True)}
     assert cells[0].levels == {"model.hidden": "8", "model.recurrent": "false"}
+
+
+def whole_identity(experiment: Experiment) -> str:
+    """By its definition, in one piece: nothing is taken from what other experiments have in common with it."""
+    deciding = as_before(experiment.model_dump(mode="json", exclude=set(DESCRIPTIVE)))
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def in_pieces() -> Iterator[Experiment]:
+    """Experiments of every kind, many of which share their settings as objects."""
+    grid = {
+        "model": {"hidden": [[8], [16]], "recurrent": [False, True]},
+        "train.batch_size": [32, 64],
+        "runs": [{"label": "one", "seeds": [0]}, {"label": "two", "seeds": 2}],
+        "twin_gain": [1, 1.5, "readout"],
+    }
+    sweeps = [plan(grid=grid), load_sweep("mnist-grid-small"), load_sweep("xray-dt")]
+    yield resolve("digits", overrides=["standardise=false"])
+    for name in preset_names():
+        yield resolve(preset=name, overrides=["standardise=false"])
+    for cell in (cell for sweep in sweeps for cell in cells_of(sweep, Asked(overrides=("standardise=false",)))):
+        yield cell.experiment
+        for shape in ((1, 8, 8), (3, 40, 40)):
+            yield cell.experiment.resolved("train", device="cpu", train_images=9, image_shape=shape)
+
+
+def test_an_identity_and_a_row_made_of_known_parts_are_those_of_the_whole():
+    for experiment in in_pieces():
+        assert experiment.identity() == whole_identity(experiment)
+        assert experiment.as_json() == json.dumps(experiment.model_dump(mode="json"))
+        assert parse_experiment(json.loads(experiment.as_json())) == experiment
+
+
+def test_a_cell_is_checked_as_one_that_stands_alone(monkeypatch):
+    grid = {
+        "model": {"hidden": [[8], [16]], "cell": [{"kind": "lif"}, {"kind": "alif"}]},
+        "runs": [{"label": "one", "seeds": 1}, {"label": "two", "seeds": 2}],
+        "train.learning_rate": [1, 0.5],
+    }
+    together = cells_of(plan(grid=grid))
+    monkeypatch.setattr(sweep_cells, "KnownSettings", lambda: None)
+    alone = cells_of(plan(grid=grid))
+    assert together == alone
+    assert [repr(at.experiment) for at in together] == [repr(at.experiment) for at in alone]  # 1 and 1.0 apart, too
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [("train.batch_size", -1), ("seeds", [3, 3]), ("model.hidden", [0]), ("train.nothing", 1), ("qcfs_levels", 0)],
+)
+def test_a_wrong_setting_of_one_of_many_cells_is_named_in_its_own_words(key, wrong):
+    with pytest.raises(ConfigError) as alone:
+        resolve("digits", overrides=[Change(key, wrong)])
+    forms = [{"label": "right", "train.batch_size": 8}, {"label": "wrong", key: wrong}]
+    with pytest.raises(ConfigError) as found:
+        cells_of(plan(grid={"encoder.kind": ["direct", "rate"], "form": forms}))
+    assert str(found.value) == f"In the cell 'encoder.kind direct, form wrong': {alone.value}"
 
 
 def test_a_table_is_a_level_and_deeper_settings_are_laid_over_it():

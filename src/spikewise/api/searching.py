@@ -137,7 +137,6 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
     from spikewise.experiments.sweep import load_sweep  # noqa: PLC0415  # loaded when it is used
     from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells  # noqa: PLC0415
     from spikewise.experiments.sweep_folder import SweepFolder, place  # noqa: PLC0415
-    from spikewise.experiments.sweep_page import evaluate_sweep  # noqa: PLC0415
     from spikewise.experiments.sweep_run import run_cells  # noqa: PLC0415
 
     conditions = _conditions(cells)
@@ -151,6 +150,8 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
     with Follower(track, LineProgress(sys.stderr).said) as follower:
         follower.begin(folder.path)
         run_cells(folder, executor=what, data_dir=where, say=None if progress else _quiet)
+    from spikewise.experiments.sweep_page import evaluate_sweep  # noqa: PLC0415  # no cell waits for that to be loaded
+
     found = evaluate_sweep(folder)
     return Swept(folder.path, found.rows, found.choices, found.differences)
 

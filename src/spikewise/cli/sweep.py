@@ -71,7 +71,6 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
     Finished cells are skipped, a killed sweep goes on where it stopped, and a failed cell does not stop the others.
     """
     from spikewise.experiments.sweep_cells import Asked
-    from spikewise.experiments.sweep_page import evaluate_sweep
     from spikewise.experiments.sweep_run import run_cells
     from spikewise.tracking import Follower
 
@@ -85,6 +84,8 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
         with Follower(track, say) as follower:
             follower.begin(folder.path)
             run_cells(folder, executor=chosen, data_dir=data_dir, say=_ignore if quiet else None)
+    from spikewise.experiments.sweep_page import evaluate_sweep  # draws: no cell waits for that to be loaded
+
     found = evaluate_sweep(folder)
     if as_json:
         print_json(_as_json(folder, found))

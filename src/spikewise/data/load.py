@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from spikewise.config import parse
 from spikewise.data.arrays import Labelled, assemble, check_complete
@@ -126,11 +128,21 @@ def _pairs(paths: list[Path], *, transposed: bool = False, first_label: int = 0)
 
 
 def _digits() -> Labelled:
+    rows = _digits_table()
+    images = np.rint(rows[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return Labelled.pair(images, rows[:, -1].astype(np.int64), Role.UNASSIGNED, "digits")
+
+
+def _digits_table() -> Float[np.ndarray, "N 65"]:
+    """The pixels, 0 to 16, and the label of each digit that comes with scikit-learn."""
+    found = find_spec("sklearn")  # to load scikit-learn itself takes longer than a first look at what is in it
+    file = Path((found and found.origin) or "").parent / "datasets/data/digits.csv.gz"
+    if file.exists():
+        return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits  # noqa: PLC0415  (slow import, needed for this set alone)
 
     bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
-    return Labelled.pair(images, bunch.target, Role.UNASSIGNED, "digits")
+    return np.column_stack([bunch.data, bunch.target])
 
 
 def _load_path(

@@ -1,10 +1,11 @@
 """What "auto" means for the network and its input: what suits images of a size and number of channels."""
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from spikewise.config import Config
 from spikewise.dynamics import LIF, Dynamics, LeakyIntegrator
 from spikewise.encoders import Direct, Encoder, Rate, Steps
+from spikewise.experiments.remembered import Remembered
 from spikewise.initial import Init, Uniform
 from spikewise.models import MLP, Cell, Conv, Model, Share, Size, Width
 
@@ -19,6 +20,8 @@ _CURRENT_STEPS = 4
 _RATE_STEPS = 25
 _CHANNELS, _KERNELS, _HIDDEN = (16, 32), (3, 3), (128,)
 _DENSE_HIDDEN = (512,)
+_MODELS: Final = Remembered[Model]()
+_ENCODERS: Final = Remembered[Encoder]()
 
 
 class AutomaticModel(Config):
@@ -88,9 +91,17 @@ class ChosenNetwork(NamedTuple):
 def chosen(model: Model | AutomaticModel, encoder: Encoder | AutomaticEncoder, image_shape: Shape) -> ChosenNetwork:
     """The network and the input for images of channels, height, width, where "auto" leaves them open."""
     return ChosenNetwork(
-        model.chosen(image_shape) if isinstance(model, AutomaticModel) else model,
-        encoder.chosen(image_shape) if isinstance(encoder, AutomaticEncoder) else encoder,
+        _MODELS.of(model, image_shape, lambda: _own_model(model, image_shape)),
+        _ENCODERS.of(encoder, image_shape, lambda: _own_encoder(encoder, image_shape)),
     )
+
+
+def _own_model(model: Model | AutomaticModel, image_shape: Shape) -> Model:
+    return model.chosen(image_shape) if isinstance(model, AutomaticModel) else model
+
+
+def _own_encoder(encoder: Encoder | AutomaticEncoder, image_shape: Shape) -> Encoder:
+    return encoder.chosen(image_shape) if isinstance(encoder, AutomaticEncoder) else encoder
 
 
 def is_small(image_shape: Shape) -> bool:

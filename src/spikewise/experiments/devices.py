@@ -112,7 +112,7 @@ def resolve_automatic(  # noqa: PLR0913  # what decides where a run is
         image_shape=shape,
         standard=standard or standard_of(images.images, parts.train) if experiment.standardise is True else None,
     )
-    words = said((experiment.model, experiment.encoder), resolved.network(shape), shape)
+    words = None if say is None else said((experiment.model, experiment.encoder), resolved.network(shape), shape)
     if words is not None and say is not None:
         say(words)
     if elsewhere and resolved.device != "auto":

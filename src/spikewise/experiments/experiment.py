@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,6 +16,7 @@ from spikewise.errors import ConfigError, quoted
 from spikewise.evaluation.sections import SECTION_NAMES, SectionName
 from spikewise.experiments.automatic import AutomaticEncoder, AutomaticModel, ChosenNetwork, Shape, chosen
 from spikewise.experiments.older import as_before
+from spikewise.experiments.remembered import Remembered
 from spikewise.experiments.standard import Standard
 from spikewise.losses import CrossEntropy, Loss, RatePenalty
 from spikewise.models import MLP, Conv, Model
@@ -35,6 +37,11 @@ DESCRIPTIVE = ("title", "about", "source", "published", "sections", "whole")
 _LONGEST_NAME = 120
 """Bytes of a set's name in that of a run folder: file systems take 255 in all."""
 
+
+_WRITTEN: Final = Remembered[str]()
+_DECIDING: Final = Remembered[str]()
+"""JSON of settings, as they are written and as they decide: experiments of a sweep have most of them in common."""
+_TRAINS: Final = Remembered[TrainConfig]()
 
 AnyEncoder = Annotated[Annotated[Encoder, Field()] | AutomaticEncoder, Field(discriminator="kind")]
 AnyModel = Annotated[Annotated[Model, Field()] | AutomaticModel, Field(discriminator="kind")]
@@ -144,15 +151,17 @@ class Experiment(Config):
         if asked == "auto":
             asked = sides if self.train.learning_rate == "auto" else ()
         model, encoder = self.network(image_shape)
-        return self.replace(
-            sides=sides,
-            tuned=tuple(side for side in sides if side in asked),
-            device=device,
-            train=self.train.resolved(train_images, quick=self.quick),
-            model=model,
-            encoder=encoder,
-            standardise=(standard or False) if self.standardise is True else self.standardise,
-        )
+        ways = (train_images, self.quick)
+        decided = {
+            "sides": sides,
+            "tuned": tuple(side for side in sides if side in asked),
+            "device": device,
+            "train": _TRAINS.of(self.train, ways, lambda: self.train.resolved(train_images, quick=self.quick)),
+            "model": model,
+            "encoder": encoder,
+            "standardise": (standard or False) if self.standardise is True else self.standardise,
+        }
+        return self.model_copy(update=decided)  # all of it is right already
 
     def folder_name(self, kind: str, data: str) -> str:
         """Name of the run folder of a resolved experiment on the image set called `data`; a long name is cut."""
@@ -161,10 +170,36 @@ class Experiment(Config):
 
     def identity(self) -> str:
         """Eight hexadecimal digits over everything that decides the result."""
-        deciding = self.model_dump(mode="json", exclude=set(DESCRIPTIVE))
-        if self.split.file is not None:  # what it says decides, not where it lies
-            deciding["split"]["file"] = _digest(Path(self.split.file))
-        return hashlib.sha256(json.dumps(as_before(deciding), sort_keys=True).encode()).hexdigest()[:8]
+        texts = ", ".join(filter(None, self._texts(_DECIDING_NAMES, _DECIDING, self._deciding)))
+        return hashlib.sha256(f"{{{texts}}}".encode()).hexdigest()[:8]
+
+    def as_json(self) -> str:
+        """The whole of it as JSON on one line."""
+        return f"{{{', '.join(self._texts(_NAMES, _WRITTEN, self._written))}}}"
+
+    def _texts(self, names: Sequence[str], known: Remembered[str], write: Callable[[str], str]) -> Iterator[str]:
+        """Each setting as it stands in JSON, with its name; nothing for one that is left out."""
+        for name in names:
+            value = getattr(self, name)
+            text = known.known(value, name)
+            if text is None:
+                text = write(name)
+                if not isinstance(value, dict) and (name != "split" or value.file is None):  # else it may change
+                    known.keep(value, name, text)
+            yield text
+
+    def _written(self, name: str) -> str:
+        return json.dumps(self.model_dump(mode="json", include={name}), allow_nan=False)[1:-1]
+
+    def _deciding(self, name: str) -> str:
+        table = self.model_dump(mode="json", include={name})
+        if name == "split" and self.split.file is not None:  # what it says decides, not where it lies
+            table["split"]["file"] = _digest(Path(self.split.file))
+        return json.dumps(as_before(table), sort_keys=True)[1:-1]
+
+
+_NAMES: Final = tuple(Experiment.model_fields)
+_DECIDING_NAMES: Final = tuple(sorted(set(_NAMES) - set(DESCRIPTIVE)))
 
 
 def first_seeds(count: int) -> list[int]:

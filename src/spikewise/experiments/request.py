@@ -5,14 +5,14 @@ import json
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.experiments.experiment import Experiment, first_seeds, parse_experiment
 from spikewise.experiments.older import as_recorded, is_recorded
-from spikewise.experiments.settings import Change, agreed, changed, laid_over, parse_change, read_table
+from spikewise.experiments.settings import Change, agreed, changed, copied, laid_over, parse_change, read_table
 
-__all__ = ["QUICK", "load_preset", "preset_names", "resolve"]
+__all__ = ["QUICK", "KnownSettings", "load_preset", "preset_names", "resolve"]
 
 _FOLDER = "presets"
 _RATE = "train.learning_rate"
@@ -39,6 +39,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     as_published: bool = False,
     layers: Iterable[Iterable[Change]] = (),
     quick: bool = False,
+    known: "KnownSettings | None" = None,
 ) -> Experiment:
     """The experiment that was asked for: a preset or a file or the default, with what was set laid over it.
 
@@ -48,6 +49,7 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
         as_published: with the defects of the published code, where the preset's `[as_published]` table knows some.
         layers: changes that are laid over the preset or file, one after the other, beneath the overrides.
         quick: a first look: one seed, few epochs, no sections; what is asked for otherwise stays.
+        known: settings of experiments that were resolved before, where there are many.
     Raises:
         ConfigError: nothing names the images, both a preset and a file are given, two ways to say one thing disagree,
             or a setting is wrong.
@@ -77,16 +79,50 @@ def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
     if table.get("data") in (None, {}) or (isinstance(table["data"], dict) and "source" not in table["data"]):
         raise ConfigError("No images were named. Give a set's name or a path, such as `spikewise compare digits`.")
     # Overrides are laid over the complete table, so that model.hidden=[64] needs no model.kind beside it.
-    complete = laid_over(_complete(json.dumps(table)), defects if as_published else {})
+    start = _complete(json.dumps(table))
+    complete = laid_over(start.table, defects if as_published else {})
     for layer in filter(None, (*lower, asked)):
         complete = changed(_tuning_as_asked(complete, layer), layer)
-    return parse_experiment(complete)
+    return parse_experiment(complete) if known is None else known.checked(complete, start)
+
+
+class _Complete(NamedTuple):
+    """An experiment, and all of its settings as a table."""
+
+    experiment: Experiment
+    table: dict[str, Any]
 
 
 @functools.lru_cache(maxsize=8)
-def _complete(table: str) -> dict[str, Any]:
+def _complete(table: str) -> _Complete:
     """A table of some settings with all others beside them; thousands of cells of a sweep have one."""
-    return parse_experiment(json.loads(table)).model_dump(mode="json")
+    experiment = parse_experiment(json.loads(table))
+    return _Complete(experiment, experiment.model_dump(mode="json"))
+
+
+class KnownSettings:
+    """Settings that have been checked: of thousands of cells each has few, if any, that no other has.
+
+    Every setting of an experiment is checked by itself, so one that was right in one experiment is so in another.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], object] = {}
+
+    def checked(self, table: dict[str, Any], start: _Complete) -> Experiment:
+        """The experiment that a complete table describes.
+
+        Args:
+            start: what the table was made of; where both hold the same object, nothing was changed.
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+        texts = {key: json.dumps(value) for key, value in table.items() if value is not start.table.get(key)}
+        if any(pair not in self._known for pair in texts.items()):
+            made = parse_experiment(table)
+            for pair in texts.items():
+                self._known.setdefault(pair, getattr(made, pair[0]))
+        return start.experiment.model_copy(update={key: self._known[key, text] for key, text in texts.items()})
 
 
 def _tuning_as_asked(table: dict[str, Any], layer: Iterable[Change]) -> dict[str, Any]:
@@ -110,6 +146,12 @@ def load_preset(name: str) -> dict[str, Any]:
     """
     if name not in preset_names():
         raise unknown_choice("preset", name, preset_names())
+    table: dict[str, Any] = copied(_preset(name))
+    return table
+
+
+@functools.cache
+def _preset(name: str) -> dict[str, Any]:
     with resources.as_file(resources.files("spikewise.experiments") / _FOLDER / f"{name}.toml") as path:
         return read_table(path)
 

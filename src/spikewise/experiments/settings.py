@@ -4,7 +4,6 @@ A change is a dotted key and a value, such as ("train.epochs", 5). Whatever a us
 a Python value, becomes a table or changes, within the bounds of `parsing`.
 """
 
-import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ __all__ = [
     "agreed",
     "changed",
     "changes_of",
+    "copied",
     "differences",
     "dotted",
     "flattened",
@@ -134,15 +134,20 @@ def agreed(changes: Iterable[Change]) -> list[Change]:
 def changed(table: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
     """`table` with changes laid over it; a new kind of a table brings its own keys, and clears the old ones.
 
+    What no change touches is not copied: the same objects stand in both.
+
     Raises:
         ConfigError: a key below something that is no table.
     """
-    out: dict[str, Any] = _copied(dict(table))
+    out, own = dict(table), set[str]()
     words: set[str] = set()
     # Kinds come first, then tables before what stands inside them: so the order of the changes does not matter.
     for key, value, _ in sorted(changes, key=_order):
         *above, last = key.split(".")
-        at = out
+        at, top = out, key.partition(".")[0]
+        if top in out and top not in own:
+            out[top] = copied(out[top])
+        own.add(top)
         for place, part in enumerate(above):
             path = ".".join(above[: place + 1])
             if at.get(part) is None:
@@ -155,7 +160,7 @@ def changed(table: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, An
                 raise ConfigError(f"'{key}' cannot be set: '{part}' is a value, not a table.")
         if last == "kind" and at.get("kind") != value:
             at.clear()
-        at[last] = copy.deepcopy(value)
+        at[last] = copied(value)
         if isinstance(value, str):
             words.add(key)
     return out
@@ -220,13 +225,13 @@ def number_at(table: object, key: str) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _copied(value: Any) -> Any:
-    """A copy of a plain table, several times as fast as one of anything."""
+def copied(value: Any) -> Any:
+    """A copy of a table or list of plain values, several times as fast as one of anything."""
     match value:
         case dict():
-            return {key: _copied(inner) for key, inner in value.items()}
+            return {key: copied(inner) for key, inner in value.items()}
         case list():
-            return [_copied(inner) for inner in value]
+            return [copied(inner) for inner in value]
         case _:
             return value
 

@@ -47,7 +47,7 @@ def as_placed(experiment: Experiment, executor: AnyExecutor | None) -> Experimen
     """The experiment with the device that it has on the executor's machines: "auto" can be tried on this one alone."""
     if executor is None or isinstance(executor, LocalExecutor) or experiment.device != "auto":
         return experiment
-    return experiment.replace(device="cuda" if executor.gpus else "cpu")
+    return experiment.model_copy(update={"device": "cuda" if executor.gpus else "cpu"})
 
 
 def is_elsewhere(executor: AnyExecutor | None) -> bool:

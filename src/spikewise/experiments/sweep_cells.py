@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.experiments.experiment import Experiment
-from spikewise.experiments.request import load_preset, resolve
+from spikewise.experiments.request import KnownSettings, load_preset, resolve
 from spikewise.experiments.settings import Change, agreed, flattened, parse_change, value_at
 from spikewise.experiments.sweep import Sweep
 from spikewise.experiments.sweep_grid import AS_PUBLISHED, Factor, Level, factors_of
@@ -65,12 +65,12 @@ def cells_of(sweep: Sweep, asked: Asked | None = None) -> list[Cell]:
 
 
 def _combined(sweep: Sweep, factors: Sequence[Factor], asked: Asked) -> list[Cell]:
-    cells, seen = [], dict[str, str]()
+    cells, seen, known = [], dict[str, str](), KnownSettings()
     for levels in itertools.product(*(factor.levels for factor in factors)):
         labels = {factor.name: level.label for factor, level in zip(factors, levels, strict=True)}
         if not all(labels[name] in allowed for level in levels for name, allowed in level.only.items()):
             continue
-        cell = Cell(labels, _resolved(sweep, levels, labels, asked))
+        cell = Cell(labels, _resolved(sweep, levels, labels, asked, known))
         other = seen.setdefault(cell.experiment.identity(), cell.name)
         if other != cell.name:
             raise ConfigError(
@@ -111,14 +111,16 @@ def identity_of(cells: Sequence[Cell]) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:8]
 
 
-def _resolved(sweep: Sweep, levels: Iterable[Level], labels: dict[str, str], asked: Asked) -> Experiment:
+def _resolved(
+    sweep: Sweep, levels: Iterable[Level], labels: dict[str, str], asked: Asked, known: KnownSettings
+) -> Experiment:
     settings = list(flattened(sweep.set).items()) + [pair for level in levels for pair in level.settings.items()]
     published = dict(settings).get(AS_PUBLISHED, sweep.as_published)
     changes = [Change(key, value) for key, value in settings if key != AS_PUBLISHED]
     try:
         if published:
-            changes += _defects(sweep, _lay(sweep, asked, changes))
-        experiment = _lay(sweep, asked, changes, asked.settings())
+            changes += _defects(sweep, _lay(sweep, asked, changes, known))
+        experiment = _lay(sweep, asked, changes, known, asked.settings())
     except ConfigError as error:
         where = ", ".join(f"{name} {label}" for name, label in labels.items())
         raise ConfigError(f"In the cell '{where}': {error}") from None
@@ -126,12 +128,15 @@ def _resolved(sweep: Sweep, levels: Iterable[Level], labels: dict[str, str], ask
     return experiment.model_copy(update={"sides": sides, "sections": ()})  # both are right already
 
 
-def _lay(sweep: Sweep, asked: Asked, changes: list[Change], last: Iterable[Change] = ()) -> Experiment:
+def _lay(
+    sweep: Sweep, asked: Asked, changes: list[Change], known: KnownSettings, last: Iterable[Change] = ()
+) -> Experiment:
     if sweep.preset:
-        return resolve(asked.data, preset=sweep.preset, layers=[changes], overrides=last)
+        return resolve(asked.data, preset=sweep.preset, layers=[changes], overrides=last, known=known)
     base: dict[str, Any] = {key: value for key, value in sweep.base.items() if key != AS_PUBLISHED}
     source = asked.data or base.get("data", {}).get("source")
-    return resolve(source, layers=[[Change(key, value) for key, value in base.items()], changes], overrides=last)
+    below = [Change(key, value) for key, value in base.items()]
+    return resolve(source, layers=[below, changes], overrides=last, known=known)
 
 
 def _defects(sweep: Sweep, intended: Experiment) -> list[Change]:

@@ -28,6 +28,7 @@ from spikewise.executors import AnyExecutor
 from spikewise.experiments.devices import available_devices, resolve_automatic
 from spikewise.experiments.experiment import Experiment, RunKind, parse_experiment
 from spikewise.experiments.older import as_recorded
+from spikewise.experiments.remembered import Remembered
 from spikewise.experiments.settings import read_table
 from spikewise.experiments.spread import as_placed, is_elsewhere
 from spikewise.experiments.standard import Standard, standard_of
@@ -97,15 +98,7 @@ class SweepFolder(NamedTuple):
         path = out / f"sweep-{sweep.title}-{identity_of([placed.cell for placed in cells])}"
         for part in ("cells", "logs", "failures", "figures"):
             make_folder(path / part)
-        rows = (
-            {
-                "run": at.run.name,
-                "levels": at.cell.levels,
-                "experiment": at.cell.experiment.model_dump(mode="json"),
-                "device": at.device,
-            }
-            for at in cells
-        )
+        rows = map(_row, cells)
         facts = {
             "format": FORMAT,
             "spikewise_version": __version__,
@@ -169,10 +162,17 @@ class SweepFolder(NamedTuple):
             (self.path / "failures" / f"{placed.run.name}.json").unlink()
 
 
-def _with_rows(facts: dict[str, Any], name: str, rows: Iterable[dict[str, Any]]) -> str:
-    """JSON of `facts` and of a list in it whose rows have a line each: indented, many take several times as long."""
+def _row(at: Placed) -> str:
+    """A `_Row` in JSON."""
+    run, levels, device = (json.dumps(part, allow_nan=False) for part in (at.run.name, at.cell.levels, at.device))
+    return f'{{"run": {run}, "levels": {levels}, "experiment": {at.cell.experiment.as_json()}, "device": {device}}}'
+
+
+def _with_rows(facts: dict[str, Any], name: str, rows: Iterable[str]) -> str:
+    """JSON of `facts` and of a list in it whose rows, in JSON, have a line each: indented, many take several times as
+    long."""
     head = json.dumps({**facts, name: []}, indent=1, allow_nan=False)
-    lines = ",\n".join(f"  {json.dumps(row, allow_nan=False)}" for row in rows)
+    lines = ",\n".join(f"  {row}" for row in rows)
     return f"{head.removesuffix(_EMPTY)}[\n{lines}\n ]\n}}\n"
 
 
@@ -203,11 +203,11 @@ def place(  # what decides where a run is
     seen: dict[str, ImageSet] = {}
     splits: dict[tuple[str, str], Split] = {}
     standards: dict[tuple[str, str], Standard] = {}
-    elsewhere = is_elsewhere(executor)
+    elsewhere, texts = is_elsewhere(executor), Remembered[str]()
 
     def placed(number: int, cell: Cell) -> Placed:
         experiment = as_placed(cell.experiment, executor)
-        data, parts = experiment.data.model_dump_json(), experiment.split.model_dump_json()
+        data, parts = (texts.of(one, None, one.model_dump_json) for one in (experiment.data, experiment.split))
         if data not in seen:
             seen[data] = load_data(experiment.data, data_dir=data_dir, progress=decoding)
         images = seen[data]
