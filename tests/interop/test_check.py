@@ -77,7 +77,7 @@ class Kept:
         del wish
         others = () if self.reader is None else (Reader("another", "alters a spike", self.reader(network.network())),)
         runtime = self.runtime(network.network())
-        return Opened(runtime, runtime if self.simulated else None, readers=others)
+        return Opened(runtime, runtime if self.simulated else None, self.simulated, others)
 
 
 FORMAT = Kept()  # as the module of a format has it

@@ -12,6 +12,7 @@ from spikewise.data import split
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.anytime import TOLERANCE
+from spikewise.evaluation.units import parse_bytes
 from spikewise.experiments import RunFolder
 from spikewise.interop import CheckImages, ExportCheck, Verified, Wish, deploy, export_network, verify_bundle
 from spikewise.interop.check import Progress, Source
@@ -43,6 +44,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
     waits: bool = False,
     tool: str | None = None,
     numbers: Numbers = "float32",
+    max_size: int | str | None = None,
     name: str = "network",
     images: int | Literal["usual"] | None = "usual",
     keep_images: bool = True,
@@ -62,6 +64,9 @@ def export(  # noqa: PLR0913  # one for each option of the command
         waits: Of a converted network: the one whose layers fire only when all of their input has come.
         tool: The tool that is to read it, where the format has dialects.
         numbers: "int8" for integers alone, where the format has them.
+        max_size: Bytes that the file may have, or such as "2MB": where it would have more, the network's weights (and
+            the twin's) are rounded to the finest multiples for which there is room, and the check says what that
+            costs; for html. None keeps all of their bits.
         name: Of the files and of what is named in them.
         images: Test images that the check runs through both, evenly spaced; None is all. Usual are 1,000, and all for
             integers, so that the accuracy printed is that of the device.
@@ -72,13 +77,15 @@ def export(  # noqa: PLR0913  # one for each option of the command
         progress: Told what is done, with the images so far and all.
     Raises:
         RunError: the run has not finished, or its images have changed since.
-        ConfigError: there is no such format, network or seed, or the format cannot say a layer, which is named.
+        ConfigError: there is no such format, network or seed, or the format cannot say a layer, which is named;
+            or the file cannot be made as small as `max_size`.
         DependencyError: a package of the format is not installed; the message says which.
     """
     if images == "usual":
         images = None if numbers == "int8" else _IMAGES
     if images is not None and images < 1:
         raise ConfigError(f"An export is checked on at least 1 image; got {images}.")
+    most = None if max_size is None else parse_bytes(max_size)
     place = run.folder if isinstance(run, Run) else Path(run)
     folder = run_of(place)
     trained = load(place, network, seed, device="cpu", steps=steps, waits=waits)
@@ -92,7 +99,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
     )
     converted = folder.path != place
     form = f"spikes-{steps or 'most'}{'-waiting' if waits else ''}" if converted else trained.name
-    chosen = place / "exports" / _folder_name(form, trained.seed, to, tool, numbers)
+    chosen = place / "exports" / _folder_name(form, trained.seed, to, tool, numbers, small=most is not None)
     test = _test_images(folder, images, data_dir)._replace(kept=keep_images and results.data.publishable)
     wish = Wish(name, tool, numbers, trained.classes, trained.seed, source.data)
     exported, check = export_network(
@@ -101,7 +108,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
         test,
         source,
         chosen if out is None else Path(out),
-        wish=wish._replace(beside=partial(_beside, folder, results, trained, test)),
+        wish=wish._replace(max_size=most, beside=partial(_beside, folder, results, trained, test)),
         checked=checked,
         progress=progress,
     )
@@ -162,9 +169,9 @@ def verify(
     return verify_bundle(Path(path), given=given, progress=progress)
 
 
-def _folder_name(network: str, seed: int, to: str, tool: str | None, numbers: Numbers) -> str:
+def _folder_name(network: str, seed: int, to: str, tool: str | None, numbers: Numbers, *, small: bool) -> str:
     more = [part for part in (tool, None if numbers == "float32" else numbers) if part is not None]
-    return "-".join([network, str(seed), to, *more])
+    return "-".join([network, str(seed), *(["small"] if small else []), to, *more])
 
 
 def _test_images(folder: RunFolder, count: int | None, data_dir: Path | None = None) -> CheckImages:

@@ -48,6 +48,15 @@ def export(  # noqa: PLR0913  # one parameter for each option
         typer.Option("--for", metavar="TOOL", help="The tool that is to read it, where the format has dialects (nir)."),
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Integers alone: weights of 8 bits (c).")] = False,
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            "--max-size",
+            metavar="SIZE",
+            help="What the file may have, such as 2MB: weights are rounded where it would have more (html).",
+            show_default="all bits of the weights",
+        ),
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="Of the files, and of what is named in them.")] = "network",
     images: Annotated[
         int | None,
@@ -97,6 +106,7 @@ def export(  # noqa: PLR0913  # one parameter for each option
             waits=wait,
             tool=tool,
             numbers="int8" if int8 else "float32",
+            max_size=max_size,
             name=name,
             keep_images=not without_images,
             checked=not unchecked,

@@ -1,12 +1,16 @@
 """Quantities with the SI prefix that leaves a readable number: 53.8 mJ, 307 nJ, 149 µs; for console and page alike."""
 
 import math
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-__all__ = ["Unit", "bytes_of", "energy", "energy_unit", "latency", "latency_unit", "quantity", "unit_of"]
+from spikewise.errors import ConfigError, quoted
 
+__all__ = ["Unit", "bytes_of", "energy", "energy_unit", "latency", "latency_unit", "parse_bytes", "quantity", "unit_of"]
+
+_BYTES: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _PREFIXES: Final = {
     -15: "f", -12: "p", -9: "n", -6: "\u00b5", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T",
 }  # fmt: skip
@@ -48,6 +52,22 @@ def unit_of(values: Iterable[float | None], symbol: str) -> Unit:
 def quantity(value: float | None, symbol: str) -> str:
     """A value (in the unit without a prefix) with its own prefix: `quantity(3.07e-7, "J")` is "307 nJ"."""
     return unit_of([value], symbol).text(value)
+
+
+def parse_bytes(text: str | int) -> int:
+    """A number of bytes: 2000000, "2MB", "1.5 MB", "800kB", "2MiB".
+
+    Raises:
+        ConfigError: it is none, or no byte.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?i?b?)\s*", str(text).lower())
+    unit = None if found is None else found[2] if found[2].endswith("b") or not found[2] else f"{found[2]}b"
+    if found is None or (unit and unit not in _BYTES):
+        raise ConfigError(f"{quoted(str(text))} is no size: give bytes, or a number with a unit, such as 2MB or 800kB.")
+    size = math.floor(float(found[1]) * _BYTES[unit or "b"])
+    if size < 1:
+        raise ConfigError(f"A size must be at least 1 byte; got {quoted(str(text))}.")
+    return size
 
 
 def energy(nanojoule: float | None) -> str:

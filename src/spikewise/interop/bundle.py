@@ -26,7 +26,7 @@ from spikewise.interop.deployed import Deployed, deploy
 from spikewise.interop.formats import format_named
 from spikewise.interop.page import check_page
 from spikewise.interop.runtime import Exported, Format, Here, Wish, Written
-from spikewise.interop.verdict import verdict_of
+from spikewise.interop.verdict import StandsFor, verdict_of
 from spikewise.network import Network
 from spikewise.reading import damaged, read_record
 from spikewise.training.checkpoint import damage_told, load_weights, save_weights
@@ -125,7 +125,9 @@ def verify_bundle(path: Path, *, given: Given | None = None, progress: Progress 
     chosen = format_named(before.format)
     source = before.source
     wish = Wish(before.name, before.tool, before.numbers, source.classes, source.seed, source.data, foreign=True)
-    written = Written(before.main, tuple(one.name for one in before.files), before.warnings, before.facts)
+    wish = wish._replace(max_size=before.max_size)
+    files = tuple(one.name for one in before.files)
+    written = Written(before.main, files, before.warnings, before.facts, levels=before.levels)
     check = _checked(chosen, deploy(network), folder, written, images, wish, source, network, progress)
     return Verified(check, changed_files(check, before))
 
@@ -134,18 +136,21 @@ def _checked(  # noqa: PLR0913, PLR0917  # everything that a check knows of
     chosen: Format, deployed: Deployed, folder: Path, written: Written, images: CheckImages, wish: Wish,
     source: Source, network: Network, progress: Progress | None,
 ) -> ExportCheck:  # fmt: skip
-    opened = written.opened or chosen.open(deployed, folder, written.main, wish)
+    opened = written.opened or chosen.open(deployed, folder, written.main, wish._replace(levels=written.levels))
     here = Here(network, seed=wish.seed)
     batch = min(_MOST_BATCH, fitting_batch(network.graph, record=network.graph.spiking_layers))
     found = judge(here, opened, images.pixels, images.labels, batch=batch, progress=progress)
     simulated = opened.reference is not None
-    exact = chosen.exact or simulated
-    passed, verdict = verdict_of(found, exact=exact, tool=f"{chosen.title} file", simulated=simulated)
+    exact = chosen.exact or opened.integers
+    stands_for: StandsFor | None = None if not simulated else "integers" if opened.integers else "rounded weights"
+    passed, verdict = verdict_of(found, exact=exact, tool=f"{chosen.title} file", stands_for=stands_for)
     only_here, only_there, p = paired(found)
     return ExportCheck(
         format=chosen.name,
         tool=wish.tool,
         numbers=wish.numbers,
+        max_size=wish.max_size,
+        levels=written.levels,
         name=wish.name,
         spikewise=__version__,
         source=source,

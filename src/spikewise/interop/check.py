@@ -117,6 +117,10 @@ class ExportCheck(Record):
     format: str
     tool: str | None
     numbers: Numbers
+    max_size: int | None = None
+    """Bytes that the main file was to have at most."""
+    levels: int | None = None
+    """What weights are rounded to for that: multiples of their root mean square divided by it; None keeps them."""
     name: str
     spikewise: str
     source: Source

@@ -71,7 +71,9 @@ class Opened(NamedTuple):
     runtime: Runtime
     """The foreign runtime that must do the same."""
     reference: Runtime | None = None
-    """What it must equal where that isn't the network itself, such as a simulator of its integers: to the bit then."""
+    """What it must equal where that isn't the network itself: a simulator of its integers, or its rounded weights."""
+    integers: bool = False
+    """Whether the reference computes in integers, so that nothing may differ."""
     readers: tuple[Reader, ...] = ()
     """Others, whose differences are measured and told."""
     alone: Callable[[UInt8[np.ndarray, "B C H W"]], object] | None = None
@@ -91,6 +93,8 @@ class Written(NamedTuple):
     """Sizes and the like that the format knows, for the table: {"flash, bytes": 412}."""
     opened: Opened | None = None
     """What `open` would give, where the files had to be read back to be written whole: not done twice then."""
+    levels: int | None = None
+    """What weights are rounded to, so that the files stay small: multiples of their root mean square divided by it."""
 
 
 class PageContent(NamedTuple):
@@ -132,14 +136,19 @@ class Wish(NamedTuple):
     """Whether the files may come from elsewhere and hold anything, so that they are run apart from this process."""
     samples: UInt8[np.ndarray, "N C H W"] = np.zeros((0, 1, 1, 1), np.uint8)
     """Some images of the check, for a format that writes such into its files; none where they may not be passed on."""
+    max_size: int | None = None
+    """Bytes that the main file may have: its weights are rounded where it would have more."""
+    levels: int | None = None
+    """To what the files were rounded for that; `open` reads it."""
 
-    def only(self, name: str, *, tools: Collection[str] = (), integers: bool = False) -> None:
+    def only(self, name: str, *, tools: Collection[str] = (), integers: bool = False, sized: bool = False) -> None:
         """Refuse what a format does not have.
 
         Args:
             name: of the format.
             tools: dialects that it has.
             integers: whether it has them.
+            sized: whether it can round weights, to stay below a size.
         Raises:
             ConfigError: something else is wished for.
         """
@@ -150,6 +159,11 @@ class Wish(NamedTuple):
             )
         if self.numbers == "int8" and not integers:
             raise ConfigError(f"The format '{name}' has no integers: leave --int8 out, or export to c, which has.")
+        if self.max_size is not None and not sized:
+            raise ConfigError(
+                f"The format '{name}' keeps all of a network's weights: leave --max-size out, or export to html, "
+                "which can round them."
+            )
 
 
 @runtime_checkable

@@ -1,11 +1,11 @@
 """What the check of an export concludes: whether it is passed, in words."""
 
-from typing import Final
+from typing import Final, Literal
 
 from spikewise.evaluation.wording import brief
 from spikewise.interop.check import Compared
 
-__all__ = ["verdict_of"]
+__all__ = ["StandsFor", "verdict_of"]
 
 _MOST_PER_MILLION: Final = 10.0
 """Spikes that may differ by rounding where an export isn't exact, of a million neuron-steps of all layers together."""
@@ -17,37 +17,43 @@ _FEWEST_AGREEING: Final = 0.75
 """Share of the network's decisions that whole numbers must keep."""
 _AGREEING: Final = 0.99
 """The share below which their reader is warned."""
-_FINER: Final = (
-    "Weights have 8 bits here, and what layers without spikes hand on keeps the bits that the largest possible sum "
-    "leaves. If that costs too much, export in floating point (without --int8)."
-)
+StandsFor = Literal["integers", "rounded weights"]
+"""What a file is held against in place of the network itself."""
+_FINER: Final[dict[StandsFor, str]] = {
+    "integers": "Weights have 8 bits here, and what layers without spikes hand on keeps the bits that the largest "
+    "possible sum leaves. If that costs too much, export in floating point (without --int8).",
+    "rounded weights": "Weights are rounded here, so that the file stays small. If that costs too much, allow it more "
+    "(--max-size).",
+}
 
 
-def verdict_of(found: Compared, *, exact: bool, tool: str, simulated: bool) -> tuple[bool, str]:
+def verdict_of(found: Compared, *, exact: bool, tool: str, stands_for: StandsFor | None = None) -> tuple[bool, str]:
     """Whether the check is passed, and a sentence that says why.
 
     Args:
         exact: whether nothing at all may differ.
-        simulated: whether the file was held against a simulator of its numbers, and not the network itself.
+        stands_for: what the file was held against, where that is not the network itself.
     """
     wrong, counted = _broken_rule(found, exact=exact), f"{_decisions(found)}, {_spikes(found)}"
-    if simulated:
-        return _of_integers(found, wrong, counted, tool)
+    if stands_for is not None:
+        return _of_other_numbers(found, wrong, counted, tool, stands_for)
     if wrong is None:
         return True, f"The {tool} does what the network does: {counted}."
     return False, f"The {tool} does something else than the network: {counted}; {wrong}."
 
 
-def _of_integers(found: Compared, wrong: str | None, counted: str, tool: str) -> tuple[bool, str]:
-    images = len(found.correct_here)
+def _of_other_numbers(
+    found: Compared, wrong: str | None, counted: str, tool: str, numbers: StandsFor
+) -> tuple[bool, str]:
+    images, finer = len(found.correct_here), _FINER[numbers]
     kept = f"of the network's own decisions it keeps {found.agreeing:,} of {images:,}"
     if wrong is not None:
-        return False, f"The {tool} does something else than its integers should: {counted}; {wrong}."
+        return False, f"The {tool} does something else than its {numbers} should: {counted}; {wrong}."
     if found.agreeing < _FEWEST_AGREEING * images:
         least = f"{100 * _FEWEST_AGREEING:.0f} %"
-        return False, f"The {tool} computes its integers right ({counted}), but {kept}, and not {least}. {_FINER}"
-    warned = "" if found.agreeing >= _AGREEING * images else f" {_FINER}"
-    return True, f"The {tool} does what its integers should ({counted}); {kept}.{warned}"
+        return False, f"The {tool} computes its {numbers} right ({counted}), but {kept}, and not {least}. {finer}"
+    warned = "" if found.agreeing >= _AGREEING * images else f" {finer}"
+    return True, f"The {tool} does what its {numbers} should ({counted}); {kept}.{warned}"
 
 
 def _broken_rule(found: Compared, *, exact: bool) -> str | None:

@@ -106,7 +106,7 @@ class CFormat:
 
 def _opened(compiled: CompiledExport, layout: Layout, quantities: Quantities, wish: Wish) -> Opened:
     whole = quantities.numbers == "int8"
-    return Opened(compiled, Simulator(layout, quantities, seed=wish.seed) if whole else None)
+    return Opened(compiled, Simulator(layout, quantities, seed=wish.seed) if whole else None, whole)
 
 
 def quantities_of(network: Deployed, layout: Layout, wish: Wish) -> Quantities:

@@ -163,7 +163,10 @@ class _Description(NamedTuple):
         made: Json = {"kind": "neuron", "parameters": parameters, **_model(at, layer)}
         matrix = self.network.weights.get(f"{at.name}.recurrent")
         if matrix is not None:
-            made |= {"recurrent": self.numbers.floats(matrix), "reached": layer.feedback(at.output)}
+            made |= {
+                "recurrent": self.numbers.floats(matrix, self.steps.get(f"{at.name}.recurrent")),
+                "reached": layer.feedback(at.output),
+            }
         return made
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from spikewise.files import write_text
 from spikewise.interop.deployed import Deployed
+from spikewise.interop.html.coarse import Rounded
 from spikewise.interop.html.page import network_page
 from spikewise.interop.html.running import PageRuntime
 from spikewise.interop.runtime import Opened, Wish, Written
@@ -26,11 +27,11 @@ class HtmlFormat:
         Raises:
             ConfigError: the page cannot hold a layer, which is named, or the format has not what is wished for.
         """
-        wish.only(self.name)
+        wish.only(self.name, sized=True)
         path = folder / f"{wish.name}.html"
         made = network_page(network, wish)
         write_text(path, made.text)
-        return Written(path.name, (path.name,), warnings=made.warnings, facts=made.facts)
+        return Written(path.name, (path.name,), made.warnings, made.facts, levels=made.levels)
 
     def open(self, network: Deployed, folder: Path, main: str, wish: Wish) -> Opened:
         """Run the page's engine, the one that stands in the page, on the network that stands there.
@@ -39,8 +40,8 @@ class HtmlFormat:
             DataError: it is damaged, or its engine is another one.
             DependencyError: there is neither node nor Chromium.
         """
-        del wish
-        return Opened(PageRuntime(network, folder / main))
+        rounded = None if wish.levels is None else Rounded(network, wish.levels, seed=wish.seed)
+        return Opened(PageRuntime(network, folder / main), rounded)
 
 
 FORMAT = HtmlFormat()

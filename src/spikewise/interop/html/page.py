@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from spikewise.errors import ConfigError
 from spikewise.evaluation.cost import carried_bits
 from spikewise.interop.deployed import Deployed
 from spikewise.interop.html.assets import asset, engine_script
@@ -30,6 +32,33 @@ _MOST_IMAGE_BYTES: Final = 256 * 1024
 _LARGE: Final = 2_000_000
 _LEVELS: Final = (64, 32, 16, 11, 8)
 """Of a twin's weights, for one root mean square, where all 32 bits of each have no room."""
+_ALL_LEVELS: Final = (
+    4096,
+    2896,
+    2048,
+    1448,
+    1024,
+    724,
+    512,
+    362,
+    256,
+    181,
+    128,
+    91,
+    64,
+    45,
+    32,
+    23,
+    16,
+    11,
+    8,
+    6,
+    4,
+    3,
+    2,
+    1,
+)
+"""Of all weights, where the page may have no more than a given size; half a bit apart."""
 
 
 class Made(NamedTuple):
@@ -38,34 +67,47 @@ class Made(NamedTuple):
     text: str
     warnings: tuple[str, ...]
     facts: Mapping[str, int | float | str]
+    levels: int | None
+    """Of the network's weights; None where they are kept."""
 
 
 def network_page(network: Deployed, wish: Wish) -> Made:
     """The page of a network, with what the wish has beside it.
 
     Raises:
-        ConfigError: a page cannot hold a layer of one of the networks.
+        ConfigError: a page cannot hold a layer of one of the networks, or be made as small as is wished for.
     """
     beside = PageContent() if wish.beside is None else wish.beside()
     page = _fitting(network, wish, beside)
     shown = 0 if page.model["images"] is None else len(page.model["images"]["labels"])
     facts: dict[str, int | float | str] = {"networks in it": len(page.model["networks"]), "test images in it": shown}
-    if page.kept:
-        facts["twin's answers with rounded weights"] = page.kept
+    if page.levels is not None:
+        facts["weights are multiples of"] = f"1/{page.levels} of their root mean square"
+    if page.kept.network:
+        facts["answers kept with rounded weights"] = page.kept.network
+    if page.kept.twin:
+        facts["twin's answers with rounded weights"] = page.kept.twin
     warnings: tuple[str, ...] = ()
-    if page.size > _LARGE:
+    if page.size > _LARGE and page.levels is None:
         warnings = (
             f"The page has {page.size / 1e6:.1f} MB: the network's weights keep all of their 32 bits, because fewer "
-            "would change spikes.",
+            "would change spikes. `--max-size 2MB` rounds them as far as that takes, and says what it costs.",
         )
-    return Made(page.text, warnings, facts)
+    return Made(page.text, warnings, facts, page.levels)
+
+
+class _Kept(NamedTuple):
+    """How many answers networks with rounded weights keep; empty where they are not rounded."""
+
+    network: str = ""
+    twin: str = ""
 
 
 class _Page(NamedTuple):
     text: str
     model: dict[str, Any]
-    kept: str
-    """How many answers a twin with rounded weights keeps; empty where they are not rounded."""
+    kept: _Kept
+    levels: int | None
 
     @property
     def size(self) -> int:
@@ -74,35 +116,80 @@ class _Page(NamedTuple):
 
 def _fitting(network: Deployed, wish: Wish, beside: PageContent) -> _Page:
     """The page whose twin has as many levels as there is room for; what is too large anyway saves little by few."""
-    numbers = Numbers()
-    main = described(network, numbers, seed=wish.seed)
+    begun, most = _begun(network, wish, None), _LARGE if wish.max_size is None else wish.max_size
     first: _Page | None = None
     for levels in (None, *_LEVELS) if beside.twin is not None else (None,):
-        page = _page(network, _Beside(beside, levels), wish, main, numbers.copy())
-        if page.size <= _LARGE or beside.twin is None:
+        page = _page(begun, _Beside(beside, levels), wish)
+        if page.size <= most:
             return page
-        first = page if levels == _LEVELS[0] else first
+        first = page if first is None or levels == _LEVELS[0] else first
     assert first is not None
-    return first
+    return first if wish.max_size is None else _rounded(network, wish, beside, most)
+
+
+def _rounded(network: Deployed, wish: Wish, beside: PageContent, most: int) -> _Page:
+    """The page with the finest levels of all weights for which there is room.
+
+    Raises:
+        ConfigError: there is none for the coarsest.
+    """
+
+    def made(levels: int, *, counted: bool = False) -> _Page:
+        return _page(_begun(network, wish, levels), _Beside(beside, levels, counted), wish)
+
+    smallest = made(_ALL_LEVELS[-1]).size
+    if smallest > most:
+        raise ConfigError(
+            f"A page of this network can't have {most / 1e6:g} MB: the smallest has {smallest / 1e6:.2f} MB, with "
+            f"weights rounded to multiples of their root mean square. Give --max-size {smallest / 1e6 + 0.01:.2f}MB "
+            "or more, or train a network with fewer weights."
+        )
+    place = bisect_left(_ALL_LEVELS, True, hi=len(_ALL_LEVELS) - 1, key=lambda levels: made(levels).size <= most)
+    return made(_ALL_LEVELS[place], counted=True)
+
+
+class _Begun(NamedTuple):
+    """The network itself, with which a page begins."""
+
+    trained: Deployed
+    held: Deployed
+    told: dict[str, Any]
+    numbers: Numbers
+    levels: int | None
+
+
+def _begun(network: Deployed, wish: Wish, levels: int | None) -> _Begun:
+    numbers, held = Numbers(), Coarse(network, {}) if levels is None else coarse(network, levels)
+    told = described(held.network, numbers, seed=wish.seed, steps=held.steps)
+    return _Begun(network, held.network, told, numbers, levels)
 
 
 class _Beside(NamedTuple):
     content: PageContent
     levels: int | None
     """Of the twin's weights."""
+    counted: bool = True
+    """Whether the answers that rounded networks keep are counted, or stand there as if all were kept."""
+
+    def kept(self, one: Deployed, other: Deployed, seed: int) -> str:
+        """How many answers."""
+        images = self.content.images
+        if images is None or one is other:
+            return ""
+        same = equal_decisions(one, other, images, seed=seed) if self.counted else len(images)
+        return f"{same:,} of {len(images):,}"
 
 
-def _page(network: Deployed, shown: _Beside, wish: Wish, main: dict[str, Any], numbers: Numbers) -> _Page:
-    beside, kept = shown.content, ""
-    bits = carried_bits(network.graph.steps)
-    networks = [{"name": beside.name, **main, "costs": costs(network.graph, bits)}]
+def _page(begun: _Begun, shown: _Beside, wish: Wish) -> _Page:
+    beside, numbers = shown.content, begun.numbers.copy()
+    bits = carried_bits(begun.held.graph.steps)
+    networks = [{"name": beside.name, **begun.told, "costs": costs(begun.held.graph, bits)}]
+    kept = _Kept(shown.kept(begun.trained, begun.held, wish.seed))
     if beside.twin is not None:
         twin = Coarse(beside.twin, {}) if shown.levels is None else coarse(beside.twin, shown.levels)
         told = described(twin.network, numbers, seed=wish.seed, steps=twin.steps)
         networks.append({"name": "twin", **told, "costs": costs(twin.network.graph, bits)})
-        if twin.steps and beside.images is not None:
-            same = equal_decisions(beside.twin, twin.network, beside.images)
-            kept = f"{same:,} of {len(beside.images):,}"
+        kept = kept._replace(twin=shown.kept(beside.twin, twin.network, wish.seed))
     drawn = None if beside.images is None else drawings_like(beside.images)
     model = {
         "classes": list(wish.classes),
@@ -115,7 +202,7 @@ def _page(network: Deployed, shown: _Beside, wish: Wish, main: dict[str, Any], n
         "drawings": None if drawn is None else drawn._asdict(),
         "images": _images(beside, numbers),
     }
-    return _Page(_filled(model, numbers, wish, beside, kept), model, kept)
+    return _Page(_filled(model, numbers, wish, beside, _Rounding(kept, begun.levels)), model, kept, begun.levels)
 
 
 def _images(beside: PageContent, numbers: Numbers) -> dict[str, Any] | None:
@@ -129,7 +216,12 @@ def _images(beside: PageContent, numbers: Numbers) -> dict[str, Any] | None:
     return {"labels": beside.labels[at].tolist(), "pixels": numbers.bytes(beside.images[at])}
 
 
-def _filled(model: dict[str, Any], numbers: Numbers, wish: Wish, beside: PageContent, kept: str) -> str:
+class _Rounding(NamedTuple):
+    kept: _Kept
+    levels: int | None
+
+
+def _filled(model: dict[str, Any], numbers: Numbers, wish: Wish, beside: PageContent, rounding: _Rounding) -> str:
     engine, script = engine_script(), "\n".join(asset(name) for name in _SCRIPTS)
     return (
         _environment()
@@ -137,7 +229,8 @@ def _filled(model: dict[str, Any], numbers: Numbers, wish: Wish, beside: PageCon
         .render(
             model=Markup(_in_script(model)),  # our own
             numbers=Markup(numbers.text()),
-            kept=kept,
+            kept=rounding.kept,
+            levels=rounding.levels,
             engine=Markup(engine),
             script=Markup(script),
             digests=[_digest(engine), _digest(script)],

@@ -40,6 +40,7 @@ class NirFormat:
             ConfigError: NIR, or the tool, cannot say a layer.
             DependencyError: `nir` is not installed.
         """
+        wish._replace(numbers="float32").only(self.name, tools=() if wish.tool is None else (wish.tool,))
         if wish.numbers != "float32":
             raise ConfigError("NIR files hold floating point numbers; leave --int8 out, or export to c.")
         tool = tool_named(wish.tool)

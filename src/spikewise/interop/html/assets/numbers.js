@@ -17,7 +17,7 @@ function opened(text) {
 
 /* A canonical Huffman code, by the next bits of what was written in it: the symbol's place (times 32) and the length of
    its code, where that is as short as most are. */
-const SHORT = 10;
+const SHORT = 12;
 function shortCodes(many) {
   const found = new Int32Array(1 << SHORT);
   for (let length = 1, code = 0, place = 0; length <= Math.min(SHORT, many.length); length++, code *= 2)
