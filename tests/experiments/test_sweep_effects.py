@@ -5,8 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from spikewise.experiments import sweep_figures
 from spikewise.experiments.sweep import Claim
 from spikewise.experiments.sweep_effects import answer, choose, difference, differences, mean_over
+from spikewise.experiments.sweep_figures import FigureScope, draw
 
 LABELS = {"size": ("1", "2", "3", "4", "5", "6", "7", "8"), "mode": ("off", "on")}
 
@@ -96,3 +98,44 @@ def test_a_claim_is_answered_over_all_cells_and_within_each_level():
     assert [where for where, _ in found.measured] == ["all cells", *(f"size {k}" for k in range(1, 9))]
     assert "over 24 matched pairs" in found.measured[0][1]
     assert "over 3 matched pairs" in found.measured[1][1]
+
+
+def test_differences_are_those_of_each_pair_of_levels():
+    rows = table(0.01)
+    alone = [
+        difference(rows, tuple(LABELS), factor, (other, first), "accuracy")
+        for factor, (first, *rest) in LABELS.items()
+        for other in rest
+    ]
+    assert repr(differences(rows, LABELS, "accuracy")) == repr(alone)
+
+
+class Counted(dict):
+    """A row that counts how often it is looked at."""
+
+    looks = 0
+
+    def get(self, key, default=None):
+        Counted.looks += 1
+        return super().get(key, default)
+
+
+def test_a_factor_of_many_levels_is_gone_through_once(monkeypatch):
+    """And drawn as far as there is room, which the captions say."""
+    monkeypatch.setattr(sweep_figures, "_LINES", 20)
+    labels = {"size": tuple(str(number) for number in range(150))}
+    rows = [
+        Counted(
+            run=label, size=label, network="snn", seed=seed, status="done", test_accuracy=0.5 + seed * int(label) / 1e3
+        )
+        for label in labels["size"]
+        for seed in (0, 1)
+    ]
+    Counted.looks = 0
+    found = differences(rows, labels, "accuracy")
+    assert len(found) == 149
+    drawn = {one.name: one for one in draw(FigureScope("accuracy", "level", labels), rows, [], found)}
+    assert Counted.looks < 20 * len(rows)
+    assert "The first 20 of 149." in drawn["differences"].caption
+    assert "the first 20 levels" in drawn["factors"].caption
+    assert [len(drawn[name].figure.axes[0].get_yticks()) for name in ("differences", "factors")] == [20, 20]

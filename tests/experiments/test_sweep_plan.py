@@ -10,6 +10,7 @@ from spikewise.errors import ConfigError
 from spikewise.experiments import preset_names, resolve, sweep_cells, sweep_folder
 from spikewise.experiments.experiment import DESCRIPTIVE, Experiment, parse_experiment
 from spikewise.experiments.older import as_before
+from spikewise.experiments.request import KnownSettings
 from spikewise.experiments.settings import Change
 from spikewise.experiments.standard import standard_of
 from spikewise.experiments.sweep import load_sweep, parse_sweep, sweep_names
@@ -78,6 +79,17 @@ def test_a_cell_is_checked_as_one_that_stands_alone(monkeypatch):
     alone = cells_of(plan(grid=grid))
     assert together == alone
     assert [repr(at.experiment) for at in together] == [repr(at.experiment) for at in alone]  # 1 and 1.0 apart, too
+
+
+def test_experiments_that_are_read_together_are_those_that_are_read_alone():
+    tables = [cell.experiment.model_dump(mode="json") for cell in cells_of(load_sweep("mnist-grid-small"))]
+    tables.append({key: value for key, value in tables[0].items() if key != "qcfs_levels"})  # as older versions wrote
+    tables.append({**tables[0], "qcfs_levels": 4})
+    known = KnownSettings()
+    for table in [tables[-1], *tables, *tables]:
+        assert repr(known.read(table)) == repr(parse_experiment(table))
+    with pytest.raises(ConfigError, match="qcfs_levels"):
+        known.read({**tables[0], "qcfs_levels": 0})
 
 
 @pytest.mark.parametrize(

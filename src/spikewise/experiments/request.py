@@ -25,6 +25,7 @@ QUICK: Final = (
     Change("tuned", []),
 )
 """What a first look changes in a preset or a file; explicit settings are laid over it."""
+_UNLIKE: Final = object()
 
 
 def resolve(  # noqa: PLR0913  # one argument per thing a person may ask for
@@ -108,6 +109,8 @@ class KnownSettings:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], object] = {}
+        self._first: _Complete | None = None
+        """Of those that are read."""
 
     def checked(self, table: dict[str, Any], start: _Complete) -> Experiment:
         """The experiment that a complete table describes.
@@ -123,6 +126,18 @@ class KnownSettings:
             for pair in texts.items():
                 self._known.setdefault(pair, getattr(made, pair[0]))
         return start.experiment.model_copy(update={key: self._known[key, text] for key, text in texts.items()})
+
+    def read(self, table: dict[str, Any]) -> Experiment:
+        """The experiment that a table describes which was written down, one of many that have the same keys.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+        if self._first is None:
+            self._first = _Complete(parse_experiment(table), dict.fromkeys(table, _UNLIKE))
+        if table.keys() != self._first.table.keys():
+            return parse_experiment(table)
+        return self.checked(table, self._first)
 
 
 def _tuning_as_asked(table: dict[str, Any], layer: Iterable[Change]) -> dict[str, Any]:

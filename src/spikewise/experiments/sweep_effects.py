@@ -104,13 +104,26 @@ def difference(
     rows: Sequence[Row], factors: Sequence[str], factor: str, levels: tuple[str, str], metric: str
 ) -> SweepDifference | None:
     """First level minus second over all matched pairs of finished trainings; None if there is no pair."""
-    others = [name for name in (*factors, NETWORK, "seed") if name != factor]
-    found: dict[str, dict[tuple[object, ...], float]] = {level: {} for level in levels}
+    return _between(_by_level(rows, factors, factor, metric), factor, levels)
+
+
+def _by_level(
+    rows: Iterable[Row], factors: Sequence[str], factor: str, metric: str
+) -> dict[str, dict[tuple[object, ...], float]]:
+    """The figures of finished trainings, by the level of a factor and by everything else."""
+    others, column = [name for name in (*factors, NETWORK, "seed") if name != factor], f"test_{metric}"
+    found: dict[str, dict[tuple[object, ...], float]] = {}
     for row in rows:
-        value = row.get(f"test_{metric}")
-        if row["status"] == "done" and isinstance(value, int | float) and row[factor] in found:
-            found[str(row[factor])][tuple(row[name] for name in others)] = float(value)
-    first, second = (found[level] for level in levels)
+        value = row.get(column)
+        if row["status"] == "done" and isinstance(value, int | float):
+            found.setdefault(str(row[factor]), {})[tuple(row[name] for name in others)] = float(value)
+    return found
+
+
+def _between(
+    found: Mapping[str, Mapping[tuple[object, ...], float]], factor: str, levels: tuple[str, str]
+) -> SweepDifference | None:
+    first, second = (found.get(level, {}) for level in levels)
     keys = [key for key in first if key in second]
     if not keys:
         return None
@@ -137,10 +150,11 @@ def mean_over(values: np.ndarray, cluster: np.ndarray) -> Estimate:
 
 def differences(rows: Sequence[Row], labels: Mapping[str, Sequence[str]], metric: str) -> list[SweepDifference]:
     """For each factor, each other level against its first."""
-    factors = tuple(labels)
-    pairs = [(factor, (other, first)) for factor, (first, *rest) in labels.items() for other in rest]
-    found = (difference(rows, factors, factor, levels, metric) for factor, levels in pairs)
-    return [one for one in found if one is not None]
+    out = []
+    for factor, (first, *rest) in labels.items():
+        found = _by_level(rows, tuple(labels), factor, metric)  # once: a factor may have thousands of levels
+        out += [_between(found, factor, (other, first)) for other in rest]
+    return [one for one in out if one is not None]
 
 
 def choose(rows: Sequence[Row], factors: Sequence[str], metric: str) -> list[Choice]:

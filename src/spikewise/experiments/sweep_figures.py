@@ -1,6 +1,6 @@
 """The figures of a sweep, made from the rows of its table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,8 @@ __all__ = ["DrawnFigure", "FigureScope", "draw"]
 
 _BARS = 40
 """Configurations up to which each has a bar; of more, the best by validation."""
+_LINES = 200
+"""Differences, and levels of a factor, that a figure has room for."""
 
 
 class FigureScope(NamedTuple):
@@ -77,9 +79,9 @@ def _curve(scope: FigureScope, done: Sequence[Row], factor: str) -> DrawnFigure:
     against = "parameters" if scope.against == "parameters" else factor
     curves: dict[str, list[Point]] = {}
     for network in dict.fromkeys(str(row[NETWORK]) for row in done):
+        by_label = _by_label((row for row in done if row[NETWORK] == network), factor)
         for label in scope.labels[factor]:
-            own = [row for row in done if row[NETWORK] == network and row[factor] == label]
-            if own:
+            if own := by_label.get(label):
                 x = mean_of(own, "parameters") or 0.0 if against == "parameters" else float(label)
                 curves.setdefault(network, []).append(_point(own, x, scope.metric))
     figure = metric_curve(curves, xlabel=against, ylabel=scope.axis(), scale=scope.scale)
@@ -88,30 +90,41 @@ def _curve(scope: FigureScope, done: Sequence[Row], factor: str) -> DrawnFigure:
 
 
 def _point(own: Sequence[Row], x: float, metric: str) -> Point:
-    runs = list(dict.fromkeys(row["run"] for row in own))
+    runs = {run: at for at, run in enumerate(dict.fromkeys(row["run"] for row in own))}
     values = np.array([figure_of(row, f"test_{metric}") for row in own])
-    return Point(x, mean_over(values, np.array([runs.index(row["run"]) for row in own])))
+    return Point(x, mean_over(values, np.array([runs[row["run"]] for row in own])))
 
 
 def _forest(scope: FigureScope, differences: Sequence[SweepDifference]) -> DrawnFigure:
-    rows = [(f"{one.factor}: {one.first} − {one.second}", one.estimate) for one in differences]
+    rows = [(f"{one.factor}: {one.first} − {one.second}", one.estimate) for one in differences[:_LINES]]
     figure = difference_forest(rows, xlabel=scope.axis("difference of ", "points"), scale=scope.scale)
     caption = "Paired differences: equal in all else and in the seed, with 95 % intervals. Open: no clear effect."
+    if len(differences) > _LINES:
+        caption += f" The first {_LINES} of {len(differences):,}."
     return DrawnFigure("differences", figure, caption)
 
 
 def _boxes(scope: FigureScope, done: Sequence[Row]) -> DrawnFigure:
     column = f"test_{scope.metric}"
-    boxes = {
-        factor: {
-            label: own for label in labels if (own := [figure_of(row, column) for row in done if row[factor] == label])
-        }
-        for factor, labels in scope.labels.items()
-        if len(labels) > 1
-    }
+    boxes: dict[str, dict[str, list[float]]] = {}
+    for factor, labels in scope.labels.items():
+        if len(labels) > 1:
+            by_label = _by_label(done, factor)
+            there = [label for label in labels if label in by_label]
+            boxes[factor] = {label: [figure_of(row, column) for row in by_label[label]] for label in there[:_LINES]}
     figure = factor_boxes(boxes, xlabel=scope.axis(), scale=scope.scale)
     caption = "All trainings by the level of each factor. Not matched: within a box the other factors differ."
+    if any(len(labels) > _LINES for labels in scope.labels.values()):
+        caption += f" Of each factor the first {_LINES} levels."
     return DrawnFigure("factors", figure, caption)
+
+
+def _by_label(rows: Iterable[Row], factor: str) -> dict[str, list[Row]]:
+    """Rows by the level of a factor."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(str(row[factor]), []).append(row)
+    return groups
 
 
 def _bars(scope: FigureScope, done: Sequence[Row], choices: Sequence[Choice]) -> DrawnFigure:

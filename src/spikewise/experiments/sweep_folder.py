@@ -26,9 +26,10 @@ from spikewise.errors import ConfigError, RunError, quoted
 from spikewise.evaluation.record import Many, Record
 from spikewise.executors import AnyExecutor
 from spikewise.experiments.devices import available_devices, resolve_automatic
-from spikewise.experiments.experiment import Experiment, RunKind, parse_experiment
+from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.older import as_recorded
 from spikewise.experiments.remembered import Remembered
+from spikewise.experiments.request import KnownSettings
 from spikewise.experiments.settings import read_table
 from spikewise.experiments.spread import as_placed, is_elsewhere
 from spikewise.experiments.standard import Standard, standard_of
@@ -122,10 +123,10 @@ class SweepFolder(NamedTuple):
         if found != FORMAT:
             raise RunError(f"{path} has sweep format {quoted(found)}; this is spikewise {__version__}.")
         try:
-            told = parse(_Facts, {key: facts.get(key) for key in _Facts.model_fields})
+            told, known = parse(_Facts, {key: facts.get(key) for key in _Facts.model_fields}), KnownSettings()
             cells = [
                 Placed(
-                    Cell(row.levels, parse_experiment(as_recorded(row.experiment))),
+                    Cell(row.levels, known.read(as_recorded(row.experiment))),
                     path.parent / row.run,
                     row.device or _device_of(path / "cells" / f"{row.run}.toml"),
                 )

@@ -78,11 +78,14 @@ def _levels(name: str, values: list[Any]) -> tuple[Level, ...]:
     if name == AS_PUBLISHED:
         return tuple(Level(_label(value), {AS_PUBLISHED: bool(value)}, {}) for value in values)
     levels = tuple(_level(name, value) for value in values)
-    for at, level in enumerate(levels):
-        if any(level.label == other.label and not (level.only and other.only) for other in levels[:at]):
+    before: dict[str, list[Level]] = {}
+    for level in levels:
+        alike = before.setdefault(level.label, [])
+        if any(not (level.only and other.only) for other in alike):
             raise ConfigError(
                 f"The factor '{name}' has two levels called '{level.label}'; give them labels that differ."
             )
+        alike.append(level)
     return levels
 
 
