@@ -26,6 +26,18 @@ def test_weights_of_a_resample_give_the_figures_of_the_resampled_images(classes)
         assert ece[row] == pytest.approx(expected, abs=1e-12)
 
 
+def test_an_area_counts_pairs_in_order_and_ties_half_to_the_last_bit():
+    rng = np.random.default_rng(4)
+    for share in (0.2, 0.9, 0.0, 1.0):
+        positive, scores = rng.random(40) < share, rng.integers(0, 12, 40) / 12
+        weights = rng.integers(0, 4, (3, 40)).astype(float)
+        order = (scores[:, None] > scores) + (scores[:, None] == scores) / 2
+        found = metrics._weighted_ranks(positive, scores, weights)
+        for row, area in zip(weights, found, strict=True):
+            pairs = np.outer(row * positive, row * ~positive)
+            assert area == (pairs * order).sum() / pairs.sum() if pairs.any() else np.isnan(area)
+
+
 LABELS = np.random.default_rng(1).integers(0, 3, 301)
 RUNS = np.random.default_rng(2).dirichlet(np.ones(3), (2, LABELS.size)).astype(np.float32)
 GROUPS = np.random.default_rng(3).integers(0, 90, LABELS.size)

@@ -178,13 +178,20 @@ def _weighted_auc(
 def _weighted_ranks(
     positive: NDArray[np.bool_], scores: NDArray[np.floating], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Weighted share of (positive, negative) pairs that `scores` puts in order, ties half: Mann and Whitney's U."""
+    """Weighted share of (positive, negative) pairs that `scores` puts in order, ties half: Mann and Whitney's U.
+
+    It is what lies below the middle of each positive's ties, less what positives are of that. Weights are whole
+    numbers, of which every sum here is exact.
+    """
     order = np.argsort(scores, kind="stable")
     ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    above = np.add.reduceat(weights[:, order] * positive[order], ties, axis=1)
-    below = np.add.reduceat(weights[:, order] * ~positive[order], ties, axis=1)
-    ordered = (above * (below.cumsum(1) - below / 2)).sum(1)
-    return _ratio(ordered, above.sum(1) * below.sum(1), empty=np.nan)
+    below = np.zeros((len(weights), ties.size + 1))
+    below[:, 1:] = weights.take(order, axis=1).cumsum(1)[:, np.append(ties[1:], order.size) - 1]
+    places = np.flatnonzero(positive[order])
+    tie, own = np.searchsorted(ties, places, side="right") - 1, weights.take(order[places], axis=1)
+    middle, above = (below[:, tie] + below[:, tie + 1]) / 2, own.sum(1)
+    ordered = (own * middle).sum(1) - above * above / 2
+    return _ratio(ordered, above * (below[:, -1] - above), empty=np.nan)
 
 
 def _weighted_ece(
