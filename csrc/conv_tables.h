@@ -89,6 +89,10 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
     }
 }
 
+// Places of kCount vectors that are computed at once: as many as there are registers for.
+template <int kCount>
+constexpr int kPlacesAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, 4);
+
 // What the windows at kPlaces places add up to, from `bias` on. at[q] are the rows of place q, `per_map_row` apart.
 template <int kCount, int kPlaces>
 INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces], const float* table, const float* bias,
@@ -152,6 +156,31 @@ void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, cons
         if (chosen) to_bytes(chosen + kLanes * j, which[j]);
       }
     }
+}
+
+// Currents of a convolution that no pooling follows: kPlaces of a row's at once.
+template <int kCount, int kPlaces>
+INLINE void convolve_row(const ConvShape& c, const TableRow* rows, const float* table, const float* bias, int& x, std::size_t spacing, float* out) {
+  for (; x + kPlaces <= c.width; x += kPlaces) {
+    const TableRow* at[kPlaces];
+    Lanes sum[kPlaces][kCount];
+    for (int q = 0; q < kPlaces; ++q) at[q] = rows + (x + q) * c.groups;
+    sum_windows<kCount, kPlaces>(c, at, table, bias, sum);
+    for (int q = 0; q < kPlaces; ++q)
+      for (int j = 0; j < kCount; ++j) store(out + (x + q) * spacing + kLanes * j, sum[q][j]);
+  }
+}
+
+template <int kCount>
+void convolve_plain(const ConvShape& c, const TableRow* rows, const float* table, const float* bias, std::size_t first, std::size_t spacing,
+                    float* out) {
+  table += first * c.rows, bias += first, out += first;
+  const std::size_t down = static_cast<std::size_t>(c.stride.h) * c.width * c.groups;
+  for (int y = 0; y < c.height; ++y, rows += down, out += c.width * spacing) {
+    int x = 0;
+    convolve_row<kCount, kPlacesAtOnce<kCount>>(c, rows, table, bias, x, spacing, out);
+    convolve_row<kCount, 1>(c, rows, table, bias, x, spacing, out);
+  }
 }
 
 // Call work<1..4>(first channel) for every piece of up to 64 output channels, the last piece first.

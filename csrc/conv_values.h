@@ -17,10 +17,6 @@ INLINE const float* window_row(const ConvShape& c, const float* map, int y, int 
   return map + static_cast<std::size_t>(y * c.stride.h + ky) * c.row_bits() + static_cast<std::size_t>(x) * c.stride.w * c.channels_in;
 }
 
-// Places of kCount vectors that are computed at once: as many as there are registers for.
-template <int kCount>
-constexpr int kPlacesAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, 4);
-
 // The convolution at kPlaces places side by side.
 template <int kCount, int kPlaces>
 INLINE void convolve_places(const ConvShape& c, const float* map, const float* taps, const float* bias, int y, int x, float* to) {

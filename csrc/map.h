@@ -37,7 +37,7 @@ class MapStage final : public Stage {
     if (batch < call.threads) return forward_few(in, call.threads);
     parallel(batch, call.threads, [&](int b) {
       float* currents = scratch(Room::currents, in.steps * current_length());
-      for (int t = 0; t < in.steps; ++t) forward_frame(in, b, t, currents);
+      for (int t = 0; t < in.steps; ++t) forward_frame(in, b, t, place(b, t, currents));
       finish(in.steps, b, currents);
     });
   }
@@ -108,15 +108,20 @@ class MapStage final : public Stage {
   void forward_few(const Signal& in, int threads) {
     Array<float> currents(in.steps * current_length());
     for (int b = 0; b < batch; ++b) {
-      parallel(in.steps, threads, [&](int t) { forward_frame(in, b, t, currents.data()); });
+      parallel(in.steps, threads, [&](int t) { forward_frame(in, b, t, place(b, t, currents.data())); });
       finish(in.steps, b, currents.data());
     }
   }
 
-  // The current of one step, at its place in `currents`.
-  void forward_frame(const Signal& in, int b, int t, float* currents) {
-    float* to = currents + t * current_length();
+  // A convolution whose vectors end with its channels can write its currents close together; without neurons, where they stay.
+  bool writes_close() const { return is_conv() && conv_.length == static_cast<std::size_t>(conv_.channels); }
+  bool writes_out() const { return writes_close() && !has_neurons(); }
+  float* place(int b, int t, float* currents) { return writes_out() ? out.row(b, t) : currents + t * current_length(); }
+
+  // The current of one step.
+  void forward_frame(const Signal& in, int b, int t, float* to) {
     if (is_conv() && in.spikes && pool_.apart()) convolve_frame(in, b, t, pool_, pool_.channels, to, chosen(b, t));
+    else if (writes_close() && spec.pool == PoolKind::none) source(in, b, t, to);
     else if (!is_conv() && spec.pool == PoolKind::none) std::memcpy(to, source(in, b, t), sizeof(float) * features());
     else pool(pool_, source(in, b, t), to, chosen(b, t));
   }
@@ -129,21 +134,21 @@ class MapStage final : public Stage {
         run_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), 0, steps, currents + f, in_steps == 1 ? 0 : length);
       return;
     }
-    for (int t = 0; t < in_steps; ++t) {
+    for (int t = 0; t < in_steps && !writes_out(); ++t) {
       if (out.spikes) pack_nonzero(currents + t * length, features(), out.frame(b, t));
       else std::memcpy(out.row(b, t), currents + t * length, sizeof(float) * features());
     }
   }
 
-  // The map before pooling, at one step of one image.
-  const float* source(const Signal& in, int b, int t) {
+  // The map before pooling, at one step of one image; a convolution's stands in `made`, if given.
+  const float* source(const Signal& in, int b, int t, float* made = nullptr) {
     if (!is_conv()) {
       if (!in.spikes) return in.row(b, t);
       float* expanded = scratch(Room::map_before_pooling, round_up(in.features, 64));
       expand(in.frame(b, t), in.features, expanded);
       return expanded;
     }
-    float* made = scratch(Room::map_before_pooling, static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length);
+    if (!made) made = scratch(Room::map_before_pooling, static_cast<std::size_t>(conv_.width) * conv_.height * conv_.length);
     if (in.spikes) {
       convolve_frame(in, b, t, unpooled_, conv_.length, made, nullptr);
     } else {
@@ -158,9 +163,13 @@ class MapStage final : public Stage {
     const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(Room::padded_frame, conv_.padded_words() + 1));
     TableRow* rows = scratch<TableRow>(Room::window_rows, static_cast<std::size_t>(conv_.height_in) * conv_.width * conv_.groups + 8);
     window_rows(conv_, frame, rows);
+    if (shape.kind == PoolKind::none)
+      return for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
+        convolve_plain<kCount>(conv_, rows, packed_->table.data(), bias_.data(), first, spacing, to);
+      });
     for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
       with_kind(shape.kind, [&]<PoolKind kKind>() {
-        constexpr int kWhole = kCount <= 2 && kKind != PoolKind::none ? 4 : 1;  // as many places as there are registers for
+        constexpr int kWhole = kCount <= 2 ? 4 : 1;  // as many places as there are registers for
         if (shape.size.h == 2 && shape.size.w == 2)
           convolve<kCount, kWhole, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
         else convolve<kCount, 1, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
