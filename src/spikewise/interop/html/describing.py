@@ -29,9 +29,7 @@ from spikewise.graph import (
 from spikewise.interop.deployed import Deployed
 from spikewise.interop.html.packing import Numbers
 from spikewise.layers.base import both
-from spikewise.randomness import uniform
 from spikewise.ties import PLACE_0
-from spikewise.types import Draw
 
 __all__ = ["described"]
 
@@ -51,7 +49,7 @@ def described(network: Deployed, numbers: Numbers, *, seed: int, steps: Mapping[
         ConfigError: the page cannot hold a layer, which is named, or the encoder.
     """
     graph = network.graph
-    made = _Description(network, numbers, seed, steps or {})
+    made = _Description(network, numbers, steps or {})
     return {
         "image": list(graph.image_shape),
         "classes": graph.classes,
@@ -93,7 +91,6 @@ class _Description(NamedTuple):
 
     network: Deployed
     numbers: Numbers
-    seed: int
     steps: Mapping[str, float]
 
     def layer(self, at: NamedLayer) -> Json:
@@ -148,9 +145,7 @@ class _Description(NamedTuple):
     def _carrying(self, at: NamedLayer, layer: SpikingActivation) -> Json:
         made: Json = {"function": layer.function, "dt": layer.dt}
         if layer.random_start:
-            count = torch.Size(at.output).numel()
-            draw = Draw(self.seed, 0, torch.zeros(1, dtype=torch.int64))
-            made["start"] = self.numbers.floats(uniform(draw, count, 1 + self.network.streams[at.name]))
+            made["stream"] = 1 + self.network.streams[at.name]
         return made
 
     def _neurons(self, at: NamedLayer, layer: Neuron) -> Json:

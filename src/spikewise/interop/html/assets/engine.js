@@ -2,7 +2,7 @@
 /* Runs a network of Spikewise on one image: what reaches a neuron is summed spike by spike, in double precision, and
    rounded once to 32 bits; everything after that is computed in 32 bits, operation for operation as in the package. */
 var Spikewise = (() => {
-const { opened, unpacked, randomBytes } = Numbers;
+const { opened, unpacked, randomBytes, uniform } = Numbers;
 const f = Math.fround;
 const size = shape => shape.reduce((a, b) => a * b, 1);
 
@@ -20,6 +20,7 @@ function load(network, bytes) {
     for (const part of [layer, layer.parameters || {}])
       for (const key in part) if (part[key] && part[key].count !== undefined) part[key] = unpacked(bytes, part[key]);
     if (layer.kind === "linear") layer.rows = transposed(layer.weight, size(layer.output), size(layer.input));
+    if (layer.stream) layer.start = uniform(network.seed, size(layer.output), layer.stream);
     if (layer.recurrent) layer.feedback = transposed(layer.recurrent, size(layer.output), size(layer.output));
   }
   return network;
@@ -123,10 +124,9 @@ function overFrames(x, count, work) {
     work(x.frames.subarray(at * x.size, (at + 1) * x.size), out.subarray(at * count, (at + 1) * count));
   return { frames: out, constant: x.constant, size: count };
 }
-function activated(layer, x) {
-  const work = FUNCTIONS[layer.function], from = x.frames, frames = new Float32Array(from.length);
-  for (let i = 0; i < frames.length; i++) frames[i] = work(from[i]);
-  return { ...x, frames };
+function activated(name, from, to) {
+  const work = FUNCTIONS[name];
+  for (let i = 0; i < to.length; i++) to[i] = work(from[i]);
 }
 
 function events(layer, value) {
@@ -353,19 +353,21 @@ function integrated(x, steps, decay) {
 }
 /* Rates carried by spikes: n / dt, of which a remainder stays. */
 function carried(layer, x, steps, change) {
-  const n = x.size, dead = change.dead[layer.name] || new Uint8Array(n), rates = activated(layer, x);
-  const v = layer.start ? layer.start.slice() : new Float32Array(n);
-  const out = new Float32Array(steps * n), spikes = new Float32Array(steps * n), membranes = new Float32Array(steps * n);
-  for (let t = 0; t < steps; t++)
-    counted(f(layer.dt), frameAt(rates, t), v, dead, ...[out, spikes, membranes].map(one => one.subarray(t * n, (t + 1) * n)));
+  const n = x.size, dead = change.dead[layer.name] || new Uint8Array(n), [out, spikes, membranes] = [0, 1, 2].map(() => new Float32Array(steps * n));
+  let rest = layer.start || new Float32Array(n);
+  for (let t = 0; t < steps; t++) {
+    const [rates, sent, full] = [out, spikes, membranes].map(one => one.subarray(t * n, (t + 1) * n));
+    activated(layer.function, frameAt(x, t), rates);
+    counted(f(layer.dt), rest, dead, rates, sent, full);
+    if (t + 1 < steps) rest = full.map((value, i) => value - sent[i]);
+  }
   return { out: { frames: out, constant: false, size: n }, membranes, spikes };
 }
-function counted(dt, rates, v, dead, out, spikes, membranes) {
-  for (let i = 0; i < v.length; i++) {
-    const full = f(f(rates[i] * dt) + v[i]), whole = dead[i] ? 0 : Math.floor(full);
-    v[i] = full - whole;
+function counted(dt, rest, dead, rates, spikes, membranes) {
+  for (let i = 0; i < rates.length; i++) {
+    const full = f(f(rates[i] * dt) + rest[i]), whole = dead[i] ? 0 : Math.floor(full);
     membranes[i] = full;
-    out[i] = whole / dt;
+    rates[i] = whole / dt;
     spikes[i] = whole;
   }
 }
@@ -421,7 +423,7 @@ function run(network, pixels, change = {}) {
       case "global_avg_pool": outputs[layer.name] = globalMean(layer, x); break;
       case "flatten": outputs[layer.name] = x; break;
       case "batch_norm": outputs[layer.name] = scaled(layer, x); break;
-      case "activation": outputs[layer.name] = activated(layer, x); break;
+      case "activation": outputs[layer.name] = overFrames(x, x.size, (frame, out) => activated(layer.function, frame, out)); break;
       case "qcfs": outputs[layer.name] = quantised(layer, x); break;
       case "residual": outputs[layer.name] = added(x, outputs[layer.inputs[1]], steps); break;
       case "integrator": {

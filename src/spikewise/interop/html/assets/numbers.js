@@ -76,5 +76,11 @@ function randomBytes(seed, step, count, stream = 0) {
   }
   return new Uint8Array(words.buffer, 0, count);
 }
-return { opened, unpacked, randomBytes };
+/* From 0 up to 1, of 24 bits. */
+function uniform(seed, count, stream) {
+  const bytes = randomBytes(seed, 0, 3 * count, stream), out = new Float32Array(count);
+  for (let i = 0, at = 0; i < count; i++, at += 3) out[i] = (bytes[at] << 16 | bytes[at + 1] << 8 | bytes[at + 2]) / 16777216;
+  return out;
+}
+return { opened, unpacked, randomBytes, uniform };
 })();

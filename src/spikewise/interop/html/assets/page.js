@@ -19,14 +19,15 @@ const now = { ...start, pixels: null, truth: null, source: "", strokes: [], sile
 function deadMasks() {
   const masks = {};
   spiking.forEach((layer, l) => {
-    const n = Spikewise.size(layer.output), mask = new Uint8Array(n);
-    if (now.dead && layer !== last) {
+    const some = now.dead && layer !== last, silent = now.silent[layer.name] || new Set();
+    if (!some && !silent.size) return;
+    const n = Spikewise.size(layer.output), mask = masks[layer.name] = new Uint8Array(n);
+    if (some) {
       const order = Spikewise.randomBytes(net.seed, l, 4 * n, 0x64656164), key = i => ((order[4 * i] * 256 + order[4 * i + 1]) * 256 + order[4 * i + 2]) * 256 + order[4 * i + 3];
       const ranked = [...Array(n).keys()].sort((a, b) => key(a) - key(b));
       for (let i = 0; i < Math.round(now.dead * n); i++) mask[ranked[i]] = 1;
     }
-    for (const i of now.silent[layer.name] || []) mask[i] = 1;
-    if (mask.some(Boolean)) masks[layer.name] = mask;
+    for (const i of silent) mask[i] = 1;
   });
   return masks;
 }
