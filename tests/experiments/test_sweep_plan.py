@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from spikewise.errors import ConfigError
-from spikewise.experiments import preset_names, resolve, sweep_cells, sweep_folder
+from spikewise.experiments import preset_names, resolve, sweep_folder
 from spikewise.experiments.experiment import DESCRIPTIVE, Experiment, parse_experiment
 from spikewise.experiments.older import as_before
 from spikewise.experiments.request import KnownSettings
@@ -75,7 +75,7 @@ def test_a_cell_is_checked_as_one_that_stands_alone(monkeypatch):
         "train.learning_rate": [1, 0.5],
     }
     together = cells_of(plan(grid=grid))
-    monkeypatch.setattr(sweep_cells, "KnownSettings", lambda: None)
+    monkeypatch.setattr(KnownSettings, "checked", lambda self, table, start: parse_experiment(table))
     alone = cells_of(plan(grid=grid))
     assert together == alone
     assert [repr(at.experiment) for at in together] == [repr(at.experiment) for at in alone]  # 1 and 1.0 apart, too

@@ -7,7 +7,7 @@ __all__ = ["Remembered"]
 
 Made = TypeVar("Made")
 
-_MOST = 50_000
+_MOST = 20_000
 
 
 class Remembered(Generic[Made]):

@@ -110,7 +110,7 @@ class KnownSettings:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], object] = {}
         self._first: _Complete | None = None
-        """Of those that are read."""
+        """Of those that are read; its table has no value that another could share."""
 
     def checked(self, table: dict[str, Any], start: _Complete) -> Experiment:
         """The experiment that a complete table describes.

@@ -166,9 +166,8 @@ def _draw_means(
     kinds = np.concatenate([kinds, *(size * np.array([[1.0, *value]]) for value, _ in imagined)])
     chances = np.concatenate([counts, [count for _, count in imagined]])
     generator, shares = resampling.generator(), chances / chances.sum()
-    parts = parts_of_samples(
-        resampling.samples, len(kinds)
-    )  # scores of many values are of nearly as many kinds as images
+    # Scores of many values are of nearly as many kinds as there are images.
+    parts = parts_of_samples(resampling.samples, len(kinds))
     sums = np.concatenate([generator.multinomial(len(table), shares, size=count) @ kinds for count in parts])
     return sums[:, 1:] / sums[:, :1], len(table)
 
