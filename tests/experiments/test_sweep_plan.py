@@ -68,6 +68,12 @@ def test_an_identity_and_a_row_made_of_known_parts_are_those_of_the_whole():
         assert parse_experiment(json.loads(experiment.as_json())) == experiment
 
 
+def test_an_experiment_checks_each_setting_by_itself():
+    checks = Experiment.__pydantic_decorators__
+    assert not checks.model_validators  # `KnownSettings` puts experiments together of settings that were checked apart
+    assert not checks.root_validators
+
+
 def test_a_cell_is_checked_as_one_that_stands_alone(monkeypatch):
     grid = {
         "model": {"hidden": [[8], [16]], "cell": [{"kind": "lif"}, {"kind": "alif"}]},
