@@ -354,9 +354,7 @@ def _each_chunk(work: Callable[[int], Done], starts: Sequence[int]) -> Iterator[
     left = iter(starts)
 
     def at(start: int) -> Done:
-        with (
-            quietly()
-        ):  # once for many files: to change the filters of warnings takes longer than to read a small header
+        with quietly():  # once for many files: to change the filters takes longer than to read a small header
             return work(start)
 
     with ThreadPoolExecutor(_workers()) as pool:

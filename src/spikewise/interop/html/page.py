@@ -32,33 +32,8 @@ _MOST_IMAGE_BYTES: Final = 256 * 1024
 _LARGE: Final = 2_000_000
 _LEVELS: Final = (64, 32, 16, 11, 8)
 """Of a twin's weights, for one root mean square, where all 32 bits of each have no room."""
-_ALL_LEVELS: Final = (
-    4096,
-    2896,
-    2048,
-    1448,
-    1024,
-    724,
-    512,
-    362,
-    256,
-    181,
-    128,
-    91,
-    64,
-    45,
-    32,
-    23,
-    16,
-    11,
-    8,
-    6,
-    4,
-    3,
-    2,
-    1,
-)
-"""Of all weights, where the page may have no more than a given size; half a bit apart."""
+_ALL_LEVELS: Final = tuple(round(2 ** (12 - half / 2)) for half in range(24))
+"""Of all weights, where the page may have no more than a given size: 4096, 2896, ... 2, 1, half a bit apart."""
 
 
 class Made(NamedTuple):
