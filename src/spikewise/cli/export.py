@@ -160,7 +160,7 @@ def verify(
 
 
 def _print(check: "ExportCheck") -> None:
-    from spikewise.evaluation import units
+    from spikewise.evaluation import units, wording
     from spikewise.report import numbers
 
     print_text(check.verdict, style="bold" if check.passed else "bold red")
@@ -187,7 +187,7 @@ def _print(check: "ExportCheck") -> None:
             ["runs on", check.judged.against if simulator is None else "spikewise", check.judged.runtime],
             *([] if simulator is None else [["held against", "", simulator]]),
             ["accuracy", numbers.percent(here.value), numbers.percent(there.value)],
-            ["right alone", f"{check.only_here:,} images", f"{check.only_there:,} images"],
+            ["right alone", wording.count_of(check.only_here, "image"), wording.count_of(check.only_there, "image")],
             ["one image", f"{check.milliseconds_here:.2f} ms", f"{check.milliseconds_there:.2f} ms"],
         ],
     )
