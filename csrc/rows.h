@@ -236,8 +236,8 @@ struct InputRows {
           more = list_word(words.first, first, tabled, more), less = list_word(words.second, first, tabled, less);
         }
         const std::size_t at = place(b, t, block);
-        std::memcpy(rows.data() + start[at], added, sizeof(Row) * (more - added));
-        std::memcpy(rows.data() + start[at + 1], taken, sizeof(Row) * (less - taken));
+        std::copy(added, more, rows.data() + start[at]);
+        std::copy(taken, less, rows.data() + start[at + 1]);
       }
   }
   static constexpr std::size_t kMostListed = kBlockInputs + kLanes;  // `append` writes behind the last

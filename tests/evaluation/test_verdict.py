@@ -10,6 +10,7 @@ from simulated import images, probabilities, scores
 
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.evaluation import CandidatePredictions, compare_all, compare_networks, write_verdict
+from spikewise.evaluation.caveats import caveats
 from spikewise.evaluation.results import (
     Cost,
     DataFacts,
@@ -451,3 +452,28 @@ def test_sections_that_were_not_looked_at_are_named(rng):
     assert "did not look at how accuracy grows with the time steps and how noise" in nothing
     assert "did not look at how noise and other damage to the images change it" in half
     assert "did not look" not in everything + unasked
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "images", "told"),
+    [
+        (0.95, 0.80, 600, True),
+        (0.95, 0.80, 50, False),  # 2.3 standard errors
+        (0.95, 0.91, 100_000, False),  # 4 points
+        (0.80, 0.95, 600, False),
+        (None, 0.80, 600, False),
+    ],
+)
+def test_validation_far_above_the_test_is_a_reservation(rng, validation, test, images, told):
+    labels = rng.integers(0, 2, 40)
+    networks = [
+        made.model_copy(update={"runs": tuple(_with_recall(run, validation, test) for run in made.runs)})
+        for made in (network(name, "spiking", candidate(rng, name, labels, 0.9), labels) for name in ("snn", "twin"))
+    ]
+    found = [one for one in caveats(networks, [], facts(images), None) if one.title.startswith("Test images unlike")]
+    assert [one.level for one in found] == ["care"] * told
+    assert all("95.00 against 80.00 %" in one.text for one in found)
+
+
+def _with_recall(run, validation, test):
+    return run.model_copy(update={"validation": {"balanced_accuracy": validation}, "test": {"balanced_accuracy": test}})

@@ -1,17 +1,20 @@
 """Reservations about the images, the split and the test: what makes figures doubtful, or merely less certain."""
 
+import math
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from spikewise.evaluation.reservations import subjects_told
 from spikewise.evaluation.results import DataFacts, NetworkResult, PairComparison, Protocol
 from spikewise.evaluation.sections import Sections
-from spikewise.evaluation.wording import called, count_of, listed
+from spikewise.evaluation.wording import called, count_of, listed, points
 
 __all__ = ["Reservation", "caveats", "doubts"]
 
 SMALL: Final = 200
 """Test images (or subjects) below which the verdict warns: one answer is then worth half a point or more."""
+_APART, _SURE = 0.05, 3.0
+"""How far mean recall on validation lies above the test, also in standard errors: less is luck, or chosen epochs."""
 
 
 class Reservation(NamedTuple):
@@ -62,6 +65,7 @@ def caveats(
         text = f"The test set is small ({count_of(units, what)}): only large differences could show."
         found.append(Reservation("care", "Few test images", text))
     found += _same_layers(networks)
+    found += _unlike_validation(networks, data)
     found += [
         Reservation("care", "Several spikes at once", _several(one)) for one in networks if one.cost.several_spikes
     ]
@@ -81,6 +85,26 @@ def _same_layers(networks: Sequence[NetworkResult]) -> list[Reservation]:
         "outputs and the weights that they begin with, so a lead of one over the other says little."
     )
     return [Reservation("care", "Two opponents of one kind", text)]
+
+
+def _unlike_validation(networks: Sequence[NetworkResult], data: DataFacts) -> list[Reservation]:
+    """Where a published test part is of another kind, or its classes are: what was chosen may not suit it."""
+    runs = [run for network in networks for run in network.runs]
+    pairs = [(run.validation.get("balanced_accuracy"), run.test.get("balanced_accuracy")) for run in runs]
+    known = [(before, after) for before, after in pairs if before is not None and after is not None]
+    if not known or not data.validation.images or not data.test.images:
+        return []
+    validation, test = (sum(one) / len(known) for one in zip(*known, strict=True))
+    # Seeds share their images, so more of them make the difference no surer.
+    spread = math.sqrt(validation * (1 - validation) / data.validation.images + test * (1 - test) / data.test.images)
+    if validation - test < max(_APART, _SURE * spread):
+        return []
+    text = (
+        f"Validation images are answered better than test images ({points(validation)} against {points(test)} % mean "
+        "recall, over all networks): test images are of another kind, or validation shares with training what they do "
+        "not (patients, copies). What was chosen on validation (learning rates, epochs, thresholds) may not suit them."
+    )
+    return [Reservation("care", "Test images unlike those that choices were made on", text)]
 
 
 def _several(network: NetworkResult) -> str:
