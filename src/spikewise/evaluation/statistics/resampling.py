@@ -1,7 +1,7 @@
 """`Resampling`: how intervals are drawn, and which images are drawn together."""
 
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -30,6 +30,8 @@ _AT_ONCE = 6_000_000
 """Numbers of resamples that are in memory at a time: 500 resamples of 12,000 images, and fewer of more images."""
 _TOGETHER = 8
 """Rows that linear algebra may take together: parts of such lengths are added up as the whole is, to the last bit."""
+
+Key = TypeVar("Key")
 
 
 class Resampling(Config):
@@ -63,8 +65,12 @@ def count_units(groups: Groups, images: int) -> int:
 
 
 def parts_of_samples(samples: int, numbers: int) -> list[int]:
-    """How many resamples of so many numbers each are made at a time, so that memory does not grow with the images."""
-    step = max(1, _AT_ONCE // max(1, numbers) // _TOGETHER) * _TOGETHER
+    """How many resamples of so many numbers each are made at a time, so that memory does not grow with the images.
+
+    All parts are about as large: linear algebra adds up small ones in another order.
+    """
+    most = max(1, _AT_ONCE // max(1, numbers) // _TOGETHER) * _TOGETHER
+    step = -(-samples // (-(-samples // most) * _TOGETHER)) * _TOGETHER
     return [min(step, samples - at) for at in range(0, samples, step)]
 
 
@@ -74,8 +80,8 @@ def image_weights(groups: Groups, images: int, resampling: Resampling) -> Floats
 
 
 def over_resamples(
-    figures: Callable[[Floats], dict[str, Floats]], groups: Groups, images: int, resampling: Resampling
-) -> dict[str, Floats]:
+    figures: Callable[[Floats], dict[Key, Floats]], groups: Groups, images: int, resampling: Resampling
+) -> dict[Key, Floats]:
     """Figures by name [samples, ...] of all resamples, of which few are in memory at a time.
 
     Args:
