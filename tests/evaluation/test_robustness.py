@@ -1,5 +1,7 @@
 """The relative score where it is known, and whole examinations of networks that are perfect, blind or deaf."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -16,9 +18,9 @@ from spikewise.evaluation.robustness import (
     merged,
     parse_families,
 )
-from spikewise.evaluation.robustness import relative_score as score
-from spikewise.evaluation.robustness.score import difference, estimate, mean_of
+from spikewise.evaluation.robustness.score import RESAMPLING, difference, estimate, mean_of, relative_scores
 from spikewise.evaluation.sections.robustness import FAMILIES
+from spikewise.evaluation.statistics import image_weights, resampling
 from spikewise.graph import Activation
 from spikewise.models import MLP, build
 from spikewise.network import Network
@@ -32,6 +34,10 @@ def answers(shares, images=400, seeds=3):
     rng = np.random.default_rng(7)
     rows = [[rng.permutation(images) < share * images for _ in range(seeds)] for share in shares]
     return np.array(rows)
+
+
+def score(clean, disturbed, chance):
+    return relative_scores({"one": clean}, [{"one": disturbed}], chance)[0]["one"]
 
 
 def test_an_unaffected_network_scores_one_and_a_guessing_one_zero():
@@ -82,6 +88,37 @@ def test_a_network_that_keeps_more_is_ahead_by_the_difference_of_the_scores():
     assert found.p < 0.05
     same = difference(strong, strong)
     assert same.estimate.mean == 0
+
+
+@pytest.mark.parametrize("subjects", [None, 4_000], ids=["images", "subjects"])
+def test_scores_are_those_of_all_resamples_at_once_to_the_last_bit(subjects):
+    images = 12_500  # more than are resampled 500 times at once
+    groups = None if subjects is None else np.random.default_rng(0).integers(0, subjects, images)
+    clean = {"snn": answers([0.9], images, 2)[0], "twin": answers([0.8], images, 1)[0]}
+    disturbed = [
+        {"snn": answers([0.7, 0.5, 0.2], images, 2), "twin": answers([0.8, 0.7, 0.1], images, 1)},
+        {"snn": answers([0.9, 0.3], images, 2)},
+    ]
+    found = relative_scores(clean, disturbed, CHANCE, groups)
+    whole = image_weights(groups, images, RESAMPLING)
+    shares = whole / whole.sum(1, keepdims=True)
+    assert [list(one) for one in found] == [["snn", "twin"], ["snn"]]
+    for scores, under in zip(found, disturbed, strict=True):
+        for name, right in under.items():
+            before, after = shares @ clean[name].T.astype(np.float64), shares @ right.mean(0).T
+            assert np.array_equal(scores[name].draws, (after - CHANCE) / (before - CHANCE))
+
+
+def test_memory_of_scores_does_not_grow_with_the_resamples(monkeypatch):
+    monkeypatch.setattr(resampling, "_AT_ONCE", 800_000)  # 6 MiB; all resamples of these images are 153
+    clean = answers([0.9], 40_000, 1)[0]
+    disturbed = [{"one": answers([0.8, 0.6], 40_000, 1)}] * 3
+    tracemalloc.start()
+    try:
+        relative_scores({"one": clean}, disturbed, CHANCE)
+        assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 # -- whole examinations ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from spikewise.evaluation.robustness.examination import (
     parse_families,
     selected,
 )
-from spikewise.evaluation.robustness.score import relative_score
+from spikewise.evaluation.robustness.score import relative_scores
 from spikewise.evaluation.robustness.spikes import chances, delete_spikes, insert_spikes, jitter_spikes
 from spikewise.evaluation.robustness.summary import summarise
 from spikewise.evaluation.robustness.trials import RobustnessTrial, RobustnessTrials
@@ -48,7 +48,7 @@ __all__ = [
     "pgd",
     "quantised",
     "random_signs",
-    "relative_score",
+    "relative_scores",
     "search",
     "selected",
     "silenced",

@@ -8,7 +8,7 @@ corruption error of Hendrycks and Dietterich (ICLR 2019, section 4.1) does, with
 family's score is the mean over its disturbances.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,20 +17,22 @@ from jaxtyping import Bool, Float
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.statistics import (
     ComparedArms,
+    Groups,
     Resampling,
     count_units,
     difference_from_draws,
     estimate_from_draws,
-    image_weights,
+    over_resamples,
 )
 
-__all__ = ["RESAMPLING", "Resampled", "Scored", "difference", "estimate", "mean_of", "relative_score"]
+__all__ = ["RESAMPLING", "Scored", "difference", "estimate", "mean_of", "relative_scores"]
 
 RESAMPLING: Final = Resampling(samples=500)
 _LEAST_ABOVE_CHANCE: Final = 0.05
 """A ratio to less than this says nothing."""
 
-Right = Bool[np.ndarray, "L S N"]
+Right = Bool[np.ndarray, "_ _ N"]
+"""Whether the answer is right, by strength, seed and image; not every disturbance and network has as many."""
 
 
 class Scored(NamedTuple):
@@ -41,37 +43,51 @@ class Scored(NamedTuple):
     units: int
 
 
-class Resampled(NamedTuple):
-    """How the images are resampled, the same way for every network and disturbance."""
+def relative_scores(
+    clean: Mapping[str, Bool[np.ndarray, "_ N"]],
+    disturbed: Sequence[Mapping[str, Right]],
+    chance: float,
+    groups: Groups = None,
+) -> list[dict[str, Scored | None]]:
+    """Score of each network under each disturbance; None where some seed's clean accuracy is hardly above chance.
 
-    weights: Float[np.ndarray, "samples N"]
-    """Share of each image in each resample."""
-    units: int
-
-    @classmethod
-    def of(cls, images: int, groups: np.ndarray | None = None) -> "Resampled":
-        """Whole subjects where they are known, else images."""
-        weights = image_weights(groups, images, RESAMPLING)
-        return cls(weights / weights.sum(1, keepdims=True), count_units(groups, images))
-
-
-def relative_score(
-    clean: Bool[np.ndarray, "S N"], disturbed: Right, chance: float, resampled: Resampled | None = None
-) -> Scored | None:
-    """Score of one network under one disturbance; None where some seed's clean accuracy is hardly above chance.
+    Images, or whole subjects where they are known, are resampled the same way for every network and disturbance.
 
     Args:
-        resampled: what `Resampled.of` makes of these images, if it is at hand.
+        clean: whether each network's answers to the images as they are are right, by seed and image.
+        disturbed: the same under each disturbance; networks that it does not apply to are absent.
     """
-    if (clean.mean(1) - chance < _LEAST_ABOVE_CHANCE).any():
-        return None
-    weights, units = resampled or Resampled.of(clean.shape[1])
-    before = weights @ clean.T.astype(np.float64)
-    after = weights @ disturbed.mean(0).T
+    images = next(iter(clean.values())).shape[1]
+    able = {name for name, right in clean.items() if (right.mean(1) - chance >= _LEAST_ABOVE_CHANCE).all()}
+    asked = [(which, name) for which, one in enumerate(disturbed) for name in one if name in able]
+
+    def of_all(weights: Float[np.ndarray, "B N"]) -> dict[tuple[int, str], Float[np.ndarray, "B _"]]:
+        shares = weights / weights.sum(1, keepdims=True)
+        before = {name: shares @ clean[name].T.astype(np.float64) for name in able}
+        return {
+            (which, name): _left(before[name], shares @ disturbed[which][name].mean(0).T, chance)
+            for which, name in asked
+        }
+
+    draws = over_resamples(of_all, groups, images, RESAMPLING) if asked else {}
+    units = count_units(groups, images)
+    return [
+        {
+            name: Scored(_left(clean[name].mean(1), right.mean(axis=(0, 2)), chance), draws[which, name], units)
+            if name in able
+            else None
+            for name, right in one.items()
+        }
+        for which, one in enumerate(disturbed)
+    ]
+
+
+def _left(
+    before: Float[np.ndarray, "*B S"], after: Float[np.ndarray, "*B S"], chance: float
+) -> Float[np.ndarray, "*B S"]:
+    """Share of the accuracy above chance that is left; nan where there was none."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        draws = np.where(before > chance, (after - chance) / (before - chance), np.nan)
-    per_seed = (disturbed.mean(axis=(0, 2)) - chance) / (clean.mean(1) - chance)
-    return Scored(per_seed, draws, units)
+        return np.asarray(np.where(before > chance, (after - chance) / (before - chance), np.nan))
 
 
 def mean_of(scores: Sequence[Scored | None]) -> Scored | None:

@@ -9,12 +9,11 @@ from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.robustness.candidates import Images
 from spikewise.evaluation.robustness.score import (
     RESAMPLING,
-    Resampled,
     Scored,
     difference,
     estimate,
     mean_of,
-    relative_score,
+    relative_scores,
 )
 from spikewise.evaluation.robustness.trials import RobustnessTrial, RobustnessTrials
 from spikewise.evaluation.sections.robustness import (
@@ -42,11 +41,8 @@ def summarise(
         against: the network whose score the others' scores are taken from.
     """
     names = list(clean)
-    resampled = Resampled.of(len(images.labels), images.groups)
-    own = [
-        {name: relative_score(clean[name][0], right, images.chance, resampled) for name, right in trial.right.items()}
-        for trial in made.trials
-    ]
+    as_they_are = {name: right[0] for name, right in clean.items()}
+    own = relative_scores(as_they_are, [trial.right for trial in made.trials], images.chance, images.groups)
     counted = [scores for trial, scores in zip(made.trials, own, strict=True) if trial.counted]
     scores = {name: mean_of([one.get(name) for one in counted]) for name in names}
     pairs = [(against, other) for other in names if other != against] if against in names else []
