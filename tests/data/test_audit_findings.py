@@ -149,7 +149,7 @@ def test_near_duplicates_across_parts_are_grave_when_they_are_many():
     found = audit(changed(images, images=pixels), halves(400))
     finding = found.find("near-duplicates-across")
     assert finding is not None
-    assert (finding.severity, finding.count, found.near_across) == ("red", 12, 12)
+    assert (finding.severity, finding.count, found.near_across, found.near_tested) == ("red", 12, 12, 12)
     assert {tuple(place.index for place in group) for group in finding.groups} == {
         (4 * k, 300 + 4 * k) for k in range(12)
     }

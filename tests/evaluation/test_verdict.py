@@ -271,6 +271,21 @@ def test_a_leak_that_spares_the_test_part_flatters_no_accuracy(rng):
     assert "flattered" not in verdict.paragraph
 
 
+@pytest.mark.parametrize(
+    ("near_reaches_test", "said"),
+    [
+        (True, "in more than one part of the split, which can flatter every accuracy."),
+        (False, "in more than one part of the split, none in the test part: only choices suffer."),
+        (None, "in more than one part of the split."),
+    ],
+    ids=str,
+)
+def test_near_copies_are_said_to_spare_the_test_part_only_where_they_do(rng, near_reaches_test, said):
+    overlap = Overlap(duplicates=0, near_duplicates=12, reaches_test=False, near_reaches_test=near_reaches_test)
+    verdict, _ = judged(rng, 0.95, 0.80, data=facts(1000, overlap=overlap))
+    assert f"12 groups of nearly identical images are {said}" in verdict.paragraph
+
+
 CLAIMS = ("more accurate", "less accurate", "better", "worse", "beats", "superior", "favours")
 
 

@@ -50,7 +50,8 @@ def test_the_audit_warns_before_training_and_stands_in_results_and_report(leaky,
     audit = done.results.sections.audit
     assert audit.count("red") >= 1
     assert "duplicates" in audit.findings[0].check
-    assert done.results.data.overlap.near_duplicates == audit.near_across
+    overlap = done.results.data.overlap
+    assert (overlap.near_duplicates, overlap.near_reaches_test) == (audit.near_across, audit.near_tested > 0)
     page = (done.folder / "report.html").read_text()
     assert 'id="audit"' in page
     assert "<code>spikewise audit DATA --fix clean.json</code>" in page

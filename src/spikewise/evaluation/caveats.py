@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from spikewise.evaluation.reservations import subjects_told
-from spikewise.evaluation.results import DataFacts, NetworkResult, PairComparison, Protocol
+from spikewise.evaluation.results import DataFacts, NetworkResult, Overlap, PairComparison, Protocol
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.wording import called, count_of, listed, points
 
@@ -142,10 +142,18 @@ def _leaks(data: DataFacts) -> list[Reservation]:
         sure |= data.subjects_trust != "doubtful"
     if not found:
         return []
-    effect = "which can flatter every accuracy" if leaks.reaches_test else "none in the test part: only choices suffer"
+    effect = _reach(leaks)
     verb = "is" if (leaks.duplicates or 0) + (leaks.near_duplicates or 0) + (leaks.subjects or 0) == 1 else "are"
-    said = f"{listed(found)} {verb} in more than one part of the split, {effect}"
+    said = f"{listed(found)} {verb} in more than one part of the split{effect}"
     told = subjects_told(data) if leaks.subjects else ""
     if sure:
         return [Reservation("bad", "The split leaks", f"{said}.{told}")]
     return [Reservation("care", "The split may leak", f"{said} if they are subjects.{told}")]
+
+
+def _reach(leaks: Overlap) -> str:
+    """What leaks do to the figures, as the tail of a sentence; nothing where nobody knows."""
+    near = leaks.near_reaches_test if leaks.near_duplicates else False
+    if near or (leaks.reaches_test and (leaks.duplicates or leaks.subjects)):
+        return ", which can flatter every accuracy"
+    return "" if near is None else ", none in the test part: only choices suffer"

@@ -77,7 +77,10 @@ class Overlap(Record):
     near_duplicates: Count | None = None
     subjects: Count | None = None
     reaches_test: bool = True
-    """False where none of it concerns the test part: then it only flatters what is chosen on validation."""
+    """False where no identical images and no subjects concern the test part: then these only flatter what is chosen on
+    validation."""
+    near_reaches_test: bool | None = None
+    """Whether nearly identical images do; null where nobody looked."""
 
 
 class TrainingAppearance(Record):

@@ -70,8 +70,8 @@ def evaluate_candidates(
     tested = _beside_twin([_test(setting, candidate) for candidate in candidates], setting.steps)
     labels, main = tested[0].test[0].labels, main_pair([one.result for one in tested])
     comparisons = compare_all([one.predictions for one in tested], labels, _groups(setting), main=main)
-    near = setting.audit().near_across if "audit" in setting.experiment.sections else None
-    facts = data_facts(setting.images, setting.split, setting.experiment, near)
+    audit = setting.audit() if "audit" in setting.experiment.sections else None
+    facts = data_facts(setting.images, setting.split, setting.experiment, audit)
     experiment = setting.experiment
     if experiment.imported is not None:
         facts = facts.model_copy(update={"cautions": (*facts.cautions, NOT_KNOWN)})

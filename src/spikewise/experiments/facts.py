@@ -9,6 +9,7 @@ import torch
 
 from spikewise.data import ImageSet, PartOverlap, Split, part_overlap
 from spikewise.data.appearance import appearance
+from spikewise.data.audit import Audit
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation.results import DataFacts, Environment, Overlap, Part, TrainingAppearance
 from spikewise.experiments.experiment import Experiment
@@ -62,11 +63,11 @@ def environment(device: torch.device) -> Environment:
     )
 
 
-def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int | None = None) -> DataFacts:
+def data_facts(images: ImageSet, split: Split, experiment: Experiment, audit: Audit | None = None) -> DataFacts:
     """Which images were used, and how they were split.
 
     Args:
-        near: groups of nearly identical images in more than one part, where somebody looked.
+        audit: what was found of nearly identical images, where somebody looked.
     """
     leaks = part_overlap(images, split)
 
@@ -91,9 +92,10 @@ def data_facts(images: ImageSet, split: Split, experiment: Experiment, near: int
         grouped=images.groups is not None and experiment.split.grouped,
         overlap=Overlap(
             duplicates=leaks.duplicates,
-            near_duplicates=near,
+            near_duplicates=None if audit is None else audit.near_across,
             subjects=leaks.groups,
             reaches_test=_reaches_test(images, split, leaks),
+            near_reaches_test=None if audit is None or audit.near_tested is None else audit.near_tested > 0,
         ),
         publishable=images.publishable,
         notes=images.notes,

@@ -42,9 +42,11 @@ def near_findings(look: Look) -> Iterator[AuditFinding]:
     yield from (finding for finding in _contradictions(look) if finding.check == "conflicting-near-labels")
 
 
-def near_across(look: Look) -> int:
-    """Groups of nearly identical images in more than one part, those that are identical across parts aside."""
-    return len(_near_crossing(look).groups)
+def near_across(look: Look) -> tuple[int, int]:
+    """Groups of nearly identical images in more than one part, those that are identical across parts aside; and how
+    many test images are among them."""
+    crossing = _near_crossing(look)
+    return len(crossing.groups), crossing.tested
 
 
 def _exact(look: Look) -> Iterator[AuditFinding]:

@@ -126,6 +126,8 @@ class Audit(Config):
     nearness: Nearness
     near_across: _Count
     """Groups of nearly identical images that lie in more than one part."""
+    near_tested: _Count | None = None
+    """Test images of such groups; none in audits that were made before they were counted."""
     seconds: Annotated[float, Field(ge=0)]
     """How long the audit took when it was made."""
     spikewise_version: str

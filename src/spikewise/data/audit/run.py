@@ -125,7 +125,7 @@ def _audit(images: ImageSet, split: Split | None, close: _Close, cache: Path, te
     findings += health_findings(whole, images.damaged)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     tell("probing", 2, 2)
-    near = look.near
+    near, (across, tested) = look.near, near_across(look)
     return Audit(
         name=images.name,
         fingerprint=images.fingerprint,
@@ -145,7 +145,8 @@ def _audit(images: ImageSet, split: Split | None, close: _Close, cache: Path, te
             altered=len(look.altered.first),
             altered_images=look.altered_among,
         ),
-        near_across=near_across(look),
+        near_across=across,
+        near_tested=tested,
         seconds=time.perf_counter() - started,
         spikewise_version=__version__,
     )
