@@ -8,7 +8,7 @@
     │   └── ChecksumError          it is there, and it is not what was published
     ├── EngineError                an engine was asked for something it cannot run
     ├── TrainingError              training diverged or cannot go on
-    ├── ProcessesError             processes that train together lost one of them, or do not fit together
+    ├── ProcessesError             processes that work together lost one of them, or do not fit together
     ├── RunError                   a run folder is missing, damaged or of another version
     │   └── BusyError              another process is at work in it
     ├── ExecutorError              what is to run the work cannot be reached, or has no room for it
@@ -69,7 +69,7 @@ class TrainingError(SpikewiseError):
 
 
 class ProcessesError(SpikewiseError):
-    """Processes that train together lost one of them, or do not fit together."""
+    """Processes that work together lost one of them, or do not fit together."""
 
 
 class RunError(SpikewiseError):

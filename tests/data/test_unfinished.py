@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spikewise.data import cache, load_data, unfinished
+from spikewise.data import cache, load_data, runs, unfinished, workers
 
 COUNT = 24
 
@@ -26,8 +26,8 @@ def many(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _small_runs(monkeypatch):
-    monkeypatch.setattr(cache, "_CHUNK", 2)
-    monkeypatch.setattr(cache, "_workers", lambda: 1)
+    monkeypatch.setattr(workers, "RUN", 2)
+    monkeypatch.setattr(workers, "_cores", lambda: 1)
     monkeypatch.setattr(unfinished, "_TOGETHER", 1)
 
 
@@ -55,9 +55,9 @@ def whole(many: Path, tmp_path: Path):
 
 
 def interrupted(many: Path, where: Path, monkeypatch, after: int) -> list[str]:
-    cut = Cut(cache.decode, after)
+    cut = Cut(runs.decode, after)
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "decode", cut)
+        patch.setattr(runs, "decode", cut)
         with pytest.raises(KeyboardInterrupt):
             loaded(many, where)
     return cut.files
@@ -66,9 +66,9 @@ def interrupted(many: Path, where: Path, monkeypatch, after: int) -> list[str]:
 def test_what_was_decoded_is_not_decoded_again(many, whole, tmp_path, monkeypatch):
     where = tmp_path / "cut"
     before = interrupted(many, where, monkeypatch, 9)
-    rest = Cut(cache.decode, -1)
-    monkeypatch.setattr(cache, "decode", rest)
-    monkeypatch.setattr(cache, "read_header", None)  # headers are not read again
+    rest = Cut(runs.decode, -1)
+    monkeypatch.setattr(runs, "decode", rest)
+    monkeypatch.setattr(runs, "read_header", None)  # headers are not read again
     found = loaded(many, where)
     assert found.fingerprint == whole.fingerprint
     assert np.array_equal(found.images, whole.images)

@@ -6,40 +6,35 @@ file, which is most of what the cache saves; the change time cannot be set back 
 files, so an exchanged file is noticed.
 """
 
-import contextlib
 import hashlib
-import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import PIL
 from jaxtyping import UInt8
 
+from spikewise.data import workers
 from spikewise.data.arrays import hash_images
 from spikewise.data.config import Background, DataConfig, Sizing
-from spikewise.data.decode import Frame, Header, WhiteOf, decode, known_whites, numbers_of, read_header
+from spikewise.data.decode import Header
 from spikewise.data.image_set import Aspect
-from spikewise.data.opened import quietly
 from spikewise.data.resize import one_size
-from spikewise.data.unfinished import Headers, Outcome, Unfinished, unfinished
+from spikewise.data.runs import FillPixels, FindRanges, Outcome, ReadHeaders
+from spikewise.data.unfinished import Headers, Unfinished, unfinished
 from spikewise.data.white import Kind, Range, Whites, merge, resolve_white
 from spikewise.errors import DataError
 from spikewise.files import write_json
 
 __all__ = ["Decoded", "Decoding", "Progress", "decode_files"]
 
-Done = TypeVar("Done")
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is."""
 
 _VERSION = 3
-_CHUNK, _AHEAD = 32, 4
-"""Files that a thread takes at a time, and how often that is asked for ahead of it."""
 _MANY = 20_000
 """Files beyond which reading their headers takes long enough to be shown."""
 _DARK = 63
@@ -91,6 +86,7 @@ class _Files(NamedTuple):
     names: Sequence[str]
     decoding: Decoding
     tell: Progress | None
+    hands: workers.FileWorkers
 
     def said(self, what: str, done: int, fewest: int = 0) -> None:
         """Tell how far something is, where it concerns more files than `fewest`."""
@@ -124,6 +120,7 @@ def decode_files(
     Raises:
         DataError: files of several sizes and "none" as size, not one that can be decoded, or several things that white
             could be.
+        ProcessesError: one of the processes that decode very many files has ended.
         StorageError: the cache folder cannot be written.
     """
     key = _key(root, files, decoding, training)
@@ -131,8 +128,8 @@ def decode_files(
     kept = _load(array, facts)
     if kept is not None:
         return kept
-    work = _Files(root, files, decoding, progress)
-    with unfinished(cache, key) as place:
+    with unfinished(cache, key) as place, workers.FileWorkers(len(files)) as hands:
+        work = _Files(root, files, decoding, progress, hands)
         headers = _headers(work, place)
         decoding, shape, sizing = _settle_shape(work, headers, training)
         work = work._replace(decoding=decoding)
@@ -194,11 +191,8 @@ def _headers(work: _Files, place: Unfinished) -> Headers:
     number: dict[Header, int] = {}
     which, bad = np.full(len(work.names), -1, np.int32), dict[str, str]()
 
-    def one_chunk(start: int) -> list[Header | str]:
-        names = work.names[start : start + _CHUNK]
-        return [_try_header(work.root / name, work.decoding.max_pixels) for name in names]
-
-    for start, found in _each_chunk(one_chunk, range(0, len(work.names), _CHUNK)):
+    reading = ReadHeaders(str(work.root), work.decoding.max_pixels)
+    for start, found in work.hands.each_run(reading, work.names, range(0, len(work.names), workers.RUN)):
         for position, header in enumerate(found, start):
             if isinstance(header, str):
                 bad[work.names[position]] = header
@@ -241,13 +235,6 @@ def _settle_shape(work: _Files, headers: Headers, training: Sequence[str]) -> _S
     return _Shape(settled, (1 if grey else 3, *one.size), one.said)
 
 
-def _try_header(path: Path, max_pixels: int) -> Header | str:
-    try:
-        return read_header(path, max_pixels=max_pixels)
-    except DataError as error:
-        return str(error)
-
-
 class _Filled(NamedTuple):
     """All files decoded."""
 
@@ -260,7 +247,7 @@ def _decode_set(work: _Files, headers: Headers, place: Unfinished, shape: tuple[
     """Decode under one white; only bytes whose white is their top are decoded without a look at their range first."""
     kinds = {header.kind for header in headers.kinds}
     if work.decoding.white is None and kinds <= _BYTES.of.keys():
-        pixels, outcome = _decode_all(work, known_whites(_BYTES.of), place, shape)
+        pixels, outcome = _decode_all(work, _BYTES.of, place, shape)
         if any(int(pixels[at : at + 256].max()) > _DARK for at in range(0, len(pixels), 256)):
             return _Filled(pixels, Whites({kind: _BYTES.of[kind] for kind in kinds}, ()), outcome)
         whites = _settle_white(work, headers)
@@ -268,26 +255,19 @@ def _decode_set(work: _Files, headers: Headers, place: Unfinished, shape: tuple[
             return _Filled(pixels, whites, outcome)
     else:
         whites = _settle_white(work, headers)
-    pixels, outcome = _decode_all(work, known_whites(whites.of), place, shape, repr(sorted(whites.of.items())))
+    pixels, outcome = _decode_all(work, whites.of, place, shape, repr(sorted(whites.of.items())))
     return _Filled(pixels, whites, outcome)
 
 
 def _settle_white(work: _Files, headers: Headers) -> Whites:
     found: dict[Kind, Range] = {}
 
-    def look(start: int) -> list[tuple[Kind, Range]]:
-        out = []
-        for position in range(start, min(start + _CHUNK, len(work.names))):
-            if headers.which[position] >= 0:
-                with contextlib.suppress(DataError):  # decoding says what is wrong with it
-                    path, pixels = work.root / work.names[position], work.decoding.max_pixels
-                    out.append(numbers_of(path, max_pixels=pixels, background=work.decoding.background))
-        return out
-
-    for start, some in _each_chunk(look, range(0, len(work.names), _CHUNK)):
+    look = FindRanges(str(work.root), work.decoding.max_pixels, work.decoding.background)
+    readable = [name for name, kind in zip(work.names, headers.which.tolist(), strict=True) if kind >= 0]
+    for start, some in work.hands.each_run(look, readable, range(0, len(readable), workers.RUN)):
         for kind, span in some:
             found[kind] = merge([found[kind], span]) if kind in found else span
-        work.said("looking for white", min(start + _CHUNK, len(work.names)))
+        work.said("looking for white", min(start + workers.RUN, len(work.names)))
     if not found:
         return _BYTES
     clear = any(header.see_through for header in headers.kinds)
@@ -302,43 +282,23 @@ def _hidden(work: _Files, names: Sequence[str]) -> list[str]:
 
 
 def _decode_all(
-    work: _Files, white_of: WhiteOf, place: Unfinished, shape: tuple[int, ...], whites: str = ""
+    work: _Files, white: Mapping[Kind, float], place: Unfinished, shape: tuple[int, ...], whites: str = ""
 ) -> tuple[UInt8[np.ndarray, "N C H W"], Outcome]:
     """The array of all files, and the files that could not be decoded with their reasons, animations, hidden drawings.
 
     Args:
-        whites: what white is, where it was looked for.
+        white: what it is, by how the files store their pixels.
+        whites: the same in words, where it was looked for.
     """
-    size, grey, max_pixels, _, background, aspect = work.decoding
-    assert isinstance(size, tuple)
+    _, grey, max_pixels, _, background, aspect = work.decoding
     assert aspect is not None
-    frame = Frame(size, aspect, background)
     out = place.pixels(shape, repr((work.decoding, whites)))
-
-    def one_chunk(start: int) -> Outcome:
-        made = Outcome({}, [], [])
-        for position, name in enumerate(work.names[start : start + _CHUNK], start):
-            try:
-                picture = decode(
-                    work.root / name,
-                    frame=frame,
-                    grey=grey,
-                    max_pixels=max_pixels,
-                    white_of=white_of,
-                )
-            except DataError as error:
-                made.bad[name] = str(error)
-                continue
-            out[position] = picture.pixels
-            made.animated.extend([name] * picture.header.animated)
-            made.hidden.extend([name] * picture.hidden)
-        return made
-
-    starts = [start for start in range(0, len(work.names), _CHUNK) if start not in place.done]
-    done = len(work.names) - len(starts) * _CHUNK
-    for start, outcome in _each_chunk(one_chunk, starts):
+    fill = FillPixels(str(work.root), max_pixels, background, aspect, grey, dict(white), out)
+    starts = [start for start in range(0, len(work.names), workers.RUN) if start not in place.done]
+    done = len(work.names) - len(starts) * workers.RUN
+    for start, outcome in work.hands.each_run(fill, work.names, starts):
         place.note(start, outcome)
-        done += _CHUNK
+        done += workers.RUN
         work.said("decoding images", min(done, len(work.names)))
     place.write_down()
     made = Outcome({}, [], [])
@@ -349,33 +309,6 @@ def _decode_all(
     return out, Outcome(dict(sorted(made.bad.items())), sorted(made.animated), sorted(made.hidden))
 
 
-def _each_chunk(work: Callable[[int], Done], starts: Sequence[int]) -> Iterator[tuple[int, Done]]:
-    """Work by work of several threads, as they are done; few are asked for at a time, for there may be very many."""
-    left = iter(starts)
-
-    def at(start: int) -> Done:
-        with quietly():  # once for many files: to change the filters takes longer than to read a small header
-            return work(start)
-
-    with ThreadPoolExecutor(_workers()) as pool:
-        running = {pool.submit(at, start): start for start in itertools.islice(left, _AHEAD * _workers())}
-        try:
-            while running:
-                over = wait(running, return_when=FIRST_COMPLETED).done
-                for future in sorted(over, key=_failed):  # what is done is noted before what ends it all
-                    start = running.pop(future)
-                    for following in itertools.islice(left, 1):
-                        running[pool.submit(at, following)] = following
-                    yield start, future.result()
-        except BaseException:  # also Ctrl-C: do not do the rest first
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _failed(future: "Future[Done]") -> bool:
-    return future.exception() is not None
-
-
 def _close_gaps(images: UInt8[np.ndarray, "N C H W"], good: Iterable[int]) -> int:
     """Move the good images to the front, in order; returns how many they are."""
     count = 0
@@ -384,10 +317,3 @@ def _close_gaps(images: UInt8[np.ndarray, "N C H W"], good: Iterable[int]) -> in
             images[target] = images[source]
         count = target + 1
     return count
-
-
-def _workers() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Windows and macOS
-        return os.cpu_count() or 1

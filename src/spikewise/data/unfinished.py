@@ -19,9 +19,11 @@ from filelock import FileLock, Timeout
 from jaxtyping import Int32, UInt8
 
 from spikewise.data.opened import Header
+from spikewise.data.runs import Outcome
+from spikewise.errors import ProcessesError
 from spikewise.files import make_folder, replace_file, storage_errors, write_npz
 
-__all__ = ["Headers", "Outcome", "Unfinished", "unfinished"]
+__all__ = ["Headers", "Unfinished", "unfinished"]
 
 _PIXELS, _JOURNAL, _HEADERS = "pixels.npy", "journal.jsonl", "headers.npz"
 _TOGETHER = 256
@@ -37,16 +39,6 @@ class Headers(NamedTuple):
     """Which of them each file has; -1: its header cannot be read."""
     bad: dict[str, str]
     """Why."""
-
-
-class Outcome(NamedTuple):
-    """What decoding some files gave besides pixels."""
-
-    bad: dict[str, str]
-    """File and reason, for those that could not be decoded."""
-    animated: list[str]
-    hidden: list[str]
-    """Files of which one even colour is left without transparency."""
 
 
 class Unfinished:
@@ -159,6 +151,8 @@ def unfinished(cache: Path, key: str) -> Iterator[Unfinished]:
             folder = make_folder(cache / f"{key}.part")
             try:
                 yield Unfinished(folder)
+            except ProcessesError:  # whoever has more memory goes on
+                raise
             except Exception:  # decoding these files fails again; only who is interrupted goes on
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
