@@ -164,6 +164,13 @@ def test_what_agrees_may_be_said_twice():
     assert (experiment.train.epochs, experiment.seeds) == (5, (0, 1))
 
 
+def test_what_is_no_number_is_told_as_such_and_not_as_said_twice():
+    with pytest.raises(
+        ConfigError, match=r"^'train\.learning_rate' is a number above 0, or 'auto', and finite; got nan\."
+    ):
+        resolve("digits", overrides=["train.learning_rate=nan"])
+
+
 def test_python_settings_must_agree_with_arguments(tmp_path):
     from spikewise.api import compare
 
@@ -269,7 +276,7 @@ def test_a_wrong_word_is_put_right_from_the_whole_tree(override, meant):
         ("cnn={kind='x'}", r"^Unknown cnn\.kind 'x'"),
         ("model.output={kind='lif', beta=2}", r"^'model\.output\.beta' is a number from 0 to 1; got 2\.$"),
         ("data.group_pattern=(((", "not a regular expression"),
-        ("device=tpu", r"^'device' has another form \(auto\|cpu\|mps\|cuda\); got 'tpu'\.$"),
+        ("device=tpu", r"^'device' is auto, cpu, mps or cuda; got 'tpu'\.$"),
     ],
 )
 def test_a_wrong_value_is_told_in_one_sentence_of_the_users_words(override, words):

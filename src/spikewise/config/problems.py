@@ -111,8 +111,9 @@ def _problems(config_type: type[BaseModel], detail: ErrorDetails, data: Mapping[
         case "finite_number":
             yield Problem(path, (f"'{{key}}' is {expected(config_type, path)}, and finite; got {got}."))
         case "string_pattern_mismatch":
-            wanted = "|".join(re.findall(r"[a-z]{2,}", context["pattern"])) or context["pattern"]
-            yield Problem(path, (f"'{{key}}' has another form ({wanted}); got {got}."))
+            words = re.findall(r"[a-z]{2,}", context["pattern"])
+            wanted = " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+            yield Problem(path, (f"'{{key}}' is {wanted or 'of the form ' + context['pattern']}; got {got}."))
         case _:
             yield Problem(path, (f"'{{key}}' is {expected(config_type, path)}; got {got}."))
 

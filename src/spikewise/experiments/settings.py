@@ -5,6 +5,7 @@ a Python value, becomes a table or changes, within the bounds of `parsing`.
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -123,12 +124,18 @@ def agreed(changes: Iterable[Change]) -> list[Change]:
     for change in changes:
         for key, value in _leaves(change.key, change.value):
             before = seen.setdefault(key, (value, change))
-            if before[0] != value or isinstance(before[0], bool) != isinstance(value, bool):
+            if not _same(before[0], value):
                 raise ConfigError(
                     f"'{key}' was given twice and differently: {before[1]} and {change}. Give one of the two."
                 )
         out.setdefault(f"{change.key}={change.value!r}", change)
     return list(out.values())
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values say the same; true is not 1, and what is no number equals itself."""
+    both_nan = isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other)
+    return both_nan or (one == other and isinstance(one, bool) == isinstance(other, bool))
 
 
 def changed(table: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
