@@ -10,7 +10,7 @@ from fake import ROLES, artifacts, made, results
 
 from spikewise import viz
 from spikewise.errors import RunError
-from spikewise.evaluation import Overlap
+from spikewise.evaluation import Estimate, Overlap
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.units import energy_unit, latency
 from spikewise.evaluation.verdict import ACCURACIES
@@ -350,6 +350,20 @@ def test_a_first_look_is_followed_by_the_whole_run_and_a_leak_by_a_split_without
         "spikewise compare photos --skip-bad",
     ]
     assert next_steps(looked, "spikewise again", "RUN")[0].command == "spikewise again --seeds 3"
+
+
+@pytest.mark.parametrize(
+    ("lead", "words"), [(0.1, "the most accurate network"), (0.0, "one of the most accurate networks")]
+)
+def test_networks_that_are_level_are_not_called_the_most_accurate(lead, words):
+    one, *others = made(classes=("cat", "dog")).networks
+    level = [
+        other.model_copy(update={"metrics": {**other.metrics, "accuracy": Estimate(mean=0.8, method="t")}})
+        for other in others
+    ]
+    first = one.model_copy(update={"metrics": {**one.metrics, "accuracy": Estimate(mean=0.8 + lead, method="t")}})
+    found = next_steps(made(classes=("cat", "dog")).model_copy(update={"networks": (first, *level)}), None, "RUN")
+    assert f"Classify images with {words}, the spiking network" in [step.what for step in found]
 
 
 def test_a_run_folder_gets_its_report(tmp_path):

@@ -132,7 +132,9 @@ def next_steps(results: Results, command: str | None, run: str, source: str | No
     run = shlex.quote(run)
     if best is not None and results.kind != "judge":  # whose networks are not the run's to load
         ask = f"spikewise predict {run} IMAGE... --network {shlex.quote(best.name)}"
-        found.append(NextStep(f"Classify images with the most accurate network, the {_in_prose(best)}", ask))
+        level = sum(_accuracy(one) == _accuracy(best) for one in results.networks if "accuracy" in one.metrics) > 1
+        which = "one of the most accurate networks" if level else "the most accurate network"
+        found.append(NextStep(f"Classify images with {which}, the {_in_prose(best)}", ask))
     if results.sections.robustness is None and results.kind == "compare":
         found.append(NextStep("See what noise and damage change", f"spikewise robustness {run}"))
     return found[:_MOST_STEPS]

@@ -233,7 +233,7 @@ def _repeats_accuracy(name: str, results: Results) -> bool:
 def _alike(names: Sequence[str], results: Results) -> str:
     if not names:
         return ""
-    told = ", ".join(metric_label(name, results.data.positive).lower().replace("f1", "F1") for name in names)
+    told = "; ".join(metric_label(name, results.data.positive).lower().replace("f1", "F1") for name in names)
     which = "It says" if len(names) == 1 else "They say"
     return f"Left out: {told}. {which} what accuracy says, to a tenth of a point, for every network."
 
