@@ -102,6 +102,15 @@ def test_what_cannot_be_written_is_an_error_and_nothing_is(command, run: Run, fo
     assert not (tmp_path / "a.txt").exists()
 
 
+def test_a_damaged_image_is_named_with_the_way_round_it(command, run: Run, folder):
+    (folder / "07.png").write_bytes(b"no image")
+    done = command("predict", run.folder, folder)
+    assert done.returncode == 2
+    assert "07.png" in done.stderr
+    assert "--skip-bad" in done.stderr
+    assert len(rows(command("predict", run.folder, folder, "--skip-bad").stdout)) == 24
+
+
 def test_an_image_in_colour_and_one_far_from_all_are_named(command, run: Run, tmp_path):
     red = np.zeros((8, 8, 3), np.uint8)
     red[1:7, 3:5, 0] = 255

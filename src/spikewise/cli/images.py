@@ -9,15 +9,25 @@ __all__ = ["named_sources"]
 
 
 def named_sources(names: Sequence[str], stdin: BinaryIO) -> list[tuple[str, Path | bytes]]:
-    """Each image with its name: files, every image below a folder, and `-` for the bytes on standard input."""
+    """Each image with its name: files, every image below a folder, and `-` for the bytes on standard input.
+
+    Raises:
+        ConfigError: a run folder stands among them.
+    """
     from spikewise.data.folder import list_folder
     from spikewise.data.names import as_path, shown
+    from spikewise.errors import ConfigError
 
     out: list[tuple[str, Path | bytes]] = []
     for name in names:
         path = as_path(name)
         if name == "-":
             out.append((name, stdin.read()))
+        elif os.path.isfile(path / "run.json"):  # noqa: PTH113  # as below
+            raise ConfigError(
+                f"{shown(name)} is a run folder, and holds no images to answer: a command takes one run, and "
+                "runs/NAME-* names several where there are several."
+            )
         elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a name is too long
             out += [(shown(path / below), path / below) for below in list_folder(path).images]
         else:

@@ -132,7 +132,7 @@ def _decoded(model: "Trained", found: Named, skip_bad: bool, white: float | None
             images.append(incoming(model, name, source, white))
         except DataError as error:
             if not skip_bad:
-                raise
+                raise DataError(f"{error} Repair or remove it, or leave such files out with --skip-bad.") from None
             say(f"left out: {error}")
     return images
 
@@ -162,7 +162,8 @@ def _show(records: list[Record], kind: str, top: int, out: Path | None) -> None:
     if kind == "table" and out is None:
         header = ["image", *(word for at in range(top) for word in _columns(at))]
         rows = [
-            [one["image"], *(word for label, p in _best(one, top) for word in (label, f"{p:.1%}"))] for one in records
+            [one["image"], *(word for label, p in _best(one, top) for word in (label, f"{100 * p:.1f} %"))]
+            for one in records
         ]
         print_rows(header, rows, right=range(2, len(header), 2))
         return
