@@ -242,6 +242,16 @@ def test_a_wrong_target_is_told(name, words):
         read_target(name)
 
 
+def test_sizes_may_be_written_as_a_data_sheet_writes_them():
+    assert read_target("cortex-m4:512KB/1MiB") == read_target("cortex-m4:512k/1m")
+
+
+def test_parts_that_take_nothing_are_not_blamed():
+    found = fit(mlp(16), read_target("cortex-m4:512/160"), "m4")
+    assert "linear1 takes" in found.verdict
+    assert all(" takes 0" not in problem.words for problem in found.problems)
+
+
 def test_targets_of_ones_own(tmp_path):
     path = tmp_path / "mine.toml"
     with pytest.raises(DataError, match="mine"):

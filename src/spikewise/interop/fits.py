@@ -148,9 +148,11 @@ def read_target(name: str) -> Device:
         return target
     if not target.memory:
         raise ConfigError(f"The target {plain} has sizes of its own; leave ':{sizes}' out.")
-    found = re.fullmatch(r"(\d{1,9})([km]?)/(\d{1,9})([km]?)", sizes.lower())
+    found = re.fullmatch(r"(\d{1,9})([km]?)(?:i?b)?/(\d{1,9})([km]?)(?:i?b)?", sizes.lower())
     if found is None or not int(found[1]) or not int(found[3]):
-        raise ConfigError(f"{name}: say how much flash and RAM the device has, as in {plain}:512k/160k.")
+        raise ConfigError(
+            f"{name}: say how much flash and RAM the device has, in bytes, KiB (k) or MiB (m), as in {plain}:512k/160k."
+        )
     flash, ram = int(found[1]) * _UNITS[found[2]], int(found[3]) * _UNITS[found[4]]
     return target.replace(flash=flash, ram=ram)
 
@@ -354,7 +356,7 @@ def _guilty(over: int, parts: list[tuple[int, str]]) -> list[tuple[int, str]]:
     """The largest parts that together are more than what is too much."""
     found, total = [], 0
     for part in sorted(parts, reverse=True):
-        if total >= over:
+        if total >= over or not part[0]:
             break
         found.append(part)
         total += part[0]
