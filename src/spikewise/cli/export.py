@@ -172,13 +172,16 @@ def _print(check: "ExportCheck") -> None:
         for one in check.judged.layers
     ]
     if rows:
-        print_rows(["layer", "neurons", "spikes sent", "differing", "per million"], rows, right=range(1, 5))
+        print_rows(
+            ["layer", "neurons", "spikes sent", "differing", "of a million neuron-steps"], rows, right=range(1, 5)
+        )
     first = check.judged.first
     if first is not None:
         where = f"layer {first.layer}, step {first.step}, neuron {', '.join(map(str, first.neuron))}"
         far = "" if first.distance is None else f"; the membrane was {first.distance:.3g} from the threshold"
         print_text(f"first divergence: image {first.image}, {where}: {first.here} here, {first.there} there{far}")
-    print()
+    if rows or first is not None:
+        print()
     here, there = check.accuracy_here, check.accuracy_there
     simulator = None if check.agreeing is None else check.judged.against
     print_rows(
@@ -195,9 +198,9 @@ def _print(check: "ExportCheck") -> None:
     for reader in check.readers:
         print_text(
             f"{reader.name} {reader.why}: {reader.equal_decisions:,} of {check.images:,} decisions equal, "
-            f"{numbers.brief(reader.per_million)} of a million spikes differ, "
+            f"{numbers.brief(reader.per_million)} of a million neuron-steps differ, "
             f"accuracy {numbers.percent(reader.accuracy.value)}"
         )
     print()
     facts = [[key, value if isinstance(value, str) else f"{value:,}"] for key, value in check.facts.items()]
-    print_rows(["file", "size"], [*([one.name, units.bytes_of(one.bytes)] for one in check.files), *facts], right=[1])
+    print_rows(["file", ""], [*([one.name, units.bytes_of(one.bytes)] for one in check.files), *facts], right=[1])

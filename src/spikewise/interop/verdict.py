@@ -84,4 +84,4 @@ def _spikes(found: Compared) -> str:
         return "and it has no spikes that could differ"
     if not sum(one.differing for one in found.judged.layers):
         return "every spike equal"
-    return f"{brief(found.judged.per_million)} of a million spikes differ"
+    return f"{brief(found.judged.per_million)} of a million neuron-steps differ"
