@@ -153,7 +153,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"SpikingClassifier needs samples of at least 2 classes; y has 1 class: {self.classes_[0]!r}."
+                f"SpikingClassifier needs samples of at least 2 classes; y has 1 class: {self.classes_[0]}."
             )
         chosen, device = _Chosen.of(self), resolve_device(str(self.device))
         self._scale = table_scale(rows) if self.image_shape_ is None else image_scale(rows, kind, self.white)

@@ -80,7 +80,11 @@ def test_damaged_files_are_listed_and_left_out(folder):
     (root / "dog" / "001.png").write_bytes(b"")
     found = audited(root, skip_bad=True)
     assert found.images == 118
-    assert set(found.find("damaged-files").files) == {"cat/000.png", "dog/001.png"}
+    damaged = found.find("damaged-files")
+    assert damaged.title.startswith("2 files cannot be decoded")
+    assert set(damaged.files) == {"cat/000.png", "dog/001.png"}
+    (root / "dog" / "001.png").unlink()
+    assert audited(root, skip_bad=True).find("damaged-files").title.startswith("1 file cannot be decoded")
 
 
 def test_examples_are_named_by_their_files(folder):

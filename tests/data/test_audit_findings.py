@@ -80,7 +80,7 @@ def test_copies_in_the_test_part_are_grave_and_named():
     assert (found.severity, found.count) == ("red", 3)
     assert {tuple(place.index for place in group) for group in found.groups} == {(0, 300), (4, 304), (8, 204)}
     assert "train/validation 1, train/test 2" in found.title
-    assert "2 of 100 test images (2.0%)" in found.effect
+    assert "2 of 100 test images (2.0 %)" in found.effect
     assert examples(found)[0] == "image 0 (train, spot 0) = image 300 (test, spot 0)"
 
 
@@ -191,7 +191,7 @@ def test_other_shares_of_the_classes_in_test_are_found():
     images = changed(blobs(classes=2), labels=np.r_[np.arange(300) % 2, np.arange(100) % 10 == 0].astype(np.int64))
     found = audit(images, halves(400)).find("balance-differs")
     assert found is not None
-    assert "spot 0 is train 50%, validation 50%, test 90%" in found.title
+    assert "spot 0 is train 50 %, validation 50 %, test 90 %" in found.title
 
 
 def test_a_rare_class_makes_accuracy_flatter():
@@ -199,7 +199,7 @@ def test_a_rare_class_makes_accuracy_flatter():
     found = audit(changed(blobs(classes=2), labels=labels), halves(400)).find("class-balance")
     assert found is not None
     assert found.severity == "amber"
-    assert "90.0%" in found.effect
+    assert "90.0 %" in found.effect
 
 
 def test_a_frame_is_found_and_padding_is_told_from_it():

@@ -28,8 +28,8 @@ def test_identical_images_are_found_among_all():
     assert found.closely == 200
     said = found.find("sampled")
     assert said is not None
-    assert said.title == "200 of 600 images were looked at closely (33.3%, evenly drawn)"
-    assert "about 11.11%" in said.effect
+    assert said.title == "200 of 600 images were looked at closely (33.3 %, evenly drawn)"
+    assert "about 11.11 %" in said.effect
     balance = found.find("class-balance")
     assert balance is not None
     assert "(150)" in balance.title  # of all images

@@ -114,7 +114,7 @@ def test_a_published_split_that_leaks_is_kept_and_counted(make_set):
     assert (report.duplicates, report.duplicate_images, report.groups, report.group_images) == (2, 4, 1, 2)
     assert sum(report.duplicate_pairs.values()) == 2
     assert report.contradictions == 2 - (BALANCED[0] == BALANCED[250]) - (BALANCED[1] == BALANCED[260])
-    assert "1 subjects straddle" in report.describe()
+    assert "1 subject straddles" in report.describe()
 
 
 def test_undersampling_balances_train_or_everything(make_set):
@@ -146,7 +146,7 @@ def test_a_limit_is_met_and_keeps_the_proportions(make_set, limit, seed):
 @pytest.mark.parametrize(
     ("labels", "groups", "says"),
     [
-        ([0] * 20 + [1], None, r"'class 1' has 1 images to divide into train, .* too few"),
+        ([0] * 20 + [1], None, r"'class 1' has 1 image to divide into train, .* too few"),
         (
             [0] * 20 + [1] * 20,
             [0] * 20 + [1] * 10 + [2] * 10,

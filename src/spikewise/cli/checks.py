@@ -17,6 +17,7 @@ from spikewise.data import DataConfig
 from spikewise.data.catalog import CATALOG
 from spikewise.data.locate import cache_folder, candidates, data_folders
 from spikewise.engine import native
+from spikewise.evaluation.wording import count_of
 from spikewise.experiments import Experiment
 from spikewise.experiments.facts import environment
 from spikewise.graph import Graph
@@ -81,7 +82,7 @@ def _requirements() -> dict[str, str]:
 
 def _processor() -> Check:
     here = environment(torch.device("cpu"))
-    found = f"{here.cpu}, {here.cores} cores for this process, {here.threads} threads"
+    found = f"{here.cpu}, {count_of(here.cores, 'core')} for this process, {count_of(here.threads, 'thread')}"
     crowded = here.threads > here.cores
     advice = f"More threads than cores slow everything down: use --threads {here.cores}, or set OMP_NUM_THREADS."
     return Check("processor", found, sound=not crowded, advice=advice if crowded else "")

@@ -35,11 +35,12 @@ class PartOverlap:
 
     def describe(self) -> str:
         """The report in one or two sentences."""
-        subjects = "Subjects are unknown." if self.groups is None else f"{self.groups} subjects straddle the parts."
+        subjects = "Subjects are unknown."
+        if self.groups is not None:
+            subjects = f"{self.groups} subject{'s straddle' if self.groups != 1 else ' straddles'} the parts."
+        identical = f"image{'s straddle' if self.duplicates != 1 else ' straddles'} the parts"
         pairs = ", ".join(f"{pair} {count}" for pair, count in self.duplicate_pairs.items() if count)
-        return (
-            f"{subjects} {self.duplicates} pixel-identical images straddle the parts{f' ({pairs})' if pairs else ''}."
-        )
+        return f"{subjects} {self.duplicates} pixel-identical {identical}{f' ({pairs})' if pairs else ''}."
 
 
 def identical_images(

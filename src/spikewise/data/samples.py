@@ -136,10 +136,13 @@ def _order(given: Sequence[int]) -> Layout:
     if first in _FEW and last in _FEW:
         problem = "can be channels first or channels last"
     elif last == 4:
-        problem = "has four channels if they come last: leave transparency out, or"
+        problem = "has four channels if they come last: leave transparency out (X[..., :3])"
     else:
         problem = "has more than four channels in either order"
-    raise ShapeError(f"Images of shape {tuple(given)}: this {problem}; say layout='NCHW' or layout='NHWC'.")
+    raise ShapeError(
+        f"Images of shape {tuple(given)}: this {problem}{', or' if last == 4 else ';'} say layout='NCHW' or "
+        "layout='NHWC'."
+    )
 
 
 def _like(X: Any, found: tuple[int, ...] | None, like: Rows) -> Rows:

@@ -70,12 +70,16 @@ def check_units(image_set: ImageSet, table: Int64[np.ndarray, "U K"], parts: lis
 def _held_by(image_set: ImageSet, label: int, images: int, units: int) -> str:
     """How many images, and what makes them so few."""
     if image_set.groups is not None:
-        return f"{images} images of {units} separate subject{'' if units == 1 else 's'}"
+        return f"{images} image{'s' if images != 1 else ''} of {units} separate subject{'' if units == 1 else 's'}"
     if units == 1 < images:
         of_class = image_set.images[int(np.flatnonzero(image_set.labels == label)[0])]
         what = f" (every pixel is {of_class.flat[0]})" if (of_class == of_class.flat[0]).all() else ""
         return f"{images} images that are one, pixel for pixel{what},"
-    return f"{images} images" if units == images else f"{images} images of {units} distinct ones"
+    return (
+        f"{images} image{'s' if images != 1 else ''}"
+        if units == images
+        else f"{images} images of {units} distinct ones"
+    )
 
 
 def _how_told(image_set: ImageSet) -> str:

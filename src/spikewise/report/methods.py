@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from spikewise.evaluation import NetworkResult, Results
 from spikewise.evaluation.cost import ENERGY_MODELS
-from spikewise.evaluation.wording import called
+from spikewise.evaluation.wording import called, count_of
 from spikewise.report.front import energy_model
 from spikewise.report.numbers import brief, count
 
@@ -154,7 +154,7 @@ def _cost(results: Results) -> str:
 def _software(results: Results) -> str:
     where = results.environment
     return (
-        f"Times were measured on {where.cpu} ({where.cores} cores, {where.threads} thread"
-        f"{'s' if where.threads != 1 else ''}, device {where.device}). Spikewise {results.spikewise_version}, PyTorch "
+        f"Times were measured on {where.cpu} ({count_of(where.cores, 'core')}, "
+        f"{count_of(where.threads, 'thread')}, device {where.device}). Spikewise {results.spikewise_version}, PyTorch "
         f"{where.torch}, Python {where.python}; {brief(results.seconds)} s in all."
     )

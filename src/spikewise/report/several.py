@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from spikewise import viz
 from spikewise.evaluation import Estimate, NetworkResult, Results
 from spikewise.evaluation.answer import ANSWER_WORDS
+from spikewise.evaluation.wording import count_of
 from spikewise.report.front import FrontTable, energy_model, front_table
 from spikewise.report.glossary import GLOSSARY
 from spikewise.report.names import title
@@ -133,7 +134,9 @@ def _settings(runs: Sequence[Linked]) -> list[_Setting]:
     told = {
         "Date": [run.results.created[:10] for run in runs],
         "Spikewise": [run.results.spikewise_version for run in runs],
-        "Machine": [f"{run.results.environment.cores} cores of {run.results.environment.cpu}" for run in runs],
+        "Machine": [
+            f"{count_of(run.results.environment.cores, 'core')} of {run.results.environment.cpu}" for run in runs
+        ],
         "Seeds": [count(len(run.results.protocol.seeds)) for run in runs],
         "Epochs, at most": [count(run.results.protocol.epochs) for run in runs],
         "Batch": [count(run.results.protocol.batch_size) for run in runs],

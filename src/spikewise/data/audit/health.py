@@ -34,7 +34,7 @@ def health_findings(look: Look, damaged: tuple[str, ...] = ()) -> Iterator[Audit
         yield AuditFinding(
             check="damaged-files",
             severity="amber",
-            title=f"{len(damaged):,} files cannot be decoded: truncated, empty or no images",
+            title=f"{len(damaged):,} file{'s' * (len(damaged) != 1)} cannot be decoded: truncated, empty or no image",
             effect="They are left out; if they are more frequent in one class, the rest is no fair sample.",
             remedy="Fetch the damaged files again or remove them; other commands refuse the set without --skip-bad.",
             count=len(damaged),
@@ -174,7 +174,7 @@ def _balance(look: Look) -> Iterator[AuditFinding]:
         check="class-balance",
         severity="amber" if unequal else "info",
         title=title,
-        effect=f"Guessing {names[most]} is right {share:.1%} of the time."
+        effect=f"Guessing {names[most]} is right {100 * share:.1f} % of the time."
         + (" Accuracy flatters; balanced accuracy does not." if unequal else ""),
         remedy="Read balanced accuracy; balance with split.undersample or class weights." if unequal else "",
     )
@@ -191,7 +191,7 @@ def _moved(look: Look) -> Iterator[AuditFinding]:
     if move > _MOVED and p < _SURE:
         label = int(np.ptp(shares, axis=0).argmax())
         present = [name for name, row in zip(PARTS, table, strict=True) if row.sum()]
-        listed = ", ".join(f"{name} {share:.0%}" for name, share in zip(present, shares[:, label], strict=True))
+        listed = ", ".join(f"{name} {100 * share:.0f} %" for name, share in zip(present, shares[:, label], strict=True))
         yield AuditFinding(
             check="balance-differs",
             severity="amber",

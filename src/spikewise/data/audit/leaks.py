@@ -243,7 +243,8 @@ def _effect(look: Look, crossing: _Crossing) -> str:
         tests = int((look.part == 2).sum())
         share = crossing.tested / tests
         return (
-            f"{crossing.tested:,} of {tests:,} test images ({share:.1%}) have their like in training or validation; "
+            f"{crossing.tested:,} of {tests:,} test images ({100 * share:.1f} %) have their like in training or "
+            "validation; "
             f"a network that remembers gains up to {100 * share:.1f} points of accuracy."
         )
     return "The test part is not reached, so only what is chosen on validation is flattered."
@@ -254,7 +255,8 @@ def _subject_effect(look: Look, crossing: _Crossing) -> str:
         return _effect(look, crossing)
     tests = int((look.part == 2).sum())
     return (
-        f"{crossing.tested:,} of {tests:,} test images ({crossing.tested / tests:.1%}) are of subjects that training "
+        f"{crossing.tested:,} of {tests:,} test images ({100 * crossing.tested / tests:.1f} %) are of subjects that "
+        "training "
         "or validation has, too; what the test measures is not how new subjects fare, which is usually worse."
     )
 

@@ -67,10 +67,11 @@ def sampled_finding(images: int, closely: int) -> Iterator[AuditFinding]:
     yield AuditFinding(
         check="sampled",
         severity="info",
-        title=f"{closely:,} of {images:,} images were looked at closely ({share:.1%}, evenly drawn)",
+        title=f"{closely:,} of {images:,} images were looked at closely ({100 * share:.1f} %, evenly drawn)",
         effect="Identical images, subjects, blank images and balance were looked for among all. Near-duplicates, "
         "altered copies, marks, metadata and other shortcuts were looked for among these alone: of pairs of "
-        f"near-duplicates about {share**2:.2%} are found, while a shortcut that many images have is found as in a "
+        f"near-duplicates about {100 * share**2:.2f} % are found, while a shortcut that many images have is found as "
+        "in a "
         "smaller set.",
         remedy="Where near-duplicates are likely, audit parts of the set by themselves.",
         count=closely,

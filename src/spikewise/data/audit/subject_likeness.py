@@ -43,8 +43,9 @@ class SubjectLikeness(NamedTuple):
     def describe(self) -> str:
         """The two shares in a sentence."""
         return (
-            f"An image resembles one of the same subject in another part more than a stranger's in {self.across:.0%} "
-            f"of cases (within a part: {self.within:.0%}; chance: 50%)."
+            f"An image resembles one of the same subject in another part more than a stranger's in "
+            f"{100 * self.across:.0f} % "
+            f"of cases (within a part: {100 * self.within:.0f} %; chance: 50 %)."
         )
 
 
