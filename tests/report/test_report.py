@@ -437,3 +437,14 @@ def test_the_picture_of_several_runs_has_each_opponent_of_each_run_where_it_is(m
         lead = 100 * (snn.metrics["accuracy"].mean - other.metrics["accuracy"].mean)
         assert one.points == pytest.approx(lead, abs=1e-6)
         assert one.low <= one.points <= one.high
+
+
+def test_networks_that_never_disagree_were_compared_image_by_image():
+    shown = artifacts()
+    pairs = shown.disagreements
+    none = {name: getattr(pairs, name)[:0] for name in vars(pairs) if hasattr(getattr(pairs, name), "shape")}
+    level = dataclasses.replace(pairs, **none, both_right=5, only_a=0, only_b=0, both_wrong=1)
+    page = render(made(), dataclasses.replace(shown, disagreements=level))
+    assert "are right about the same test images (seed" in page
+    assert "They give the same answer to every test image." in page
+    assert "No image-by-image comparison was stored" not in page

@@ -138,8 +138,11 @@ def _disagreements(results: Results, artifacts: Artifacts | None) -> str:
     pairs = artifacts.disagreements if artifacts else None
     if pairs is None:
         return ""
+    if not pairs.only_a and not pairs.only_b:
+        both = f"{capital(called(pairs.a))} and {called(pairs.b)}"
+        return f"{both} are right about the same test images (seed {pairs.seed})."
     return (
-        f"Only {called(pairs.a)} is right about {count(pairs.only_a)} test images, only "
+        f"Only {called(pairs.a)} is right about {count_of(pairs.only_a, 'test image')}, only "
         f"{called(pairs.b)} about {count(pairs.only_b)} (seed {pairs.seed})."
     )
 

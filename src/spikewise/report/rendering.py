@@ -80,7 +80,7 @@ def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: 
         traces=traces,
         samples=shown.samples,
         pairs=pairs,
-        disputes=samples.disputes(pairs, classes) if pairs else [],
+        disputes=[] if pairs is None else samples.disputes(pairs, classes),
         views=shown.views,
         section_titles=[(one.key, one.title) for one in shown.views],
         glossary=GLOSSARY,
