@@ -119,6 +119,13 @@ def test_an_equal_runtime_passes_and_the_record_is_read_back(kept, network, imag
     assert "It was only kept." in page
 
 
+@pytest.mark.parametrize(("draws", "told"), [(True, True), (False, False), (None, True)], ids=str)
+def test_random_numbers_are_spoken_of_where_the_encoder_draws_some(kept, network, images, tmp_path, draws, told):
+    exported, _ = export_network(network, "kept", images, SOURCE.model_copy(update={"draws": draws}), tmp_path / "out")
+    page = (exported.folder / "check.html").read_text(encoding="utf-8")
+    assert ("Random numbers of the encoder" in page) is told
+
+
 def test_a_spike_that_differs_is_counted_and_placed(kept, network, images, tmp_path):
     kept.runtime = Altered
     _, check = export_network(network, "kept", images, SOURCE, tmp_path / "out")

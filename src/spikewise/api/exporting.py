@@ -9,6 +9,7 @@ import numpy as np
 from spikewise.api.runs import Run
 from spikewise.api.trained import Trained, load, run_of
 from spikewise.data import split
+from spikewise.encoders import Rate, RegisteredEncoder
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.anytime import TOLERANCE
@@ -96,6 +97,7 @@ def export(  # noqa: PLR0913  # one for each option of the command
         seed=trained.seed,
         classes=trained.classes,
         data=results.data.name,
+        draws=isinstance(trained.network.graph.encoder, (Rate, RegisteredEncoder)),
     )
     converted = folder.path != place
     form = f"spikes-{steps or 'most'}{'-waiting' if waits else ''}" if converted else trained.name

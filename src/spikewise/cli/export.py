@@ -194,6 +194,11 @@ def _print(check: "ExportCheck") -> None:
             ["one image", f"{check.milliseconds_here:.2f} ms", f"{check.milliseconds_there:.2f} ms"],
         ],
     )
+    if check.source.draws:
+        print_text(
+            "Both get the random numbers of `spikewise predict`, the same for every image; in the run's report "
+            "every image has its own, so its accuracy may be another."
+        )
     print_text(f"McNemar's exact test of the accuracies: p = {numbers.p_value(check.p_value)}")
     for reader in check.readers:
         print_text(

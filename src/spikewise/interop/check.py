@@ -32,6 +32,8 @@ class Source(Record):
     classes: Many[str]
     data: str
     """Name of the image set."""
+    draws: bool | None = None
+    """Whether its encoder draws random numbers; None in checks that were made before this was kept."""
 
 
 class Accuracy(Record):
