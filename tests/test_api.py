@@ -174,3 +174,12 @@ def test_everything_the_command_does_stands_in_the_package():
     assert names <= set(dir(spikewise))
     for name in dir(spikewise):
         assert getattr(spikewise, name) is not None
+
+
+def test_errors_can_be_caught_by_a_name_of_the_package():
+    import spikewise
+    from spikewise.errors import ConfigError
+
+    assert issubclass(ConfigError, spikewise.SpikewiseError)
+    with pytest.raises(spikewise.SpikewiseError):
+        spikewise.load("nothing here")

@@ -52,10 +52,12 @@ if TYPE_CHECKING:
         write_report,
     )
     from spikewise.collection import runs
+    from spikewise.errors import SpikewiseError
     from spikewise.estimator import SpikingClassifier
 
 __all__ = [
     "Run",
+    "SpikewiseError",
     "SpikingClassifier",
     "Trained",
     "__version__",
@@ -94,11 +96,12 @@ __all__ = [
     "write_report",
 ]
 
-_API = [name for name in __all__ if name not in ("SpikingClassifier", "__version__", "runs")]
+_API = [name for name in __all__ if name not in ("SpikewiseError", "SpikingClassifier", "__version__", "runs")]
 __getattr__ = lazy_exports(
     __name__,
     {
         **dict.fromkeys(_API, "spikewise.api"),
+        "SpikewiseError": "spikewise.errors",
         "SpikingClassifier": "spikewise.estimator",
         "runs": "spikewise.collection",
     },
