@@ -372,3 +372,19 @@ def test_samples_are_standardised_by_those_that_are_trained_on():
     assert encoder.deviation[0] == pytest.approx(images.std() / 255, rel=1e-5)
     assert quick(epochs=1, standardise=False).fit(images, y).network_.graph.encoder.mean == ()
     assert quick(epochs=1, encoder="rate").fit(images, y).network_.graph.encoder.kind == "rate"
+
+
+@pytest.mark.parametrize("labels", [["a", 1, "b", 2], ["a", None, "b", "a"]], ids=["words and numbers", "none"])
+def test_labels_of_several_kinds_are_told_by_their_kinds(labels):
+    with pytest.raises(ValueError, match=r"all of one kind; y has (NoneType|int), str"):
+        SpikingClassifier(hidden=(4,), epochs=1).fit(np.zeros((4, 8, 8)), np.array(labels, dtype=object))
+
+
+def test_no_images_at_all_are_told_as_such():
+    with pytest.raises(ValueError, match=r"0 sample"):
+        SpikingClassifier(hidden=(4,), epochs=1).fit(np.zeros((0, 8, 8)), np.zeros(0, int))
+
+
+def test_a_single_class_is_named_as_it_was_given():
+    with pytest.raises(ValueError, match=r"y has 1 class: 7\.$"):
+        SpikingClassifier(hidden=(4,), epochs=1).fit(np.zeros((4, 8, 8)), np.full(4, 7))

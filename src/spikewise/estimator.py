@@ -149,8 +149,12 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         rows, y = validate_data(self, self._form.rows, y, dtype=_number_types(self._form.rows))
         self._form, kind = self._form._replace(rows=None), self._form.kind
         self.image_shape_ = self._form.shape
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        try:
+            check_classification_targets(y)
+            self.classes_, labels = np.unique(y, return_inverse=True)
+        except TypeError:
+            kinds = ", ".join(sorted({type(one).__name__ for one in np.asarray(y, dtype=object)}))
+            raise ValueError(f"Labels are numbers or words, all of one kind; y has {kinds}.") from None
         if len(self.classes_) < 2:
             raise ValueError(
                 f"SpikingClassifier needs samples of at least 2 classes; y has 1 class: {self.classes_[0]}."

@@ -150,7 +150,8 @@ def _labels(labels: Any) -> NDArray[Any]:
         raise DataError(f"Labels are one whole number or word for each image; got {quoted(labels)}.") from None
     if array.dtype.kind == "O":
         if not all(isinstance(one, str) for one in array.flat):
-            raise DataError(f"Labels are whole numbers or words, all of one kind; got {quoted(array.ravel()[:3])}.")
+            kinds = ", ".join(sorted({type(one).__name__ for one in array.flat}))
+            raise DataError(f"Labels are whole numbers or words, all of one kind; got {kinds}.")
         array = array.astype(str)
     if array.dtype.kind == "b":
         return array.astype(np.int64)

@@ -53,7 +53,7 @@ class Labelled:
         if numbers.dtype.kind == "U":
             raise DataError(f"The labels of {what} are words; number them 0, 1, 2, ...")
         if images.ndim < 3:
-            raise _no_images(f"the images of {what}", images.shape)
+            raise _no_images(what, images.shape)
         if 0 in images.shape:
             raise DataError(f"{what} holds no images: its shape is {images.shape}.")
         if len(images) != len(numbers):
@@ -189,7 +189,7 @@ def assemble(
         DataError: parts that do not fit together, labels out of range, or what `channels_first` or `resolve_white`
             refuses.
     """
-    arrays = [channels_first(part.images, config.layout, f"the images of {part.what}") for part in parts]
+    arrays = [channels_first(part.images, config.layout, part.what) for part in parts]
     target = _one_size(arrays, parts, config, name)
     kinds = [kind_of(images, f"the images of {part.what}") for images, part in zip(arrays, parts, strict=True)]
     whites = _whites(arrays, kinds, config, name)

@@ -1,5 +1,6 @@
 """Samples as scikit-learn hands them over, tables or images of any form, as intensities 0..255."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,12 @@ def rows_of(X: Any, image_shape: Any, layout: Layout | None, *, like: Rows | Non
             "image_shape is (height, width), (channels, height, width) or (height, width, channels) of the pixels in "
             f"a row of X; got {given} for {columns}."
         )
-    return Rows(X if found is None else X.reshape(len(X), -1), tuple(given), order, _kind(X))
+    return Rows(X if found is None else _flat(X), tuple(given), order, _kind(X))
+
+
+def _flat(images: Any) -> Any:
+    """A row for each image; also where there is none, for which -1 stands for nothing."""
+    return images.reshape(len(images), math.prod(images.shape[1:]))
 
 
 def _gathered(X: Any) -> Any:
@@ -161,10 +167,10 @@ def _like(X: Any, found: tuple[int, ...] | None, like: Rows) -> Rows:
             f"The images in X are {'x'.join(map(str, found))}; in fit they were "
             f"{wanted + ' (channels, height, width)' if shape else 'rows of features'}."
         )
-    images = Rows(X, tuple(found), ways[tuple(found)], None).arranged(X.reshape(len(X), -1))
+    images = Rows(X, tuple(found), ways[tuple(found)], None).arranged(_flat(X))
     if like.given is not None and len(like.given) == 3 and like.layout == "NHWC":
         images = images.transpose(0, 2, 3, 1)
-    return like._replace(rows=images.reshape(len(X), -1), kind=_kind(X))
+    return like._replace(rows=_flat(images), kind=_kind(X))
 
 
 def _kind(X: Any) -> Kind | None:
