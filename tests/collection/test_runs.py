@@ -217,9 +217,10 @@ def test_tables_for_papers_are_those_of_the_runs(folder):
     found = runs(folder).sort("accuracy")
     results = [run.results for run in found.load()]
     assert [one.networks[0].metrics["accuracy"].mean for one in results] == [0.99, 0.97, 0.91]
-    assert found.export("latex") == paper_table(results, "latex")
+    names = [run.folder.name for run in found.load()]
+    assert found.export("latex") == paper_table(results, "latex", names)
     assert r"\toprule" in str(found.export("latex"))
-    assert found.export("md") == paper_table(results, "md")
+    assert found.export("md") == paper_table(results, "md", names)
 
 
 def test_csv_and_parquet_hold_the_same_numbers(folder, tmp_path):

@@ -59,6 +59,16 @@ def test_a_table_in_latex(known):
     ]
 
 
+def test_runs_on_the_same_images_are_told_apart_by_their_names(known):
+    other = known.model_copy(update={"data": known.data.model_copy(update={"name": "letters"})})
+    lines = paper_table([known, other, known], "md", ["compare-a", "compare-b", "compare-c"]).splitlines()
+    assert {line.split("|")[1].strip() for line in lines[2:11]} == {
+        "fake-digits (compare-a)",
+        "letters",
+        "fake-digits (compare-c)",
+    }
+
+
 def test_a_table_in_markdown(known):
     lines = paper_table([known], "md").splitlines()
     assert lines[2] == "| fake-digits | snn | 3 | 98.06 | 95.70 to 99.20 | – | – | 2.62 µJ | 420 µs | 49.2 |"

@@ -36,7 +36,8 @@ def table(*runs: str | Path | Run, format: str = "md") -> str:
     if not runs:
         raise ConfigError("A table needs at least one run, such as spikewise.table('runs/compare-digits-...').")
     found = [run.results if isinstance(run, Run) else _results(Path(run)) for run in runs]
-    return paper_table(found, format)
+    names = [(run.folder if isinstance(run, Run) else Path(run)).resolve().name for run in runs]
+    return paper_table(found, format, names)
 
 
 def figures(

@@ -45,7 +45,7 @@ def _text(folder: Path, runs: Sequence[RunSummary], finished: Sequence[RunSummar
         return render_runs(folder, runs, folder if out is None else out.parent)
     if to == "csv":
         return _csv(_rows(finished))
-    return paper_table([_results(run) for run in finished], to)
+    return paper_table([_results(run) for run in finished], to, [run.path.name for run in finished])
 
 
 def _results(run: RunSummary) -> Results:

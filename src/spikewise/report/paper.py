@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -35,24 +36,35 @@ class PaperRow(NamedTuple):
     model: str
     train_seconds: float | None
     """Of one seed."""
+    images: str
+    """Name of the image set, and of the run where another has the same images."""
 
 
-def paper_rows(runs: Sequence[Results]) -> list[PaperRow]:
-    """Every network of every run, in their order."""
-    return [_row(results, network) for results in runs for network in results.networks]
+def paper_rows(runs: Sequence[Results], names: Sequence[str] = ()) -> list[PaperRow]:
+    """Every network of every run, in their order; `names` of the runs tell apart those on the same images."""
+    shown = Counter(results.data.name for results in runs)
+    labels = [results.data.name for results in runs]
+    if names:
+        labels = [f"{label} ({name})" if shown[label] > 1 else label for label, name in zip(labels, names, strict=True)]
+    return [
+        _row(results, network)._replace(images=label)
+        for results, label in zip(runs, labels, strict=True)
+        for network in results.networks
+    ]
 
 
-def paper_table(runs: Sequence[Results], format: str = "md") -> str:
+def paper_table(runs: Sequence[Results], format: str = "md", names: Sequence[str] = ()) -> str:
     """A table of runs: mean accuracy, interval, difference to the spiking network with its mark, and costs.
 
     Args:
         format: "latex" (needs the package booktabs), "csv" (plain numbers, all digits) or "md".
+        names: Of the runs, as far as they are known; the tables for people name runs on the same images by them.
     Raises:
         ConfigError: no such format.
     """
     if format not in FORMATS:
         raise unknown_choice("format", format, list(FORMATS))
-    return FORMATS[format](paper_rows(runs))
+    return FORMATS[format](paper_rows(runs, names))
 
 
 def bibtex(results: Results) -> str:
@@ -83,6 +95,7 @@ def _row(results: Results, network: NetworkResult) -> PaperRow:
         skipping_energy(network, model),
         model,
         sum(spent) / len(spent) if spent else None,
+        results.data.name,
     )
 
 
@@ -115,7 +128,7 @@ def _cells(rows: Sequence[PaperRow]) -> list[tuple[str, ...]]:
         zeros = "" if row.skipping is None else f" ({joules.text(row.skipping)})"
         out.append(
             (
-                row.results.data.name,
+                row.images,
                 row.network.name,
                 f"{len(row.network.runs)}",
                 percent(row.accuracy.mean if row.accuracy else None).removesuffix(" %"),

@@ -68,7 +68,7 @@ def render_many(runs: Sequence[Results | Linked]) -> str:
         rows=rows,
         alike=[one for one in settings if len(one.values) == 1],
         unlike=[one for one in settings if len(one.values) > 1],
-        latex=paper_table(results, "latex"),
+        latex=paper_table(results, "latex", [run.name.rpartition("/")[2] for run in linked]),
         command=f"spikewise table {' '.join(run.name for run in linked)} --format latex",
         glossary=GLOSSARY,
     )
