@@ -365,3 +365,10 @@ def test_a_control_is_asked_for_beside_the_sides(call):
 def test_the_option_that_the_message_about_a_bad_file_names_is_there(name):
     options = [word for parameter in typer.main.get_command(entry.app).commands[name].params for word in parameter.opts]
     assert "--skip-bad" in options
+
+
+@pytest.mark.parametrize("leaving", [["--quick"], ["--without", "all"]], ids=" ".join)
+def test_sections_cannot_be_whole_and_left_out(command, leaving):
+    done = command("compare", "digits", "--thorough", *leaving)
+    assert done.returncode == 2
+    assert "--thorough makes every section whole" in done.stderr

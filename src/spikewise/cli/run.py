@@ -181,10 +181,15 @@ def _run(  # noqa: PLR0913  # passed on from the command
 ) -> None:
     from spikewise.api import share
     from spikewise.cli.machine import use_threads
+    from spikewise.errors import ConfigError
     from spikewise.experiments.spread import asked_executor
 
     use_threads(threads)
     experiment = asked_experiment(request)
+    if thorough and not experiment.sections:
+        raise ConfigError(
+            "--thorough makes every section whole, and none is asked for (--quick has none): give one of both."
+        )
     if request.quick:
         experiment = experiment.replace(whole=request.whole(kind, out=out, data_dir=data_dir))
     done = share(
