@@ -93,7 +93,7 @@ class FileWorkers:
                 if process.asked:
                     selector.register(process.answers, selectors.EVENT_READ, process)
             while selector.get_map():
-                for key, _ in selector.select():
+                for key, _ in selector.select(1.0):  # now and then look for a Ctrl-C that another thread received
                     for start, answer in key.data.heard():
                         for following in itertools.islice(left, 1):
                             key.data.ask(following, names[following : following + RUN])
@@ -152,7 +152,8 @@ class _Process:
     def end(self) -> None:
         """Have it end now."""
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it waits for a disk, and will do nothing any more
+            self._process.wait(2)
         self.answers.close()
         with contextlib.suppress(BrokenPipeError):
             self._orders.close()
