@@ -1,6 +1,5 @@
 // A stage with a matrix. Outputs are cut into tiles of 64; a tile's weights or tables stay in L2 while images pass by.
 #pragma once
-#include "lookup.h"
 #include "recurrent.h"
 
 namespace spikewise::SPIKEWISE_ISA {
@@ -19,15 +18,10 @@ class LinearStage final : public TiledStage {
     bias_ = Array<float>(row_length(outputs_), true);
     if (const float* bias = given(call, Weight::bias)) std::memcpy(bias_.data(), bias, sizeof(float) * outputs_);
     matrix_ = given(call, Weight::recurrent);
+    packed_ = packed<PackedMatrices>(call, {Weight::weight, Weight::recurrent}, 0, [&] { return pack(call.threads); });
     std::optional<InputRows> lists;
     if (in.spikes) lists.emplace(in, call.threads);
-    const bool by_input = !lists || !lists->all_looked_up(), by_output = lists && !lists->looked_up.empty() && !order_.empty();
-    packed_ = packed<PackedMatrices>(call, {Weight::weight, Weight::recurrent}, by_input + 2 * by_output,
-                                     [&] { return pack(by_input, by_output, call.threads); });
-#if defined(__AVX512F__)
-    if (lists && !lists->looked_up.empty()) look_up_images(in, *lists, call.threads);
-#endif
-    if (by_input) add_images(in, lists ? &*lists : nullptr, call.threads);
+    add_images(in, lists ? &*lists : nullptr, call.threads);
     if (recurrent) run_recurrent(call);
     if (call.keep) packed_.reset();  // the way back packs them its own way
   }
@@ -80,11 +74,9 @@ class LinearStage final : public TiledStage {
   int padded(int tile) const { return static_cast<int>(round_up(width(tile), kLanes)); }
   const float* tile_weights(int tile) const { return &packed_->by_input[64 * static_cast<std::size_t>(tile) * rows_]; }
 
-  PackedMatrices pack(bool by_input, bool by_output, int threads) const {
+  PackedMatrices pack(int threads) const {
     PackedMatrices made;
-    if (by_input) pack_by_input(made, threads);
-    else require_finite(threads);
-    if (by_output) made.by_output = rows_in_order(inputs_, threads);
+    pack_by_input(made, threads);
     if (matrix_) made.by_source = pack_recurrent(matrix_);
     return made;
   }
@@ -120,18 +112,6 @@ class LinearStage final : public TiledStage {
       }
   }
 
-  void require_finite(int threads) const {
-    parallel(outputs_, threads, [&](int o) {
-      const float* row = weight_ + static_cast<std::size_t>(o) * inputs_;
-      Lanes not_finite = zero();
-      int i = 0;
-      for (; i + kLanes <= inputs_; i += kLanes) not_finite = not_finite + load(row + i) * zero();
-      bool finite = !bits_of(different(not_finite, zero()));
-      for (; i < inputs_; ++i) finite &= std::isfinite(row[i]);
-      if (!finite) throw NotFinite{spec.name};
-    });
-  }
-
   // Weights as [output][length], inputs in the engine's order, zero behind them.
   Array<float> rows_in_order(std::size_t length, int threads) const {
     Array<float> out(outputs_ * length);
@@ -152,63 +132,10 @@ class LinearStage final : public TiledStage {
       const int tile = task / chunks, first = task % chunks * chunk, last = std::min(first + chunk, batch);
       with_lanes(width(tile), [&]<int kCount>() {
         const float* currents = lists ? add_rows<kCount>(*lists, tile, first, last) : multiply<kCount>(in, tile, first, last);
-        for (int b = first; b < last; ++b)
-          if (!lists || lists->way[b] != Way::lookups) finish<kCount>(tile, b, currents + (b - first) * in.steps * kCount * kLanes, in.steps);
+        for (int b = first; b < last; ++b) finish<kCount>(tile, b, currents + (b - first) * in.steps * kCount * kLanes, in.steps);
       });
     });
   }
-
-#if defined(__AVX512F__)
-  // Images by tables in registers. Those with alike many active groups stand together: what no row of a block shows is passed over.
-  void look_up_images(const Signal& in, const InputRows& lists, int threads) {
-    const std::span<const int> images = lists.looked_up;
-    const std::size_t count = images.size(), fit = std::max<std::size_t>(1, (512 << 10) / (sizeof(float) * 64 * in.steps));
-    const std::size_t chunks = std::max((count + fit - 1) / fit, std::min<std::size_t>(2, count));
-    std::vector<LaneBits> bits(chunks);
-    auto part = [&](std::size_t chunk) { return images.subspan(count * chunk / chunks, count * (chunk + 1) / chunks - count * chunk / chunks); };
-    parallel(static_cast<int>(chunks), threads, [&](int chunk) { bits[chunk] = bits_of_rows(in, part(chunk)); });
-    parallel(static_cast<int>(tiles() * chunks), threads, [&](int task) {
-      const int tile = task / static_cast<int>(chunks), chunk = task % static_cast<int>(chunks);
-      with_lanes(width(tile), [&]<int kCount>() { look_up_tile<kCount>(part(chunk), bits[chunk], tile, in.steps); });
-    });
-  }
-
-  // Weights of eight outputs from f on; behind the last output, again its own.
-  LookupWeights weights_of(std::size_t f) const {
-    LookupWeights out{.of = {}, .count = static_cast<std::size_t>(inputs_)};
-    const float* weights = packed_->by_output ? packed_->by_output.data() : weight_;
-    for (std::size_t j = 0; j < kLookupOutputs; ++j) out.of[j] = weights + std::min<std::size_t>(f + j, outputs_ - 1) * inputs_;
-    return out;
-  }
-
-  // Currents of the outputs of a tile, and their way through the neurons.
-  template <int kCount>
-  void look_up_tile(std::span<const int> images, const LaneBits& bits, int tile, int in_steps) {
-    constexpr std::size_t kWidth = kCount * kLanes;
-    const std::size_t stride = bits.blocks * kBlockLanes, f = 64 * static_cast<std::size_t>(tile), wide = width(tile);
-    const std::size_t groups = (wide + kLookupOutputs - 1) / kLookupOutputs, turns = bits.chunks * groups;
-    float *sums = scratch(Room::currents, kWidth * stride), *tables = scratch(Room::tables, kLookupTables);
-    for (std::size_t o = 0; o < kWidth; ++o) std::fill(sums + o * stride, sums + (o + 1) * stride, bias_[f + o]);
-    for (std::size_t turn = 0; turn < turns; ++turn) {
-      const std::size_t chunk = turn / groups, o = turn % groups * kLookupOutputs, next = turn + 1;
-      const LookupWeights later = weights_of(f + next % groups * kLookupOutputs);
-      tabulate_groups(weights_of(f + o), chunk * kChunkBits, bits.wanted(chunk), tables);
-      for (std::size_t block = 0; block < bits.blocks; ++block) {
-        fetch_weights(later, next / groups * kChunkBits, block, bits.blocks);
-        if (const std::uint64_t active = bits.active_at(chunk, block))
-          look_up(bits.at(chunk, block), active, tables, sums + o * stride + block * kBlockLanes, stride);
-      }
-    }
-    if (wide < kWidth) std::fill(sums + wide * stride, sums + kWidth * stride, 0.0f);
-    float* currents = scratch(Room::turned_currents, (round_up(in_steps, kLanes) + kLanes) * kWidth);
-    for (std::size_t k = 0; k < images.size(); ++k) {
-      const std::size_t first = k * in_steps, from = first / kLanes * kLanes;
-      for (std::size_t lane = from; lane < first + in_steps; lane += kLanes)
-        for (std::size_t o = 0; o < kWidth; o += kLanes) transpose(sums + o * stride + lane, stride, currents + (lane - from) * kWidth + o, kWidth);
-      finish<kCount>(tile, images[k], currents + (first - from) * kWidth, in_steps);
-    }
-  }
-#endif
 
   // Currents [image][step][outputs of the tile] of images [first, last), by events or patterns.
   template <int kCount>
@@ -216,18 +143,15 @@ class LinearStage final : public TiledStage {
     constexpr std::size_t kWidth = kCount * kLanes;
     float* currents = scratch(Room::currents, static_cast<std::size_t>(last - first) * lists.steps * kWidth);
     float* usuals = scratch(Room::usual_currents, static_cast<std::size_t>(last - first) * kWidth);
-    std::vector<int> images;
-    for (int b = first; b < last; ++b)
-      if (lists.way[b] != Way::lookups) images.push_back(b);
     float* table = scratch(Room::tables, InputRows::kBlockInputs / 4 * InputRows::kPatterns * kWidth);
     for (std::size_t block = 0; block < lists.blocks; ++block) {
       const float* weights = tile_weights(tile) + block * InputRows::kBlockInputs * kWidth;
       for (std::size_t w = 0; w < lists.words_of(block); ++w)
-        for (Word groups = lists.tabled_groups(images, block, w); groups; groups &= groups - 1) {
+        for (Word groups = lists.tabled_groups(first, last, block, w); groups; groups &= groups - 1) {
           const std::size_t g = 16 * w + std::countr_zero(groups) / 4;
           tabulate<kCount>(weights + 4 * g * kWidth, kWidth, 4, table + g * InputRows::kPatterns * kWidth);
         }
-      for (int b : images) {
+      for (int b = first; b < last; ++b) {
         const float* from = lists.way[b] == Way::patterns ? table : weights;
         float* usual = usuals + (b - first) * kWidth;
         add_listed_rows<kCount>(lists, lists.place(b, lists.steps, block), from, block ? usual : &bias_[64 * static_cast<std::size_t>(tile)], nullptr,

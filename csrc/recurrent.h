@@ -8,9 +8,8 @@ namespace spikewise::SPIKEWISE_ISA {
 // Weights laid out for the forward pass.
 struct PackedMatrices {
   Array<float> by_input;   // [tile][input][outputs of the tile]
-  Array<float> by_output;  // [output][input], where the inputs stand in another order than the caller's
   Array<float> by_source;  // the recurrent matrix, [tile][source][targets of the tile]
-  std::size_t bytes() const { return by_input.bytes() + by_output.bytes() + by_source.bytes(); }
+  std::size_t bytes() const { return by_input.bytes() + by_source.bytes(); }
 };
 
 class TiledStage : public Stage {

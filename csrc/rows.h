@@ -115,15 +115,8 @@ inline void find_usual(const Signal& in, int image, Word* usual) {
   if (events < apart + quarter) std::fill(usual, usual + in.words, Word{0});
 }
 
-// How an image's spikes meet the weights. What they are beside the usual inputs is listed, one by one or as patterns of four
-// inputs; or nothing is, and the patterns of all steps are looked up (lookup.h).
-enum class Way : std::uint8_t { events, patterns, lookups };
-
-#if defined(__AVX512F__)
-constexpr bool kLooksUp = true;
-#else
-constexpr bool kLooksUp = false;
-#endif
+// How what an image's spikes are beside the usual inputs is listed: one by one, or as patterns of four inputs.
+enum class Way : std::uint8_t { events, patterns };
 
 // For each image, step and block of inputs: which rows to add to the sum of the image's usual inputs, and which to take
 // away. The rows of the usual inputs stand behind the last step. Blocks are small enough for a block's table to stay in L2.
@@ -133,7 +126,6 @@ struct InputRows {
   std::size_t words, blocks;
   int steps = 0;
   std::vector<Way> way;            // of each image, decided by the image alone
-  std::vector<int> looked_up;      // the images whose way that is, those with few active groups first
   Array<Word> usual, seen;         // [image][words]: the inputs that are on at most steps, and at any
   std::vector<std::size_t> start;  // [blocks x batch x (steps + 1) x (added, taken away) + 1], as they are read
   Array<Row> rows;
@@ -141,23 +133,17 @@ struct InputRows {
   InputRows(const Signal& in, int threads)
       : words(in.words), blocks((in.words + kBlockWords - 1) / kBlockWords), steps(in.steps), way(in.batch), usual(in.batch * in.words, true),
         seen(in.batch * in.words, true) {
-    std::vector<std::size_t> active(in.batch);
     start.resize(static_cast<std::size_t>(in.batch) * (in.steps + 1) * blocks * 2 + 1);
-    parallel(in.batch, threads, [&](int b) { active[b] = decide(in, b); });
-    for (int b = 0; b < in.batch; ++b)
-      if (way[b] == Way::lookups) looked_up.push_back(b);
-    std::stable_sort(looked_up.begin(), looked_up.end(), [&](int a, int b) { return active[a] < active[b]; });
-    if (all_looked_up()) return;
+    parallel(in.batch, threads, [&](int b) { decide(in, b); });
     for (std::size_t i = 0, sum = 0; i < start.size(); ++i) sum += std::exchange(start[i], sum);
     rows = Array<Row>(start.back());
     parallel(in.batch, threads, [&](int b) { list(in, b); });
   }
-  bool all_looked_up() const { return looked_up.size() == way.size(); }
   std::size_t words_of(std::size_t block) const { return std::min(kBlockWords, words - block * kBlockWords); }
-  // Bit 4g: the inputs 4g to 4g + 3 of word w of a block spike in some of those images whose patterns are listed.
-  Word tabled_groups(std::span<const int> images, std::size_t block, std::size_t w) const {
+  // Bit 4g: the inputs 4g to 4g + 3 of word w of a block spike in some of the images [first, last) whose patterns are listed.
+  Word tabled_groups(int first, int last, std::size_t block, std::size_t w) const {
     Word any = 0;
-    for (int b : images)
+    for (int b = first; b < last; ++b)
       if (way[b] == Way::patterns) any |= seen[b * words + block * kBlockWords + w];
     return nonzero_groups(any);
   }
@@ -172,15 +158,9 @@ struct InputRows {
     const Word now = in.frame(b, t)[w];
     return {now & ~base, base & ~now};
   }
-  // Choose the image's way and count the rows it lists, at their places. Returns how many groups of four inputs ever spike.
-  std::size_t decide(const Signal& in, int b) {
+  // Choose the image's way and count the rows it lists, at their places.
+  void decide(const Signal& in, int b) {
     const Counts plain = count(in, b);
-    // Lookups are made at every step for a group that ever spikes, but take half the time of a row.
-    if (kLooksUp && 8 * plain.groups > 3 * plain.active * in.steps) {
-      way[b] = Way::lookups;
-      settle(b, [](std::size_t, std::size_t) { return 0; });
-      return plain.active;
-    }
     Word* const own = &usual[b * in.words];
     if (4 * plain.events >= static_cast<std::size_t>(in.steps) * in.features) find_usual(in, b, own);
     Counts counts = plain;
@@ -188,11 +168,10 @@ struct InputRows {
     way[b] = 2 * counts.events > 3 * counts.groups ? Way::patterns : Way::events;
     const bool tabled = way[b] == Way::patterns;
     settle(b, [tabled](std::size_t events, std::size_t groups) { return tabled ? groups : events; });
-    return plain.active;
   }
 
   struct Counts {
-    std::size_t events = 0, groups = 0, active = 0;
+    std::size_t events = 0, groups = 0;
   };
   // Events (the low sixteen bits) and groups at each place of an image, beside its usual inputs.
   Counts count(const Signal& in, int b) {
@@ -212,7 +191,6 @@ struct InputRows {
         at[0] = added.events | added.groups << 16, at[1] = taken.events | taken.groups << 16;
         sum.events += added.events + taken.events, sum.groups += added.groups + taken.groups;
       }
-    for (std::size_t w = 0; w < in.words; ++w) sum.active += std::popcount(nonzero_groups(any[w]));
     return sum;
   }
   // Replace what `count` wrote by the rows that are listed.
@@ -223,7 +201,6 @@ struct InputRows {
         for (std::size_t *at = &start[place(b, t, block)], *end = at + 2; at < end; ++at) *at = rows_of(*at & 0xffffu, *at >> 16);
   }
   void list(const Signal& in, int b) {
-    if (way[b] == Way::lookups) return;
     const bool tabled = way[b] == Way::patterns;
     Row added[kMostListed], taken[kMostListed];  // the places behind these lists may be another thread's
     for (int t = 0; t <= steps; ++t)

@@ -9,7 +9,6 @@ enum class Room {
   currents,             // of a task: a tile's, or an image's
   tables,               // of a tile's weights
   usual_currents,       // of a tile's images: what their usual inputs add up to
-  turned_currents,      // of one image, from its place among the steps of many
   time_tables,          // of the output gradients' partial sums
   map_before_pooling,   // numbers
   padded_map,           // numbers
