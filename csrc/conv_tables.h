@@ -21,9 +21,9 @@ struct ConvShape {
       : channels_in(s.in.c), width_in(s.in.w + 2 * s.padding.w), height_in(s.in.h + 2 * s.padding.h), kernel(s.kernel), stride(s.stride),
         padding(s.padding), channels(s.made.c), width(s.made.w), height(s.made.h), window_bits(kernel.w * channels_in),
         length(round_up(s.made.c, kLanes)) {
-    constexpr std::size_t kRoom = 96 << 10;
+    constexpr std::size_t kRoom = 384 << 10;  // of the second-level cache
     group = std::min(4, window_bits);
-    for (int wider : {5, 6})
+    for (int wider : {5, 6, 7, 8})
       if (table_rows(wider) * length * sizeof(float) <= kRoom && (window_bits + wider - 1) / wider < (window_bits + group - 1) / group) group = wider;
     groups = (window_bits + group - 1) / group;
     rows = table_rows(group);
