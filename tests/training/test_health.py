@@ -6,7 +6,7 @@ import torch
 from spikewise.errors import TrainingError
 from spikewise.training import Silent, fit
 from spikewise.training.checkpoint import Checkpoint
-from spikewise.training.health import rate_warnings
+from spikewise.training.health import all_finite, rate_warnings
 from spikewise.training.loop import CHECKPOINT, WEIGHTS, result_so_far
 
 
@@ -29,6 +29,23 @@ def test_an_infinite_weight_is_named(make_network, make_task, tmp_path):
         network.weights["linear2.weight"][0, 0] = float("inf")
     with pytest.raises(TrainingError, match=r"epoch 1, batch 1: .*weights linear2\.weight .* before this batch"):
         fit(network, make_task(), tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [0, 7, -1])
+def test_one_weight_that_is_no_number_is_seen_wherever_it_stands(value, place, make_network):
+    network = make_network()
+    assert all_finite(network)
+    with torch.no_grad():
+        network.weights["linear1.weight"].view(-1)[place] = value
+    assert not all_finite(network)
+
+
+def test_the_largest_numbers_are_numbers(make_network):
+    network = make_network()
+    with torch.no_grad():
+        network.weights["linear1.weight"].fill_(torch.finfo(torch.float32).max)
+    assert all_finite(network)
 
 
 class Saboteur(Silent):
