@@ -3,16 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from spikewise.api.runs import Run
 from spikewise.errors import RunError, unknown_choice
 from spikewise.evaluation import Cost, Results
 from spikewise.evaluation.cost import ENERGY_MODELS, EnergyModel
 from spikewise.experiments import RunFolder
+from spikewise.report.numbers import NONE
 from spikewise.report.tables import cost_rows
 
 __all__ = ["Costs", "cost"]
+
+_SHORT: Final = len("share of all")
+"""A remark of so many letters stands behind the name of its figure, a longer one below the table."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,11 +33,20 @@ class Costs:
         return {network.name: network.cost for network in self.results.networks}
 
     def rows(self) -> list[list[str]]:
-        """A header and a row for each figure, one column for each network; the last column is the unit."""
+        """A header and a row for each figure, one column for each network; [1] behind a figure's name is a remark."""
+        marks = {remark: f" [{at}]" for at, remark in enumerate(self.remarks(), 1)}
+        rows = [["", *self.networks]]
+        for row in cost_rows(self.results, models=[model.name for model in self.models]):
+            told = marks.get(row.hint) or (f", {row.hint}" if row.hint else "")
+            rows.append([row.label + told, *(cell.value for cell in row.cells)])
+            for name in dict.fromkeys(name for cell in row.cells for name, _ in cell.further):
+                rows.append([f"  {name}", *(dict(cell.further).get(name, NONE) for cell in row.cells)])
+        return rows
+
+    def remarks(self) -> list[str]:
+        """What holds of figures and is too long for their names, in the order of the marks: [1], [2]."""
         rows = cost_rows(self.results, models=[model.name for model in self.models])
-        cells = [[f"{cell.value} ({cell.small})" if cell.small else cell.value for cell in row.cells] for row in rows]
-        header = ["", *self.networks, ""]
-        return [header, *([row.label, *figures, row.hint] for row, figures in zip(rows, cells, strict=True))]
+        return list(dict.fromkeys(row.hint for row in rows if len(row.hint) > _SHORT))
 
     def notes(self) -> list[list[str]]:
         """For each energy model: its name, constants, source and assumptions."""
@@ -61,6 +74,7 @@ class Costs:
         rows = self.rows()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines += ["", *(f"[{at}] {remark}" for at, remark in enumerate(self.remarks(), 1))]
         for name, constants, source, assumptions in self.notes():
             lines += ["", name, f"  constants  {constants}", f"  source     {source}", f"  assumes    {assumptions}"]
         return "\n".join(lines)

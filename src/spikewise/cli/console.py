@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from spikewise.cli.layout import GAP, parts
 from spikewise.errors import readable
 
 if TYPE_CHECKING:
@@ -93,11 +94,11 @@ _STYLES = {"ok": "green", "other-version": "green", "problem": "bold red", "miss
 def print_rows(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), whole: Sequence[int] = ()
 ) -> None:
-    """A table; on a terminal long cells are folded, elsewhere each row is one line.
+    """A table; on a terminal it is folded, then parted, until it fits, elsewhere each row is one line.
 
     Args:
-        right: Columns that are aligned to the right.
-        whole: Columns that are never folded.
+        right: Columns of figures: aligned to the right, never folded.
+        whole: Other columns that are never folded.
     """
     from rich.table import Table
     from rich.text import Text
@@ -106,12 +107,18 @@ def print_rows(
     if not console.is_terminal:
         _print_plain([row for row in (header, *rows) if any(row)], right)
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_header=any(header))
-    for at, name in enumerate(header):
-        table.add_column(name, justify="right" if at in right else "left", no_wrap=at in whole, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    console.print(table)
+    for number, part in enumerate(parts(header, rows, console.width, whole=[*right, *whole])):
+        if number:
+            print()
+        table = Table(box=None, padding=0, header_style="bold", show_header=any(header))
+        for at, width in zip(part.columns, part.widths, strict=True):
+            table.add_column(header[at], justify="right" if at in right else "left", width=width, overflow="fold")
+            table.add_column(width=GAP)
+        for row in rows:
+            cells = [Text(row[at], style=_STYLES.get(row[at], "")) for at in part.columns]
+            table.add_row(*(one for cell in cells for one in (cell, "")))
+        del table.columns[-1]
+        console.print(table)
 
 
 def _print_plain(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:

@@ -32,7 +32,10 @@ def cost(
         print_json(found.table())
         return
     header, *rows = found.rows()
-    print_rows(header, rows, right=range(1, len(header) - 1))
+    print_rows(header, rows, right=range(1, len(header)))
+    print()
+    for at, remark in enumerate(found.remarks(), 1):
+        print_text(f"[{at}] {remark}")
     for name, constants, source, assumptions in found.notes():
         print()
         print_text(name, style="bold")

@@ -229,7 +229,12 @@ def _print(found: "Runs") -> None:
         console = out()
         header, *rows = listed(good, console.width if console.is_terminal else None)
         numbers = [at for at, name in enumerate(header) if name in _NUMBERS]
-        print_rows(header, rows, right=numbers, whole=range(len(header)))
+        print_rows(header, rows, right=numbers)
+        gone = [name or "state" for name in listed(good)[0] if name not in header]
+        if gone:
+            print_text(
+                f"No room here for {', '.join(gone)}; a wider terminal shows more, --json everything.", style="dim"
+            )
     else:
         say(f"No run in {found.folder}.")
     for one in found:

@@ -36,6 +36,8 @@ class TableCell(NamedTuple):
     value: str
     small: str = ""
     strip: Strip | None = None
+    further: tuple[tuple[str, str], ...] = ()
+    """The figures in `small`, each after what it is, for tables that give them rows of their own."""
 
 
 class TableRow(NamedTuple):
@@ -142,12 +144,15 @@ def _per_epoch(cost: Cost) -> str | TableCell:
     seconds = cost.train_seconds_per_epoch
     if seconds is None or seconds.sd is None:
         return duration(seconds.mean if seconds else None)
-    return TableCell(duration(seconds.mean), f"± {duration(seconds.sd)} over seeds")
+    spread = duration(seconds.sd)
+    return TableCell(duration(seconds.mean), f"± {spread} over seeds", further=(("± over seeds", spread),))
 
 
 def _latency(cost: Cost) -> str | TableCell:
-    tail = "" if cost.latency_p99_ms is None else f"99 % within {latency(cost.latency_p99_ms)}"
-    return TableCell(latency(cost.latency_ms), tail)
+    if cost.latency_p99_ms is None:
+        return TableCell(latency(cost.latency_ms))
+    most = latency(cost.latency_p99_ms)
+    return TableCell(latency(cost.latency_ms), f"99 % within {most}", further=(("99 % within", most),))
 
 
 def _energy_row(model: str, remark: str, networks: Sequence[NetworkResult]) -> TableRow:
@@ -174,7 +179,11 @@ def _few_bits(weights: int, activations: int, networks: Sequence[NetworkResult])
         for one in cost.quantised:
             if (one.weight_bits, one.activation_bits) == (weights, activations):
                 dense, skipping = (energy(nanojoule) for nanojoule in one.energy_nanojoule.values())
-                return TableCell(percent(one.accuracy), f"{dense}, {skipping} with zeros skipped")
+                return TableCell(
+                    percent(one.accuracy),
+                    f"{dense}, {skipping} with zeros skipped",
+                    further=(("energy", dense), ("energy, zeros skipped", skipping)),
+                )
         return TableCell(NONE)
 
     label = f"Accuracy, {weights}-bit weights, {activations}-bit activations"
