@@ -176,3 +176,9 @@ def test_a_width_that_is_none_is_an_error(width):
 
 def test_lengths_of_other_units():
     assert [millimetres(one) for one in ("8.5cm", " 3.3in ", "240pt")] == pytest.approx([85, 83.82, 84.35], abs=0.01)
+
+
+def test_a_row_in_csv_says_which_run_it_is_of(known):
+    rows = list(csv.DictReader(io.StringIO(paper_table([known, known], "csv", ["first", "second"]))))
+    count = len(known.networks)
+    assert [row["run"] for row in rows] == ["first"] * count + ["second"] * count

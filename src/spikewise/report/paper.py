@@ -38,6 +38,8 @@ class PaperRow(NamedTuple):
     """Of one seed."""
     images: str
     """Name of the image set, and of the run where another has the same images."""
+    run: str
+    """Name of the run; empty where it is not known."""
 
 
 def paper_rows(runs: Sequence[Results], names: Sequence[str] = ()) -> list[PaperRow]:
@@ -47,8 +49,8 @@ def paper_rows(runs: Sequence[Results], names: Sequence[str] = ()) -> list[Paper
     if names:
         labels = [f"{label} ({name})" if shown[label] > 1 else label for label, name in zip(labels, names, strict=True)]
     return [
-        _row(results, network)._replace(images=label)
-        for results, label in zip(runs, labels, strict=True)
+        _row(results, network)._replace(images=label, run=name)
+        for results, label, name in zip(runs, labels, names or [""] * len(runs), strict=True)
         for network in results.networks
     ]
 
@@ -58,7 +60,7 @@ def paper_table(runs: Sequence[Results], format: str = "md", names: Sequence[str
 
     Args:
         format: "latex" (needs the package booktabs), "csv" (plain numbers, all digits) or "md".
-        names: Of the runs, as far as they are known; the tables for people name runs on the same images by them.
+        names: Of the runs, as far as they are known; tables for people name runs on the same images by them, "csv" all.
     Raises:
         ConfigError: no such format.
     """
@@ -96,6 +98,7 @@ def _row(results: Results, network: NetworkResult) -> PaperRow:
         model,
         sum(spent) / len(spent) if spent else None,
         results.data.name,
+        "",
     )
 
 
@@ -193,7 +196,7 @@ def _latex(rows: Sequence[PaperRow]) -> str:
 
 def _csv(rows: Sequence[PaperRow]) -> str:
     file = io.StringIO()
-    table = [{key: _plain(value) for key, value in paper_numbers(row).items()} for row in rows]
+    table = [{key: _plain(value) for key, value in {"run": row.run, **paper_numbers(row)}.items()} for row in rows]
     writer = csv.DictWriter(file, list(table[0]) if table else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
