@@ -388,3 +388,11 @@ def test_no_images_at_all_are_told_as_such():
 def test_a_single_class_is_named_as_it_was_given():
     with pytest.raises(ValueError, match=r"y has 1 class: 7\.$"):
         SpikingClassifier(hidden=(4,), epochs=1).fit(np.zeros((4, 8, 8)), np.full(4, 7))
+
+
+def test_a_single_image_is_told_how_it_becomes_a_sample():
+    X = np.random.default_rng(0).integers(0, 255, (12, 8, 8), dtype=np.uint8)
+    model = SpikingClassifier(hidden=(4,), steps=2, epochs=1).fit(X, np.arange(12) % 2)
+    with pytest.raises(ShapeError, match=r"single image of \(8, 8\).*X\[None\]"):
+        model.predict(X[0])
+    assert len(model.predict(X[0][None])) == 1

@@ -20,7 +20,7 @@ from spikewise.data.samples import ImageScale, image_scale, rows_of, table_scale
 from spikewise.data.white import Kind
 from spikewise.dynamics import Dynamics
 from spikewise.encoders import Encoder
-from spikewise.errors import ConfigError
+from spikewise.errors import ConfigError, ShapeError
 from spikewise.evaluation.prediction import Selection, batches_of
 from spikewise.evaluation.ties import logits_without_ties
 from spikewise.experiments.automatic import ChosenNetwork, chosen
@@ -205,6 +205,9 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _logits(self, X: ArrayLike) -> Float[np.ndarray, "N K"]:
         check_is_fitted(self)
+        shape = self._form.given
+        if shape is not None and np.shape(X) == tuple(shape):
+            raise ShapeError(f"X is a single image of {tuple(shape)}; samples have an axis more: give X[None].")
         rows, _, _, kind = rows_of(X, self.image_shape, self.layout, like=self._form)
         rows = validate_data(self, rows, dtype=_number_types(rows), reset=False)
         images = self._images(rows, kind)
