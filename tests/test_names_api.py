@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import spikewise
 from spikewise.api import Run, evaluate, train
 from spikewise.data import DataConfig
-from spikewise.errors import DataError, MissingDataError
+from spikewise.errors import ConfigError, DataError, MissingDataError
 from spikewise.experiments import Experiment, RunFolder
 
 LETTERS = ("A", "a", "B", "b")
@@ -100,3 +101,8 @@ def test_a_run_folder_of_a_long_name_can_be_made(tmp_path: Path):
         assert len(folder.encode()) <= 160
         assert folder.endswith(experiment.identity())
     assert experiment.folder_name("train", "digits") == f"train-digits-{experiment.identity()}"
+
+
+def test_a_misspelt_argument_is_told_the_argument_and_not_a_setting():
+    with pytest.raises(ConfigError, match=r"Unknown argument 'epoch'\. Did you mean 'epochs'\?"):
+        spikewise.compare("digits", epoch=3)

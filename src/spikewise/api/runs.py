@@ -4,12 +4,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from spikewise.api.given import Data, as_source
 from spikewise.api.trained import Trained, load
 from spikewise.api.wording import summary
-from spikewise.errors import ProcessesError
+from spikewise.errors import ConfigError, ProcessesError, nearest
 from spikewise.evaluation import Results
 from spikewise.experiments import Experiment, resolve, run_experiment
 from spikewise.experiments.sections.budget import SHARE
@@ -221,6 +221,10 @@ def _warned(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+_ARGUMENTS: Final = ("data", "preset", "config", "seeds", "epochs", "quick")
+"""What a misspelt word is held against before the settings, among which the same may have a longer name."""
+
+
 def asked_experiment(  # noqa: PLR0913  # as `compare`
     data: str | Path | None,
     preset: str | None,
@@ -231,6 +235,10 @@ def asked_experiment(  # noqa: PLR0913  # as `compare`
     *,
     quick: bool = False,
 ) -> Experiment:
+    for name in settings:
+        meant = None if "." in name or name in Experiment.model_fields else nearest(name, _ARGUMENTS, cutoff=0.8)
+        if meant is not None:
+            raise ConfigError(f"Unknown argument '{name}'. Did you mean '{meant}'?")
     named = [] if seeds is None or isinstance(seeds, int) else [Change("seeds", list(seeds), f"seeds {list(seeds)}")]
     return resolve(
         None if data is None else str(data),
