@@ -197,6 +197,7 @@ def test_bad_files_are_listed_or_left_out_and_noted(tree: Path, options):
     found = load_data(tree, skip_bad=True, **options)
     assert len(found) == 6
     assert found.notes == ("2 files could not be decoded and were left out: cat/cut.png, cat/empty.png.",)
+    assert found.from_names == found.notes  # so that a terminal shows it, too
     (tree / "cat" / "empty.png").unlink()
     (tree / "cat" / "cut.png").unlink()
     clean = load_data(tree, **options)

@@ -157,7 +157,7 @@ def _content(source: str, settings: list[str] | None, data_dir: Path | None, ski
         ["leaks", leaks.describe()],
         *(["pixels", caution] for caution in images.cautions),
         *(["names", caution] for caution in images.from_names),
-        *(["note", note] for note in images.notes if note not in images.cautions),
+        *(["note", note] for note in images.notes if note not in (*images.cautions, *images.from_names)),
     ]
     for label, name in enumerate(images.classes):
         counts = [f"{part} {int((images.labels[index] == label).sum()):,}" for part, index in parts._asdict().items()]

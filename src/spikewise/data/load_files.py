@@ -1,8 +1,8 @@
 """`ImageSet`s from folders of image files: class trees and fingerprints."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Int8, Int64
@@ -152,9 +152,9 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         fingerprint=fingerprint(decoded.pixels, table.labels, table.roles),
         groups=table.groups,
         subjects_rule=about.subjects_rule,
-        from_names=tuple(about.from_names),
+        from_names=(*about.from_names, *_left_out(decoded.bad)),
         sources=tuple(table.files),
-        notes=(*about.notes, *_decoding_notes(decoded), *decoded.cautions),
+        notes=(*about.notes, *_decoding_notes(decoded), *_left_out(decoded.bad), *decoded.cautions),
         cautions=decoded.cautions,
         whites=decoded.whites,
         aspect=decoded.aspect,
@@ -228,13 +228,19 @@ def _check_bad(root: Path, decoded: Decoded, total: int, skip_bad: bool) -> None
         )
 
 
+_FEW: Final = 5
+"""Files that were left out are named up to here wherever there is a word on them; more of them in the report alone."""
+
+
+def _left_out(bad: Collection[str]) -> tuple[str, ...]:
+    were = "file could not be decoded and was" if len(bad) == 1 else "files could not be decoded and were"
+    return (f"{len(bad):,} {were} left out: {listed(bad, _FEW)}.",) if bad else ()
+
+
 def _decoding_notes(decoded: Decoded) -> list[str]:
     notes = []
-    if decoded.bad:
-        notes.append(
-            f"{len(decoded.bad)} {'file' if len(decoded.bad) == 1 else 'files'} could not be decoded and "
-            f"{'was' if len(decoded.bad) == 1 else 'were'} left out: {listed(decoded.bad, len(decoded.bad))}."
-        )
+    if len(decoded.bad) > _FEW:
+        notes.append(f"All files that were left out: {listed(decoded.bad, len(decoded.bad))}.")
     if decoded.animated:
         first = shown(decoded.animated[0])
         notes.append(f"Only the first frame was read of {len(decoded.animated)} animations, such as {first}.")
