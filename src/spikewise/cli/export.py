@@ -191,7 +191,7 @@ def _print(check: "ExportCheck") -> None:
             *([] if simulator is None else [["held against", "", simulator]]),
             ["accuracy", numbers.percent(here.value), numbers.percent(there.value)],
             ["right alone", wording.count_of(check.only_here, "image"), wording.count_of(check.only_there, "image")],
-            ["one image", f"{check.milliseconds_here:.2f} ms", f"{check.milliseconds_there:.2f} ms"],
+            ["one image, from Python", f"{check.milliseconds_here:.2f} ms", f"{check.milliseconds_there:.2f} ms"],
         ],
     )
     if check.source.draws:

@@ -147,7 +147,7 @@ def facts(folder: Path, name: str, made: Code, milliseconds: float) -> dict[str,
     found: dict[str, int | float | str] = {
         "constant tables, bytes": made.tables,
         "state (RAM), bytes": made.state,
-        "one image in C here, ms": float(f"{milliseconds:.3g}"),
+        "one image, C alone, ms": float(f"{milliseconds:.3g}"),
     }
     for target in _TARGETS:
         size = code_size(folder, made.sized, target)
