@@ -108,7 +108,7 @@ class _Close(NamedTuple):
 
 def _audit(images: ImageSet, split: Split | None, close: _Close, cache: Path, tell: Progress) -> Audit:
     started = time.perf_counter()
-    tell("looking for duplicates", 0, 2)
+    tell("looking for duplicates", 0, 0)
     sample, facts, altered_among = close
     if sample is None:
         look = look_at(images, split, facts, cache=cache, altered_among=altered_among)
@@ -118,13 +118,12 @@ def _audit(images: ImageSet, split: Split | None, close: _Close, cache: Path, te
         look = look_at(sample.images, sample.split, facts, cache=cache, altered_among=altered_among)
         look = replace(look, origin=sample.positions)
         leaks = [*leak_findings(whole), *near_findings(look), *sampled_finding(len(images), len(sample.images))]
-    tell("probing", 1, 2)
+    tell("looking for what gives the label away", 0, 0)
     probes = list(_probes(look))
     marks = find_marks(look)
     findings = [*leaks, *mark_findings(look, marks), *shortcut_findings(probes)]
     findings += health_findings(whole, images.damaged)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    tell("probing", 2, 2)
     near, (across, tested) = look.near, near_across(look)
     return Audit(
         name=images.name,
