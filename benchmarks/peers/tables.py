@@ -61,7 +61,7 @@ def document_ratios(found: dict[str, Any]) -> None:
 
 def _ratios(rows: dict[str, Any]) -> list[str]:
     parity = [row["parity"] for row in rows.values() if row.get("parity") is not None]
-    return [*(_ratio(rows, what) for what in _WHAT), _memory(rows), f"{min(parity):.1%}" if parity else "–"]
+    return [*(_ratio(rows, what) for what in _WHAT), _memory(rows), f"{100 * (min(parity)):.1f} %" if parity else "–"]
 
 
 def _workload(found: dict[str, Any]) -> str:
@@ -87,7 +87,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [
         *(_spread(row.get(what), "{:,.0f}") for what in _WHAT),
         "–" if memory is None else f"{memory:,.0f}",
-        "other equations" if parity is None else f"{parity:.1%}",
+        "other equations" if parity is None else f"{100 * parity:.1f} %",
     ]
 
 
@@ -124,7 +124,7 @@ def _epochs(found: dict[str, Any]) -> str:
     for preset, runs in found["runs"].items():
         seconds = statistics.median(run["seconds"] for run in runs)
         parts = [statistics.median(run.get(key, 0.0) for run in runs) / seconds for key in _ENGINE]
-        shares = [f"{part:.1%}" for part in (*parts, 1 - sum(parts))]
+        shares = [f"{100 * part:.1f} %" for part in (*parts, 1 - sum(parts))]
         rows.append([f"`{preset}`", _spread([run["seconds"] for run in runs], "{:.2f}"), *shares])
     first, second = ([run["seconds"] for run in runs] for runs in found["runs"].values())
     ratio = _spread([b / a for a, b in zip(first, second, strict=True)], "{:.1f}", "x")

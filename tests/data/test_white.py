@@ -89,7 +89,7 @@ def test_types_that_are_each_full_may_stand_together_and_others_not(tmp_path: Pa
 @pytest.mark.parametrize(
     ("numbers", "says"),
     [
-        (stored(37, "i8"), r"from 0 to 37 \(integers\), 14.5% of the range.*data\.white=37 or data\.white=255"),
+        (stored(37, "i8"), r"from 0 to 37 \(integers\), 14.5 % of the range.*data\.white=37 or data\.white=255"),
         (stored(37.5, "f8"), r"data\.white=37\.5"),
         (stored(0.2, "f8"), r"data\.white=0\.2 or data\.white=1 "),
         (stored(260, "u2"), r"data\.white=255 or data\.white=1023"),
@@ -110,7 +110,7 @@ def test_the_user_says_what_white_is(tmp_path: Path):
     np.testing.assert_allclose(loaded(tmp_path, stored(37, "i8"), white=37).images[:, 0], SHARES * 255, atol=4)
     dark = loaded(tmp_path, stored(16, "u1"), white=255)
     np.testing.assert_array_equal(dark.images[:, 0], stored(16, "u1"))
-    assert "6.3% of data.white=255: the images are nearly black" in dark.cautions[0]
+    assert "6.3 % of data.white=255: the images are nearly black" in dark.cautions[0]
     assert "above data.white=100 was clipped" in loaded(tmp_path, stored(255, "u1"), white=100).cautions[0]
     for wrong in (0, -1, "much", float("nan")):
         with pytest.raises(ConfigError, match="white"):

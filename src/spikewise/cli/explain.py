@@ -97,7 +97,7 @@ def _print_section(run: Path, *, again: bool, data_dir: Path | None, as_json: bo
 def _row(one: "ImageExplanation", names: list[str]) -> list[str]:
     orders = ("integrated_gradients", "occlusion", "brightest", "random")
     areas = [f"{100 * one.areas[order]:.1f}" for order in orders]
-    return [names[one.position], one.network, one.answer, f"{one.probability:.1%}", *areas]
+    return [names[one.position], one.network, one.answer, f"{100 * one.probability:.1f} %", *areas]
 
 
 def _record(one: "ImageExplanation", names: list[str]) -> dict[str, Any]:

@@ -228,8 +228,8 @@ def _said(kind: Kind, found: Range, white: float) -> tuple[float, str]:
     if found.high > (1 + _HAIR) * white:
         return white, f"Pixels reach {found.high:g}: what is above data.white={white:g} was clipped."
     if not _fits(found.high, white):
-        share = max(found.high, 0) / white
-        return white, f"Pixels reach {found.high:g}, {share:.1%} of data.white={white:g}: the images are nearly black."
+        share = f"{100 * max(found.high, 0) / white:.1f} %"
+        return white, f"Pixels reach {found.high:g}, {share} of data.white={white:g}: the images are nearly black."
     return white, ""
 
 
@@ -237,7 +237,7 @@ def _ambiguous(kind: Kind, found: Range, fitting: list[float], what: str, dark: 
     low, high = found
     choices = fitting or [high, _FULL.get(kind, 255)]
     offer = " or ".join(f"data.white={white:.6g}" for white in dict.fromkeys(choices))
-    fill = "" if fitting or high > choices[-1] else f", {high / choices[-1]:.1%} of the range: nearly black"
+    fill = "" if fitting or high > choices[-1] else f", {100 * (high / choices[-1]):.1f} % of the range: nearly black"
     return DataError(
         f"{what} has pixels from {low:g} to {high:g} ({_words(kind)}){fill}. {dark}{' ' if dark else ''}"
         f"What white is cannot be told from that; say it: {offer} (on the command line: --set {offer.split(' ')[0]})."

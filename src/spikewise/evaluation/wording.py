@@ -6,7 +6,7 @@ from typing import Final
 from spikewise.evaluation.record import Estimate
 
 __all__ = ["MINUS", "brief", "called", "capital", "count_of", "fraction", "fractions", "gap", "interval", "listed",
-           "p_value", "points", "seeds_named", "shares", "signed", "times"]  # fmt: skip
+           "p_value", "percent", "points", "seeds_named", "shares", "signed", "times"]  # fmt: skip
 
 MINUS = "\u2212"
 
@@ -20,6 +20,11 @@ def signed(value: float, digits: int) -> str:
     """A number with a true minus sign, and none before a zero."""
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """A share of 1 in percent, as everywhere with a space before the sign: 41 %."""
+    return f"{100 * value:.{digits}f} %"
 
 
 def brief(value: float) -> str:

@@ -11,6 +11,7 @@ from spikewise import engine
 from spikewise.engine import RunOptions
 from spikewise.evaluation.diagnosis import Symptom, distance_from_threshold, slope_that_passes
 from spikewise.evaluation.sections.diagnosis import FindingCode, NetworkFinding
+from spikewise.evaluation.wording import percent
 from spikewise.experiments.trials import SettingTrials, setting_of_layer
 from spikewise.models import MLP, Conv
 
@@ -152,8 +153,8 @@ def _silent_input(symptom: Symptom, trials: SettingTrials) -> _Remedy:
         active = trials.active_pixels([f"{key}={value}"])
         if active >= bright / 2:
             advice = (
-                f"Lower the encoder's threshold from {now:g} to {value:g}: {active:.0%} of the inputs are then active "
-                f"(measured; {bright:.0%} of the pixels are not black)."
+                f"Lower the encoder's threshold from {now:g} to {value:g}: {percent(active)} of the inputs are then "
+                f"active (measured; {percent(bright)} of the pixels are not black)."
             )
             return _Remedy("input_silent", advice, (f"{key}={value:g}",), {"active_then": active})
     advice = "No threshold is low enough: give it more steps, so that dark pixels spike before the end."
@@ -177,7 +178,7 @@ def _surrogate(symptom: Symptom, trials: SettingTrials) -> _Remedy:
         return _Remedy("surrogate_too_narrow", "Use a wider surrogate.", (key,) if prefix else ())
     name, value, passed = found
     advice = (
-        f"Widen the surrogate: with {name} {value:g} it passes {passed:.0%} of the gradient at the membranes with "
+        f"Widen the surrogate: with {name} {value:g} it passes {percent(passed)} of the gradient at the membranes with "
         "which the network starts (measured)."
     )
     if prefix is None:
@@ -292,7 +293,7 @@ def _plain(code: FindingCode, advice: str, *settings: str) -> Callable[[Symptom,
 
 
 def _starts(rate: float) -> str:
-    return f"the layer starts at a rate of {rate:.1%} (measured)."
+    return f"the layer starts at a rate of {percent(rate, 1)} (measured)."
 
 
 def _place(symptom: Symptom, trials: SettingTrials) -> tuple[str, str | None]:

@@ -22,13 +22,13 @@ def rate_warnings(rates: Mapping[str, Float[Tensor, "*F"]]) -> tuple[str, ...]:
         dead, full = dead_share(rate), saturated_share(rate)
         if dead > MOST:
             out.append(
-                f"{layer}: {dead:.0%} of the neurons never spike. Lower their threshold, raise beta, add steps, "
-                "or use a wider surrogate (a smaller slope)."
+                f"{layer}: {100 * dead:.0f} % of the neurons never spike. Lower their threshold, raise beta, add "
+                "steps, or use a wider surrogate (a smaller slope)."
             )
         if full > MOST:
             out.append(
-                f"{layer}: {full:.0%} of the neurons spike at nearly every step. Raise their threshold, lower beta "
-                "or the learning rate."
+                f"{layer}: {100 * full:.0f} % of the neurons spike at nearly every step. Raise their threshold, lower "
+                "beta or the learning rate."
             )
     return tuple(out)
 

@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 from spikewise.evaluation.diagnosis.activity import MOST
 from spikewise.evaluation.results import EpochRecord
 from spikewise.evaluation.sections.diagnosis import FindingCode, LayerHealth, SeedDiagnosis, Severity
+from spikewise.evaluation.wording import percent
 
 __all__ = ["Facts", "Objective", "Symptom", "find_symptoms"]
 
@@ -97,7 +98,7 @@ def _silent_input(facts: Facts) -> Symptom | None:
     silent = facts.seed.input.silent_images
     if silent <= 0.01:
         return None
-    text = f"The encoder sends nothing at all for {silent:.0%} of the images."
+    text = f"The encoder sends nothing at all for {percent(silent)} of the images."
     evidence = {"silent_images": silent, "input_events": facts.seed.input.events}
     return Symptom("input_silent", "serious" if silent > MOST else "warning", None, text, evidence)
 
@@ -107,7 +108,7 @@ def _quiet_layer(facts: Facts) -> Symptom | None:
         if layer.dead > MOST and layer.rate_before_training is not None and layer.rate_before_training < _QUIET_START:
             code = "outputs_silent" if layer.layer == facts.output else "layer_quiet"
             which = "output neurons" if layer.layer == facts.output else "neurons"
-            text = f"{layer.dead:.0%} of the {which} of {layer.layer} never spike, and it was so before training."
+            text = f"{percent(layer.dead)} of the {which} of {layer.layer} never spike, and it was so before training."
             return Symptom(code, "warning" if _learned(facts) else "serious", layer.layer, text, _activity(layer))
     return None
 
@@ -118,7 +119,9 @@ def _busy_layer(facts: Facts) -> Symptom | None:
         if before is None or before < _BUSY or max(layer.rate, layer.saturated) < _BUSY:
             continue
         far = layer.membrane_high is not None and layer.membrane_high > _FAR_ABOVE
-        text = f"The neurons of {layer.layer} spike at {layer.rate:.0%} of the steps, and it was so before training."
+        text = (
+            f"The neurons of {layer.layer} spike at {percent(layer.rate)} of the steps, and it was so before training."
+        )
         if far:
             text += f" Their membranes reach {layer.membrane_high:.3g} thresholds: the reset has no effect."
         serious = far or layer.saturated > MOST
@@ -133,8 +136,9 @@ def _changed_in_training(facts: Facts) -> Symptom | None:
             continue
         died = layer.dead > MOST
         text = (
-            f"{max(layer.dead, layer.saturated):.0%} of the neurons of {layer.layer} "
-            f"{'never spike' if died else 'spike at nearly every step'}; before training its rate was {before:.1%}."
+            f"{percent(max(layer.dead, layer.saturated))} of the neurons of {layer.layer} "
+            f"{'never spike' if died else 'spike at nearly every step'}; before training its rate was "
+            f"{percent(before, 1)}."
         )
         code = "died_in_training" if died else "saturated_in_training"
         # Many neurons may fall silent in a network that has learned: it then needs fewer than it has.
@@ -147,8 +151,8 @@ def _surrogate(facts: Facts) -> Symptom | None:
         if layer.window is None or layer.passed is None or layer.window >= _WINDOW_LOW or layer.dead > MOST:
             continue
         text = (
-            f"The surrogate of {layer.layer} lets hardly any gradient through: {layer.window:.2%} of the membranes lie "
-            f"where it passes a tenth of its peak or more."
+            f"The surrogate of {layer.layer} lets hardly any gradient through: {percent(layer.window, 2)} of the "
+            "membranes lie where it passes a tenth of its peak or more."
         )
         evidence = {"window": layer.window, "passed": layer.passed, "rate": layer.rate}
         severity: Severity = "serious" if layer.window < _WINDOW_SERIOUS else "warning"
@@ -200,7 +204,7 @@ def _rate_too_low(facts: Facts) -> Symptom | None:
         return Symptom("too_few_epochs", "serious", None, text, {"updates": float(updates), **evidence})
     text = (
         f"After {len(losses)} epochs the cross-entropy in training is {losses[-1]:.3g}, where guessing gives "
-        f"{facts.chance_loss:.3g}, and the weights have moved by {change:.2%} of their length only."
+        f"{facts.chance_loss:.3g}, and the weights have moved by {percent(change, 2)} of their length only."
     )
     return Symptom("learning_rate_too_low", "serious", None, text, evidence)
 
@@ -210,15 +214,17 @@ def _chance(facts: Facts) -> Symptom | None:
     if not facts.history or best > _luck(facts):
         return None
     evidence = {"validation_accuracy": best, "chance": facts.chance, "answers": float(facts.seed.answers)}
-    text = f"Validation accuracy is {best:.1%}; always giving the most frequent class makes {facts.chance:.1%}."
+    chance = percent(facts.chance, 1)
+    text = f"Validation accuracy is {percent(best, 1)}; always giving the most frequent class makes {chance}."
     if facts.linear is not None and facts.linear <= _luck(facts):
         text += (
-            f" A linear classifier on the pixels reaches {facts.linear:.1%}: the labels say nothing that it can learn."
+            f" A linear classifier on the pixels reaches {percent(facts.linear, 1)}: the labels say nothing that "
+            "it can learn."
         )
         return Symptom("nothing_to_learn", "serious", None, text, {**evidence, "linear": facts.linear})
     if facts.linear is not None:
         evidence["linear"] = facts.linear
-        text += f" A linear classifier on the pixels reaches {facts.linear:.1%}."
+        text += f" A linear classifier on the pixels reaches {percent(facts.linear, 1)}."
     return Symptom("not_learning", "serious", None, text, evidence)
 
 
@@ -251,7 +257,8 @@ def _worse_than_linear(facts: Facts) -> list[Symptom]:
     best = _best_accuracy(facts)
     if facts.linear is None or not facts.history or facts.linear - best < max(0.03, 3 * _scatter(facts, facts.linear)):
         return []
-    text = f"A linear classifier on the pixels reaches {facts.linear:.1%} on validation, this network {best:.1%}."
+    linear = percent(facts.linear, 1)
+    text = f"A linear classifier on the pixels reaches {linear} on validation, this network {percent(best, 1)}."
     return [Symptom("worse_than_linear", "warning", None, text, {"linear": facts.linear, "validation_accuracy": best})]
 
 
@@ -265,12 +272,12 @@ def _curves(facts: Facts) -> list[Symptom]:
     rise = losses[-1] / min(losses) if losses and min(losses) > 0 else 1.0
     if gap > 2 * _GAP or (gap > _GAP and rise > 1.1):
         text = (
-            f"Training accuracy ends at {last.train_accuracy or 0:.1%}, validation accuracy at "
-            f"{last.validation_accuracy or 0:.1%}; the validation loss ends at {rise:.2f} times its lowest."
+            f"Training accuracy ends at {percent(last.train_accuracy or 0, 1)}, validation accuracy at "
+            f"{percent(last.validation_accuracy or 0, 1)}; the validation loss ends at {rise:.2f} times its lowest."
         )
         out.append(Symptom("overfitting", "warning", None, text, {"gap": gap, "validation_loss_rise": rise}))
     elif len(losses) >= 3 and not facts.stopped_early and losses[-1] < 0.95 * losses[-2]:
-        text = f"The validation loss still fell by {1 - losses[-1] / losses[-2]:.0%} in the last epoch."
+        text = f"The validation loss still fell by {percent(1 - losses[-1] / losses[-2])} in the last epoch."
         out.append(Symptom("too_few_epochs", "note", None, text, {"fall": 1 - losses[-1] / losses[-2]}))
     return out
 
@@ -281,7 +288,7 @@ def _dead_units(facts: Facts) -> list[Symptom]:
             "dead_units",
             "warning",
             layer.layer,
-            f"{layer.dead:.0%} of the units of {layer.layer} are zero for every examined image.",
+            f"{percent(layer.dead)} of the units of {layer.layer} are zero for every examined image.",
             {"dead": layer.dead},
         )
         for layer in facts.seed.layers
@@ -296,7 +303,7 @@ def _idle(facts: Facts, root: Symptom | None) -> list[Symptom]:
             "some_neurons_idle",
             "note",
             layer.layer,
-            f"{layer.dead:.0%} of the neurons of {layer.layer} never spike on the validation images.",
+            f"{percent(layer.dead)} of the neurons of {layer.layer} never spike on the validation images.",
             _activity(layer),
         )
         for layer in facts.seed.layers
