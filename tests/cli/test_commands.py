@@ -128,7 +128,7 @@ def test_predict_says_which_network_answered_and_which_could(call, run: Run, ima
 def test_predict_gives_a_label_and_a_probability(call, run: Run, image):
     code, out, _ = call("predict", run.folder, image, image.parent)
     assert code == 0
-    answers = re.findall(r"stripe\.png +(\d) +[\d.]+%", out)
+    answers = re.findall(r"stripe\.png +(\d) +[\d.]+ %", out)
     assert len(answers) == 2
     assert len(set(answers)) == 1
 

@@ -90,10 +90,10 @@ def test_a_spiking_layer_cannot_hide_weights_that_are_no_numbers(keep, monitor, 
 def test_dead_and_saturated_layers_are_said_in_words():
     dead, busy, full = torch.zeros(10), torch.full((10,), 0.2), torch.ones(2, 5)
     assert rate_warnings({"lif1": busy}) == ()
-    assert "lif1: 100% of the neurons never spike" in rate_warnings({"lif1": dead})[0]
-    assert "lif1: 100% of the neurons spike at nearly every step" in rate_warnings({"lif1": full})[0]
+    assert "lif1: 100 % of the neurons never spike" in rate_warnings({"lif1": dead})[0]
+    assert "lif1: 100 % of the neurons spike at nearly every step" in rate_warnings({"lif1": full})[0]
     mixed = torch.cat([dead, busy[:9]])
-    assert "53%" in rate_warnings({"lif1": mixed})[0]
+    assert "53 %" in rate_warnings({"lif1": mixed})[0]
     assert [one.partition(":")[0] for one in rate_warnings({"a": dead, "b": busy, "c": full})] == ["a", "c"]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["GAP", "Part", "parts"]
+__all__ = ["GAP", "TablePart", "parts"]
 
 GAP: Final = 2
 """Letters between two columns."""
@@ -13,14 +13,16 @@ _HEAD: Final = 12
 """The same for words of a head above figures."""
 
 
-class Part(NamedTuple):
+class TablePart(NamedTuple):
     """Columns that stand side by side."""
 
     columns: tuple[int, ...]
     widths: tuple[int, ...]
 
 
-def parts(header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, whole: Sequence[int] = ()) -> list[Part]:
+def parts(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, whole: Sequence[int] = ()
+) -> list[TablePart]:
     """How a table stands in a terminal; every part begins with the columns that tell the rows apart.
 
     Args:
@@ -53,7 +55,7 @@ def _names(rows: Sequence[Sequence[str]], least: list[int], width: int) -> int:
     return 1
 
 
-def _part(columns: list[int], full: list[int], least: list[int], text: list[int], width: int) -> Part:
+def _part(columns: list[int], full: list[int], least: list[int], text: list[int], width: int) -> TablePart:
     """Room is taken, letter by letter, from the column whose text, folded, is the shortest."""
     widths = {at: full[at] for at in columns}
     while _taken(widths.values()) > width:
@@ -64,7 +66,7 @@ def _part(columns: list[int], full: list[int], least: list[int], text: list[int]
             widths[max(columns, key=widths.__getitem__)] -= 1
         else:
             break
-    return Part(tuple(columns), tuple(widths[at] for at in columns))
+    return TablePart(tuple(columns), tuple(widths[at] for at in columns))
 
 
 def _taken(widths: Iterable[int]) -> int:
