@@ -86,6 +86,9 @@ SANITIZERS := $(shell $(CXX) -print-file-name=libclang_rt.asan-$(shell uname -m)
 else
 SANITIZERS := $(shell $(CXX) -print-file-name=libasan.so) $(shell $(CXX) -print-file-name=libubsan.so)
 endif
+# Without `site`, whose editable installation would load the extension of every day.
+SANITIZED = PYTHONPATH="build/sanitize/package:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
+	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(SANITIZERS)" $(BIN)/python -S -P
 sanitize: $(VENV)/.test
 	$(BIN)/python -m pip install -q nanobind cmake ninja
 	rm -rf build/sanitize
@@ -93,8 +96,8 @@ sanitize: $(VENV)/.test
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build build/sanitize
 	mkdir build/sanitize/package && cp -r src/spikewise build/sanitize/package/
 	rm -f build/sanitize/package/spikewise/*.so && cp build/sanitize/_native*.so build/sanitize/package/spikewise/
-	PYTHONPATH=build/sanitize/package ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(SANITIZERS)" \
-	$(BIN)/python -P -m pytest -s -p no:cacheprovider --no-cov tests/engine/native
+	$(SANITIZED) -c 'import spikewise._native as native; assert "build/sanitize" in native.__file__, native.__file__'
+	$(SANITIZED) -m pytest -s -p no:cacheprovider --no-cov tests/engine/native
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
