@@ -38,7 +38,7 @@ class PointStage final : public Stage {
       for (int b = split.first(part); b < split.first(part + 1); ++b) {
         back_image(b, next, neurons.empty() ? nullptr : &neurons[part]);
         if (in_steps_ < kept().steps) sum_over_steps(b, 0, round_up(features(), kLanes));
-        for (int t = 0; sums_wanted && t < in_steps_; ++t) add_sums(b, t, sums.part(part), products.part(part));
+        for (int t = 0; sums_wanted && t < in_steps_; ++t) add_sums(b, t, part, sums, products);
       }
     });
     if (!neurons.empty()) write_neuron_gradients(neurons, call);
@@ -97,7 +97,8 @@ class PointStage final : public Stage {
     const std::size_t n = round_up(features(), kLanes);
     const float* x = numbers(*in_[0], b, t, 0, features());
     if (spec.op == Op::norm) {
-      for (std::size_t i = 0; i < n; i += kLanes) store(to + i, load(x + i) * load(&norm_.scale[i]) + load(&norm_.shift[i]));
+      each_vector(features(), norm_.period,
+                  [&](std::size_t i, std::size_t at, Mask) { store(to + i, load(x + i) * load(&norm_.scale[at]) + load(&norm_.shift[at])); });
     } else if (spec.op == Op::sum) {
       std::memcpy(to, x, sizeof(float) * n);
       const float* y = numbers(*in_[1], b, t, 0, features());
@@ -138,18 +139,20 @@ class PointStage final : public Stage {
 
   // Over the batch, of which this may be a part, `middle` away and squared if it is given.
   std::vector<double> sums_by_channel(const Array<float>& middle, int threads) const {
-    const std::size_t n = round_up(features(), kLanes);
     const Split split{batch, std::min(batch, 16)};
     ChannelSums sums(split.parts, spec.in);
     parallel(split.parts, threads, [&](int part) {
-      float* to = sums.part(part);
       for (int b = split.first(part); b < split.first(part + 1); ++b)
         for (int t = 0; t < in_steps_; ++t) {
           const float* x = numbers(*in_[0], b, t, 0, features());
-          for (std::size_t i = 0; i < n; i += kLanes) {
-            const Lanes apart = middle ? load(x + i) - load(&middle[i]) : load(x + i);
-            add_to(to + i, middle ? apart * apart : apart);
+          if (!middle) {
+            sums.add(part, [&](std::size_t i, std::size_t) { return load(x + i); });
+            continue;
           }
+          sums.add(part, [&](std::size_t i, std::size_t at) {
+            const Lanes apart = load(x + i) - load(&middle[at]);
+            return apart * apart;
+          });
         }
     });
     return sums.by_channel();
@@ -182,18 +185,15 @@ class PointStage final : public Stage {
     by_batch_ = values_ > 1;
     if (!by_batch_) return;
     norm_.mean = means(sums);
-    Array<float> middle(length(), true);
-    for (std::size_t f = 0; f < features(); ++f) middle[f] = norm_.mean[f % spec.in.c];
+    Array<float> middle(channel_period(spec.in), true);
+    for (std::size_t f = 0; f < middle.size(); ++f) middle[f] = norm_.mean[f % spec.in.c];
     norm_.variance = means(total(sums_by_channel(middle, call.threads)));
   }
 
-  void add_sums(int b, int t, float* sums, float* products) const {
+  void add_sums(int b, int t, int part, ChannelSums& sums, ChannelSums& products) const {
     const float *g = kept().row(b, t), *x = numbers(*in_[0], b, t, 0, features());
-    for (std::size_t i = 0; i < round_up(features(), kLanes); i += kLanes) {
-      const Lanes now = load(g + i);
-      add_to(sums + i, now);
-      add_to(products + i, now * (load(x + i) - load(&norm_.middle[i])));
-    }
+    sums.add(part, [&](std::size_t i, std::size_t) { return load(g + i); });
+    products.add(part, [&](std::size_t i, std::size_t at) { return load(g + i) * (load(x + i) - load(&norm_.middle[at])); });
   }
 
   void finish_norm(const BackwardCall& call, std::vector<double> sums, const std::vector<double>& products) {
@@ -210,8 +210,11 @@ class PointStage final : public Stage {
   // Gradient of up to 64 features of the input, from that of the output. `to` may be where `x` stands.
   void local_gradient(int b, std::size_t f, int count, const float* g, const float* x, float* to) const {
     if (spec.op == Op::norm) {
-      const float *along = &norm_.along[f], *across = &norm_.across[f], *apart = &norm_.apart[f], *middle = &norm_.middle[f];
-      for (int i = 0; i < count; ++i) to[i] = g[i] * along[i] + ((x[i] - middle[i]) * across[i] + apart[i]);
+      std::size_t at = f % norm_.period;
+      for (int i = 0; i < count; i += kLanes, at = at + kLanes == norm_.period ? 0 : at + kLanes) {
+        const Lanes apart = (load(x + i) - load(&norm_.middle[at])) * load(&norm_.across[at]) + load(&norm_.apart[at]);
+        store(to + i, load(g + i) * load(&norm_.along[at]) + apart);
+      }
     } else if (spec.op == Op::dropout) {
       drop(b, f, count, g, to);
     } else if (spec.op == Op::sum) {

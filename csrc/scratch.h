@@ -31,6 +31,7 @@ enum class Room {
   joined_gradients,     // that reach an output from all that read it
   other_gradients,      // from one of them
   expanded_spikes,      // as numbers
+  channel_sums,         // of one row
   count
 };
 
