@@ -75,7 +75,7 @@ def print_text(text: str, *, style: str = "", indent: int = 0) -> None:
     if console.is_terminal:
         console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
     else:
-        print(" " * indent + text)
+        print(" " * indent + text, flush=True)  # who reads a pipe waits for it
 
 
 def print_json(content: Any) -> None:  # whatever JSON can hold
