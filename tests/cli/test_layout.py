@@ -49,7 +49,7 @@ def test_costs_fit_a_terminal_with_every_figure_in_one_piece(run: Run, width: in
     found = "\n".join(lines)
     snn = run.results.network("snn").cost
     assert re.search(rf"^Parameters +{snn.parameters:,} ", found, re.M)
-    assert re.search(r"^  99 % within +\S+ µs +\S+ µs", found, re.M)
+    assert re.search(r"^  99 % within +\S+ [µm]s +\S+ [µm]s", found, re.M)
     assert "[1] published break-even" in found
     assert re.search(r"\[\d\] per image, computed$", found, re.M)
 

@@ -194,7 +194,7 @@ def _not_dearer(subject: SpikingSide, level: Sequence[Opponent], against: Oppone
         return "depends", f"It depends on {hinge(against)}: {told}{_for(against, price)}", against
     if simple:
         best = _best(simple)
-        rest = f"but {best.words} is not shown to be less accurate ({shares(best.accuracy, subject.accuracy)})"
+        rest = f"but {best.words} may be as accurate ({shares(best.accuracy, subject.accuracy)})"
         start = "It depends on whether a simple classifier will do"
         return "depends", f"{start}: {told}{_for(against, price)}, {rest}", against
     if against.as_dear:
