@@ -273,7 +273,7 @@ def test_a_second_backward_pass_is_an_error_not_a_wrong_gradient():
 @pytest.mark.parametrize("isa", ["avx512", "avx2", "portable"])
 def test_every_version_of_the_kernels_keeps_parity(isa):
     if isa not in native.versions():  # an illegal instruction would end the process
-        pytest.skip(f"this processor has no {isa}")
+        pytest.skip(f"{isa}: not built, or not what this processor runs")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/engine/native/test_parity.py"]
     done = subprocess.run(
         command, env={**os.environ, "SPIKEWISE_ISA": isa}, capture_output=True, text=True, check=False
