@@ -155,7 +155,7 @@ def test_work_is_the_same_behind_its_json(tmp_path):
         runs.FindRanges("a", 5, "white"),
         runs.FillPixels("a", 5, "black", "keep", None, {"uint8": 255.0}, out),
     ):
-        again = runs.work_from_json(type(work).__name__, work.as_json())
+        again = runs.work_from_json(*runs.work_as_json(work))
         assert type(again) is type(work)
         assert again[:6] == work[:6]
 

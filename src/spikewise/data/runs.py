@@ -17,7 +17,7 @@ from spikewise.data.image_set import Aspect
 from spikewise.data.white import Kind, Range
 from spikewise.errors import DataError
 
-__all__ = ["FillPixels", "FindRanges", "Outcome", "ReadHeaders", "Work", "work_from_json"]
+__all__ = ["FillPixels", "FindRanges", "Outcome", "ReadHeaders", "Work", "work_as_json", "work_from_json"]
 
 
 class Outcome(NamedTuple):
@@ -44,10 +44,6 @@ class ReadHeaders(NamedTuple):
         """What another process answered."""
         return [one if isinstance(one, str) else Header(*one) for one in answer]
 
-    def as_json(self) -> list[Any]:
-        """All of it."""
-        return list(self)
-
 
 class FindRanges(NamedTuple):
     """How each file stores its pixels, and the smallest and largest; nothing of those that cannot be decoded."""
@@ -67,10 +63,6 @@ class FindRanges(NamedTuple):
     def from_json(self, answer: Any) -> list[tuple[Kind, Range]]:
         """What another process answered."""
         return [(kind, Range(*span)) for kind, span in answer]
-
-    def as_json(self) -> list[Any]:
-        """All of it."""
-        return list(self)
 
 
 class FillPixels(NamedTuple):
@@ -106,14 +98,15 @@ class FillPixels(NamedTuple):
         """What another process answered."""
         return Outcome(*answer)
 
-    def as_json(self) -> list[Any]:
-        """All of it, the array by its file."""
-        assert isinstance(self.out, np.memmap)
-        return [*self[:-1], str(self.out.filename)]
-
 
 Work = ReadHeaders | FindRanges | FillPixels
 _KINDS: Final[dict[str, Callable[..., Work]]] = {one.__name__: one for one in (ReadHeaders, FindRanges, FillPixels)}
+
+
+def work_as_json(work: Work) -> list[Any]:
+    """The name of its kind and its fields, an array by its file."""
+    fields = [str(field.filename) if isinstance(field, np.memmap) else field for field in work]
+    return [type(work).__name__, fields]
 
 
 def work_from_json(name: str, fields: Sequence[Any]) -> Work:
@@ -121,7 +114,7 @@ def work_from_json(name: str, fields: Sequence[Any]) -> Work:
 
     Args:
         name: of its kind.
-        fields: `as_json` of it.
+        fields: as `work_as_json` has them.
     """
     if name == FillPixels.__name__:
         *rest, file = fields

@@ -22,7 +22,7 @@ from typing import Any, Final
 from PIL import Image, ImageFile
 
 from spikewise.data.opened import quietly
-from spikewise.data.runs import Work, work_from_json
+from spikewise.data.runs import Work, work_as_json, work_from_json
 from spikewise.errors import ProcessesError
 
 __all__ = ["RUN", "FileWorkers", "main"]
@@ -129,7 +129,7 @@ class _Process:
 
     def take(self, work: Work) -> None:
         """What is to be done with the runs that follow."""
-        self._tell([type(work).__name__, work.as_json()])
+        self._tell(work_as_json(work))
 
     def ask(self, start: int, names: Sequence[str]) -> None:
         """Work through a run."""
