@@ -23,7 +23,7 @@ from spikewise.evaluation.opponents import Opponent, early_exit, opponents_of, s
 from spikewise.evaluation.results import Answer, DataFacts, NetworkResult, PairComparison
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.untrained import Fault, faults_of, faults_told
-from spikewise.evaluation.wording import capital, gap, shares
+from spikewise.evaluation.wording import capital, gap, percent, shares
 
 __all__ = ["ANSWER_WORDS", "OPEN", "Judgement", "judge"]
 
@@ -98,7 +98,7 @@ def _decide(subject: SpikingSide, opponents: Sequence[Opponent], tuned: bool) ->
     if worse:
         return _worse(subject, worse, [one for one in networks if one.relation == "open"])
     if not networks:
-        alone = f"{100 * subject.accuracy:.1f} % of the test images right"
+        alone = f"{percent(subject.accuracy, 1)} of the test images right"
         return "cannot_tell", f"The spiking network gets {alone}; there was no other network to compare it with", None
     unknown = [one for one in networks if one.relation == "unknown"]
     if unknown:
@@ -148,7 +148,7 @@ def _unknown(subject: SpikingSide, best: Opponent) -> _Decided:
     seeds = len(subject.network.runs)
     why = "one seed cannot tell that from luck" if seeds == 1 else "too few test images could show a difference"
     if best.accuracy == subject.accuracy:
-        told = f"{first} and {second} have the same accuracy ({100 * best.accuracy:.1f} %)"
+        told = f"{first} and {second} have the same accuracy ({percent(best.accuracy, 1)})"
     else:
         told = f"{first} is {gap(best.difference.mean)} ahead of {second} ({shares(*figures)})"
     return "cannot_tell", f"Cannot tell: {told}, but {why}. {_needs(subject, best)}", best

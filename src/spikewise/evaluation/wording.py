@@ -24,7 +24,7 @@ def signed(value: float, digits: int) -> str:
 
 def percent(value: float, digits: int = 0) -> str:
     """A share of 1 in percent, as everywhere with a space before the sign: 41 %."""
-    return f"{100 * value:.{digits}f} %"
+    return f"{signed(100 * value, digits)} %"
 
 
 def brief(value: float) -> str:

@@ -67,7 +67,7 @@ def metric_label(name: str, positive: str | None = None) -> str:
 
 def percent(value: float | None, digits: int = 2) -> str:
     """A share of 1 in percent."""
-    return NONE if value is None else f"{wording.signed(100 * value, digits)} %"
+    return NONE if value is None else wording.percent(value, digits)
 
 
 def points(value: float | None, digits: int = 2) -> str:

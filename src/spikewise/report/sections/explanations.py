@@ -9,7 +9,7 @@ from spikewise import viz
 from spikewise.evaluation import Estimate, Results
 from spikewise.evaluation.sections.explanations import Explanations, NetworkExplanations
 from spikewise.evaluation.stored import read_arrays
-from spikewise.evaluation.wording import called
+from spikewise.evaluation.wording import called, percent
 from spikewise.report.agreement import check_explanations
 from spikewise.report.numbers import points
 from spikewise.report.pictures import PicturePanel, data_address, image_address
@@ -156,7 +156,7 @@ def _examples(
             if (key := f"map.{network.network}.{method}") in arrays
         ]
         answers = [
-            (network.network, classes[answer], f"{100 * sure:.0f} %", answer == one.label)
+            (network.network, classes[answer], percent(sure), answer == one.label)
             for network, answer, sure in zip(section.networks, one.answers, one.probabilities, strict=True)
         ]
         out.append(ExplainedExample(classes[one.label], one.index, answers, image_address(images[at]), maps))

@@ -20,7 +20,7 @@ from spikewise.evaluation.sections.robustness import (
     Robustness,
 )
 from spikewise.evaluation.stored import read_arrays
-from spikewise.evaluation.wording import called
+from spikewise.evaluation.wording import called, percent
 from spikewise.report.numbers import NONE, p_value, points
 from spikewise.report.pictures import PicturePanel, colours, image_address
 from spikewise.report.sections.view import View
@@ -112,7 +112,7 @@ def _finding(section: Robustness) -> str:
     if not section.families:
         return ""
     first = section.families[0]
-    kept = [f"{called(one.network)} {100 * one.score.mean:.0f} %" for one in first.scores if one.score is not None]
+    kept = [f"{called(one.network)} {percent(one.score.mean)}" for one in first.scores if one.score is not None]
     text = f"{_TITLES[first.family]} leave of the accuracy above chance: {', '.join(kept)}." if kept else ""
     sure = [
         f"{called(one.a if one.difference.mean < 0 else one.b)} loses more to {_TITLES[family.family].lower()}"
@@ -193,7 +193,7 @@ def _group(section: Robustness, family: FamilyScores, colour: Mapping[str, str])
     seeds = "one seed" if family.seeds == 1 else f"{family.seeds} seeds"
     about = f"{family.images:,} test images, {seeds}." if own else ""
     zero = [
-        f"{one.network} {100 * one.zero_gradients:.0f} %" for one in family.gradients if one.zero_gradients is not None
+        f"{one.network} {percent(one.zero_gradients)}" for one in family.gradients if one.zero_gradients is not None
     ]
     gradients = f"Images without any gradient to follow: {', '.join(zero)}." if zero else ""
     return Group(_TITLES[family.family], about, panels, family.left_out, gradients)
