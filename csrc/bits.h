@@ -1,6 +1,7 @@
 // Spikes as bits: feature f of a frame is bit f % 64 of word f / 64; the bits behind the last feature are zero.
 #pragma once
 #include <bit>
+#include <cassert>
 #include <cstdint>
 #include <cstring>
 
@@ -10,8 +11,10 @@ namespace spikewise::SPIKEWISE_ISA {
 
 using Word = std::uint64_t;
 
-// `count` <= 56 bits from bit `from` on. Reads up to 8 bytes behind the last bit, which every Array has as slack.
+// `count` <= kExtracted bits from bit `from` on. Reads up to 8 bytes behind the last bit, which every Array has as slack.
+inline constexpr int kExtracted = 56;
 INLINE Word extract(const Word* bits, std::size_t from, int count) {
+  assert(count <= kExtracted);
   Word word;
   std::memcpy(&word, reinterpret_cast<const char*>(bits) + from / 8, 8);
   return word >> (from % 8) & ((Word{1} << count) - 1);

@@ -48,8 +48,8 @@ struct SpikeLists {
       for (int x = c.padding.w; x < c.width_in - c.padding.w; ++x) {
         const Row row = static_cast<Row>(y / c.stride.h * map.width + x / c.stride.w);
         const std::size_t at = (static_cast<std::size_t>(y) * c.width_in + x) * c.channels_in, list = first(c, y, x);
-        for (int i = 0; i < c.channels_in; i += 56)
-          for (Word rest = extract(frame, at + i, std::min(56, c.channels_in - i)); rest; rest &= rest - 1) {
+        for (int i = 0; i < c.channels_in; i += kExtracted)
+          for (Word rest = extract(frame, at + i, std::min(kExtracted, c.channels_in - i)); rest; rest &= rest - 1) {
             const std::size_t one = list + i + std::countr_zero(rest);
             rows[one * room + count[one]++] = row;
           }

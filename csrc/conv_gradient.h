@@ -29,7 +29,7 @@ inline std::size_t window_words(const ConvShape& c) { return (c.weights() + 63) 
 inline void window_bits(const ConvShape& c, const Word* frame, Word* out) {
   const std::size_t words = window_words(c), step = static_cast<std::size_t>(c.stride.w) * c.channels_in;
   std::memset(out, 0, sizeof(Word) * words * c.width * c.height);
-  if (words == 1 && c.row_bits() <= 56) {
+  if (words == 1 && c.row_bits() <= kExtracted) {
     const Word mask = (Word{1} << c.window_bits) - 1;
     const int width = c.width;
     for (int y = 0; y < c.height; ++y, out += width)

@@ -66,7 +66,7 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
   const int used = (c.height - 1) * c.stride.h + c.kernel.h;
   const Word mask = (Word{1} << c.group) - 1;
   const int width = c.width, groups = c.groups;
-  if (groups == 1 && c.row_bits() <= 56) {
+  if (groups == 1 && c.row_bits() <= kExtracted) {
     for (int y = 0; y < used; ++y, out += width) {
       const Word row = extract(frame, y * c.row_bits(), static_cast<int>(c.row_bits()));
       for (int x = 0; x < width; ++x) out[x] = static_cast<TableRow>(row >> (x * step) & mask) * kLanes;
@@ -74,15 +74,15 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
     return;
   }
   constexpr int kAtOnce = 8;
-  const int group = c.group, bits = c.window_bits;
+  const int group = c.group, bits = c.window_bits, read = std::min(kAtOnce, kExtracted / group);  // further rows are overwritten
   const std::size_t row_bits = c.row_bits();
   Word shift[kAtOnce], table[kAtOnce];
   for (int k = 0; k < kAtOnce; ++k) shift[k] = static_cast<Word>(k * group), table[k] = static_cast<Word>(k) << group;
   for (int y = 0; y < used; ++y)
     for (int x = 0; x < width; ++x, out += groups) {
       const std::size_t from = y * row_bits + x * step;
-      for (int g = 0; g < groups; g += kAtOnce) {
-        const Word word = extract(frame, from + static_cast<std::size_t>(g) * group, std::min(bits - g * group, kAtOnce * group));
+      for (int g = 0; g < groups; g += read) {
+        const Word word = extract(frame, from + static_cast<std::size_t>(g) * group, std::min(bits - g * group, read * group));
         const Word first = static_cast<Word>(g) << group;
         for (int k = 0; k < kAtOnce; ++k) out[g + k] = static_cast<TableRow>(((word >> shift[k] & mask) + table[k] + first) * kLanes);
       }

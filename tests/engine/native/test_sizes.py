@@ -57,5 +57,18 @@ def test_kernels_behind_maps_of_many_channels(kernel, channels):
     check(net, images(2, (2, 12, 13)))
 
 
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+@pytest.mark.parametrize("made", [1, 17])
+def test_windows_of_any_number_of_bits(kernel, made):
+    """Groups of bits are as wide as their table has room, and a window ends within any of them."""
+    for channels in [*range(1, 40), 55, 56, 57, 63, 64, 65, 72, 73, 112, 113, 128, 129]:
+        net = network(
+            Conv2d(channels=channels, kernel=1), Neuron(dynamics=LIF()),
+            Conv2d(channels=made, kernel=kernel), Neuron(dynamics=LIF(threshold=0.25)),
+            Flatten(), Linear(features=2), image_shape=(1, 4, 5), encoder=Rate(steps=2), scale=3.0,
+        )  # fmt: skip
+        check(net, 255 - images(2, (1, 4, 5)) // 3)
+
+
 def test_blocks_of_inputs_and_images():
     check(dense((1, 30, 30), 12, 140), torch.cat([255 - images(20, (1, 30, 30)) // 6, images(3, (1, 30, 30))]))
