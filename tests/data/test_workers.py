@@ -105,14 +105,23 @@ def test_what_was_cut_off_goes_on(files, tmp_path, by_two, started):
     assert steps[0][1] > len(files) / 2
 
 
-def test_a_process_that_is_killed_is_told_of_and_what_it_had_done_stays(files, tmp_path, by_two, started):
+def test_a_process_that_is_killed_is_told_of_and_what_the_other_had_done_stays(
+    files, tmp_path, by_two, started, monkeypatch
+):
     where = tmp_path / "killed"
+    take = workers._Process.take
+
+    def hold(process: workers._Process, work: runs.Work) -> None:
+        if isinstance(work, runs.FillPixels) and process._process is started[0]:
+            started[0].send_signal(signal.SIGSTOP)  # else it may have answered everything before it is killed
+        take(process, work)
 
     def kill(what: str, done: int, of: int) -> None:
         if what == "decoding images":
             started[0].kill()
             started[0].wait()
 
+    monkeypatch.setattr(workers._Process, "take", hold)
     with pytest.raises(ProcessesError, match=r"ended by itself \(signal 9, at .* goes on where it stopped"):
         decoded(files, where, kill, size=4)
     assert list(where.glob("*.part"))
