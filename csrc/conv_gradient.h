@@ -28,8 +28,8 @@ inline std::size_t window_words(const ConvShape& c) { return (c.weights() + 63) 
 
 inline void window_bits(const ConvShape& c, const Word* frame, Word* out) {
   const std::size_t words = window_words(c), step = static_cast<std::size_t>(c.stride.w) * c.channels_in;
-  std::memset(out, 0, sizeof(Word) * words * c.width * c.height);
   if (words == 1 && c.row_bits() <= kExtracted) {
+    std::memset(out, 0, sizeof(Word) * c.width * c.height);
     const Word mask = (Word{1} << c.window_bits) - 1;
     const int width = c.width;
     for (int y = 0; y < c.height; ++y, out += width)
@@ -41,9 +41,19 @@ inline void window_bits(const ConvShape& c, const Word* frame, Word* out) {
     return;
   }
   for (int y = 0; y < c.height; ++y)
-    for (int x = 0; x < c.width; ++x, out += words)
+    for (int x = 0; x < c.width; ++x) {
+      Word word = 0;
+      int filled = 0;
       for (int ky = 0; ky < c.kernel.h; ++ky)
-        copy_bits(out, static_cast<std::size_t>(ky) * c.window_bits, frame, (y * c.stride.h + ky) * c.row_bits() + x * step, c.window_bits);
+        for (int done = 0; done < c.window_bits; done += kExtracted) {
+          const int count = std::min(kExtracted, c.window_bits - done);
+          const Word piece = extract(frame, (y * c.stride.h + ky) * c.row_bits() + x * step + done, count);
+          word |= piece << filled, filled += count;
+          if (filled < 64) continue;
+          *out++ = word, filled -= 64, word = piece >> (count - filled);
+        }
+      if (filled) *out++ = word;
+    }
 }
 
 // Add to `sums` [channel][taps, whole vectors] the gradient of taps [from, from + kTaps x 16).
@@ -131,7 +141,7 @@ struct Listed {
 
 // How many rows of kCount vectors are summed at once: as many as there are registers for beside the numbers they take.
 template <int kCount>
-constexpr int kRowsAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, 3);
+constexpr int kRowsAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, 5);
 
 // Add the listed numbers, each times its channel's weights, to kRows rows of a map, kCount vectors of each.
 template <int kRows, int kCount>
@@ -147,6 +157,16 @@ INLINE void add_weighted(const Listed& g, const float* weights, std::size_t per_
   }
   for (int r = 0; r < kRows; ++r)
     for (int j = 0; j < kCount; ++j) store(to + r * stride + kLanes * j, sum[r][j]);
+}
+
+// The same for all rows of a kernel, kRows at once and then what is left.
+template <int kRows, int kCount>
+INLINE void add_kernel_rows(const Listed& g, const float* weights, std::size_t per_channel, std::size_t row, int left, float* to,
+                            std::size_t stride) {
+  for (; left >= kRows; left -= kRows, weights += kRows * row, to += kRows * stride)
+    add_weighted<kRows, kCount>(g, weights, per_channel, row, to, stride);
+  if constexpr (kRows > 1)
+    if (left) add_kernel_rows<kRows - 1, kCount>(g, weights, per_channel, row, left, to, stride);
 }
 
 // Gradient of the input map; `room` holds the padded map and four vectors more.
@@ -169,12 +189,7 @@ inline void back_through_conv(const ConvShape& c, const GradientPlaces& places, 
       float* to = room + static_cast<std::size_t>(y * c.stride.h) * stride + static_cast<std::size_t>(x) * c.stride.w * c.channels_in;
       for (std::size_t from = 0; listed.count && from < row; from += 64)
         with_lanes(static_cast<int>(std::min<std::size_t>(64, row - from)), [&]<int kCount>() {
-          auto weights = [&](int ky) { return by_output.data() + from + ky * row; };
-          constexpr int kRows = kRowsAtOnce<kCount>;
-          int ky = 0;
-          for (; ky + kRows <= c.kernel.h; ky += kRows)
-            add_weighted<kRows, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
-          for (; ky < c.kernel.h; ++ky) add_weighted<1, kCount>(listed, weights(ky), per_output, row, to + from + ky * stride, stride);
+          add_kernel_rows<kRowsAtOnce<kCount>, kCount>(listed, by_output.data() + from, per_output, row, c.kernel.h, to + from, stride);
         });
     }
   const std::size_t width = static_cast<std::size_t>(c.width_in - 2 * c.padding.w) * c.channels_in;
