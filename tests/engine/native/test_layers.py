@@ -101,3 +101,14 @@ def test_neurons_behind_neurons():
     net = network(Flatten(), Linear(features=130), Neuron(dynamics=LIF()), Neuron(dynamics=LIF(threshold=1.5)),
                   Linear(features=3), scale=4.0)  # fmt: skip
     check(net, images(4, SHAPE))
+
+
+def test_a_flatten_layer_recorded_alone_shows_what_it_sends():
+    """It is no stage of its own: the neurons or the dropout around it would join that of the layer it reads."""
+    currents = (Conv2d(channels=6, kernel=3), Flatten(), Neuron(dynamics=LIF()))
+    silenced = (Conv2d(channels=6, kernel=3), Neuron(dynamics=LIF()), Dropout(p=0.5), Flatten())
+    record = frozenset({"flatten1"})
+    for layers in (currents, silenced):
+        net, batch = network(*layers, Linear(features=3), scale=3.0), images(4, SHAPE)
+        wanted = outputs(net, batch, "reference", record=record)[0].result.traces["flatten1"]
+        assert torch.equal(check(net, batch, record=record).result.traces["flatten1"].output, wanted.output)

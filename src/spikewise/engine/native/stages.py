@@ -43,7 +43,7 @@ class Mode(NamedTuple):
     training: bool = False
     """Batch normalisation by the batch, plain activations where training is not spiking-aware."""
     ends: frozenset[str] = frozenset()
-    """Layers whose output is wanted as it is: a stage ends behind each."""
+    """Layers whose output is wanted as it is: a stage ends behind each. None is a flatten layer, which has no stage."""
 
 
 _PLAIN = Mode()
@@ -55,7 +55,16 @@ def mode_of(graph: Graph, options: RunOptions) -> Mode:
         return _PLAIN
     special = options.training and any(isinstance(at.layer, BatchNorm | SpikingActivation) for at in graph.named)
     neurons = {at.name for at in graph.named if isinstance(at.layer, Neuron)}
-    return Mode(special, options.record - neurons)
+    senders = _senders(graph)
+    return Mode(special, frozenset(senders[name] for name in options.record) - neurons)
+
+
+def _senders(graph: Graph) -> dict[str, str]:
+    """For each layer the one that makes what it sends: itself, or the one before a flatten layer."""
+    senders = {"": ""}
+    for at in graph.named:
+        senders[at.name] = senders[at.inputs[0]] if isinstance(at.layer, Flatten) else at.name
+    return senders
 
 
 class Stage(NamedTuple):
