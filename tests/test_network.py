@@ -279,3 +279,18 @@ def test_a_strided_kernel_of_one_pixel_is_pytorchs(padding):
     bias = network.weights["conv2d1.bias"].detach().double()
     F.conv2d(images.double() / 255, weight, bias, (2, 3), padding).mean((2, 3)).square().sum().backward()
     torch.testing.assert_close(network.weights["conv2d1.weight"].grad.double(), weight.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "padding"),
+    [((1, 6, 1), (1, 3), (1, 2), (0, 1)), ((1, 2, 1), (5, 5), (1, 3), 2), ((1, 3, 3), (1, 3), (1, 2), 0)],
+)
+def test_a_single_column_of_a_grey_image_is_pytorchs(shape, kernel, stride, padding):
+    """With weights as the reference engine has them otherwise, oneDNN gives what lay in memory."""
+    layer = Conv2d(channels=15, kernel=kernel, stride=stride, padding=padding)
+    graph = Graph(image_shape=shape, encoder=Direct(steps=1), layers=(layer, GlobalAvgPool()), readout=LastMembrane())
+    network = Network(graph, engine_name="reference")
+    images = torch.randint(0, 256, (64, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    weight, bias = (network.get_parameter(f"conv2d1.{key}").double() for key in ("weight", "bias"))
+    wanted = F.conv2d(images.double() / 255, weight, bias, stride, padding).mean((2, 3))
+    torch.testing.assert_close(network(images).logits.double(), wanted, rtol=1e-5, atol=1e-6)

@@ -284,12 +284,14 @@ def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, option
 
 
 def _in_chunks(layer: Conv2d, own: dict[str, Tensor], frames: Tensor) -> Tensor:
-    weight = own["weight"].to(memory_format=torch.channels_last)
-    strides, paddings = layer.strides, layer.paddings
+    weight, strides, paddings = own["weight"], layer.strides, layer.paddings
     if layer.window == (1, 1) and strides != (1, 1):
         # oneDNN's gradient of a strided kernel of one pixel writes beyond its memory (PyTorch 2.13, AVX2).
         frames = F.pad(frames, (paddings[1], paddings[1], paddings[0], paddings[0]))[..., :: strides[0], :: strides[1]]
         strides, paddings = (1, 1), (0, 0)
+    if frames.shape[1] > 1 or strides[1] == 1:
+        # Of one channel and one output column, oneDNN leaves out what such weights say (PyTorch 2.13, AVX-512).
+        weight = weight.to(memory_format=torch.channels_last)
     out = [
         F.conv2d(
             chunk.contiguous(memory_format=torch.channels_last),
