@@ -64,6 +64,18 @@ def test_the_number_of_threads_changes_nothing(which, threads):
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+def test_threads_do_not_share_the_sum_over_the_neurons_of_a_learned_value(threads):
+    """Longer than what PyTorch sums in one piece."""
+    neuron = Neuron(dynamics=LIF(learn=("beta", "threshold"), beta=0.8))
+    net = network(Conv2d(channels=1, kernel=3), neuron, Flatten(), Linear(features=2), image_shape=(1, 190, 190),
+                  encoder=Rate(steps=2))  # fmt: skip
+    found = []
+    for count in (1, 2, 3):
+        threads(count)
+        found.append(outputs(real_weights(net), images(2, (1, 190, 190)), "native")[1])
+    assert all(torch.equal(found[0][name], other[name]) for other in found[1:] for name in found[0])
+
+
 @pytest.mark.parametrize("which", range(3))
 def test_an_image_gives_the_same_in_any_batch(which):
     net, batch = real_weights(nets()[which]), images(23, (1, 7, 9))

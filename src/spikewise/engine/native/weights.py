@@ -1,8 +1,11 @@
 """Parameters as the engine reads them: clamped, masked, folded, in its order; gradients pass."""
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spikewise.engine.contract import RunOptions
@@ -10,9 +13,12 @@ from spikewise.engine.native.layouts import engine_order
 from spikewise.engine.native.plan import Compiled, Slot
 from spikewise.engine.native.stages import reach
 from spikewise.engine.parameters import folded, neuron_parameters, recurrent_matrix
-from spikewise.graph import BatchNorm, Conv2d, Neuron
+from spikewise.graph import BatchNorm, Conv2d, Neuron, Shape
 
 __all__ = ["parameters_of"]
+
+_PIECE = 1024
+"""Gradients that are summed by themselves."""
 
 
 def parameters_of(plan: Compiled, weights: Mapping[str, Tensor], options: RunOptions) -> list[Tensor]:
@@ -43,7 +49,26 @@ def _of_neurons(slot: Slot, weights: Mapping[str, Tensor]) -> Tensor:
         return matrix.contiguous()
     used = neuron_parameters(slot.layer, weights)[slot.key]
     assert isinstance(used, Tensor)
-    return engine_order(used.expand(slot.layer.output)[None], slot.layout)[0]
+    everyone: Tensor = _OfEveryNeuron.apply(used, slot.layer.output)  # type: ignore[no-untyped-call]  # torch leaves `apply` untyped
+    return engine_order(everyone[None], slot.layout)[0]
+
+
+class _OfEveryNeuron(torch.autograd.Function):
+    """A value of the layer, or of each channel, for every neuron.
+
+    PyTorch splits a long sum among threads, which then decide its last bits. Sums of short pieces it does not split.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, shape: Shape) -> Tensor:
+        ctx.shape = value.shape
+        return value.expand(shape)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        rows = gradient.reshape(math.prod(ctx.shape), -1)
+        short = F.pad(rows, (0, -rows.shape[1] % _PIECE)).view(len(rows), -1, _PIECE)
+        return short.sum(2).sum(1).view(ctx.shape), None
 
 
 def _of_norm(slot: Slot, value: Tensor) -> Tensor:
