@@ -62,7 +62,7 @@ def cells(draw, *, flat: bool) -> Neuron:
     kind = draw(st.sampled_from([LIF, IF, CubaLIF]))
     per = draw(channels)
     how = {"reset": draw(resets), "reset_delay": draw(st.booleans()), "per": per}
-    if per == "channel":
+    if per == "channel" or draw(st.booleans()):
         how["learn"] = ("threshold",) if kind is IF else ("beta", "threshold")
     if kind is not CubaLIF:
         how["initial"] = draw(st.sampled_from([0.0, 0.5]))

@@ -45,6 +45,7 @@ def _stored(graph: "nir.NIRGraph", at: NamedLayer, key: str) -> np.ndarray:
         found = getattr(back, "weight", None)
     elif isinstance(at.layer, Neuron) and own is not None:
         found = own.metadata.get(f"stored_{key}")
+        found = np.array(found) if isinstance(found, float) else found  # one value of the layer
     if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
         raise DataError(f"The metadata of this NIR file name a layer {at.name} with {key}, and it has none.")
     return found.astype(np.float32)

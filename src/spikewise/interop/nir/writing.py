@@ -130,7 +130,9 @@ class _Writer:
             node.metadata |= {"reset": getattr(dynamics, "reset"), "reset_delay": int(getattr(dynamics, "reset_delay"))}  # noqa: B009
         if getattr(dynamics, "initial", 0.0):
             node.metadata["initial"] = getattr(dynamics, "initial")  # noqa: B009
-        node.metadata |= {f"stored_{key}": _numpy(self._weight(at, key)) for key in dynamics.stored()}
+        stored = {f"stored_{key}": _numpy(self._weight(at, key)) for key in dynamics.stored()}
+        # `nir` compresses arrays, and HDF5 compresses none without axes: one value of the layer is written as a number
+        node.metadata |= {key: value if value.ndim else value.item() for key, value in stored.items()}
         self._join(at.name, node, sources)
         if layer.recurrent:
             if "recurrence" in self._tool.unknown:
