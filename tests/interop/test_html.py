@@ -14,7 +14,7 @@ from networks import graphs, images_for
 from spikewise.dynamics import LIF, RegisteredNeuron
 from spikewise.encoders import Delta, Direct, Latency, Periodic, Rate
 from spikewise.errors import ConfigError, DataError, DependencyError
-from spikewise.graph import Activation, Flatten, Linear, Neuron
+from spikewise.graph import Activation, Conv2d, Flatten, Linear, Neuron
 from spikewise.interop import Wish, deploy
 from spikewise.interop.html import FORMAT
 from spikewise.interop.html.assets import script_of
@@ -122,6 +122,15 @@ def test_energy_is_that_of_the_run(tmp_path):
                 passes = 1 if at.name == key and at.arriving.constant else graph.steps
                 found += passes * float((events[key] * (arrival + synapse * reached)).sum())
             assert found == pytest.approx(expected, rel=1e-5), (name, model.name)
+
+
+def test_a_convolution_that_reads_its_padding_alone_leaves(tmp_path):
+    """None of its inputs reaches an output, so that no synapse says what one costs."""
+    blind = Conv2d(channels=2, kernel=1, stride=(1, 3), padding=(0, 1))
+    layers = (Conv2d(channels=2, kernel=(1, 7)), Neuron(dynamics=LIF(beta=0.75)), blind, Flatten(), Linear(features=3))
+    graph = graph_of(layers, Rate(steps=4), MeanMembrane())
+    assert not blind.fan_out(graph.named[2].input).any()
+    agree(dyadic(graph), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def _slopes(graph: Graph, price: Any, name: str) -> tuple[float, float]:
     passes = 1 if layer.layer.weighted and layer.arriving.constant else graph.steps
     before = price(layer_work(graph, silent))
     counts, found = [], []
-    for share in (torch.ones_like(fan_out), fan_out / fan_out.max()):
+    for share in (torch.ones_like(fan_out), fan_out / fan_out.max().clamp(min=1)):  # none may reach an output
         counts.append([passes * float(share.sum()), passes * float((share * fan_out).sum())])
         found.append(price(layer_work(graph, {**silent, name: share})) - before)
     # Each kind of addition counts once: without a difference in fan-out the smallest slopes that explain it are given.
