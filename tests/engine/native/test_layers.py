@@ -112,3 +112,12 @@ def test_a_flatten_layer_recorded_alone_shows_what_it_sends():
         net, batch = network(*layers, Linear(features=3), scale=3.0), images(4, SHAPE)
         wanted = outputs(net, batch, "reference", record=record)[0].result.traces["flatten1"]
         assert torch.equal(check(net, batch, record=record).result.traces["flatten1"].output, wanted.output)
+
+
+@pytest.mark.parametrize("pool", [MaxPool(), AvgPool()])
+def test_a_pool_behind_dropout_recorded_alone_shows_what_it_sends(pool):
+    """Not what the weights behind it make up for."""
+    net, batch, name = maps(0.5, pool), images(4, SHAPE), f"{pool.kind}1"
+    record = frozenset({name})
+    wanted = outputs(net, batch, "reference", record=record)[0].result.traces[name]
+    assert torch.equal(check(net, batch, record=record).result.traces[name].output, wanted.output)

@@ -217,7 +217,7 @@ def _joins(graph: Graph, mode: Mode, stage: Stage, at: NamedLayer) -> bool:
         return False
     if isinstance(at.layer, Dropout):  # spikes are silenced as bits, and the weights that read them make up for it
         spikes = isinstance(last.layer, Neuron) and last.layer.spikes
-        return spikes and stage.dropout is None and _weights_follow(graph, at) and at.name not in mode.ends
+        return spikes and stage.dropout is None and _weights_follow(graph, mode, at)
     return stage.takes(at) and not (mode.training and isinstance(at.layer, BatchNorm))
 
 
@@ -230,11 +230,12 @@ def _alone(graph: Graph, name: str, reader: str) -> bool:
     return only.name == reader or (isinstance(only.layer, Flatten) and _alone(graph, only.name, reader))
 
 
-def _weights_follow(graph: Graph, at: NamedLayer) -> bool:
+def _weights_follow(graph: Graph, mode: Mode, at: NamedLayer) -> bool:
+    """Whether nothing that a layer sends is seen before weights have made up for what dropout leaves out."""
     passing = (Flatten, MaxPool, AvgPool, SumPool, GlobalAvgPool)
     readers = graph.readers(at.name)
-    if len(readers) != 1:
+    if len(readers) != 1 or at.name in mode.ends:
         return False
     if isinstance(readers[0].layer, Linear | Conv2d):
         return True
-    return isinstance(readers[0].layer, passing) and _weights_follow(graph, readers[0])
+    return isinstance(readers[0].layer, passing) and _weights_follow(graph, mode, readers[0])
