@@ -294,3 +294,26 @@ def test_a_single_column_of_a_grey_image_is_pytorchs(shape, kernel, stride, padd
     weight, bias = (network.get_parameter(f"conv2d1.{key}").double() for key in ("weight", "bias"))
     wanted = F.conv2d(images.double() / 255, weight, bias, stride, padding).mean((2, 3))
     torch.testing.assert_close(network(images).logits.double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_what_is_not_of_the_networks_shape_is_refused_not_read(engine):
+    """The native engine works on addresses: it would read what lies behind, or divide by no steps."""
+    net = layers(Flatten(), Linear(features=3), Neuron(dynamics=LIF()), image_shape=(1, 3, 4))
+    net.engine_name, draw, steps = engine, Draw.first(6), torch.zeros(2, 6, 1, 3, 4)
+    wrong = (steps[..., :3], steps.mT, steps.flatten(2), steps.expand(2, 6, 2, 3, 4), steps[:0], steps.to(torch.uint8))
+    for inputs in wrong:
+        with pytest.raises(ShapeError, match=r"spikes or currents of \[steps, images, 1, 3, 4\]; got torch"):
+            net.run(inputs, draw)
+    for run in (lambda: net.run(steps, Draw.first(5)), lambda: net(steps[0].to(torch.uint8), Draw.first(5))):
+        with pytest.raises(ShapeError, match="index has 5 of 6"):
+            run()
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_numbers_of_a_draw_may_be_any_integers(engine, images):
+    net = layers(Flatten(), Linear(features=3), Neuron(dynamics=LIF()), encoder=Rate(steps=9))
+    net.engine_name = engine
+    wanted = net(images, Draw(0, 2**32 - 1, torch.arange(6))).trajectory.membrane
+    found = net(images, Draw(0, -1, torch.arange(6, dtype=torch.int32))).trajectory.membrane
+    assert torch.equal(found, wanted)

@@ -19,7 +19,7 @@ from spikewise.engine.contract import (
     Precision,
     RunOptions,
 )
-from spikewise.errors import EngineError, unknown_choice
+from spikewise.errors import EngineError, ShapeError, unknown_choice
 from spikewise.graph import Graph
 from spikewise.types import Draw
 
@@ -70,7 +70,14 @@ def run(
     options: RunOptions = RunOptions(),  # noqa: B008  # immutable
     engine: EngineName = "auto",
 ) -> EngineResult:
-    """Run a graph over encoded inputs on the engine that `choose` picks."""
+    """Run a graph over encoded inputs on the engine that `choose` picks.
+
+    Raises:
+        ShapeError: the inputs are not of the graph's shape, have no steps or are no floats, or the draw is of another
+            number of images.
+    """
+    _check_inputs(graph, inputs)
+    _check_draw(draw, inputs.shape[1])
     picked = choose(engine, _asked(graph, weights, inputs, options))
     return picked.run(graph, weights, inputs, draw, options)._replace(engine=picked.name)
 
@@ -83,7 +90,12 @@ def run_images(
     options: RunOptions = RunOptions(),  # noqa: B008  # immutable
     engine: EngineName = "auto",
 ) -> EngineResult:
-    """Encode images and run a graph over them on the engine that `choose` picks."""
+    """Encode images and run a graph over them on the engine that `choose` picks.
+
+    Raises:
+        ShapeError: the draw is of another number of images.
+    """
+    _check_draw(draw, len(images))
     picked = choose(engine, _asked(graph, weights, images, options))
     return picked.run_images(graph, weights, images, draw, options)._replace(engine=picked.name)
 
@@ -105,6 +117,21 @@ def _asked(graph: Graph, weights: Mapping[str, Tensor], inputs: Tensor, options:
         learns and inputs.requires_grad,
         encodes,
     )
+
+
+def _check_inputs(graph: Graph, inputs: Tensor) -> None:
+    channels, height, width = graph.image_shape
+    wanted = (graph.encoder.channels(channels), height, width)
+    if inputs.shape[2:] != wanted or len(inputs) == 0 or not inputs.is_floating_point():
+        raise ShapeError(
+            "The network runs over floating-point spikes or currents of "
+            f"[steps, images, {', '.join(map(str, wanted))}]; got {inputs.dtype} {list(inputs.shape)}."
+        )
+
+
+def _check_draw(draw: Draw, images: int) -> None:
+    if len(draw.index) != images:
+        raise ShapeError(f"A draw needs the position of each image; draw.index has {len(draw.index)} of {images}.")
 
 
 def _check_names(ask: Ask) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from spikewise.dynamics import ALIF, LIF, LeakyIntegrator
 from spikewise.encoders import Rate
 from spikewise.engine import Ask, RunOptions, choose, native
-from spikewise.errors import EngineError
+from spikewise.errors import EngineError, ShapeError
 from spikewise.graph import AvgPool, Conv2d, Flatten, Graph, Linear, MaxPool, Neuron
 from spikewise.layers.base import ShapeKept
 from spikewise.network import Network
@@ -186,6 +186,15 @@ def test_the_state_lets_a_run_go_on():
         for name, state in all_at_once.result.state.items():
             for part, wanted in zip(rest.result.state[name], state, strict=True):
                 assert torch.equal(part, wanted)
+
+
+def test_a_state_of_other_images_is_named_not_read_beyond():
+    net, steps = nets()[0], torch.zeros(2, 6, 1, 7, 9)
+    net.engine_name = "native"
+    with torch.no_grad():
+        state = net.run(steps[:, :2], Draw.first(2)).result.state
+        with pytest.raises(ShapeError, match=r"state of layer lif1 is \[2, 600\]; there are 6 images"):
+            net.run(steps, Draw.first(6), RunOptions(state=state))
 
 
 def test_states_and_traces_are_the_references():

@@ -18,7 +18,7 @@ from spikewise.engine.native.plan import Compiled, compiled
 from spikewise.engine.native.stages import IMAGE, Stage, image_of, mode_of
 from spikewise.engine.native.weights import parameters_of
 from spikewise.engine.parameters import charged, neuron_parameters
-from spikewise.errors import EngineError
+from spikewise.errors import EngineError, ShapeError
 from spikewise.extension import extension
 from spikewise.graph import BatchNorm, Flatten, Graph, NamedLayer, Neuron, SpikingActivation
 from spikewise.randomness import uniform
@@ -64,7 +64,7 @@ def run_encoding(
     if isinstance(encoder, Direct) and encoder.mean:
         # A few operations of 256 levels a channel: the engine gets the currents themselves.
         return run_encoded(graph, weights, encoder.expected(images), draw, options)
-    images, index = images.contiguous(), draw.index.contiguous()
+    images, index = images.contiguous(), draw.index.to(torch.int64).contiguous()
     table = _table(encoder)
     call = _call(len(images), encoder.steps, draw, _SOURCES[type(encoder)])
     call.images, call.index = images.data_ptr(), index.data_ptr()
@@ -90,7 +90,7 @@ def _call(batch: int, steps: int, draw: Draw, source: str) -> Any:
     call = native.Call()
     call.batch, call.steps, call.threads = batch, steps, torch.get_num_threads()
     call.source = getattr(native.Source, source)
-    call.seed, call.epoch = draw.seed & (2**64 - 1), draw.epoch
+    call.seed, call.epoch = draw.seed & (2**64 - 1), int(draw.epoch) & (2**32 - 1)
     return call
 
 
@@ -199,6 +199,11 @@ class _Job:
         for stage, start in zip(self.plan.stages, starts, strict=True):
             self.given.call.add_state()
             for name, value in start.items():
+                if len(value) != self.batch or math.prod(value.shape[1:]) != math.prod(stage.output):
+                    layer = (stage.neuron or stage.layers[0]).name
+                    raise ShapeError(
+                        f"The state of layer {layer} is {list(value.shape)}; there are {self.batch} images."
+                    )
                 held.append(engine_order(value.detach().float(), stage.output))
                 self.given.call.set_state(getattr(native.StateVariable, name), held[-1].data_ptr())
         return held
