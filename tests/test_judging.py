@@ -168,6 +168,64 @@ def test_a_layer_whose_work_is_not_known_leaves_the_cost_open(tmp_path):
     assert "its layers rows are neither linear" in " ".join(run.results.data.cautions)
 
 
+class Holding(nn.Module):
+    """Neurons that hold a surrogate which does not run, as SpikingJelly's do outside of training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.surrogate = nn.Sigmoid()
+
+    def forward(self, v: torch.Tensor) -> torch.Tensor:
+        return (v > 0.2).float()
+
+
+class Fed(nn.Module):
+    """Recurrent neurons: a weighted layer feeds their spikes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.back, self.z = nn.Linear(16, 16), torch.zeros(1, 16)
+
+    def forward(self, v: torch.Tensor) -> torch.Tensor:
+        self.z = (v + self.back(self.z if len(self.z) == len(v) else torch.zeros_like(v)) > 0.2).float()
+        return self.z
+
+
+class Block(nn.Module):
+    """A layer with its neurons in one module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Linear(16, 16)
+
+    def forward(self, v: torch.Tensor) -> torch.Tensor:
+        return (self.weights(v) > 0.0).float()
+
+
+@pytest.mark.parametrize(
+    "neurons", [Fire(), Holding(), Fed(), Block(), nn.Sequential(Holding(), nn.Dropout()), nn.Sequential(Fed())]
+)
+def test_membrane_updates_are_counted_whatever_the_neurons_hold(neurons, digits):
+    torch.manual_seed(0)
+    model = Spiking()
+    model.neurons = neurons
+    seen = work_of(model, digits.images[:40], Caller(), classes=10)
+    assert sum(layer.state_updates for layer in seen.layers) == STEPS * 16
+
+
+def test_membranes_that_no_module_shows_are_told(tmp_path):
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(64, 16), nn.Linear(16, 10)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last((self.first(x.flatten(1)) > 0).float())
+
+    run = spikewise.judge(Functional(), "digits", out=tmp_path, sections=[])
+    assert "Membrane updates of snn are not counted" in " ".join(run.results.data.cautions)
+
+
 def test_answers_that_are_not_repeatable_are_told(tmp_path):
     class Noisy(Plain):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ of it is 0 or 1 it is spikes, and every 1 causes an addition at each synapse tha
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -88,7 +88,7 @@ def work_of(module: nn.Module, pixels: UInt8[np.ndarray, "N C H W"], caller: Cal
         for name, one in module.named_parameters()
         if one.dim() > 1 and name.rpartition(".")[0] not in known
     }
-    layers = tuple(one.work(len(some)) for one in watched if one.calls)
+    layers = tuple(one.work(len(some)) for one in _told_once(watched) if one.calls)
     return Seen(
         layers=layers,
         steps=max((one.steps(len(some)) for one in watched if isinstance(one, _Watched)), default=1) or 1,
@@ -174,7 +174,10 @@ class _Watched:
 
 
 class _Neurons:
-    """A module without weights that makes spikes of what is none: it updates a membrane for each number it sends."""
+    """A module that makes spikes of what is none: it updates a membrane for each number it sends.
+
+    It may hold others: a surrogate, which SpikingJelly passes by outside of training, or the weights of its recurrence.
+    """
 
     def __init__(self, name: str) -> None:
         self.name, self.calls, self.updates = name, 0, 0
@@ -191,9 +194,28 @@ class _Neurons:
         self.gets_numbers = self.gets_numbers or not _binary(x)  # at a step before the first spike it gets zeros
         self.updates += z.numel()
 
+    @property
+    def spiking(self) -> bool:
+        return bool(self.calls) and self.sends_spikes and self.gets_numbers
+
     def work(self, images: int) -> LayerWork:
-        spiking = self.sends_spikes and self.gets_numbers
-        return LayerWork(self.name, state_updates=self.updates / images if spiking else 0.0)
+        return LayerWork(self.name, state_updates=self.updates / images)
+
+
+def _told_once(watched: "Sequence[_Watched | _Neurons]") -> "list[_Watched | _Neurons]":
+    """The weighted layers that ran, and the innermost modules that spike.
+
+    What holds several weighted layers is a network: its output says nothing of the membranes within.
+    """
+    spiking = [one for one in watched if isinstance(one, _Neurons) and one.spiking]
+    weighted = [one for one in watched if isinstance(one, _Watched) and one.calls]
+    neurons = [
+        one
+        for one in spiking
+        if not any(other.name.startswith(f"{one.name}.") for other in spiking)
+        and sum(other.name.startswith(f"{one.name}.") for other in weighted) <= 1
+    ]
+    return [one for one in watched if one in neurons or one in weighted]
 
 
 @contextmanager
@@ -203,7 +225,7 @@ def _watched(module: nn.Module) -> "Iterator[list[_Watched | _Neurons]]":
     for name, layer in module.named_modules():
         if isinstance(layer, _COUNTED):
             found.append(_Watched(name, first=not any(isinstance(one, _Watched) for one in found)))
-        elif not any(layer.children()) and not isinstance(layer, _FREE):
+        elif layer is not module and not isinstance(layer, _FREE):
             found.append(_Neurons(name))
         else:
             continue

@@ -144,6 +144,11 @@ def _ask(setting: _Setting, judged: JudgedNetwork) -> _Asked:
             f"The cost of {judged.name} is not counted: its layers {', '.join(seen.unknown[:5])} are neither linear "
             "nor convolutional."
         )
+    elif seen.spiking and not any(layer.state_updates for layer in seen.layers):
+        notes.append(
+            f"Membrane updates of {judged.name} are not counted, and its energy leaves them out: no module of it makes "
+            "spikes of what is none. They are seen where neurons are a torch.nn.Module of their own."
+        )
     validation, test = [], []
     for seed, module in zip(setting.experiment.seeds, judged.modules, strict=True):
         validation.append(scores_of(module, pixels["validation"], judged.caller, classes=classes, seed=seed))
