@@ -9,7 +9,7 @@ import spikewise
 from spikewise.data import load_data, split
 from spikewise.dynamics import LIF, LeakyIntegrator
 from spikewise.encoders import Direct, Rate
-from spikewise.errors import ConfigError, ShapeError
+from spikewise.errors import ConfigError, RunError, ShapeError
 from spikewise.evaluation import Results
 from spikewise.evaluation.cost import count_operations
 from spikewise.evaluation.modules import Caller, scores_of, work_of
@@ -17,6 +17,7 @@ from spikewise.evaluation.prediction import predict
 from spikewise.graph import Activation, Conv2d, Flatten, Graph, Linear, Neuron
 from spikewise.network import Network
 from spikewise.readouts import LastMembrane, MeanMembrane
+from spikewise.report import write_report
 
 STEPS = 4
 
@@ -250,3 +251,37 @@ def test_answers_that_are_not_repeatable_are_told(tmp_path):
 def test_what_cannot_be_judged_is_said_in_words(network, how, error, told, tmp_path):
     with pytest.raises(error, match=told):
         spikewise.judge(network, "digits", out=tmp_path, **how)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    torch.manual_seed(0)
+    out = tmp_path_factory.mktemp("judged")
+    return spikewise.judge(Spiking(), "digits", twin=Plain(), out=out, sections=["calibration"])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        spikewise.diagnose,
+        spikewise.anytime,
+        spikewise.robustness,
+        spikewise.evaluate,
+        lambda run: spikewise.diagnose(run, again=True),
+        spikewise.load,
+        lambda run: spikewise.export(run, "onnx"),
+    ],
+)
+def test_what_needs_the_networks_of_a_judged_run_says_that_they_are_elsewhere(command, judged):
+    before = (judged.folder / "results.json").read_bytes()
+    with pytest.raises(RunError, match="judged networks that were made elsewhere; they are not in it"):
+        command(judged.folder)
+    assert (judged.folder / "results.json").read_bytes() == before
+
+
+def test_what_is_known_of_a_judged_run_is_read_and_compared_with_others(judged, tmp_path):
+    assert spikewise.calibrate(judged.folder).networks
+    other = spikewise.judge(Plain(), "digits", out=tmp_path, sections=[])
+    pair = spikewise.versus([f"{judged.folder}:snn", f"{other.folder}:snn"]).pairs[0]
+    assert pair.images == judged.results.data.test.images
+    assert write_report(judged.folder).exists()

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int64
 
-from spikewise.api.sections import study
 from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation import CandidatePredictions, PairComparison, Results, compare_all
 from spikewise.evaluation.metrics import softmax
@@ -59,7 +58,7 @@ def versus(networks: Sequence[str | Path], *, data_dir: Path | None = None) -> C
     first = tested[0]
     for other in tested[1:]:
         _must_share(first, other)
-    groups = study(first.folder, data_dir=data_dir).setting.images.groups
+    groups = first.folder.images(data_dir).groups
     candidates = [
         CandidatePredictions(name, one.seeds, one.probabilities) for name, one in zip(names, tested, strict=True)
     ]

@@ -35,6 +35,7 @@ def diagnose(
         return found
     from spikewise.experiments.sections.diagnosis import diagnose as look  # noqa: PLC0415  # loaded when it is made
 
+    folder.must_hold_networks()
     experiment = folder.experiment()
     images = folder.images(data_dir, decoding)
     setting = Setting(experiment, images, split(images, experiment.split), folder, resolve_device(experiment.device))

@@ -65,9 +65,10 @@ def study(folder: RunFolder, *, data_dir: Path | None = None, decoding: Progress
     """The trained networks of a finished run with their images.
 
     Raises:
-        RunError: the run has not finished, or its images have changed since.
+        RunError: the run has not finished, has no networks of its own, or its images have changed since.
     """
     Results.load(folder.results)
+    folder.must_hold_networks()
     experiment = folder.experiment()
     images = folder.images(data_dir, decoding)
     parts = split(images, experiment.split)

@@ -223,6 +223,7 @@ def load(  # one argument per thing a person may ask for
         raise ConfigError(f"{run} is no conversion, so that its networks have the steps that they were trained with.")
     folder = RunFolder.open(Path(run))
     results = Results.load(folder.results)
+    folder.must_hold_networks()
     name, seeds = results.network(network).name, results.protocol.seeds
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:

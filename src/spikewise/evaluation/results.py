@@ -472,8 +472,14 @@ class Results(Record):
         raise unknown_choice("network", name, [network.name for network in self.networks])
 
     def save(self, path: Path) -> None:
-        """Write `results.json`, whole or not at all."""
-        write_json(path, self.model_dump(mode="json"))
+        """Write `results.json`, whole or not at all.
+
+        Raises:
+            ConfigError: its parts contradict one another, so that `load` would refuse it; what stands there stays.
+        """
+        content = self.model_dump(mode="json")
+        parse(type(self), content)  # parts that were put in by `model_copy` have not met the others yet
+        write_json(path, content)
 
     @classmethod
     def load(cls, path: Path) -> "Results":

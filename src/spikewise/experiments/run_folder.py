@@ -153,6 +153,19 @@ class RunFolder:
             raise RunError(f"The images of '{experiment.data.source}' have changed since {self.path} was made.")
         return images
 
+    def must_hold_networks(self) -> None:
+        """Make sure that the networks of the run can be loaded.
+
+        Raises:
+            RunError: `judge` made it, of networks that its caller holds.
+        """
+        if self.facts()["kind"] == "judge":
+            raise RunError(
+                f"{self.path} judged networks that were made elsewhere; they are not in it, and only what was asked of "
+                "them then is known: spikewise.judge(..., sections=[...]) asks for more. spikewise.import_network "
+                "brings a spiking network in, layer by layer, and every command works on that run."
+            )
+
     def training(self, name: str, seed: int) -> Path:
         """Folder of one training; made if it is not there."""
         return make_folder(self.path / "networks" / name / f"seed-{seed}")
