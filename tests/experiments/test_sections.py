@@ -78,6 +78,8 @@ def test_a_section_that_was_switched_off_is_made_when_asked_for(tmp_path):
 def test_an_unknown_section_is_refused_with_the_nearest():
     assert sections_without(["all"]) == ()
     assert "audit" not in sections_without(["audit"])
+    for command in ("audit", "yardsticks", "anytime", "calibrate", "robustness", "explain", "diagnose"):
+        assert len(sections_without([command])) == len(SECTION_NAMES) - 1, command
     with pytest.raises(ConfigError, match="calibration"):
         sections_without(["calibratoin"])
 

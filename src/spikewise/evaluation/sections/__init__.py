@@ -22,6 +22,8 @@ __all__ = ["SECTION_NAMES", "SectionName", "Sections", "sections_without"]
 
 SectionName = Literal["audit", "yardsticks", "anytime", "calibration", "robustness", "explanations", "diagnosis"]
 SECTION_NAMES: Final[tuple[SectionName, ...]] = get_args(SectionName)
+_BY_COMMAND: Final = {"calibrate": "calibration", "explain": "explanations", "diagnose": "diagnosis"}
+"""Commands that are called otherwise than the section that they make."""
 
 
 class Sections(Record):
@@ -43,12 +45,12 @@ class Sections(Record):
 
 
 def sections_without(names: Iterable[str]) -> tuple[SectionName, ...]:
-    """Every section but the named ones; "all" names all.
+    """Every section but the named ones, each by its own name or its command's; "all" names all.
 
     Raises:
         ConfigError: there is no such section.
     """
-    left_out = set(names)
+    left_out = {_BY_COMMAND.get(name, name) for name in names}
     for name in left_out - {"all", *SECTION_NAMES}:
         raise unknown_choice("section", name, ["all", *SECTION_NAMES])
     return () if "all" in left_out else tuple(name for name in SECTION_NAMES if name not in left_out)
