@@ -111,6 +111,13 @@ def test_a_damaged_image_is_named_with_the_way_round_it(command, run: Run, folde
     assert len(rows(command("predict", run.folder, folder, "--skip-bad").stdout)) == 24
 
 
+def test_an_image_that_is_not_there_is_not_called_bad(command, run: Run):
+    done = command("predict", run.folder, "nowhere.png")
+    assert done.returncode == 2
+    assert "nowhere.png does not exist. Check the path." in done.stderr
+    assert "--skip-bad" not in done.stderr
+
+
 def test_an_image_in_colour_and_one_far_from_all_are_named(command, run: Run, tmp_path):
     red = np.zeros((8, 8, 3), np.uint8)
     red[1:7, 3:5, 0] = 255

@@ -124,13 +124,15 @@ def _records(
 
 def _decoded(model: "Trained", found: Named, skip_bad: bool, white: float | None) -> "list[IncomingImage]":
     from spikewise.api import incoming
-    from spikewise.errors import DataError
+    from spikewise.errors import DataError, MissingDataError
 
     images = []
     for name, source in found:
         try:
             images.append(incoming(model, name, source, white))
         except DataError as error:
+            if not skip_bad and isinstance(error, MissingDataError):
+                raise MissingDataError(f"{error} Check the path.") from None
             if not skip_bad:
                 raise DataError(f"{error} Repair or remove it, or leave such files out with --skip-bad.") from None
             say(f"left out: {error}")
