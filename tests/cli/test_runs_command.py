@@ -1,6 +1,7 @@
 """`runs`, `runs compare`, `runs export` and `log` as they are typed: what they print, and what they say to mistakes."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_networks_of_runs_are_compared(typed, run: Run):
     assert code == 0, err
     assert f"{run.folder.name}:twin" in out
     assert "No setting differs." in out
+    other = run.folder.parent / "of-a-first-look"
+    shutil.copytree(run.folder, other)
+    facts = json.loads((other / "run.json").read_text())
+    facts["experiment"] |= {"whole": "spikewise compare digits", "quick": not facts["experiment"]["quick"]}
+    (other / "run.json").write_text(json.dumps(facts))
+    settings = json.loads(typed("runs", "compare", f"{run.folder}:snn", f"{other}:twin", "--json")[1])["settings"]
+    shutil.rmtree(other)
+    assert list(settings) == ["quick"]  # the command of a first look is no setting
     assert "95 % interval" in out
     told = json.loads(typed("runs", "compare", f"{run.folder}:snn", f"{run.folder}:cnn", "--json")[1])
     assert told["pairs"][0]["a"] == "snn"

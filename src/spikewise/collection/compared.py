@@ -115,7 +115,7 @@ def _names(found: Sequence[tuple[Path, str]]) -> tuple[str, ...]:
 
 def _settings(paths: Sequence[Path]) -> dict[str, tuple[str, ...]]:
     runs: list[RunSummary] = [read_summary(path, path.name) for path in paths]
-    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    keys = dict.fromkeys(key for run in runs for key in run.settings if key != "whole")  # which decides nothing
     rows = {key: tuple(_said(run.settings.get(key)) for run in runs) for key in keys}
     return {key: row for key, row in rows.items() if len(set(row)) > 1}
 
