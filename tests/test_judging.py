@@ -18,6 +18,9 @@ from spikewise.graph import Activation, Conv2d, Flatten, Graph, Linear, Neuron
 from spikewise.network import Network
 from spikewise.readouts import LastMembrane, MeanMembrane
 from spikewise.report import write_report
+from spikewise.report.methods import methods
+from spikewise.report.paper import paper_table
+from spikewise.report.paper_part import experiment_of
 
 STEPS = 4
 
@@ -277,6 +280,20 @@ def test_what_needs_the_networks_of_a_judged_run_says_that_they_are_elsewhere(co
     with pytest.raises(RunError, match="judged networks that were made elsewhere; they are not in it"):
         command(judged.folder)
     assert (judged.folder / "results.json").read_bytes() == before
+
+
+def test_the_report_of_a_judged_run_says_nothing_that_it_cannot_know(judged):
+    page = judged.report.read_text()
+    for title in ("How an image becomes spikes", "What the output neurons do", 'id="learning"', "Chosen by"):
+        assert title not in page
+    text = methods(judged.results, experiment_of(judged.folder))
+    for words in ("rate coding", "leaky", "surrogate", "Adam", "ReLU", "epochs", "learning rate"):
+        assert words not in text, words
+    told = "The spiking network and the same network without spikes were trained elsewhere, on images that"
+    assert told in text
+    assert "1 training of each was judged; the test images were predicted 2 times for 2 trained networks" in text
+    assert paper_table([judged.results], "csv").splitlines()[1].count(",0.0,") == 0
+    assert spikewise.runs(judged.folder.parent)[0]["train_seconds"] is None
 
 
 def test_what_is_known_of_a_judged_run_is_read_and_compared_with_others(judged, tmp_path):

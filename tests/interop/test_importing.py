@@ -23,6 +23,8 @@ from spikewise.interop.nir.files import save_graph
 from spikewise.interop.nir.writing import to_nir
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane, SpikeCount
+from spikewise.report.methods import methods
+from spikewise.report.paper_part import experiment_of
 
 nir = pytest.importorskip("nir", reason="nir is not installed: pip install 'spikewise[nir]'")
 QUICK = {"quick": True, "epochs": 1, "split.limit": 100, "sections": []}
@@ -63,6 +65,33 @@ def test_an_imported_network_is_tested_beside_a_twin_that_is_trained(imported):
     assert any("made elsewhere" in caution for caution in imported.results.data.cautions)
     assert imported.report.exists()
     assert imported.results.protocol.test_opened == 2
+
+
+def test_nothing_is_said_of_a_training_that_the_run_did_not_see(imported):
+    snn, twin = imported.results.networks
+    assert (snn.trained_here, snn.train_seconds, snn.cost.train_seconds_per_epoch) == (False, None, None)
+    assert twin.trained_here
+    assert twin.train_seconds > 0
+    text = methods(imported.results, experiment_of(imported.folder))
+    assert "The spiking network was trained elsewhere, on images that are not known here." in text
+    assert "The same network without spikes was trained on the training images, at most" in text
+    assert "for the spiking network" not in text
+    assert "after epoch" in imported.report.read_text()
+    assert "the spiking network after epoch" not in imported.report.read_text()
+
+
+def test_its_diagnosis_does_not_speak_of_its_training(imported):
+    found = spikewise.diagnose(imported.folder, again=True)
+    snn = found.networks[0].seeds[0]
+    assert snn.weight_change == {}
+    assert {layer.rate_before_training for layer in snn.layers} == {None}
+    told = [one for one in found.findings if one.network == "snn"]
+    assert "not_learning" in {one.code for one in told}  # it was drawn
+    for one in told:
+        assert one.settings == ()
+        assert "made elsewhere" in one.advice
+        assert "before training" not in one.text
+        assert "epoch" not in one.text
 
 
 def test_its_accuracy_is_that_of_the_network(imported):

@@ -6,7 +6,7 @@ a run is opened.
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,13 +179,20 @@ def _told(results: Mapping[str, Any], networks: list[Mapping[str, Any]]) -> dict
         **pair,
         "energy_nj": _energy(results, main),
         "latency_ms": _number(main["cost"].get("latency_ms")),
-        "train_seconds": sum(float(run["train_seconds"]) for run in runs) / len(runs) if runs else None,
+        "train_seconds": _train_seconds(runs),
         "seconds": _number(results["seconds"]),
         "parameters": _number(main["parameters"]),
         "steps": _number(main["steps"]),
         "version": str(results["spikewise_version"]),
         "headline": str(results["verdict"]["headline"]),
     }
+
+
+def _train_seconds(runs: Sequence[Mapping[str, Any]]) -> float | None:
+    """Of one training, the mean over seeds; None of a network that was made elsewhere."""
+    if not any(run["epochs_run"] for run in runs):
+        return None
+    return sum(float(run["train_seconds"]) for run in runs) / len(runs)
 
 
 def _pair(results: Mapping[str, Any], main: str, twin: str | None) -> dict[str, Cell]:

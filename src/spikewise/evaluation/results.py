@@ -215,6 +215,7 @@ class SeedResult(Record):
     seed: int
     best_epoch: Count
     epochs_run: Count
+    """0 for a network that was made elsewhere and only tested here; its `history` has at most what it knew then."""
     stopped_early: bool
     validation: dict[str, Number]
     """Metrics on the validation part, by name; null where one is not defined, such as AUC with a class absent."""
@@ -318,6 +319,16 @@ class NetworkResult(Record):
     metrics: dict[str, Estimate]
     """By name; with two classes `recall`, `specificity`, `precision` and `f1` are about the positive one (`data`)."""
     cost: Cost
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether any of its trainings was one of this run; else it was made elsewhere."""
+        return any(run.epochs_run for run in self.runs)
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Seconds that one training took, the mean over seeds; None where it was not trained here."""
+        return sum(run.train_seconds for run in self.runs) / len(self.runs) if self.trained_here else None
 
 
 class SeedComparison(Record):

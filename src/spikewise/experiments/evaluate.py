@@ -211,10 +211,11 @@ def _seed_result(
 ) -> SeedResult:
     fit, positive = setting.fit(candidate, seed), setting.images.positive
     matrix = confusion(test.labels, test.predicted, len(setting.images.classes))
+    elsewhere = setting.made_elsewhere(candidate)
     return SeedResult(
         seed=seed,
-        best_epoch=fit.best_epoch,
-        epochs_run=len(fit.history),
+        best_epoch=0 if elsewhere else fit.best_epoch,
+        epochs_run=0 if elsewhere else len(fit.history),
         stopped_early=fit.stopped_early,
         validation=classification_metrics(validation.labels, validation.probabilities, positive=positive),
         test=classification_metrics(test.labels, test.probabilities, positive=positive),
@@ -232,8 +233,9 @@ def _seed_result(
 
 def _cost(setting: Setting, candidate: Candidate, network: Network, test: list[Predictions], speed: Speed) -> Cost:
     fits = [setting.fit(candidate, seed) for seed in setting.experiment.seeds]
+    spent = None if setting.made_elsewhere(candidate) else [fit.seconds / len(fit.history) for fit in fits]
     measured = CostMeasures(
-        train_seconds_per_epoch=seeds_only([fit.seconds / len(fit.history) for fit in fits]),
+        train_seconds_per_epoch=None if spent is None else seeds_only(spent),
         speed=speed,
         peak_memory_mb=_training_memory(setting, candidate),
     )

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import torch
 
@@ -15,7 +15,7 @@ from spikewise.evaluation.wording import percent
 from spikewise.experiments.trials import SettingTrials, setting_of_layer
 from spikewise.models import MLP, Conv
 
-__all__ = ["find_cause"]
+__all__ = ["find_cause", "finding_of"]
 
 _PASSED: Final = 0.25
 """Share of the gradient that an advised surrogate lets through."""
@@ -41,16 +41,23 @@ def find_cause(symptom: Symptom, trials: SettingTrials, seeds: Sequence[int]) ->
         seeds: the trainings that have it.
     """
     remedy = _REMEDIES[symptom.code](symptom, trials)
+    found = finding_of(symptom._replace(code=remedy.code), trials.candidate.name, seeds, remedy.advice)
+    update = {"evidence": {**symptom.evidence, **remedy.evidence}, "settings": remedy.settings}
+    return found.model_copy(update=update)
+
+
+def finding_of(symptom: Symptom, network: str, seeds: Sequence[int], advice: str) -> NetworkFinding:
+    """A symptom as a finding, with advice in words and no setting; its code must be a `FindingCode`."""
     return NetworkFinding(
-        code=remedy.code,
+        code=cast("FindingCode", symptom.code),
         severity=symptom.severity,
-        network=trials.candidate.name,
+        network=network,
         layer=symptom.layer,
         seeds=tuple(seeds),
         text=symptom.text,
-        evidence={**symptom.evidence, **remedy.evidence},
-        advice=remedy.advice,
-        settings=remedy.settings,
+        evidence=symptom.evidence,
+        advice=advice,
+        settings=(),
     )
 
 

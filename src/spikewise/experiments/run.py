@@ -170,7 +170,7 @@ def train_all(
     for number, (candidate, seed) in enumerate(itertools.product(candidates, seeds or experiment.seeds)):
         folder = setting.folder.training(candidate.name, seed)
         if not (folder / FIT).exists():
-            if experiment.imported is not None and candidate.kind == "snn":
+            if setting.made_elsewhere(candidate):
                 raise ConfigError(
                     f"The spiking network of this experiment was made elsewhere, and its weights are not in {folder}. "
                     "Give `spikewise import` with the file that it came from."

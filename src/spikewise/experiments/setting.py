@@ -137,6 +137,10 @@ class Setting:
             learns=True,
         )
 
+    def made_elsewhere(self, candidate: Candidate) -> bool:
+        """Whether it is the network that was imported: it is tested here, and not trained."""
+        return self.experiment.imported is not None and candidate.kind == "snn"
+
     def trained(self, candidate: Candidate, seed: int) -> Network:
         """The trained network of one candidate.
 

@@ -105,7 +105,7 @@ def _cost(results: Results) -> str:
 
 
 def _learning(results: Results) -> str:
-    told = [f"{called(one.name)} after epoch {_epochs(one)}" for one in results.networks if one.runs]
+    told = [f"{called(one.name)} after epoch {_epochs(one)}" for one in results.networks if one.trained_here]
     return f"Best on the validation images: {', '.join(told)}." if told else ""
 
 
@@ -167,7 +167,10 @@ def _data(results: Results) -> str:
     crossing = sum(number or 0 for number in (leaks.duplicates, leaks.near_duplicates, leaks.subjects))
     said = f"{brief(crossing)} leaks between the parts" if crossing else "no leak between the parts was found"
     if not crossing and leaks.near_duplicates is None:
-        said = "no identical images lie in two parts, and nobody looked for nearly identical ones"
+        near = "nobody looked for nearly identical ones"
+        if results.sections.audit is not None:
+            near = "the audit says it of nearly identical ones"
+        said = f"no identical images lie in two parts, and {near}"
     if leaks.duplicates is None:
         said = "nobody looked for leaks between the parts"
     return f"{parts} images of {len(data.classes)} classes; {said}."

@@ -185,7 +185,6 @@ def _accuracy(network: NetworkResult) -> float:
 def _network_row(network: NetworkResult, position: int, model: str, units: tuple[Unit, Unit]) -> FrontRow:
     cost, accuracy = network.cost, network.metrics.get("accuracy")
     dense, skipping = cost.energy_nanojoule.get(model), skipping_energy(network, model)
-    spent = [run.train_seconds for run in network.runs]
     return FrontRow(
         title(network),
         position,
@@ -194,7 +193,7 @@ def _network_row(network: NetworkResult, position: int, model: str, units: tuple
         units[0].text(dense),
         "" if skipping is None else units[0].text(skipping),
         units[1].text(cost.latency_ms),
-        duration(sum(spent) / len(spent)) if spent else NONE,
+        duration(network.train_seconds),
         short="" if title(network) == network.name else network.name,
     )
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from spikewise.evaluation import NetworkResult, Results
 from spikewise.evaluation.cost import ENERGY_MODELS
-from spikewise.evaluation.wording import called, count_of
+from spikewise.evaluation.wording import called, capital, count_of, listed
 from spikewise.report.front import energy_model
 from spikewise.report.numbers import brief, count
 
@@ -51,13 +51,14 @@ def _data(results: Results, table: Table) -> str:
 
 def _networks(results: Results, table: Table) -> str:
     told = [_network(one, results) for one in results.networks]
-    return " ".join([*told, _neurons(table)]).strip()
+    return " ".join(told if results.kind == "judge" else [*told, _neurons(table)]).strip()
 
 
 def _network(network: NetworkResult, results: Results) -> str:
     name = called(network.name)
     steps = f", {network.steps} time steps" if network.steps > 1 else ""
-    twin = ", the same graph with ReLU in place of spiking neurons" if network.role == "twin" else ""
+    same = network.role == "twin" and results.kind != "judge"  # whose twin is what its caller gave
+    twin = ", the same graph with ReLU in place of spiking neurons" if same else ""
     size = f"{count(network.parameters)} parameters{steps}"
     return f"{name[:1].upper()}{name[1:]}{twin}: {network.description} ({size})."
 
@@ -84,6 +85,20 @@ def _neurons(table: Table) -> str:
 
 def _training(results: Results, table: Table) -> str:
     train, protocol = table.get("train") or {}, results.protocol
+    seeds = len(protocol.seeds)
+    tested = (
+        f"the test images were predicted {protocol.test_opened} times for "
+        f"{sum(len(one.runs) for one in results.networks)} trained networks"
+    )
+    here = [one for one in results.networks if one.trained_here]
+    away = [called(one.name) for one in results.networks if not one.trained_here]
+    were = "was" if len(away) == 1 else "were"
+    elsewhere = f"{capital(listed(away))} {were} trained elsewhere, on images that are not known here. " if away else ""
+    if not here:
+        return f"{elsewhere}{count_of(seeds, 'training')} of each {'was' if seeds == 1 else 'were'} judged; {tested}."
+    trained = "All networks were" if not away else f"{capital(listed([called(one.name) for one in here]))} "
+    if away:
+        trained += "was" if len(here) == 1 else "were"
     optimizer, schedule = train.get("optimizer") or {}, train.get("schedule") or {}
     how = [f"at most {protocol.epochs} epochs"]
     if "kind" in optimizer:
@@ -95,18 +110,17 @@ def _training(results: Results, table: Table) -> str:
     loss = (table.get("loss") or {}).get("kind")
     how += [f"the {str(loss).replace('_', ' ')} loss"] if loss else []
     how.append(f"augmentation: {protocol.augmentation or 'none'}")
-    seeds = len(protocol.seeds)
+    order = "on the same images in the same order" if len(here) > 1 else "on the training images"
     return (
-        f"All networks were trained on the same images in the same order, {', '.join(how)}; weights were chosen by "
+        f"{elsewhere}{trained} trained {order}, {', '.join(how)}; weights were chosen by "
         f"{protocol.selection}. {seeds} seed{'s' if seeds != 1 else ''} "
         f"({', '.join(map(str, protocol.seeds))}) {'was' if seeds == 1 else 'were'} trained per "
-        f"network, and the test images were predicted {protocol.test_opened} times for "
-        f"{sum(len(one.runs) for one in results.networks)} trained networks, after all training."
+        f"network, and {tested}, after all training."
     )
 
 
 def _learning_rates(results: Results, given: object) -> str:
-    rates = {one.name: one.tuning for one in results.networks if one.tuning is not None}
+    rates = {one.name: one.tuning for one in results.networks if one.tuning is not None and one.trained_here}
     if not rates:
         return f" at a learning rate of {given:g}" if isinstance(given, int | float) else ""
     told = ", ".join(f"{one.learning_rate:g} for {called(name)}" for name, one in rates.items())

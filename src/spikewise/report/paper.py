@@ -85,7 +85,6 @@ def bibtex(results: Results) -> str:
 def _row(results: Results, network: NetworkResult) -> PaperRow:
     model = energy_model(results) or ""
     pair, sign = _against_spiking(results, network)
-    spent = [run.train_seconds for run in network.runs]
     return PaperRow(
         results,
         network,
@@ -96,7 +95,7 @@ def _row(results: Results, network: NetworkResult) -> PaperRow:
         network.cost.energy_nanojoule.get(model),
         skipping_energy(network, model),
         model,
-        sum(spent) / len(spent) if spent else None,
+        network.train_seconds,
         results.data.name,
         "",
     )

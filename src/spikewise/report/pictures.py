@@ -66,7 +66,8 @@ def curves(results: Results) -> list[PicturePanel]:
     if _has_other_objective(results):
         drawn_as.append(("train_loss", "training objective (what was minimised)", False))
     for field, ylabel, percent in drawn_as:
-        runs = {network.name: [_values(run.history, field) for run in network.runs] for network in results.networks}
+        trained = [network for network in results.networks if network.trained_here]
+        runs = {network.name: [_values(run.history, field) for run in network.runs] for network in trained}
         runs = {name: seeds for name, seeds in runs.items() if any(x is not None for seed in seeds for x in seed)}
         if runs:
             drawn = viz.learning_curves(runs, ylabel=ylabel, percent=percent, colours=colours(results.networks))

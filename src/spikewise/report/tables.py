@@ -117,11 +117,8 @@ def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[
     few_bits = [_few_bits(weights, activations, results.networks) for weights, activations in _widths(results)]
     counted, measured = ([_cost_row(*row, results.networks) for row in rows] for rows in (_COUNTED, _MEASURED))
     steps = TableRow("Time steps", "", tuple(TableCell(count(network.steps)) for network in results.networks))
-    spent = [
-        sum(run.train_seconds for run in network.runs) / len(network.runs) if network.runs else None
-        for network in results.networks
-    ]
-    training = TableRow("Training, one seed", "", tuple(TableCell(duration(seconds)) for seconds in spent))
+    spent = [duration(network.train_seconds) for network in results.networks]
+    training = TableRow("Training, one seed", "", tuple(TableCell(seconds) for seconds in spent))
     rows = [counted[0], steps, *counted[1:], *energies, *few_bits, *even, *measured, training]
     return [row for row in rows if any(cell.value != NONE for cell in row.cells)]
 

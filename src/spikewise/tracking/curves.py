@@ -234,7 +234,8 @@ def _figures(event: EpochEvent) -> dict[str, float]:
 def _final(network: NetworkResult, run: SeedResult) -> dict[str, float]:
     figures: dict[str, float | None] = {f"test/{metric}": value for metric, value in run.test.items()}
     figures |= {f"kept/{metric}": value for metric, value in run.validation.items()}
-    figures |= {"best_epoch": run.best_epoch, "train_seconds": run.train_seconds}
+    if run.epochs_run:
+        figures |= {"best_epoch": run.best_epoch, "train_seconds": run.train_seconds}
     return {tag: float(value) for tag, value in figures.items() if value is not None} | _costs(network)
 
 

@@ -59,6 +59,8 @@ class Facts(NamedTuple):
     objective: Objective = "cross_entropy"
     """What was minimised. "changed": cross-entropy with smoothing, class weights or a penalty. "other": a loss that may
     fall while the cross-entropy of softmax(logits) rises, such as one of spike counts."""
+    elsewhere: bool = False
+    """Whether it was trained elsewhere: how it began and went is not known, and `history` is what it knows now."""
 
 
 class Symptom(NamedTuple):
@@ -75,6 +77,9 @@ def find_symptoms(facts: Facts) -> list[Symptom]:
     """What is wrong with one training, causes before what follows from them."""
     read = tuple(layer for layer in facts.seed.layers if layer.layer != facts.unread)
     facts = facts._replace(seed=facts.seed.model_copy(update={"layers": read}))
+    if facts.elsewhere:
+        seen = _silent_input(facts) or _chance(facts)
+        return [*([seen] if seen else _worse_than_linear(facts)), *_dead_units(facts)]
     root = _not_finite(facts) or _silent_input(facts) or _thrown_away(facts)
     root = root or _quiet_layer(facts) or _busy_layer(facts)
     root = root or _rate_too_high(facts) or _changed_in_training(facts) or _surrogate(facts) or _rate_too_low(facts)

@@ -20,7 +20,7 @@ from spikewise.evaluation.diagnosis import (
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.sections.diagnosis import Diagnosis, NetworkDiagnosis, NetworkFinding, SeedDiagnosis
 from spikewise.experiments.candidates import Candidate
-from spikewise.experiments.remedies import find_cause
+from spikewise.experiments.remedies import find_cause, finding_of
 from spikewise.experiments.sections.study import SectionResult, Study
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.trials import SettingTrials
@@ -38,6 +38,10 @@ _IMAGES: Final = 64
 _MOST_VALUES: Final = 1 << 24
 """Of one layer for the batch, all steps together: 64 MiB, of which the gradient needs several."""
 _ORDER: Final = ("serious", "warning", "note")
+_AS_MEANT: Final = (
+    "The network was made elsewhere: see whether its file is read as it was meant (--dialect, --reset, --dt), and "
+    "whether images enter and answers are read as they were there (--set encoder.kind=..., --set readout.kind=...)."
+)
 
 
 def make(study: Study) -> SectionResult:
@@ -107,6 +111,8 @@ def _network(
 def _finding(context: _Context, candidate: Candidate, found: list[tuple[int, Symptom]]) -> NetworkFinding:
     """One finding for what several seeds have, told by the gravest."""
     seed, symptom = min(found, key=lambda one: _ORDER.index(one[1].severity))
+    if context.setting.made_elsewhere(candidate):
+        return finding_of(symptom, candidate.name, [one for one, _ in found], _AS_MEANT)
     trials = SettingTrials(context.setting, candidate, seed, context.batch(candidate.graph, seed))
     return find_cause(symptom, trials, [one for one, _ in found])
 
@@ -119,17 +125,20 @@ def _facts(context: _Context, candidate: Candidate, seed: int) -> Facts:
     said = predict(network, setting.images, setting.split.validation, seed=seed)
     seen = examine(network, context.batch(candidate.graph, seed), candidate.loss, said, start)
     kept = _kept(fit)
-    epochs = setting.experiment.train.epochs
+    epochs, elsewhere = setting.experiment.train.epochs, setting.made_elsewhere(candidate)
     assert epochs != "auto"
+    layers = seen.layers
+    if elsewhere:  # it never had the weights that a training here would begin with
+        layers = tuple(one.model_copy(update={"rate_before_training": None}) for one in layers)
     record = SeedDiagnosis(
         seed=seed,
-        epochs_run=len(fit.history),
-        epochs=epochs,
+        epochs_run=0 if elsewhere else len(fit.history),
+        epochs=0 if elsewhere else epochs,
         validation_accuracy=None if kept is None else kept.validation_accuracy,
         train_accuracy=None if kept is None else kept.train_accuracy,
         input=seen.input,
-        layers=seen.layers,
-        weight_change=weight_change(network, start),
+        layers=layers,
+        weight_change={} if elsewhere else weight_change(network, start),
         answers=len(Counter(said.predicted.tolist())),
     )
     last = candidate.graph.named[-1]
@@ -148,6 +157,7 @@ def _facts(context: _Context, candidate: Candidate, seed: int) -> Facts:
         output=last.name if spikes and counted else None,
         unread=last.name if spikes and not counted else None,
         objective=_objective(setting, candidate),
+        elsewhere=elsewhere,
     )
 
 
