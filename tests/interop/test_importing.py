@@ -235,3 +235,9 @@ def test_what_is_no_network_is_said():
         spikewise.from_nir("nothing.nir")
     with pytest.raises(DataError, match="got int"):
         spikewise.from_nir(3)
+
+
+def test_images_are_not_said_to_get_channels_that_none_have(tmp_path):
+    graph = bare(network(shape=(2, 8, 8)))
+    with pytest.raises(ConfigError, match="of 2x8x8 and answers with 10 classes; those of digits are 1x8x8"):
+        spikewise.import_network(graph, "digits", dialect="snntorch", reset="zero", out=tmp_path, **QUICK)

@@ -213,7 +213,7 @@ def _fitted(  # as above
         again = imported(source, meaning._replace(image_shape=found), trust=trust)
         if again.network.graph.image_shape == found:
             return experiment, again, words
-    if experiment.data.size == "auto":
+    if experiment.data.size == "auto" and wanted[0] in (1, 3, found[0]):  # grey or colour is all that images become
         grey = experiment.data.grey if experiment.data.grey is not None else wanted[0] == 1
         experiment = experiment.replace(data=experiment.data.replace(size=wanted[1:], grey=grey))
         shapes = ("x".join(map(str, shape)) for shape in (found, wanted))
