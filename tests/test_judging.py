@@ -81,6 +81,15 @@ def test_modules_get_the_protocol_and_a_report(tmp_path, digits):
     assert run.report.read_text().count(results.verdict.headline)
 
 
+def test_a_twin_of_another_size_is_told(tmp_path):
+    cautions = {}
+    for hidden in (16, 12):
+        run = spikewise.judge(Spiking(), "digits", twin=Plain(hidden), out=tmp_path, sections=[])
+        cautions[hidden] = " ".join(run.results.data.cautions)
+    assert "same network" not in cautions[16]
+    assert "The twin that was given has 888 weights and the spiking network 1,184" in cautions[12]
+
+
 def test_sections_that_need_no_look_inside_are_made(tmp_path):
     run = spikewise.judge(Spiking(), "digits", twin=Plain(), out=tmp_path, **{"split.limit": 200})
     made = run.results.sections

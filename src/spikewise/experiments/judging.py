@@ -169,7 +169,7 @@ def _results(setting: _Setting, asked: list[_Asked], sections: frozenset[JudgedS
     ]
     comparisons = compare_all(candidates, labels, setting.groups, main=main_pair(networks)) if len(asked) > 1 else ()
     facts = data_facts(images, setting.split, setting.experiment)
-    notes = [note for one in asked for note in one.notes]
+    notes = [note for one in asked for note in one.notes] + _unlike(asked)
     facts = facts.model_copy(update={"cautions": (*facts.cautions, _NOT_KNOWN, *notes)})
     protocol = Protocol(
         seeds=setting.experiment.seeds,
@@ -191,6 +191,23 @@ def _results(setting: _Setting, asked: list[_Asked], sections: frozenset[JudgedS
         sections=made,
         seconds=0.0,
     )
+
+
+def _unlike(asked: list[_Asked]) -> list[str]:
+    """Said where what was given as the twin cannot be the same network without spikes."""
+    by_role = {one.judged.role: one.judged for one in reversed(asked)}
+    if not {"spiking", "twin"} <= by_role.keys():
+        return []
+    ours, theirs = (
+        sum(one.numel() for one in by_role[role].modules[0].parameters() if one.dim() > 1)
+        for role in ("spiking", "twin")
+    )
+    if ours == theirs:
+        return []
+    return [
+        f"The twin that was given has {theirs:,} weights and the spiking network {ours:,}: it is not the same network "
+        "without spikes, as it is called here."
+    ]
 
 
 def _network(setting: _Setting, asked: _Asked, steps: int) -> NetworkResult:
