@@ -300,6 +300,7 @@ def test_the_report_of_a_judged_run_says_nothing_that_it_cannot_know(judged):
         assert words not in text, words
     told = "The spiking network and the same network without spikes were trained elsewhere, on images that"
     assert told in text
+    assert "operations counted on the validation images" in text
     assert "1 training of each was judged; the test images were predicted 2 times for 2 trained networks" in text
     assert paper_table([judged.results], "csv").splitlines()[1].count(",0.0,") == 0
     assert spikewise.runs(judged.folder.parent)[0]["train_seconds"] is None

@@ -159,9 +159,10 @@ def _cost(results: Results) -> str:
     names = [name for name in others if not name.startswith(model)]
     skipped = ", with and without skipping multiplications by zero" if f"{model}, zeros skipped" in others else ""
     more = f" Other models in the report: {', '.join(names)}." if names else ""
+    where = "validation" if results.kind == "judge" else "test"
     return (
-        f"Energy was computed from operations counted on the test images, by {model}{f' ({source})' if source else ''}"
-        f"{skipped}; it was not measured.{more}"
+        f"Energy was computed from operations counted on the {where} images, by {model}"
+        f"{f' ({source})' if source else ''}{skipped}; it was not measured.{more}"
     )
 
 
