@@ -70,6 +70,7 @@ def test_an_imported_network_is_tested_beside_a_twin_that_is_trained(imported):
 def test_nothing_is_said_of_a_training_that_the_run_did_not_see(imported):
     snn, twin = imported.results.networks
     assert (snn.trained_here, snn.train_seconds, snn.cost.train_seconds_per_epoch) == (False, None, None)
+    assert (snn.tuning, twin.tuning is None) == (None, False)
     assert twin.trained_here
     assert twin.train_seconds > 0
     text = methods(imported.results, experiment_of(imported.folder))

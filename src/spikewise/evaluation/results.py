@@ -314,7 +314,8 @@ class NetworkResult(Record):
     steps: Count
     """Time steps; 1 for a network without time."""
     tuning: Tuning | None = None
-    """The learning rate and how it was found; null in older runs, where all had the one of the experiment."""
+    """The learning rate and how it was found; null of a network that was made elsewhere, and in older runs, where all
+    had the one of the experiment."""
     runs: Many[SeedResult]
     metrics: dict[str, Estimate]
     """By name; with two classes `recall`, `specificity`, `precision` and `f1` are about the positive one (`data`)."""

@@ -173,7 +173,7 @@ def _test(setting: Setting, candidate: Candidate) -> _Tested:
         speed_engine=speed.engine,
         parameters=network.count_parameters(),
         steps=candidate.graph.steps,
-        tuning=setting.tuning(candidate),
+        tuning=None if setting.made_elsewhere(candidate) else setting.tuning(candidate),
         runs=tuple(runs),
         metrics=estimate_metrics(labels, probabilities, _groups(setting), drawn=drawn),
         cost=_cost(setting, candidate, network, test, speed),
