@@ -23,6 +23,7 @@ from spikewise.interop import (
     verify_bundle,
 )
 from spikewise.interop.check import Source
+from spikewise.interop.page import check_page
 from spikewise.interop.runtime import Here, Opened, Reader, Written
 from spikewise.network import Network
 from spikewise.reading import read_record
@@ -117,6 +118,10 @@ def test_an_equal_runtime_passes_and_the_record_is_read_back(kept, network, imag
     page = (exported.folder / "check.html").read_text()
     assert "20 of 20 decisions equal" in page
     assert "It was only kept." in page
+    facts = {"one image, C alone, ms": 0.349, "tables, bytes": 153_640, "written for": "a tool"}
+    page = check_page(check.model_copy(update={"facts": facts}))
+    for said in ("0.349", "153,640", "a tool"):
+        assert f'<td class="num">{said}</td>' in page
 
 
 @pytest.mark.parametrize(("draws", "told"), [(True, True), (False, False), (None, True)], ids=str)
