@@ -70,7 +70,9 @@ class MapStage final : public Stage {
 
   void input_gradient(int, int image, std::size_t f, std::size_t width, float* to, std::size_t stride) const override {
     const std::size_t inputs = spec.in.features();
-    const bool whole = width >= inputs;  // a part is cut out of the whole: that is rare
+    // A part is cut out of the whole: that is rare. So is a row that ends where `unpool` would reach over into the next image's, at
+    // which another thread may be.
+    const bool whole = width >= inputs && (is_conv() || inputs + kLanes <= stride);
     for (int t = 0; t < in_steps_; ++t) {
       float* row = whole ? to + t * stride : scratch(Room::whole_row, round_up(inputs, 64) + kLanes);
       if (is_conv()) {
@@ -79,7 +81,7 @@ class MapStage final : public Stage {
         std::fill(row, row + inputs, 0.0f);
         unpool(pool_, kept().row(image, t), chosen(image, t), row);
       }
-      if (!whole) std::memcpy(to + t * stride, row + f, sizeof(float) * width);
+      if (!whole) std::memcpy(to + t * stride, row + f, sizeof(float) * std::min(width, inputs - f));
     }
   }
 
