@@ -283,16 +283,22 @@ def test_a_strided_kernel_of_one_pixel_is_pytorchs(padding):
 
 @pytest.mark.parametrize(
     ("shape", "kernel", "stride", "padding"),
-    [((1, 6, 1), (1, 3), (1, 2), (0, 1)), ((1, 2, 1), (5, 5), (1, 3), 2), ((1, 3, 3), (1, 3), (1, 2), 0)],
+    [
+        ((1, 6, 1), (1, 3), (1, 2), (0, 1)),
+        ((1, 2, 1), (5, 5), (1, 3), 2),
+        ((1, 3, 3), (1, 3), (1, 2), 0),
+        ((3, 17, 1), (2, 1), 2, (2, 1)),
+    ],
 )
-def test_a_single_column_of_a_grey_image_is_pytorchs(shape, kernel, stride, padding):
-    """With weights as the reference engine has them otherwise, oneDNN gives what lay in memory."""
-    layer = Conv2d(channels=15, kernel=kernel, stride=stride, padding=padding)
+def test_columns_that_onednn_gets_wrong_are_right(shape, kernel, stride, padding):
+    """With weights as the reference engine has them otherwise, it gives what lay in memory, or ends the process."""
+    dilation = (1, 2) if kernel == (2, 1) else 1
+    layer = Conv2d(channels=56, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
     graph = Graph(image_shape=shape, encoder=Direct(steps=1), layers=(layer, GlobalAvgPool()), readout=LastMembrane())
     network = Network(graph, engine_name="reference")
     images = torch.randint(0, 256, (64, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     weight, bias = (network.get_parameter(f"conv2d1.{key}").double() for key in ("weight", "bias"))
-    wanted = F.conv2d(images.double() / 255, weight, bias, stride, padding).mean((2, 3))
+    wanted = F.conv2d(images.double() / 255, weight, bias, stride, padding, dilation).mean((2, 3))
     torch.testing.assert_close(network(images).logits.double(), wanted, rtol=1e-5, atol=1e-6)
 
 
