@@ -286,7 +286,7 @@ def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, option
 def _in_chunks(layer: Conv2d, own: dict[str, Tensor], frames: Tensor) -> Tensor:
     weight, strides, paddings = own["weight"], layer.strides, layer.paddings
     if any(beyond >= size for beyond, size in zip(paddings, layer.window, strict=True)):
-        # oneDNN ends the process on some windows that lie in the padding alone (PyTorch 2.13, AVX-512 and AVX2).
+        # oneDNN ends the process on some windows that lie in the padding alone (PyTorch 2.13, AVX-512).
         frames, paddings = F.pad(frames, (paddings[1], paddings[1], paddings[0], paddings[0])), (0, 0)
     if layer.window == (1, 1) and strides != (1, 1):
         # oneDNN's gradient of a strided kernel of one pixel writes beyond its memory (PyTorch 2.13, AVX2).
