@@ -81,7 +81,7 @@ WRONG = {
         ("Missing option '--to'", "log", "RUN"),
         ("Unknown tracker 'tensorbord'. Did you mean 'tensorboard'?", "log", "RUN", "--to", "tensorbord"),
         ("Unknown tracker ''", "log", "RUN", "--to", ""),
-        ("nowhere is not a run folder", "log", "nowhere", "--to", "csv"),
+        ("There is no nowhere", "log", "nowhere", "--to", "csv"),
         ("is not a run folder", "log", ".", "--to", "csv"),
         ("A file stands where a folder is needed", "log", "RUN", "--to", "csv", "--out", "RUN/run.json"),
         ("MLflow keeps runs in files no longer", "log", "RUN", "--to", "mlflow", "--out", "file:./mlruns"),

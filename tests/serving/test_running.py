@@ -73,7 +73,7 @@ def test_slow_and_broken_clients_leave_the_server_as_it_was(run, digits):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere"], "is not a run folder"),
+        (["nowhere"], "There is no nowhere"),
         (["RUN", "--host", "0.0.0.0"], "a token is needed"),
         (["RUN", "--host", "nowhere.invalid", "--token-file", "TOKEN"], "There is no address"),
         (["RUN", "--token-file", "missing"], "cannot be read"),

@@ -229,7 +229,7 @@ def test_a_run_made_again_is_another_training(finished, tmp_path):
 @pytest.mark.parametrize(
     ("path", "to", "error", "said"),
     [
-        ("nowhere", "csv", RunError, "is not a run folder"),
+        ("nowhere", "csv", RunError, "There is no .*nowhere"),
         ("", "csv", RunError, "is not a run folder"),
         ("compare-digits-12345678", "tensorbord", ConfigError, "Did you mean 'tensorboard'"),
         ("compare-digits-12345678", "", ConfigError, "Unknown tracker"),

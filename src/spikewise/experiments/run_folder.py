@@ -89,11 +89,13 @@ class RunFolder:
         """The content of run.json."""
         file = self.path / "run.json"
         try:
-            there = file.exists()
+            there, anything = file.exists(), self.path.exists()
         except (OSError, ValueError) as error:  # a folder that may not be entered, a name that none can have
             raise RunError(
                 f"{self.path} cannot be read: {getattr(error, 'strerror', None) or error}. Check the path."
             ) from error
+        if not anything:
+            raise RunError(f"There is no {self.path}. Check the path; `spikewise runs FOLDER` lists a folder's runs.")
         if not there:
             raise RunError(f"{self.path} is not a run folder (it has no run.json). `spikewise compare` makes one.")
         facts = read_json(file)
