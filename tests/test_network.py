@@ -303,20 +303,6 @@ def test_columns_that_onednn_gets_wrong_are_right(shape, kernel, stride, padding
 
 
 @pytest.mark.parametrize("engine", ["auto", "reference"])
-def test_what_is_not_of_the_networks_shape_is_refused_not_read(engine):
-    """The native engine works on addresses: it would read what lies behind, or divide by no steps."""
-    net = layers(Flatten(), Linear(features=3), Neuron(dynamics=LIF()), image_shape=(1, 3, 4))
-    net.engine_name, draw, steps = engine, Draw.first(6), torch.zeros(2, 6, 1, 3, 4)
-    wrong = (steps[..., :3], steps.mT, steps.flatten(2), steps.expand(2, 6, 2, 3, 4), steps[:0], steps.to(torch.uint8))
-    for inputs in wrong:
-        with pytest.raises(ShapeError, match=r"spikes or currents of \[steps, images, 1, 3, 4\]; got torch"):
-            net.run(inputs, draw)
-    for run in (lambda: net.run(steps, Draw.first(5)), lambda: net(steps[0].to(torch.uint8), Draw.first(5))):
-        with pytest.raises(ShapeError, match="index has 5 of 6"):
-            run()
-
-
-@pytest.mark.parametrize("engine", ["auto", "reference"])
 def test_numbers_of_a_draw_may_be_any_integers(engine, images):
     net = layers(Flatten(), Linear(features=3), Neuron(dynamics=LIF()), encoder=Rate(steps=9))
     net.engine_name = engine
