@@ -4,8 +4,15 @@ from pathlib import Path
 
 from spikewise.data.audit.records import Audit, Nearness, Probe
 from spikewise.evaluation import write_verdict
+from spikewise.evaluation.data_facts import DataFacts, Part
 from spikewise.evaluation.record import Estimate
-from spikewise.evaluation.results import Cost, DataFacts, NetworkResult, PairComparison, Part, SeedResult, Verdict
+from spikewise.evaluation.results import (
+    Cost,
+    NetworkResult,
+    PairComparison,
+    SeedResult,
+    Verdict,
+)
 from spikewise.evaluation.sections.anytime import Anytime, EarlyExit, NetworkAnytime
 from spikewise.evaluation.sections.diagnosis import Diagnosis, NetworkFinding
 from spikewise.evaluation.sections.yardsticks import Yardstick, YardstickDifference, Yardsticks

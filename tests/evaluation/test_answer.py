@@ -25,8 +25,9 @@ from judged import (
 from spikewise.data.audit.records import AuditFinding as Found
 from spikewise.evaluation.answer import ANSWER_WORDS, OPEN, judge
 from spikewise.evaluation.answer_words import ALIKE
+from spikewise.evaluation.data_facts import Overlap
 from spikewise.evaluation.opponents import opponents_of
-from spikewise.evaluation.results import Overlap, Protocol, Verdict
+from spikewise.evaluation.results import Protocol, Verdict
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.untrained import RunPlace, place_of
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from judged import DENSE, SKIPPED, data, early, network, run, yardsticks
 
-from spikewise.evaluation.results import Overlap, Protocol, Verdict
+from spikewise.evaluation.data_facts import Overlap
+from spikewise.evaluation.results import Protocol, Verdict
 from spikewise.evaluation.sections import Sections
 
 GOLDEN = Path(__file__).with_name("answers.txt")

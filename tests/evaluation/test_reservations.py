@@ -5,13 +5,12 @@ import pytest
 
 from spikewise.evaluation import CandidatePredictions, compare_all, confusion, estimate_metrics, write_verdict
 from spikewise.evaluation.collapse import collapsed_run, collapsed_runs
+from spikewise.evaluation.data_facts import DataFacts, Part
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.results import (
     CollapsedRun,
     Cost,
-    DataFacts,
     NetworkResult,
-    Part,
     Protocol,
     SeedResult,
     Ties,

@@ -11,13 +11,11 @@ from simulated import images, probabilities, scores
 from spikewise.errors import ConfigError, ShapeError
 from spikewise.evaluation import CandidatePredictions, compare_all, compare_networks, write_verdict
 from spikewise.evaluation.caveats import caveats
+from spikewise.evaluation.data_facts import DataFacts, Overlap, Part
 from spikewise.evaluation.results import (
     Cost,
-    DataFacts,
     Estimate,
     NetworkResult,
-    Overlap,
-    Part,
     Protocol,
     SeedResult,
 )

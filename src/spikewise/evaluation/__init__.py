@@ -1,22 +1,20 @@
 """What trained networks are worth: metrics, intervals and tests, costs, and the verdict in words."""
 
 from spikewise.evaluation.comparison import CandidatePredictions, compare_all, compare_networks
+from spikewise.evaluation.data_facts import DataFacts, Overlap, Part
 from spikewise.evaluation.estimates import MetricDraws, compare_metrics, draw_metrics, estimate_metrics
 from spikewise.evaluation.metrics import classification_metrics, confusion
 from spikewise.evaluation.record import Estimate
 from spikewise.evaluation.results import (
     SCHEMA_VERSION,
     Cost,
-    DataFacts,
     EffectSize,
     Environment,
     EpochRecord,
     MetricComparison,
     NetworkResult,
     Outcome,
-    Overlap,
     PairComparison,
-    Part,
     Protocol,
     Results,
     SeedComparison,

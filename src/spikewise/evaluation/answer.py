@@ -19,8 +19,9 @@ from spikewise.evaluation.answer_words import (
     if_early,
     its_price,
 )
+from spikewise.evaluation.data_facts import DataFacts
 from spikewise.evaluation.opponents import Opponent, early_exit, opponents_of, spiking_network
-from spikewise.evaluation.results import Answer, DataFacts, NetworkResult, PairComparison
+from spikewise.evaluation.results import Answer, NetworkResult, PairComparison
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.untrained import Fault, faults_of, faults_told
 from spikewise.evaluation.wording import capital, gap, percent, shares

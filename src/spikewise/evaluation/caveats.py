@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
+from spikewise.evaluation.data_facts import DataFacts, Overlap
 from spikewise.evaluation.reservations import subjects_told
-from spikewise.evaluation.results import DataFacts, NetworkResult, Overlap, PairComparison, Protocol
+from spikewise.evaluation.results import NetworkResult, PairComparison, Protocol
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.wording import called, count_of, listed, points
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from spikewise.evaluation.collapse import Collapsed, collapsed_runs, has_learned, majority_share
+from spikewise.evaluation.data_facts import DataFacts
 from spikewise.evaluation.opponents import standing
-from spikewise.evaluation.results import DataFacts, NetworkResult, PairComparison, WithoutCollapsed
+from spikewise.evaluation.results import NetworkResult, PairComparison, WithoutCollapsed
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.yardsticks import Yardstick, Yardsticks
 from spikewise.evaluation.wording import MINUS, called, capital, count_of, interval, listed, points, seeds_named

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from spikewise.evaluation.collapse import collapsed_runs
+from spikewise.evaluation.data_facts import DataFacts
 from spikewise.evaluation.reservations import at_chance
-from spikewise.evaluation.results import DataFacts, NetworkResult
+from spikewise.evaluation.results import NetworkResult
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.diagnosis import NetworkFinding
 from spikewise.evaluation.wording import called, count_of, listed, seeds_named, shares

@@ -12,6 +12,7 @@ from spikewise.evaluation.beside import (
     speed_sentences,
 )
 from spikewise.evaluation.caveats import caveats, doubts
+from spikewise.evaluation.data_facts import DataFacts
 from spikewise.evaluation.grounds import (
     advice_sentences,
     changes,
@@ -32,7 +33,6 @@ from spikewise.evaluation.reservations import (
     yardstick_sentences,
 )
 from spikewise.evaluation.results import (
-    DataFacts,
     NetworkResult,
     Outcome,
     PairComparison,

@@ -11,7 +11,8 @@ from spikewise.data import ImageSet, PartOverlap, Split, part_overlap
 from spikewise.data.appearance import appearance
 from spikewise.data.audit import Audit
 from spikewise.errors import ConfigError, unknown_choice
-from spikewise.evaluation.results import DataFacts, Environment, Overlap, Part, TrainingAppearance
+from spikewise.evaluation.data_facts import DataFacts, Overlap, Part, TrainingAppearance
+from spikewise.evaluation.results import Environment
 from spikewise.experiments.experiment import Experiment
 from spikewise.training.group import current_group
 
