@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from spikewise import viz
 from spikewise.viz import LIGHT
-from spikewise.viz.canvas import TEXT, new_figure, style
+from spikewise.viz.canvas import TEXT, fitted, new_figure, style
 
 __all__ = ["draw"]
 
@@ -32,9 +32,10 @@ def draw(axes: dict[str, Any], folder: Path) -> Iterator[Path]:
             _panel(style(ax), series, (key, scale), title)
             ax.set_xlabel(_TITLES[axis])
         handles, names = panels[0].get_legend_handles_labels()
-        figure.legend(
-            handles, names, loc="outside upper center", ncols=3, frameon=False, fontsize=TEXT, labelcolor=LIGHT.ink
+        legend = figure.legend(
+            handles, names, loc="lower center", ncols=3, frameon=False, fontsize=TEXT, labelcolor=LIGHT.ink
         )
+        fitted(figure, gap=0.5, below=legend)
         path = folder / f"scaling-{axis}.svg"
         viz.save_figure(figure, path)
         yield path
