@@ -120,5 +120,6 @@ def check(net: Network, batch: torch.Tensor, *, within: float = 1e-5, **options:
     assert native_grads.keys() == exact.keys()
     for name, wanted in exact.items():
         # float64 may spike elsewhere than float32 where decays are no dyadic numbers; then the reference is off as well
-        assert error(native_grads[name], wanted) <= max(within, 3 * error(reference_grads[name], wanted)), name
+        ours, theirs = error(native_grads[name], wanted), error(reference_grads[name], wanted)
+        assert ours <= max(within, 3 * theirs), f"{name}: {ours:.2g}, the reference's {theirs:.2g}"
     return native_out

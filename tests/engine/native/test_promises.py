@@ -64,6 +64,18 @@ def test_the_number_of_threads_changes_nothing(which, threads):
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+def test_threads_do_not_share_the_ends_of_pooled_rows(threads):
+    """Six channels fill no vector, and 192 features a whole row: what reaches over its end is another image's."""
+    pool = MaxPool(size=3, stride=1, padding=1)
+    net = network(Conv2d(channels=6, kernel=3, padding=1), Neuron(dynamics=LIF()), pool, pool, pool, Flatten(),
+                  Linear(features=2), image_shape=(1, 4, 8), encoder=Rate(steps=2))  # fmt: skip
+    batch, found = images(64, (1, 4, 8)), []
+    for count in (1, *[2] * 40):
+        threads(count)
+        found.append(outputs(net, batch, "native")[1])
+    assert all(torch.equal(value, other[name]) for other in found[1:] for name, value in found[0].items())
+
+
 def test_threads_do_not_share_the_sum_over_the_neurons_of_a_learned_value(threads):
     """Longer than what PyTorch sums in one piece."""
     neuron = Neuron(dynamics=LIF(learn=("beta", "threshold"), beta=0.8))
