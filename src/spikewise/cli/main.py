@@ -45,9 +45,8 @@ __all__ = ["app", "main"]
 
 _EPILOGUE = """
 Exit codes: 0 done, 1 a fault of the program, or something does not hold (`audit`, `data verify`, `doctor`, `export`,
-`fits`, `verify`), 2 a
-mistake in the command, the config or the data (the message says what to do), 130 interrupted with Ctrl-C, 141 nobody
-read the output.
+`fits`, `verify`), 2 a mistake in the command, the config or the data (the message says what to do), 130 interrupted
+with Ctrl-C, 141 nobody read the output.
 """
 _RESUMABLE = frozenset({"compare", "train", "import", "sweep", "tune", "data"})
 
