@@ -43,11 +43,11 @@ from spikewise.errors import SpikewiseError, quoted
 
 __all__ = ["app", "main"]
 
-_EPILOGUE = """
-Exit codes: 0 done, 1 a fault of the program, or something does not hold (`audit`, `data verify`, `doctor`, `export`,
-`fits`, `verify`), 2 a mistake in the command, the config or the data (the message says what to do), 130 interrupted
-with Ctrl-C, 141 nobody read the output.
-"""
+_EPILOGUE = (  # of one line: the terminal breaks it where it ends
+    "Exit codes: 0 done, 1 a fault of the program, or something does not hold (`audit`, `data verify`, `doctor`, "
+    "`export`, `fits`, `verify`), 2 a mistake in the command, the config or the data (the message says what to do), "
+    "130 interrupted with Ctrl-C, 141 nobody read the output."
+)
 _RESUMABLE = frozenset({"compare", "train", "import", "sweep", "tune", "data"})
 
 
