@@ -9,7 +9,7 @@ import spikewise
 
 ROOT = Path(spikewise.__file__).parent
 LEVELS = [
-    {"errors", "exact", "lazy", "memory", "parsing", "processes", "threads", "types"},
+    {"errors", "exact", "lazy", "memory", "parsing", "processes", "shell", "threads", "types"},
     {"files", "config", "extension"},
     {"randomness", "reading"},
     {"surrogates", "encoders", "readouts", "initial", "ties"},

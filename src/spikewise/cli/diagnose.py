@@ -5,6 +5,7 @@ import typer
 from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text
 from spikewise.cli.machine import use_threads
+from spikewise.shell import word
 
 __all__ = ["register"]
 
@@ -37,7 +38,7 @@ def diagnose(
         where = finding.network if finding.layer is None else f"{finding.network}, {finding.layer}"
         print_text(f"{finding.severity}: {finding.code.replace('_', ' ')} ({where})", style="bold")
         print_text(finding.text, indent=2)
-        print_text(" ".join([finding.advice, *(f"--set {one}" for one in finding.settings)]), indent=2)
+        print_text(" ".join([finding.advice, *(f"--set {word(one)}" for one in finding.settings)]), indent=2)
     if not found.findings:
         print_text("Nothing is wrong.", style="bold")
     shares = ["rate, %", "at start", "dead, %", "saturated, %"]

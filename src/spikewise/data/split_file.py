@@ -10,6 +10,7 @@ from spikewise.config import Config
 from spikewise.data.image_set import ImageSet, Split
 from spikewise.errors import DataError, MissingDataError
 from spikewise.files import write_text
+from spikewise.shell import word
 
 __all__ = ["SplitFile", "read_split"]
 
@@ -65,7 +66,7 @@ def read_split(path: Path, image_set: ImageSet) -> Split:
         content = path.read_bytes()
     except FileNotFoundError:
         raise MissingDataError(
-            f"The split file {path} does not exist. `spikewise audit {image_set.name} --fix {path}` writes one."
+            f"The split file {path} does not exist. `spikewise audit DATA --fix {word(path)}` writes one."
         ) from None
     except OSError as error:
         raise DataError(f"The split file {path} cannot be read: {error.strerror}.") from error

@@ -1,6 +1,5 @@
 """Sides that did not train properly: they are not beaten, they are broken; and the setting that mends them."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,6 +11,7 @@ from spikewise.evaluation.results import NetworkResult
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.sections.diagnosis import NetworkFinding
 from spikewise.evaluation.wording import called, count_of, listed, seeds_named, shares
+from spikewise.shell import word
 
 __all__ = [
     "Fault",
@@ -82,7 +82,7 @@ def remedy_for(names: Sequence[str], sections: Sections | None, place: RunPlace 
 
 def search_for(place: RunPlace) -> str:
     """The command that looks for what is wrong."""
-    return f"spikewise diagnose {shlex.quote(str(place.folder))}"
+    return f"spikewise diagnose {word(place.folder)}"
 
 
 def advice_for(names: Sequence[str], sections: Sections | None) -> NetworkFinding | None:
@@ -97,8 +97,8 @@ def rerun(findings: Sequence[NetworkFinding], place: RunPlace) -> str:
     settings = next((one.settings for one in findings if one.settings and one.severity != "note"), ())
     if not settings:
         return ""
-    file = shlex.quote(str(place.folder / "experiment.toml"))
-    return " ".join([f"spikewise {place.kind} --config {file}", *(f"--set {shlex.quote(one)}" for one in settings)])
+    file = word(place.folder / "experiment.toml")
+    return " ".join([f"spikewise {place.kind} --config {file}", *(f"--set {word(one)}" for one in settings)])
 
 
 def _chance(network: NetworkResult) -> Fault | None:

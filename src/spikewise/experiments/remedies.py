@@ -14,6 +14,7 @@ from spikewise.evaluation.sections.diagnosis import FindingCode, NetworkFinding
 from spikewise.evaluation.wording import percent
 from spikewise.experiments.trials import SettingTrials, setting_of_layer
 from spikewise.models import MLP, Conv
+from spikewise.shell import word
 
 __all__ = ["find_cause", "finding_of"]
 
@@ -239,8 +240,8 @@ def _changed(symptom: Symptom, trials: SettingTrials) -> _Remedy:
 
 def _no_information(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     del symptom
-    source = trials.experiment.data.source
-    advice = f"Check that labels belong to their images: `spikewise audit {source}`. Labels that were shuffled look so."
+    command = f"spikewise audit {word(trials.experiment.data.source)}"
+    advice = f"Check that labels belong to their images: `{command}`. Labels that were shuffled look so."
     return _Remedy("nothing_to_learn", advice)
 
 

@@ -4,7 +4,6 @@
 """
 
 import json
-import shlex
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from spikewise.experiments.experiment import DESCRIPTIVE, Experiment, RunKind
 from spikewise.experiments.request import load_preset, preset_names, resolve
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.settings import differences, format_change
+from spikewise.shell import word
 
 __all__ = ["NetworkFigures", "Reproduction", "fold", "main_network", "reproduction_of", "reproductions"]
 
@@ -156,8 +156,8 @@ def _command(kind: str, preset: str, changes: list[str], published: bool) -> str
         elif key == "train.epochs":
             words.append(f"--epochs {value}")
         else:
-            word = value.strip('"')
-            words.append(f"--set {shlex.quote(f'{key}={word}' if word.isalnum() else change)}")
+            bare = value.strip('"')
+            words.append(f"--set {word(f'{key}={bare}' if bare.isalnum() else change)}")
     return " ".join(words)
 
 

@@ -1,6 +1,5 @@
 """The first screen: one picture, one small table, and what to do next."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -13,6 +12,7 @@ from spikewise.evaluation.wording import capital
 from spikewise.report.names import title
 from spikewise.report.numbers import NONE, brief, duration, interval, percent
 from spikewise.report.pictures import PicturePanel
+from spikewise.shell import word
 from spikewise.viz import LIGHT
 
 __all__ = ["FrontTable", "NextStep", "energy_model", "front_picture", "front_table", "next_steps", "skipping_energy"]
@@ -129,9 +129,9 @@ def next_steps(results: Results, command: str | None, run: str, source: str | No
     """
     found = [*_mending(results, source), *_telling(results, command)]
     best = max((one for one in results.networks if "accuracy" in one.metrics), default=None, key=_accuracy)
-    run = shlex.quote(run)
+    run = word(run)
     if best is not None and results.kind != "judge":  # whose networks are not the run's to load
-        ask = f"spikewise predict {run} IMAGE... --network {shlex.quote(best.name)}"
+        ask = f"spikewise predict {run} IMAGE... --network {word(best.name)}"
         level = sum(_accuracy(one) == _accuracy(best) for one in results.networks if "accuracy" in one.metrics) > 1
         which = "one of the most accurate networks" if level else "the most accurate network"
         found.append(NextStep(f"Classify images with {which}, the {_in_prose(best)}", ask))
@@ -151,7 +151,7 @@ def _mending(results: Results, source: str | None) -> list[NextStep]:
     sure = leaks.duplicates or leaks.near_duplicates or (leaks.subjects and results.data.subjects_trust != "doubtful")
     if sure and source is not None:
         told = "Take a split that does not leak: write one, then compare with --set split.file=clean.json"
-        return [*steps, NextStep(told, f"spikewise audit {shlex.quote(source)} --fix clean.json")]
+        return [*steps, NextStep(told, f"spikewise audit {word(source)} --fix clean.json")]
     if audit is not None and any(one.severity == "red" for one in audit.findings):
         steps += [NextStep(line, "") for line in advice(audit)[:1]]
     return steps

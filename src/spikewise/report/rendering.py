@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import shlex
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -25,6 +24,7 @@ from spikewise.report.paper_part import experiment_of, paper_part
 from spikewise.report.shown import Shown, drawn
 from spikewise.report.terms import explained, key_of
 from spikewise.report.tuning import tuning_table
+from spikewise.shell import named, word
 from spikewise.viz import LIGHT, theme_css
 
 __all__ = ["Report", "draw_figures", "page", "render", "write_report"]
@@ -49,7 +49,7 @@ def _page(results: Results, artifacts: Artifacts | None, shown: Shown, command: 
     told = notices(results)
     traces = artifacts.traces if artifacts else None
     pairs = artifacts.disagreements if artifacts else None
-    classes, run = results.data.classes, "RUN" if folder is None else _named(folder)
+    classes, run = results.data.classes, "RUN" if folder is None else named(folder)
     return page(
         "report.html.j2",
         r=results,
@@ -172,15 +172,9 @@ def _read(folder: Path) -> tuple[Results, Artifacts | None]:
 
 def _write_page(folder: Path, results: Results, artifacts: Artifacts | None, shown: Shown, command: str | None) -> Path:
     if command is None and results.kind != "judge" and (folder / "experiment.toml").exists():
-        command = f"spikewise {results.kind} --config {shlex.quote(f'{_named(folder)}/experiment.toml')}"
+        command = f"spikewise {results.kind} --config {word(f'{named(folder)}/experiment.toml')}"
     write_text(folder / "report.html", _page(results, artifacts, shown, command, folder))
     return folder / "report.html"
-
-
-def _named(folder: Path) -> str:
-    """A run folder as a command names it where this one was given, if that is above it; else its name alone."""
-    whole, here = folder.resolve(), Path.cwd()
-    return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else whole.name
 
 
 def _source(folder: Path | None) -> str | None:
@@ -202,7 +196,7 @@ def _environment() -> Environment:
     for name in ("brief", "count", "duration", "interval", "metric_value", "p_value", "percent", "points"):
         made.filters[name] = getattr(numbers, name)
     made.filters |= {"energy": units.energy, "latency": units.latency, "bytes_of": units.bytes_of}
-    made.filters |= {"with_code": _with_code, "explained": explained, "key_of": key_of}
+    made.filters |= {"with_code": _with_code, "explained": explained, "key_of": key_of, "word": word}
     made.filters["address"] = lambda link: quote(link, safe="/")  # a colon would allow other schemes
     return made
 

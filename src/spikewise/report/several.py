@@ -15,6 +15,7 @@ from spikewise.report.numbers import NONE, count
 from spikewise.report.paper import paper_rows, paper_table
 from spikewise.report.pictures import PicturePanel
 from spikewise.report.rendering import page
+from spikewise.shell import word
 
 __all__ = ["Linked", "render_many"]
 
@@ -69,7 +70,7 @@ def render_many(runs: Sequence[Results | Linked]) -> str:
         alike=[one for one in settings if len(one.values) == 1],
         unlike=[one for one in settings if len(one.values) > 1],
         latex=paper_table(results, "latex", [run.name.rpartition("/")[2] for run in linked]),
-        command=f"spikewise table {' '.join(run.name for run in linked)} --format latex",
+        command=f"spikewise table {' '.join(word(run.name) for run in linked)} --format latex",
         glossary=GLOSSARY,
     )
 

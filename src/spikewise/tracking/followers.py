@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from spikewise.shell import word
 from spikewise.tracking.trackers import kind_of
 
 __all__ = ["Follower"]
@@ -66,7 +67,7 @@ class Follower:
             )
         except OSError as error:
             self._said(
-                f"{self._to} is not told of this run: {error}. `spikewise log {folder} --to {self._to}` does it."
+                f"{self._to} is not told of this run: {error}. `spikewise log {word(folder)} --to {self._to}` does it."
             )
             return
         self._ear = threading.Thread(target=self._listen, daemon=True)

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from spikewise.data.locate import cache_folder
 from spikewise.errors import RunError, SpikewiseError, StorageError, TrackingError
 from spikewise.files import make_folder, storage_errors
+from spikewise.shell import word
 from spikewise.tracking.curves import Curve, RunReader, folders_of
 from spikewise.tracking.tracker import Tracker
 from spikewise.tracking.trackers import open_tracker
@@ -112,7 +113,7 @@ class _Replay:
         self.trainings = set[str]()
         """Keys of those that were told."""
         self.figures = 0
-        self.command = f"spikewise log {path} --to {to}"
+        self.command = f"spikewise log {word(path)} --to {to}"
 
     @property
     def is_over(self) -> bool:

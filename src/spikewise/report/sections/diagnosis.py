@@ -12,6 +12,7 @@ from spikewise.evaluation.wording import called
 from spikewise.report.numbers import NONE, brief
 from spikewise.report.pictures import PicturePanel
 from spikewise.report.sections.view import View
+from spikewise.shell import named
 
 __all__ = ["DiagnosisContent", "DiagnosisRow", "again", "rows", "view"]
 
@@ -47,7 +48,7 @@ def view(results: Results, folder: Path | None) -> View | None:
     content = DiagnosisContent(
         section,
         rows(section),
-        again(section.findings, results.kind, Path() if folder is None else Path(folder.resolve().name)),
+        again(section.findings, results.kind, Path() if folder is None else Path(named(folder))),
     )
     panels = [*_gradients(section), *_rates(results)]
     seconds = results.sections.seconds.get("diagnosis")
