@@ -43,6 +43,8 @@ LAYERS = {
                               Neuron(dynamics=LIF())),
     "normalisation": (Conv2d(channels=4, kernel=3), BatchNorm(), Neuron(dynamics=LIF()), Flatten(),
                       Linear(features=9), BatchNorm(), Neuron(dynamics=LIF()), Linear(features=3)),
+    "normalised currents of a recurrent layer": (Flatten(), Linear(features=9), BatchNorm(),
+                                                 Neuron(dynamics=LIF(), recurrent=True), Linear(features=3)),
     "activations": (Flatten(), Linear(features=9), Activation(), Linear(features=9), SpikingActivation(),
                     Linear(features=3), Activation(function="tanh")),
     "normalised currents of others": (Conv2d(channels=4, kernel=3), BatchNorm(), Neuron(dynamics=CubaLIF()),

@@ -158,10 +158,10 @@ class Neurons(TritonStage):
 class Spiking(Neurons):
     """Neurons behind anything that makes currents."""
 
-    finishes = True
-
     def __init__(self, at: NamedLayer) -> None:
+        assert isinstance(at.layer, Neuron)
         self.layers = (at,)
+        self.finishes = not at.layer.recurrent  # the kernels of recurrent layers do not
 
     def forward(self, signal: DeviceSignal, job: Job) -> DeviceSignal:
         """Walk the signal as currents."""
