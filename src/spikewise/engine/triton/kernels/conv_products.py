@@ -7,6 +7,8 @@ parts (see `matmul`), so that nothing is split where it is used, once for each t
 import triton
 import triton.language as tl
 
+from spikewise.engine.triton.kernels.launch import after
+
 __all__ = ["currents_kernel", "input_gradient_kernel", "weight_gradient_kernel"]
 
 
@@ -33,9 +35,9 @@ def _parts(at, stride, mask, PARTS: tl.constexpr):
     first = tl.load(at, mask=mask, other=0.0)
     second, third = first, first
     if PARTS > 1:
-        second = tl.load(at + stride, mask=mask, other=0.0)
+        second = tl.load(after(at, stride, 1), mask=mask, other=0.0)
     if PARTS > 2:
-        third = tl.load(at + 2 * stride, mask=mask, other=0.0)
+        third = tl.load(after(at, stride, 2), mask=mask, other=0.0)
     return first, second, third
 
 

@@ -4,6 +4,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from spikewise.engine.triton.kernels.launch import lanes, step_and_lanes
 from spikewise.engine.triton.kernels.philox import philox, random_byte
 
 __all__ = ["delta", "kept", "periodic", "rate"]
@@ -28,7 +29,7 @@ def _rate(images, index, epoch, out, key0, key1, batch, pixels, blocks, total, S
     byte = random_byte(c0[:, None], c1[:, None], c2[:, None], c3[:, None], place)
     pixel = block[:, None] * 16 + place
     mask = inside[:, None] & (pixel < pixels)
-    level = tl.load(images + image[:, None] * pixels + pixel, mask=mask, other=0).to(tl.int32)
+    level = tl.load(images + image[:, None].to(tl.int64) * pixels + pixel, mask=mask, other=0).to(tl.int32)
     spike = (byte < level) | ((level >= 128) & (byte == level))
     at = frame[:, None].to(tl.int64) * pixels + pixel
     tl.store(out + at, spike.to(tl.float32).to(out.dtype.element_ty), mask=mask)
@@ -37,7 +38,7 @@ def _rate(images, index, epoch, out, key0, key1, batch, pixels, blocks, total, S
 @triton.jit(do_not_specialize=_KEYS)
 def _kept(index, epoch, out, key0, key1, share, features, total, SIZE: tl.constexpr):
     """A number of 24 bits is three bytes, which lie in one Philox block or in two."""
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    j = lanes(total, SIZE)
     inside = j < total
     image, feature = j // features, j % features
     number = tl.load(index + image, mask=inside, other=0).to(tl.uint32)
@@ -61,8 +62,7 @@ def _kept(index, epoch, out, key0, key1, share, features, total, SIZE: tl.conste
 @triton.jit
 def _periodic(images, table, out, total, ONCE: tl.constexpr, SIZE: tl.constexpr):
     """One spike at the step that the table names for a level, or at all its multiples but 0."""
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
-    step = tl.program_id(1)
+    step, j = step_and_lanes(total, SIZE)
     inside = j < total
     level = tl.load(images + j, mask=inside, other=0).to(tl.int32)
     first = tl.load(table + level, mask=inside, other=1)
@@ -73,8 +73,7 @@ def _periodic(images, table, out, total, ONCE: tl.constexpr, SIZE: tl.constexpr)
 @triton.jit
 def _delta(images, path, levels, out, threshold, height, width, plane, total, SIZE: tl.constexpr):
     """Brightenings, then darkenings, of the shifted image since the step before; `plane` is channels x pixels."""
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
-    step = tl.program_id(1)
+    step, j = step_and_lanes(total, SIZE)
     inside = j < total
     x, y = j % width, (j // width) % height
     base = (j // (width * height)) * (width * height)
@@ -110,7 +109,7 @@ def kept(index: Tensor, epoch: Tensor, key: tuple[int, int], share: float, out: 
 def periodic(images: Tensor, table: Tensor, out: Tensor, *, once: bool) -> None:
     """Spikes `out` [T, B, pixels] at the steps that the table names for each level."""
     total = images.numel()
-    grid = (triton.cdiv(total, 1024), len(out))
+    grid = (triton.cdiv(total, 1024) * len(out),)
     _periodic[grid](images, table, out, total, ONCE=once, SIZE=1024)
 
 
@@ -118,5 +117,5 @@ def delta(images: Tensor, path: Tensor, levels: Tensor, threshold: float, out: T
     """Events `out` [T, B, 2, C, H, W] of uint8 `images` [B, C, H, W], whose intensities are in `levels` [256]."""
     height, width = images.shape[-2:]
     total = images.numel()
-    grid = (triton.cdiv(total, 1024), len(out))
+    grid = (triton.cdiv(total, 1024) * len(out),)
     _delta[grid](images, path, levels, out, threshold, height, width, images[0].numel(), total, SIZE=1024)

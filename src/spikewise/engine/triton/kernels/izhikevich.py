@@ -6,6 +6,7 @@ On the way back nothing but the membrane is read: it tells the spikes, and the r
 import triton
 import triton.language as tl
 
+from spikewise.engine.triton.kernels.launch import lanes
 from spikewise.engine.triton.kernels.neuron import normalisation, parameter, store_parts, surrogate_derivative
 
 __all__ = ["izhikevich_backward_kernel", "izhikevich_kernel"]
@@ -18,7 +19,7 @@ def izhikevich_kernel(
     GAIN: tl.constexpr, STARTED: tl.constexpr, KEEP_V: tl.constexpr, AFFINE: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
     """As `kernels.neuron.forward_kernel`; `rate` is dt / C, `recovery` is dt a."""
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    j = lanes(total, SIZE)
     inside = j < total
     channel = (j % features) // plane
     strength = parameter(gain, channel, inside, GAIN)
@@ -61,7 +62,7 @@ def izhikevich_backward_kernel(
     SUM: tl.constexpr, PARTS: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
     """As `kernels.neuron.backward_kernel`; a spike has no gradient but that of its own step."""
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    j = lanes(total, SIZE)
     inside = j < total
     strength = parameter(gain, (j % features) // plane, inside, GAIN)
     zero = tl.zeros([SIZE], tl.float32)

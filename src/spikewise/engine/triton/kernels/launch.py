@@ -1,6 +1,32 @@
-"""What every launch shares."""
+"""What every launch shares, and every kernel.
 
-__all__ = ["grid_of"]
+Numbers of a launch are of 32 bits where they fit, and so are products of them: what lies as far into memory as a large
+batch of large maps reaches is computed in 64 bits.
+"""
+
+import triton
+import triton.language as tl
+
+__all__ = ["after", "grid_of", "lanes", "step_and_lanes"]
+
+
+@triton.jit
+def lanes(total, SIZE: tl.constexpr):
+    """This program's lanes; of 64 bits where `total` is, for 32 are faster."""
+    return (tl.program_id(0) + 0 * total) * SIZE + tl.arange(0, SIZE)
+
+
+@triton.jit
+def step_and_lanes(total, SIZE: tl.constexpr):
+    """This program's step and lanes of it; the grid has one axis, for the others end at 65,535 programs."""
+    blocks = tl.cdiv(total, SIZE)
+    return tl.program_id(0) // blocks, (tl.program_id(0) % blocks + 0 * total) * SIZE + tl.arange(0, SIZE)
+
+
+@triton.jit
+def after(at, stride, part: tl.constexpr):
+    """Where part number `part` of what lies at `at` is."""
+    return at + part * tl.cast(stride, tl.int64)
 
 
 def grid_of(total: int, size: int) -> tuple[int]:

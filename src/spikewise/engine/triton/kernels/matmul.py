@@ -10,6 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from spikewise.engine.triton.kernels.launch import after, lanes
+
 __all__ = ["check", "product", "split"]
 
 _LARGEST = tl.constexpr(3.4028234663852886e38)
@@ -17,7 +19,7 @@ _LARGEST = tl.constexpr(3.4028234663852886e38)
 
 @triton.jit
 def _split(source, parts, flag, scale, total, stride, PARTS: tl.constexpr, CHECK: tl.constexpr, SIZE: tl.constexpr):
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    j = lanes(total, SIZE)
     inside = j < total
     rest = tl.load(source + j, mask=inside, other=0.0).to(tl.float32) * scale
     if CHECK:
@@ -27,13 +29,13 @@ def _split(source, parts, flag, scale, total, stride, PARTS: tl.constexpr, CHECK
     for part in tl.static_range(PARTS):
         # Through bfloat16 even where the parts are stored wider: the interpreter multiplies in float32.
         high = rest.to(tl.bfloat16).to(tl.float32) if PARTS > 1 else rest
-        tl.store(parts + part * stride + j, high.to(parts.dtype.element_ty), mask=inside)
+        tl.store(after(parts + j, stride, part), high.to(parts.dtype.element_ty), mask=inside)
         rest = rest - high
 
 
 @triton.jit
 def _check(source, flag, total, SIZE: tl.constexpr):
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    j = lanes(total, SIZE)
     inside = j < total
     value = tl.load(source + j, mask=inside, other=0.0)
     bad = tl.sum((inside & ~(tl.abs(value) <= _LARGEST)).to(tl.int32), axis=0)
@@ -69,18 +71,18 @@ def _product(
         b0 = tl.load(b_at, mask=b_mask, other=0.0)
         total = tl.dot(a0, b0, total, input_precision="ieee")
         if B_PARTS > 1:
-            b1 = tl.load(b_at + b_part, mask=b_mask, other=0.0)
+            b1 = tl.load(after(b_at, b_part, 1), mask=b_mask, other=0.0)
             total = tl.dot(a0, b1, total, input_precision="ieee")
         if A_PARTS > 1:
-            a1 = tl.load(a_at + a_part, mask=a_mask, other=0.0)
+            a1 = tl.load(after(a_at, a_part, 1), mask=a_mask, other=0.0)
             total = tl.dot(a1, b0, total, input_precision="ieee")
         if A_PARTS > 2 and B_PARTS > 2:
             total = tl.dot(a1, b1, total, input_precision="ieee")
         if B_PARTS > 2:
-            b2 = tl.load(b_at + 2 * b_part, mask=b_mask, other=0.0)
+            b2 = tl.load(after(b_at, b_part, 2), mask=b_mask, other=0.0)
             total = tl.dot(a0, b2, total, input_precision="ieee")
         if A_PARTS > 2:
-            a2 = tl.load(a_at + 2 * a_part, mask=a_mask, other=0.0)
+            a2 = tl.load(after(a_at, a_part, 2), mask=a_mask, other=0.0)
             total = tl.dot(a2, b0, total, input_precision="ieee")
         a_at += BK * a_k
         b_at += BK * b_k

@@ -12,6 +12,8 @@ and `decay` are the steps before it listens and before it fires.
 import triton
 import triton.language as tl
 
+from spikewise.engine.triton.kernels.launch import after, lanes
+
 __all__ = [
     "backward_kernel",
     "forward_kernel",
@@ -98,7 +100,7 @@ def forward_kernel(
 
     AFFINE: the currents are normalised by what `facts` holds for their channel (see `kernels/norm.py`).
     """
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    j = lanes(total, SIZE)
     inside = j < total
     channel = (j % features) // plane
     leak = parameter(beta, channel, inside, BETA)
@@ -222,7 +224,7 @@ def store_parts(at, value, stride, mask, PARTS: tl.constexpr):
         rest = value
         for part in tl.static_range(PARTS):
             high = rest.to(tl.bfloat16).to(tl.float32) if PARTS > 1 else rest
-            tl.store(at + part * stride, high.to(at.dtype.element_ty), mask=mask)
+            tl.store(after(at, stride, part), high.to(at.dtype.element_ty), mask=mask)
             rest = rest - high
 
 
@@ -243,7 +245,7 @@ def backward_kernel(
     gradients of the state come from another launch and go to the next. With STARTED the first membranes were `initial`
     times the thresholds, and have a part in their gradient.
     """
-    j = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
+    j = lanes(total, SIZE)
     inside = j < total
     channel = (j % features) // plane
     leak = parameter(beta, channel, inside, BETA)

@@ -5,6 +5,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from spikewise.engine.triton.kernels.launch import after
+
 __all__ = ["affine", "backward", "batch_affine", "gradient_sums", "joined"]
 
 _TILE = 8192
@@ -99,7 +101,7 @@ def _apply(
     else:
         for number in tl.static_range(PARTS):
             high = g.to(tl.bfloat16).to(tl.float32) if PARTS > 1 else g
-            tl.store(out + number * part + at, high.to(out.dtype.element_ty), mask=mask)
+            tl.store(after(out + at, part, number), high.to(out.dtype.element_ty), mask=mask)
             g = g - high
 
 

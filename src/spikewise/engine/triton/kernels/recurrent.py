@@ -8,6 +8,7 @@ the currents of the step behind) with the matrix on the spot.
 import triton
 import triton.language as tl
 
+from spikewise.engine.triton.kernels.launch import after
 from spikewise.engine.triton.kernels.neuron import parameter, reset, step_back
 
 __all__ = ["recurrent_backward_kernel", "recurrent_kernel"]
@@ -158,13 +159,13 @@ def recurrent_backward_kernel(
             g1 = rest.to(tl.bfloat16).to(tl.float32)
             gc = tl.dot(g0, w1, gc, input_precision="ieee")
             gc = tl.dot(g1.to(w0.dtype), w0, gc, input_precision="ieee")
-            tl.store(out_at + part_stride, g1.to(w0.dtype), mask=mask)
+            tl.store(after(out_at, part_stride, 1), g1.to(w0.dtype), mask=mask)
             if PARTS > 2:
                 g2 = (rest - g1).to(tl.bfloat16).to(w0.dtype)
                 gc = tl.dot(g1.to(w0.dtype), w1, gc, input_precision="ieee")
                 gc = tl.dot(g0, w2, gc, input_precision="ieee")
                 gc = tl.dot(g2, w0, gc, input_precision="ieee")
-                tl.store(out_at + 2 * part_stride, g2, mask=mask)
+                tl.store(after(out_at, part_stride, 2), g2, mask=mask)
         out_at -= total
         v, a = v_was, a_was
     tl.store(summed + here, g_sum, mask=mask)
