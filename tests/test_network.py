@@ -281,6 +281,16 @@ def test_a_strided_kernel_of_one_pixel_is_pytorchs(padding):
     torch.testing.assert_close(network.weights["conv2d1.weight"].grad.double(), weight.grad, rtol=1e-4, atol=1e-6)
 
 
+def test_a_normalised_single_frame_has_the_gradient_of_its_own_channels():
+    """Its memory may be read with channels first or last alike, and PyTorch's own gradient takes the wrong one."""
+    layers = (Conv2d(channels=5, kernel=2), Neuron(dynamics=LIF()), BatchNorm(), Flatten(), Linear(features=3))
+    graph = Graph(image_shape=(2, 4, 5), encoder=Direct(steps=1), layers=layers, readout=LastMembrane())
+    network = Network(graph, engine_name="reference").train()
+    network(torch.full((1, 2, 4, 5), 200, dtype=torch.uint8)).logits.sum().backward()
+    wanted = network.get_parameter("linear1.weight").detach().sum(0).view(5, -1).sum(1)
+    torch.testing.assert_close(network.get_parameter("batch_norm1.bias").grad, wanted)
+
+
 @pytest.mark.parametrize(
     ("shape", "kernel", "stride", "padding"),
     [

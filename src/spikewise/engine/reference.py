@@ -280,7 +280,11 @@ def _batch_norm(layer: BatchNorm, own: dict[str, Tensor], frames: Tensor, option
         return normalised_with_others(layer, own, frames, options.exchange)
     # One value has no spread: a batch of a single flat frame is normalised by what was seen before.
     training = options.training and frames.numel() > frames.shape[1]
-    return F.batch_norm(frames, mean, var, own["weight"], own["bias"], training, layer.momentum, layer.epsilon)
+    # A single frame may lie channels last and first at once: gradients that arrive are taken for another's (PyTorch
+    # 2.13, CPU). Of pixels in a row there is one layout.
+    flat = frames.flatten(2) if len(frames) == 1 and frames.ndim == 4 else frames
+    normed = F.batch_norm(flat, mean, var, own["weight"], own["bias"], training, layer.momentum, layer.epsilon)
+    return normed.view(frames.shape)
 
 
 def _in_chunks(layer: Conv2d, own: dict[str, Tensor], frames: Tensor) -> Tensor:
