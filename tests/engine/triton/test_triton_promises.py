@@ -19,7 +19,7 @@ from spikewise.engine import Ask, RunOptions, choose, reference
 from spikewise.engine.triton import TritonEngine
 from spikewise.engine.triton import run as engine
 from spikewise.errors import EngineError
-from spikewise.graph import Conv2d, Flatten, Linear, MaxPool, Neuron
+from spikewise.graph import BatchNorm, Conv2d, Flatten, Linear, MaxPool, Neuron
 
 SHAPE = (1, 5, 6)
 
@@ -89,6 +89,37 @@ def test_inputs_of_any_layout_and_their_gradient(which):
     result = reference.ReferenceEngine().run(net.graph, exact.weights, inputs, draw_of(3), RunOptions())
     result.trajectory.membrane.square().sum().backward()
     assert (found[0] - inputs.grad).abs().max() <= 1e-4 * inputs.grad.abs().max()
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("which", range(3))
+def test_weights_of_any_layout(which, training):
+    layers = (Conv2d(channels=3, kernel=2), BatchNorm(), Neuron(dynamics=LIF()), BatchNorm(), Flatten())
+    normalised = network(*layers, Linear(features=5), scale=3.0, image_shape=SHAPE, encoder=Rate(steps=5))
+    net, found = copy_of([*nets(), normalised][which]), []
+    for apart in (False, True):
+        weights = {name: value.detach().clone() for name, value in net.weights.items()}
+        if apart:  # each number beside another that is not of the weight
+            weights = {name: torch.stack([value, value + 7], -1)[..., 0] for name, value in weights.items()}
+        learned = [value.requires_grad_() for name, value in weights.items() if ".running" not in name]
+        options = RunOptions(training=training)
+        result = engine.run_encoding(net.graph, weights, images(3, SHAPE).to(DEVICE), draw_of(3), options, EXACT)
+        result.trajectory.membrane.square().sum().backward()
+        found.append([result.trajectory.membrane, *weights.values(), *(value.grad for value in learned)])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("which", range(2))
+def test_no_images_have_no_answers_and_no_gradients(which):
+    net, batch = copy_of(nets()[which]), images(0, SHAPE).to(DEVICE)
+    entering = torch.zeros(5, 0, *SHAPE, device=DEVICE)
+    for result in (
+        TritonEngine().run_images(net.graph, net.weights, batch, draw_of(0), RunOptions()),
+        TritonEngine().run(net.graph, net.weights, entering, draw_of(0), RunOptions()),
+    ):
+        assert result.trajectory.membrane.shape == (5, 0, 5)
+        result.trajectory.membrane.sum().backward()
+    assert all(value.grad is not None and not value.grad.any() for value in net.parameters())
 
 
 def test_a_second_backward_pass_is_an_error_not_a_wrong_gradient():

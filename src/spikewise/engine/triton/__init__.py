@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from spikewise.engine.contract import Ask, EngineResult, RunOptions
+from spikewise.engine.reference import ReferenceEngine
 from spikewise.engine.triton.refusals import refusal
 from spikewise.graph import Graph
 from spikewise.types import Draw
@@ -31,6 +32,8 @@ class TritonEngine:
         options: RunOptions,
     ) -> EngineResult:  # fmt: skip
         """Run a graph over spikes or currents."""
+        if not inputs.shape[1]:  # of no images there is nothing to launch
+            return ReferenceEngine().run(graph, weights, inputs, draw, options)
         with _current(inputs):
             result: EngineResult = _running().run_encoded(graph, weights, inputs, draw, options)
         return result
@@ -40,6 +43,8 @@ class TritonEngine:
         options: RunOptions,
     ) -> EngineResult:  # fmt: skip
         """Encode images in a kernel and run the graph over them."""
+        if not len(images):
+            return ReferenceEngine().run_images(graph, weights, images, draw, options)
         with _current(images):
             result: EngineResult = _running().run_encoding(graph, weights, images, draw, options)
         return result

@@ -265,11 +265,15 @@ def _result(made: _Pass, shown: list[Tensor]) -> EngineResult:
 
 
 def _parameters(graph: Graph, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Every parameter by name as the stages read it: within its bounds, without self-connections."""
+    """Every parameter by name as the stages read it: within its bounds, without self-connections, in one piece.
+
+    What normalisation has seen is the caller's own memory, which it changes.
+    """
     out: dict[str, Tensor] = {}
     for at in graph.named:
         used = neuron_parameters(at, weights) if isinstance(at.layer, Neuron) else {}
         for key in at.parameters():
             value = recurrent_matrix(at, weights) if key == "recurrent" else used.get(key)
-            out[f"{at.name}.{key}"] = value if isinstance(value, Tensor) else weights[f"{at.name}.{key}"]
+            made = value if isinstance(value, Tensor) else weights[f"{at.name}.{key}"]
+            out[f"{at.name}.{key}"] = made if key.startswith("running_") else made.contiguous()
     return out

@@ -149,10 +149,14 @@ def batch_affine(
     moments = torch.empty(grid[0], 2, channels, device=values.device)
     _moments[grid](values, moments, rows, **tile)
     out = torch.empty(4, channels, device=values.device)
+    seen = {key: own[key].detach().contiguous() for key in ("running_mean", "running_var")}
     _affine_of_moments[(channels,)](
-        moments, own["weight"], own["bias"], own["running_mean"], own["running_var"], out, grid[0], rows, repeats,
-        momentum, epsilon, C=channels, RP=tile["RP"], SIZE=1024, enable_fp_fusion=False,
+        moments, own["weight"], own["bias"], *seen.values(), out, grid[0], rows, repeats, momentum, epsilon,
+        C=channels, RP=tile["RP"], SIZE=1024, enable_fp_fusion=False,
     )  # fmt: skip
+    for key, moved in seen.items():
+        if moved.data_ptr() != own[key].data_ptr():
+            own[key].detach().copy_(moved)
     return out
 
 
