@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("resource")
 
@@ -43,3 +44,22 @@ def test_damaged_exports_are_answered_in_words(tmp_path):
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "exports: 6 cases" in ended.stdout
+
+
+@pytest.mark.slow
+def test_random_graphs_have_the_references_answers_under_tritons_interpreter(tmp_path):
+    pytest.importorskip("triton")
+    asked = [sys.executable, "-m", "benchmarks.fuzz", "triton", "--seed", "1", "--kept", str(tmp_path)]
+    ended = subprocess.run(
+        [*asked, "--count", "12", "--seconds", "120"],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "triton: 12 cases of seed 1: 12 results" in ended.stdout
+
+
+def test_random_graphs_have_the_references_answers_on_the_native_engine(monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)  # other tests run in this process
+    kind = kinds.kind("engines")
+    ends = [(case.name, *judged(kind, case)) for case in kind.cases(seed=3, count=12)]
+    assert [end for end in ends if end[1] == "failure"] == []
