@@ -56,43 +56,60 @@ inline void window_bits(const ConvShape& c, const Word* frame, Word* out) {
     }
 }
 
-// Add to `sums` [channel][taps, whole vectors] the gradient of taps [from, from + kTaps x 16).
+// Channels whose gradients are summed at once: sums that wait for each other's last addition only.
 template <int kTaps>
-void gather(const ConvShape& c, const GradientPlaces& places, const Word* windows, const GradientMap& g, std::size_t from, float* sums) {
-  const std::size_t stride = round_up(c.weights(), kLanes), bytes = window_words(c) * sizeof(Word);
-  const char* masks = reinterpret_cast<const char*>(windows) + from / 8;
-  const int count = static_cast<int>(places.base.size());
-  for (int o = 0; o < c.channels; ++o) {
-    float* to = sums + o * stride + from;
-    Lanes sum[kTaps];
-    for (int j = 0; j < kTaps; ++j) sum[j] = load(to + kLanes * j);
-    const float* value = g.values + o;
-    const std::uint8_t* chosen = g.chosen ? g.chosen + o : nullptr;
-    for (int i = 0; i < count; ++i, value += g.spacing, chosen += chosen ? g.spacing : 0) {
-      const char* mask = masks + static_cast<std::size_t>(places.base[i] + (chosen ? places.offset[*chosen] : 0)) * bytes;
-      const Lanes one = splat(*value);
+constexpr int kChannelsAtOnce = std::clamp(kRegisterLanes / 2 / kTaps, 1, 4);
+
+// Add to `sums` [channel][taps, whole vectors] the gradient of taps [from, from + kTaps x 16), of channels [o, o + kChannels). Half a
+// word behind the last window is read.
+template <int kTaps, int kChannels, bool kChosen>
+INLINE void gather_channels(const ConvShape& c, const GradientPlaces& places, const char* masks, const GradientMap& g, int o, float* sums) {
+  const std::size_t stride = round_up(c.weights(), kLanes), bytes = window_words(c) * sizeof(Word), spacing = g.spacing;
+  const int *base = places.base.data(), *offset = places.offset.data(), *const end = base + places.base.size();
+  Lanes sum[kChannels][kTaps];
+  for (int q = 0; q < kChannels; ++q)
+    for (int j = 0; j < kTaps; ++j) sum[q][j] = load(sums + q * stride + kLanes * j);
+  const float* value = g.values + o;
+  const std::uint8_t* chosen = kChosen ? g.chosen + o : nullptr;
+  for (; base != end; ++base, value += spacing) {
+    for (int q = 0; q < kChannels; ++q) {
+      const char* mask = masks + static_cast<std::size_t>(*base + (kChosen ? offset[chosen[q]] : 0)) * bytes;
+      const Lanes one = splat(value[q]);
       for (int j = 0; j < kTaps; ++j) {
-        std::uint16_t bits;
-        std::memcpy(&bits, mask + 2 * j, 2);
-        sum[j] = add_where(sum[j], bits, one);
+        std::uint32_t bits;
+        std::memcpy(&bits, mask + 2 * j, sizeof bits);
+        sum[q][j] = add_where(sum[q][j], bits, one);
       }
     }
-    for (int j = 0; j < kTaps; ++j) store(to + kLanes * j, sum[j]);
+    if constexpr (kChosen) chosen += spacing;
   }
+  for (int q = 0; q < kChannels; ++q)
+    for (int j = 0; j < kTaps; ++j) store(sums + q * stride + kLanes * j, sum[q][j]);
 }
 
-inline void gather_all(const ConvShape& c, const GradientPlaces& places, const Word* windows, const GradientMap& g, float* sums) {
+template <int kTaps, bool kChosen>
+void gather(const ConvShape& c, const GradientPlaces& places, const Word* windows, const GradientMap& g, std::size_t from, float* sums) {
+  constexpr int kAtOnce = kChannelsAtOnce<kTaps>;
+  const std::size_t stride = round_up(c.weights(), kLanes);
+  const char* masks = reinterpret_cast<const char*>(windows) + from / 8;
+  int o = 0;
+  for (; o + kAtOnce <= c.channels; o += kAtOnce) gather_channels<kTaps, kAtOnce, kChosen>(c, places, masks, g, o, sums + o * stride + from);
+  for (; o < c.channels; ++o) gather_channels<kTaps, 1, kChosen>(c, places, masks, g, o, sums + o * stride + from);
+}
+
+template <bool kChosen>
+void gather_all(const ConvShape& c, const GradientPlaces& places, const Word* windows, const GradientMap& g, float* sums) {
   const std::size_t taps = round_up(c.weights(), kLanes);
   for (std::size_t from = 0; from < taps; from += 8 * kLanes) {
     switch (std::min<std::size_t>(8, (taps - from) / kLanes)) {
-      case 1: gather<1>(c, places, windows, g, from, sums); break;
-      case 2: gather<2>(c, places, windows, g, from, sums); break;
-      case 3: gather<3>(c, places, windows, g, from, sums); break;
-      case 4: gather<4>(c, places, windows, g, from, sums); break;
-      case 5: gather<5>(c, places, windows, g, from, sums); break;
-      case 6: gather<6>(c, places, windows, g, from, sums); break;
-      case 7: gather<7>(c, places, windows, g, from, sums); break;
-      default: gather<8>(c, places, windows, g, from, sums); break;
+      case 1: gather<1, kChosen>(c, places, windows, g, from, sums); break;
+      case 2: gather<2, kChosen>(c, places, windows, g, from, sums); break;
+      case 3: gather<3, kChosen>(c, places, windows, g, from, sums); break;
+      case 4: gather<4, kChosen>(c, places, windows, g, from, sums); break;
+      case 5: gather<5, kChosen>(c, places, windows, g, from, sums); break;
+      case 6: gather<6, kChosen>(c, places, windows, g, from, sums); break;
+      case 7: gather<7, kChosen>(c, places, windows, g, from, sums); break;
+      default: gather<8, kChosen>(c, places, windows, g, from, sums); break;
     }
   }
 }

@@ -68,7 +68,7 @@ class JoinedGradient final : public OutputGradient {
     for (int t = 0; t < output_.rows; ++t)
       for (std::size_t i = 0; i < width; i += kLanes) {
         const std::size_t at = f + i;
-        const std::uint16_t bits = static_cast<std::uint16_t>(kept[at / 64] >> (at % 64));
+        const std::uint32_t bits = static_cast<std::uint32_t>(kept[at / 64] >> (at % 64));
         store(out + t * stride + i, add_where(zero(), bits, load(out + t * stride + i)));
       }
   }

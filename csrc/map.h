@@ -208,9 +208,10 @@ class MapStage final : public Stage {
     if (in.spikes) {
       const Word* frame = padded_frame(conv_, in.frame(b, t), scratch<Word>(Room::padded_frame, conv_.padded_words() + 1));
       if (!by_channel_) return add_events(frame, g, sums);
-      Word* windows = scratch<Word>(Room::window_bits, window_words(conv_) * conv_.width * conv_.height);
+      Word* windows = scratch<Word>(Room::window_bits, window_words(conv_) * conv_.width * conv_.height + 1);
       window_bits(conv_, frame, windows);
-      gather_all(conv_, places_, windows, g, sums);
+      if (g.chosen) gather_all<true>(conv_, places_, windows, g, sums);
+      else gather_all<false>(conv_, places_, windows, g, sums);
     } else {
       const float* map = padded_map(conv_, in.row(b, t), scratch(Room::padded_map, conv_.row_bits() * conv_.height_in));
       for_each_channels(conv_, [&]<int kCount>(std::size_t first) { gather_values<kCount>(conv_, map, g.values, first, sums); });

@@ -44,7 +44,12 @@ INLINE Mask different(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.x, b.x, _C
 INLINE Lanes where(Mask m, Lanes a) { return {_mm512_maskz_mov_ps(m, a.x)}; }
 INLINE Lanes where(Mask m, Lanes a, Lanes b) { return {_mm512_mask_mov_ps(b.x, m, a.x)}; }
 INLINE std::uint32_t bits_of(Mask m) { return m; }
-INLINE Lanes add_where(Lanes a, std::uint16_t bits, Lanes b) { return {_mm512_mask_add_ps(a.x, bits, a.x, b.x)}; }
+// a, plus b in the lanes whose bit of the lower sixteen is set. A test of the bits spread over a vector is sooner a mask than a number
+// that goes there from a general register.
+INLINE Lanes add_where(Lanes a, std::uint32_t bits, Lanes b) {
+  const __m512i own = _mm512_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
+  return {_mm512_mask_add_ps(a.x, _mm512_test_epi32_mask(_mm512_set1_epi32(static_cast<int>(bits)), own), a.x, b.x)};
+}
 INLINE Lanes ones(std::uint32_t bits) { return {_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), _mm512_set1_ps(1.0f))}; }
 INLINE Lanes from_bytes(const std::uint8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
@@ -148,8 +153,8 @@ INLINE Lanes ones(std::uint32_t bits) {
   EACH r.x[i] = (Part)((IntPart)r.x[i] & mask_of(bits, i));
   return r;
 }
-// a, plus b in the lanes whose bit is set.
-INLINE Lanes add_where(Lanes a, std::uint16_t bits, Lanes b) {
+// a, plus b in the lanes whose bit of the lower sixteen is set.
+INLINE Lanes add_where(Lanes a, std::uint32_t bits, Lanes b) {
   EACH a.x[i] += (Part)((IntPart)b.x[i] & mask_of(bits, i));
   return a;
 }
@@ -180,12 +185,12 @@ INLINE Lanes from_bytes(const std::uint8_t* p) {
   for (int i = 0; i < kLanes; ++i) r.x[i / kPartLanes][i % kPartLanes] = static_cast<float>(p[i]);
   return r;
 }
-// a, plus b in the lanes whose bit is set.
-INLINE Lanes add_where(Lanes a, std::uint16_t bits, Lanes b) {
+// a, plus b in the lanes whose bit of the lower sixteen is set.
+INLINE Lanes add_where(Lanes a, std::uint32_t bits, Lanes b) {
   alignas(64) static constexpr std::int32_t kBit[kLanes] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
   IntPart bit[kParts];
   std::memcpy(bit, kBit, sizeof bit);
-  for (int i = 0; i < kParts; ++i) a.x[i] += (Part)((IntPart)b.x[i] & ((bit[i] & (bits - IntPart{})) != 0));
+  for (int i = 0; i < kParts; ++i) a.x[i] += (Part)((IntPart)b.x[i] & ((bit[i] & (static_cast<std::int32_t>(bits) - IntPart{})) != 0));
   return a;
 }
 INLINE void to_bytes(std::uint8_t* p, Lanes a) {
