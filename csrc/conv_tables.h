@@ -57,10 +57,32 @@ inline const Word* padded_frame(const ConvShape& c, const Word* frame, Word* wor
   return words;
 }
 
-// Which rows of its part of the table each window adds: [row of the padded map][output column][group], each times sixteen; a
-// row of the map serves every output row whose windows cover it. `out` has room for seven more.
 using TableRow = std::uint32_t;
 
+// Groups of bits that lie side by side, as the rows of their tables.
+class GroupRows {
+ public:
+  static constexpr int kAtOnce = 8;
+  const int read;  // groups whose bits one reading gives; what `write` says of further ones is nonsense
+
+  explicit GroupRows(int group) : read(std::min(kAtOnce, kExtracted / group)), mask_((Word{1} << group) - 1) {
+    for (int k = 0; k < kAtOnce; ++k) shift_[k] = static_cast<Word>(k * group), table_[k] = static_cast<Word>(k) << group;
+  }
+  // Of the groups in `word`, the first of whose tables begins at row `first`: eight of them, times sixteen.
+  INLINE void write(Word word, Word first, TableRow* out) const {
+    const auto rows = __builtin_convertvector((word >> shift_ & mask_) + table_ + first, Rows) * static_cast<TableRow>(kLanes);
+    std::memcpy(out, &rows, sizeof rows);
+  }
+
+ private:
+  typedef Word Words __attribute__((vector_size(kAtOnce * sizeof(Word))));
+  typedef TableRow Rows __attribute__((vector_size(kAtOnce * sizeof(TableRow))));
+  Word mask_;
+  Words shift_, table_;
+};
+
+// Which rows of its part of the table each window adds: [row of the padded map][output column][group], each times sixteen; a
+// row of the map serves every output row whose windows cover it. `out` has room for seven more.
 inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
   const std::size_t step = static_cast<std::size_t>(c.stride.w) * c.channels_in;
   const int used = (c.height - 1) * c.stride.h + c.kernel.h;
@@ -73,18 +95,15 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
     }
     return;
   }
-  constexpr int kAtOnce = 8;
-  const int group = c.group, bits = c.window_bits, read = std::min(kAtOnce, kExtracted / group);  // further rows are overwritten
+  const int bits = c.window_bits, group = c.group;
+  const GroupRows cut(group);
   const std::size_t row_bits = c.row_bits();
-  Word shift[kAtOnce], table[kAtOnce];
-  for (int k = 0; k < kAtOnce; ++k) shift[k] = static_cast<Word>(k * group), table[k] = static_cast<Word>(k) << group;
   for (int y = 0; y < used; ++y)
     for (int x = 0; x < width; ++x, out += groups) {
       const std::size_t from = y * row_bits + x * step;
-      for (int g = 0; g < groups; g += read) {
-        const Word word = extract(frame, from + static_cast<std::size_t>(g) * group, std::min(bits - g * group, read * group));
-        const Word first = static_cast<Word>(g) << group;
-        for (int k = 0; k < kAtOnce; ++k) out[g + k] = static_cast<TableRow>(((word >> shift[k] & mask) + table[k] + first) * kLanes);
+      for (int g = 0; g < groups; g += cut.read) {
+        const Word word = extract(frame, from + static_cast<std::size_t>(g) * group, std::min(bits - g * group, cut.read * group));
+        cut.write(word, static_cast<Word>(g) << group, out + g);
       }
     }
 }
