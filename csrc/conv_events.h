@@ -39,25 +39,45 @@ struct SpikeLists {
   std::size_t room;
 
   // `frame` is padded.
-  SpikeLists(const ConvShape& c, const BorderedMap& map, const Word* frame) : room(map.rows()) {
+  SpikeLists(const ConvShape& c, const BorderedMap& map, const Word* frame) : room(map.rows() + kSlack) {
     const std::size_t lists = static_cast<std::size_t>(c.stride.h) * c.stride.w * c.channels_in;
     rows = scratch<Row>(Room::listed_rows, lists * room);
     count = scratch<std::uint32_t>(Room::list_lengths, lists);
     std::fill(count, count + lists, 0u);
+    const int end = c.width_in - c.padding.w;
     for (int y = c.padding.h; y < c.height_in - c.padding.h; ++y)
-      for (int x = c.padding.w; x < c.width_in - c.padding.w; ++x) {
-        const Row row = static_cast<Row>(y / c.stride.h * map.width + x / c.stride.w);
-        const std::size_t at = (static_cast<std::size_t>(y) * c.width_in + x) * c.channels_in, list = first(c, y, x);
-        for (int i = 0; i < c.channels_in; i += kExtracted)
-          for (Word rest = extract(frame, at + i, std::min(kExtracted, c.channels_in - i)); rest; rest &= rest - 1) {
-            const std::size_t one = list + i + std::countr_zero(rest);
-            rows[one * room + count[one]++] = row;
-          }
-      }
+      for (int x = c.padding.w; x < std::min(c.padding.w + c.stride.w, end); ++x) list(c, map, frame, y, x);
   }
   // The first channel's list of the spikes that a tap, or a place, can meet.
   static std::size_t first(const ConvShape& c, int y, int x) {
     return (static_cast<std::size_t>(y % c.stride.h) * c.stride.w + x % c.stride.w) * c.channels_in;
+  }
+
+ private:
+  static constexpr std::size_t kSlack = 16;  // `append_places` writes behind the last
+
+  // Every place of a row from x on that the same taps can meet, many at once: for each channel, which of them hold its spike.
+  void list(const ConvShape& c, const BorderedMap& map, const Word* frame, int y, int x) {
+    const int end = c.width_in - c.padding.w, step = c.stride.w;
+    const std::size_t list = first(c, y, x);
+    Row row = static_cast<Row>(y / c.stride.h * map.width + x / step);
+    for (; x < end; x += kPlaces * step, row += kPlaces) {
+      const int places = std::min(kPlaces, (end - x + step - 1) / step);
+      for (int i = 0; i < c.channels_in; i += kExtracted) {
+        alignas(64) Word spikes[kPlaces] = {};
+        Word any = 0;
+        for (int k = 0; k < places; ++k) {
+          const std::size_t at = (static_cast<std::size_t>(y) * c.width_in + x + k * step) * c.channels_in + i;
+          any |= spikes[k] = extract(frame, at, std::min(kExtracted, c.channels_in - i));
+        }
+        for (; any; any &= any - 1) {
+          const int bit = std::countr_zero(any);
+          std::uint32_t& length = count[list + i + bit];
+          Row* const to = rows + (list + i + bit) * room;
+          length = static_cast<std::uint32_t>(append_places(to + length, row, spikes, bit) - to);
+        }
+      }
+    }
   }
 };
 

@@ -49,6 +49,28 @@ INLINE __m512i counting(int first, int step) {
 }
 #endif
 
+// Append the rows first + k for which the bit of word k is set; up to eight places behind are written, too.
+constexpr int kPlaces = 16;
+INLINE Row* append_places(Row* to, int first, const Word (&words)[kPlaces], int bit) {
+#if defined(__AVX512F__)
+  const __m512i one = _mm512_set1_epi64(static_cast<long long>(Word{1} << bit));
+  const unsigned low = _mm512_test_epi64_mask(_mm512_load_si512(words), one), high = _mm512_test_epi64_mask(_mm512_load_si512(words + 8), one);
+  return append(to, counting(first, 1), static_cast<__mmask16>(low | high << 8));
+#elif defined(__AVX2__)
+  const __m128i to_sign = _mm_cvtsi32_si128(63 - bit), lane = _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7);
+  auto wanted = [&](int k) {
+    const __m256i four = _mm256_load_si256(reinterpret_cast<const __m256i*>(words + k));
+    return static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_sll_epi64(four, to_sign))));
+  };
+  for (int k = 0; k < kPlaces; k += 8)
+    to = append(to, _mm_add_epi16(lane, _mm_set1_epi16(static_cast<short>(first + k))), wanted(k) | wanted(k + 4) << 4);
+  return to;
+#else
+  for (int k = 0; k < kPlaces; ++k) *to = static_cast<Row>(first + k), to += words[k] >> bit & 1;
+  return to;
+#endif
+}
+
 // sum += table[row] for each listed row, or -= ; a row is kCount x 16 floats. Always in the same order.
 template <int kCount, bool kMinus = false>
 INLINE void sum_rows(const float* table, const Row* rows, std::size_t n, Lanes (&sum)[kCount]) {
