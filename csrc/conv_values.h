@@ -36,20 +36,27 @@ INLINE void convolve_places(const ConvShape& c, const float* map, const float* t
     for (int j = 0; j < kCount; ++j) store(to + q * c.length + kLanes * j, sum[q][j]);
 }
 
+// Places of kCount vectors that wait for each other's last product only: more than of sums of tables, since a product takes longer.
+template <int kCount>
+constexpr int kProductsAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, kCount == 1 ? 8 : 4);
+
+// The convolution at the places of a row from x on: kPlaces at once, then what is left.
+template <int kCount, int kPlaces>
+INLINE void convolve_places_of(const ConvShape& c, const float* map, const float* taps, const float* bias, int y, int x, float* to) {
+  for (; x + kPlaces <= c.width; x += kPlaces, to += kPlaces * c.length) convolve_places<kCount, kPlaces>(c, map, taps, bias, y, x, to);
+  if constexpr (kPlaces > 1)
+    if (x < c.width) convolve_places_of<kCount, kPlaces / 2>(c, map, taps, bias, y, x, to);
+}
+
 template <int kCount>
 void convolve_values(const ConvShape& c, const float* map, const float* taps, const float* bias, std::size_t first, float* out) {
   if constexpr (kCount > kColumnsAtOnce) {
     convolve_values<kColumnsAtOnce>(c, map, taps, bias, first, out);
     return convolve_values<kCount - kColumnsAtOnce>(c, map, taps, bias, first + kColumnsAtOnce * kLanes, out);
   }
-  constexpr int kPlaces = kPlacesAtOnce<kCount>;
   float* to = out + first;
-  for (int y = 0; y < c.height; ++y) {
-    int x = 0;
-    for (; x + kPlaces <= c.width; x += kPlaces, to += kPlaces * c.length)
-      convolve_places<kCount, kPlaces>(c, map, taps + first, bias + first, y, x, to);
-    for (; x < c.width; ++x, to += c.length) convolve_places<kCount, 1>(c, map, taps + first, bias + first, y, x, to);
-  }
+  for (int y = 0; y < c.height; ++y, to += c.width * c.length)
+    convolve_places_of<kCount, kProductsAtOnce<kCount>>(c, map, taps + first, bias + first, y, 0, to);
 }
 
 // taps += input x gradient, at kPlaces places side by side, one after the other.
