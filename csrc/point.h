@@ -100,9 +100,9 @@ class PointStage final : public Stage {
       each_vector(features(), norm_.period,
                   [&](std::size_t i, std::size_t at, Mask) { store(to + i, load(x + i) * load(&norm_.scale[at]) + load(&norm_.shift[at])); });
     } else if (spec.op == Op::sum) {
-      std::memcpy(to, x, sizeof(float) * n);
+      if (in_[0]->spikes) std::memcpy(to, x, sizeof(float) * n), x = to;  // both may be spikes, which become numbers in one place
       const float* y = numbers(*in_[1], b, t, 0, features());
-      for (std::size_t i = 0; i < n; i += kLanes) store(to + i, load(to + i) + load(y + i));
+      for (std::size_t i = 0; i < n; i += kLanes) store(to + i, load(x + i) + load(y + i));
     } else if (spec.op == Op::dropout) {
       drop(b, 0, static_cast<int>(features()), x, to);
     } else {
