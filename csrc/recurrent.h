@@ -31,29 +31,31 @@ class TiledStage : public Stage {
     std::optional<TimeRows> lists;
     if (to && in.spikes) lists.emplace(Spikes{&in, delay}, parts, in.steps, threads);
     const bool tables = lists && lists->use;
-    MatrixSums sums(parts.parts, round_up(in.features, 64), tiles(), outputs_, to != nullptr);
+    MatrixSums sums(to ? parts.parts : 1, in.features, tiles(), outputs_, order, to);
     parallel(tiles() * parts.parts, threads, [&](int task) {
       const int tile = task / parts.parts, part = task % parts.parts;
       const std::size_t f = 64 * static_cast<std::size_t>(tile);
       auto gradient = [&](int b, int t) { return std::as_const(*this).kept().row(b, t) + f; };
+      float* const own = to ? sums.start(part, tile) : nullptr;
       with_lanes(width(tile), [&]<int kCount>() {
         if (tables) {
           float* memory = scratch(Room::time_tables, static_cast<std::size_t>(kMostTables) * kGroupPatterns * kCount * kLanes);
           for (int block = lists->first_block[part]; block < lists->first_block[part + 1]; ++block) {
             ready(part, tile, lists->blocks[block].first, lists->blocks[block].last);
-            add_block<kCount>(*lists, block, in.steps, gradient, memory, sums.of(part, tile));
+            add_block<kCount>(*lists, block, in.steps, gradient, memory, own);
           }
           return;
         }
         for (int b = parts.first(part); b < parts.first(part + 1); ++b) {
           ready(part, tile, b, b + 1);
           if (!to) continue;
-          if (in.spikes) add_events<kCount>(Spikes{&in, delay}, b, b + 1, in.steps, gradient, sums.of(part, tile));
-          else add_products<kCount>(in.row(b, 0), in.length, in.steps, in.features, gradient(b, 0), kept().length, sums.of(part, tile));
+          if (in.spikes) add_events<kCount>(Spikes{&in, delay}, b, b + 1, in.steps, gradient, own);
+          else add_products<kCount>(in.row(b, 0), in.length, in.steps, in.features, gradient(b, 0), kept().length, own);
         }
       });
+      if (to) sums.made(tile, own);
     });
-    if (to) sums.write(to, in.features, order, threads);
+    if (to) sums.finish(threads);
   }
 
   // The currents wait where the membranes will be; every step adds the rows of the neurons that spiked in the step before.

@@ -10,6 +10,7 @@ enum class Room {
   tables,               // of a tile's weights
   usual_currents,       // of a tile's images: what their usual inputs add up to
   time_tables,          // of the output gradients' partial sums
+  matrix_sums,          // of a tile's gradient
   map_before_pooling,   // numbers
   padded_map,           // numbers
   padded_frame,         // bits
