@@ -11,17 +11,18 @@ __all__ = ["watched"]
 
 
 class _Launch:
-    """One launch: the memory of its arguments, and what its programs have read and written so far."""
+    """One launch: the memory of its arguments, and what each of its programs reads and writes."""
 
     def __init__(self, name: str, arguments: list[Any]) -> None:
         self.name = name
         storages = [one.untyped_storage() for one in arguments if isinstance(one, torch.Tensor)]
-        starts = sorted({(one.data_ptr(), one.data_ptr() + one.nbytes()) for one in storages})
-        self.starts, self.ends = (np.array(side, dtype=np.uint64) for side in zip(*starts, strict=True))
-        self.read: list[np.ndarray] = []
-        self.written: list[np.ndarray] = []
-        self.earlier_read = np.zeros(0, np.uint64)
-        self.earlier_written = np.zeros(0, np.uint64)
+        places = sorted({(one.data_ptr(), one.data_ptr() + one.nbytes()) for one in storages})
+        self.starts, self.ends = (np.array(side, dtype=np.uint64) for side in zip(*places, strict=True))
+        self.programs: list[dict[str, list[np.ndarray]]] = []
+
+    def begins_program(self) -> None:
+        """What follows is another program's."""
+        self.programs.append({"reads": [], "writes": []})
 
     def touches(self, addresses: np.ndarray, size: int, how: str) -> None:
         """Look at the addresses of one instruction."""
@@ -30,25 +31,24 @@ class _Launch:
         place = np.searchsorted(self.starts, addresses, side="right") - 1
         if (place < 0).any() or (addresses + np.uint64(size) > self.ends[place]).any():
             raise AssertionError(f"{self.name} {how} outside of its arguments")
-        (self.written if how == "writes" else self.read).append(addresses)
+        self.programs[-1][how].append(addresses)
 
-    def ends_program(self) -> None:
-        """A program of the grid is over: no other may have written what it touched, nor touched what it wrote."""
-        read, written = _together(self.read), _together(self.written)
-        for mine, others, how in (
-            (written, self.earlier_written, "write to the same place"),
-            (written, self.earlier_read, "read what another writes"),
-            (read, self.earlier_written, "read what another writes"),
-        ):
-            if np.intersect1d(mine, others, assume_unique=True).size:
-                raise AssertionError(f"programs of {self.name} {how}")
-        self.earlier_read = np.union1d(self.earlier_read, read)
-        self.earlier_written = np.union1d(self.earlier_written, written)
-        self.read, self.written = [], []
+    def is_over(self) -> None:
+        """No program may have written where another wrote or read."""
+        written, writers = self._owned("writes")
+        order = np.argsort(written, kind="stable")
+        written, writers = written[order], writers[order]
+        if (written[1:] == written[:-1]).any():
+            raise AssertionError(f"programs of {self.name} write to the same place")
+        read, readers = self._owned("reads")
+        place = np.minimum(np.searchsorted(written, read), max(len(written) - 1, 0))
+        if len(written) and ((written[place] == read) & (writers[place] != readers)).any():
+            raise AssertionError(f"programs of {self.name} read what another writes")
 
-
-def _together(addresses: list[np.ndarray]) -> np.ndarray:
-    return np.unique(np.concatenate([np.zeros(0, np.uint64), *addresses]))
+    def _owned(self, how: str) -> tuple[np.ndarray, np.ndarray]:
+        """Addresses, each once for a program, and the programs."""
+        each = [np.unique(np.concatenate([np.zeros(0, np.uint64), *one[how]])) for one in self.programs]
+        return np.concatenate(each), np.repeat(np.arange(len(each)), [len(one) for one in each])
 
 
 @contextmanager
@@ -75,13 +75,14 @@ def watched() -> Iterator[None]:
     def watched_call(self: Any, *arguments: Any, **named: Any) -> None:
         now.append(_Launch(self.fn.__name__, [*arguments, *named.values()]))
         try:
-            call(self, *arguments, **named)
-            now[-1].ends_program()
+            with np.errstate(all="ignore"):  # gradients may leave what float32 can say
+                call(self, *arguments, **named)
+            now[-1].is_over()
         finally:
             now.pop()
 
     def watched_place(self: Any, *where: int) -> None:
-        now[-1].ends_program()
+        now[-1].begins_program()
         place(self, *where)
 
     builder.create_masked_load, builder.create_masked_store = watched_load, watched_store
