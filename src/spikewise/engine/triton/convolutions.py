@@ -16,6 +16,7 @@ from spikewise.engine.triton.kernels.conv_products import (
     input_gradient_kernel,
     weight_gradient_kernel,
 )
+from spikewise.engine.triton.kernels.launch import launch
 from spikewise.engine.triton.stages import TritonStage
 from spikewise.graph import AvgPool, BatchNorm, Conv2d, MaxPool, NamedLayer
 
@@ -62,7 +63,8 @@ class ConvShape:
         out = torch.empty(shape, device=inputs.device)
         rows, tile = out.numel() // shape[-1], _currents_tile(self.conv, self.taps, len(inputs) + len(weight))
         grid = (triton.cdiv(rows, tile["MP"]), triton.cdiv(shape[-1], tile["NP"]))
-        currents_kernel[grid](
+        launch(
+            currents_kernel, grid,
             inputs, inputs.stride(0), weight, weight.stride(0), out if bias is None else bias, out, rows, **self.conv,
             BIAS=bias is not None, A_PARTS=len(inputs), PARTS=len(weight), **tile,
         )  # fmt: skip
@@ -78,7 +80,8 @@ class ConvShape:
         share = triton.cdiv(triton.cdiv(rows * math.prod(blocks), _PROGRAMS), tile["MP"]) * tile["MP"]
         programs = triton.cdiv(rows, share)
         out = torch.empty(programs, places, side, side, self.conv["CI"], out_channels, device=parts.device)
-        weight_gradient_kernel[(programs, *blocks)](
+        launch(
+            weight_gradient_kernel, (programs, *blocks),
             parts, parts.stride(0), parts if choices is None else choices, inputs, inputs.stride(0), out, rows, share,
             **self.pooled(), A_PARTS=len(inputs), PARTS=len(parts), **tile,
         )  # fmt: skip
@@ -100,7 +103,8 @@ class ConvShape:
         tall, wide = (-(-(side + self.conv["PAD"]) // step) for side in (height, width))
         rows, tile = math.prod(parts.shape[1:3]) * tall * wide, _input_tile(self.conv, self.pooling)
         grid = (triton.cdiv(rows, tile["MP"]), triton.cdiv(weight.shape[-1], tile["NP"]))
-        input_gradient_kernel[grid](
+        launch(
+            input_gradient_kernel, grid,
             parts, parts.stride(0), parts if choices is None else choices, weight, weight.stride(0), out, rows,
             **self.pooled(), PARTS=len(parts), **tile,
         )  # fmt: skip

@@ -13,6 +13,7 @@ from spikewise.engine.triton.folding import Folded
 from spikewise.engine.triton.job import DeviceSignal, Incoming, Job
 from spikewise.engine.triton.kernels import matmul
 from spikewise.engine.triton.kernels.conv import walk_kernel
+from spikewise.engine.triton.kernels.launch import launch
 from spikewise.engine.triton.neurons import Neurons, Spiking
 from spikewise.engine.triton.population import Population
 from spikewise.engine.triton.stages import TritonStage
@@ -70,7 +71,8 @@ class Convolved(Neurons):
         tile = _walk_tile(facts)
         weight = self.shape.places(self.weight)
         grid = (batch, triton.cdiv(facts["HP"] * facts["WP"], tile["MP"]), triton.cdiv(facts["CO"], tile["NP"]))
-        walk_kernel[grid](
+        launch(
+            walk_kernel, grid,
             inputs, weight, weight.stride(0), nowhere if bias is None else bias.detach(),
             _or(kept.spikes, nowhere), _or(kept.membrane, nowhere), _or(self.choices, nowhere),
             _or(kept.third, nowhere), *(before or after), *after, *values, steps, batch, **facts, **kinds,

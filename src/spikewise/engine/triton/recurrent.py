@@ -1,5 +1,8 @@
 """Launches of a recurrent layer's kernels."""
 
+import math
+
+import torch
 import triton
 from torch import Tensor
 
@@ -7,16 +10,28 @@ from spikewise.dynamics import ALIF, IF, LIF
 from spikewise.engine.triton.kernels.recurrent import recurrent_backward_kernel, recurrent_kernel
 from spikewise.engine.triton.population import Kept, Population
 
-__all__ = ["back", "fits", "walk"]
+__all__ = ["back", "fits", "shared_memory", "walk"]
 
 _NEURONS = 128
 """Of so many neurons the three parts of the matrix fit into the registers of one program."""
 _IMAGES = 16
+_SHARED = 106_496
+"""Bytes of shared memory that a program of so many neurons takes; of half as many, a third."""
 
 
 def fits(population: Population) -> bool:
     """Whether the layer's matrix stays with a program over all steps, and its kernel knows the neuron."""
-    return population.features <= _NEURONS and isinstance(population.dynamics, IF | LIF | ALIF)
+    matrix = population.own["recurrent"]
+    widest = _NEURONS if shared_memory(matrix.device) >= _SHARED else _NEURONS // 2
+    return population.features <= widest and isinstance(population.dynamics, IF | LIF | ALIF)
+
+
+def shared_memory(device: torch.device) -> float:
+    """Bytes that a program may have of it; the interpreter has any number."""
+    if device.type != "cuda":
+        return math.inf
+    reserved = 1024  # of each multiprocessor, by the driver
+    return float(torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor - reserved)
 
 
 def walk(

@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from spikewise.engine.triton.kernels.launch import after, lanes
+from spikewise.engine.triton.kernels.launch import after, lanes, launch
 
 __all__ = ["check", "product", "split"]
 
@@ -133,7 +133,8 @@ def product(
     piece = triton.cdiv(triton.cdiv(depth, pieces), tile["BK"]) * tile["BK"]
     pieces = triton.cdiv(depth, piece)
     into = torch.empty(pieces, rows, columns, device=a.device) if out is None else out.view(1, rows, columns)
-    _product[(tiles, pieces)](
+    launch(
+        _product, (tiles, pieces),
         a, b, into if bias is None else bias, into, rows, columns, depth, a.stride(1), a.stride(2), a.stride(0),
         b.stride(1), b.stride(2), b.stride(0), into.stride(1), into.stride(0), piece,
         A_PARTS=a_parts, B_PARTS=b_parts, BIAS=bias is not None, ADD=out is not None, GROUP=8, **tile,
