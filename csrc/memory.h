@@ -13,6 +13,8 @@ namespace spikewise {
 // `size` bytes, aligned to 64; large blocks are kept for the next taker of the same size.
 void* take_memory(std::size_t size);
 void give_memory(void* block, std::size_t size);
+// End all blocks that are kept.
+void release_memory();
 
 inline std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 

@@ -8,6 +8,7 @@
 
 #include "cache.h"
 #include "isa.h"
+#include "memory.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -259,6 +260,7 @@ NB_MODULE(_native, m) {
       .def("state", &Run::end_state)
       .def("bytes", &Run::bytes);
   m.def("draw", &draw);
+  m.def("release_memory", &release_memory);
   m.def("versions", [] {
     std::vector<std::string> names;
     for (const Version& v : versions()) names.push_back(v.name);

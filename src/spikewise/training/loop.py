@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from spikewise.config import parse
+from spikewise.engine import native
 from spikewise.errors import ConfigError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
@@ -121,8 +122,11 @@ def fit(network: Network, task: Task, folder: Path, listener: Listener | None = 
     """
     listener = listener or Silent()
     task = replace(task, train=task.train.resolved(len(task.split.train)))
-    with exact_arithmetic():
-        return _fit(network, task, make_folder(folder), listener)
+    try:
+        with exact_arithmetic():
+            return _fit(network, task, make_folder(folder), listener)
+    finally:
+        native.release_memory()
 
 
 def epochs_of(learner: Learner, group: ProcessGroup | None = None) -> Epochs:

@@ -1,0 +1,48 @@
+"""What the native engine keeps between batches, and gives back."""
+
+import resource
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from spikewise.dynamics import LIF
+from spikewise.encoders import Direct
+from spikewise.engine import native
+from spikewise.graph import Flatten, Graph, Linear, Neuron
+from spikewise.network import Network
+from spikewise.readouts import MeanMembrane
+from spikewise.types import Draw
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts pages as Linux does")
+
+_IMAGES, _STEPS, _NEURONS = 256, 20, 4096
+_MEMBRANES = 4 * _IMAGES * _STEPS * _NEURONS
+"""Bytes that a batch needs at least; more than `malloc` ever keeps for itself."""
+
+
+def _step(network: Network, images: torch.Tensor) -> int:
+    """Pages that a training step touched first."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    network(images, Draw(0, 1, torch.arange(len(images)))).logits.sum().backward()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_a_batch_uses_the_memory_of_the_one_before_and_it_can_be_given_back():
+    layers = (Flatten(), Linear(features=_NEURONS), Neuron(dynamics=LIF()), Linear(features=2), Neuron(dynamics=LIF()))
+    graph = Graph(image_shape=(1, 4, 4), encoder=Direct(steps=_STEPS), layers=layers, readout=MeanMembrane())
+    network = Network(graph, seed=0, engine_name="native")
+    images = torch.randint(0, 256, (_IMAGES, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    native.release_memory()
+    first, later = _step(network, images), min(_step(network, images) for _ in range(3))
+    assert later < first / 2
+    kept = _resident()
+    native.release_memory()
+    assert _resident() < kept - _MEMBRANES
+    assert _step(network, images) > 2 * later
