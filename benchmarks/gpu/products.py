@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.clock import interleaved
-from spikewise.engine.triton.kernels import matmul
+from spikewise.engine.triton.kernels import launch, matmul
 
 __all__ = ["section"]
 
@@ -34,11 +34,15 @@ def section(deadline: float) -> dict[str, Any]:
                 if time.perf_counter() > deadline:
                     break
                 asked = dict(zip(("BM", "BN", "BK", "num_warps", "num_stages"), tile, strict=True))
+                launch._held.clear()
                 try:
                     call = lambda f=function, a=asked, p=piece: f(tile=a, pieces=p)  # noqa: E731
                     seconds = interleaved({"it": call}, rounds=3, seconds=0.01)["it"]
                 except Exception as error:  # a tile that does not fit the device
                     rows.append((tile, piece, type(error).__name__))
+                    continue
+                if launch._held:  # it ran, with fewer stages
+                    rows.append((tile, piece, "OutOfResources"))
                     continue
                 rows.append((tile, piece, round(2e-12 * parts * ROWS * INPUTS * OUTPUTS / seconds, 1)))
         rows.sort(key=lambda row: -row[2] if isinstance(row[2], float) else 0)
