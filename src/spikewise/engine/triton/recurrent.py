@@ -1,10 +1,12 @@
 """Launches of a recurrent layer's kernels."""
 
 import math
+from functools import cache
 
 import torch
 import triton
 from torch import Tensor
+from triton.runtime import driver
 
 from spikewise.dynamics import ALIF, IF, LIF
 from spikewise.engine.triton.kernels.recurrent import recurrent_backward_kernel, recurrent_kernel
@@ -26,12 +28,12 @@ def fits(population: Population) -> bool:
     return population.features <= widest and isinstance(population.dynamics, IF | LIF | ALIF)
 
 
+@cache
 def shared_memory(device: torch.device) -> float:
     """Bytes that a program may have of it; the interpreter has any number."""
     if device.type != "cuda":
         return math.inf
-    reserved = 1024  # of each multiprocessor, by the driver
-    return float(torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor - reserved)
+    return float(driver.active.utils.get_device_properties(device.index)["max_shared_mem"])
 
 
 def walk(
