@@ -43,6 +43,16 @@ def test_runs_are_listed_filtered_and_sorted(typed, run: Run):
     assert typed("runs", "list", folder, "--where", "accuracy > 2")[2].strip() == f"No run in {folder}."
 
 
+def test_the_p_beside_a_verdict_is_the_one_that_it_goes_by(typed, run: Run):
+    code, out, err = typed("versus", f"{run.folder}:snn", f"{run.folder}:twin")
+    assert code == 0, err
+    (row,) = [line for line in out.splitlines() if "snn − twin" in line]
+    (pair,) = json.loads(typed("versus", f"{run.folder}:snn", f"{run.folder}:twin", "--json")[1])["pairs"]
+    assert pair["p"] != pair["p_adjusted"]
+    assert f"p = {row.split()[-3]}" in out or f"p {' '.join(row.split()[-4:-2])}" in out
+    assert row.split()[-3] == f"{pair['p_adjusted']:.3f}"
+
+
 def test_networks_of_runs_are_compared(typed, run: Run):
     code, out, err = typed("runs", "compare", f"{run.folder}:snn", f"{run.folder}:twin")
     assert code == 0, err

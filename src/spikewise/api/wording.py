@@ -28,8 +28,7 @@ def tests(results: Results) -> list[list[str]]:
         low, high = pair.difference.low, pair.difference.high
         ends = "" if low is None or high is None else f"{points(low)} to {points(high)}"
         words = {True: "significant", False: "not significant", None: "cannot tell"}[pair.significant]
-        p = pair.p if pair.p_adjusted is None else pair.p_adjusted
-        rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(p), words])
+        rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(pair.deciding_p), words])
     return rows
 
 

@@ -39,7 +39,7 @@ def versus(
         low, high = pair.difference.low, pair.difference.high
         ends = "" if low is None or high is None else f"{points(low)} to {points(high)}"
         words = {True: "significant", False: "not significant", None: "cannot tell"}[pair.significant]
-        rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(pair.p), words])
+        rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(pair.deciding_p), words])
     print_rows(["accuracy", "points", "95 % interval", "p", ""], rows, right=[1, 3])
     print()
     for pair in found.pairs:

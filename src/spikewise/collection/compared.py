@@ -46,9 +46,8 @@ class ComparedRuns(NamedTuple):
         for pair in self.pairs:
             low, high = pair.difference.low, pair.difference.high
             ends = "" if low is None or high is None else f"{points(low)} to {points(high)}"
-            p = pair.p if pair.p_adjusted is None else pair.p_adjusted
             words = {True: "significant", False: "not significant", None: "cannot tell"}[pair.significant]
-            rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(p), words])
+            rows.append([f"{pair.a} − {pair.b}", points(pair.difference.mean), ends, p_value(pair.deciding_p), words])
         level = self.pairs[0].difference.level if self.pairs else 0.95
         return ["accuracy", "points", f"{100 * level:g} % interval", "p", ""], rows
 

@@ -311,6 +311,11 @@ class PairComparison(Record):
     significant: bool | None
     sentence: str
 
+    @property
+    def deciding_p(self) -> float:
+        """The p that `significant` goes by: what is shown beside it."""
+        return self.p if self.p_adjusted is None else self.p_adjusted
+
 
 class CollapsedRun(Record):
     """A training that learned nothing: its answers tell classes apart no better than one constant answer."""

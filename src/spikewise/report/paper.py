@@ -90,7 +90,7 @@ def _row(results: Results, network: NetworkResult) -> PaperRow:
         network,
         network.metrics.get("accuracy"),
         None if pair is None else _turned(pair.difference, sign),
-        None if pair is None else (pair.p if pair.p_adjusted is None else pair.p_adjusted),
+        None if pair is None else pair.deciding_p,
         None if pair is None else pair.significant,
         network.cost.energy_nanojoule.get(model),
         skipping_energy(network, model),
