@@ -89,6 +89,16 @@ def test_what_the_disk_refuses_is_said_in_words(tmp_path, monkeypatch, code, adv
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_advice_names_the_setting_that_decides_where_the_file_lies_if_one_does(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr("spikewise.files._naming", lambda path: None)
+    with pytest.raises(StorageError, match=r"A file stands where a folder is needed: choose another\."):
+        write_bytes(tmp_path / "file" / "x", b"new")
+    monkeypatch.setattr("spikewise.files._naming", lambda path: "--html")
+    with pytest.raises(StorageError, match=r"choose another with --html\."):
+        write_bytes(tmp_path / "file" / "x", b"new")
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path):
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True, check=False

@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterable
 
 _LONGEST, _LONGEST_WORD, _HEAD = 2000, 1000, 120
+_MANY = 60
 """Characters of a message, of a word in it (a path may have a few hundred), and of what is left of a longer word."""
 
 
@@ -131,4 +132,5 @@ def unknown_choice(what: str, name: str, choices: Iterable[str], *, last: str | 
     close = nearest(last or name, known)
     hint = f" Did you mean '{close}'?" if close else ""
     shown = name if len(name) <= _LONGEST_WORD else f"{name[:_HEAD]}..."
-    return ConfigError(f"Unknown {what} '{shown}'.{hint} Available: {', '.join(known)}.")
+    told = known if len(known) <= _MANY else [*known[:_MANY], f"and {len(known) - _MANY:,} more"]
+    return ConfigError(f"Unknown {what} '{shown}'.{hint} Available: {', '.join(told)}.")

@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from spikewise.errors import StorageError
 
-__all__ = ["make_folder", "replace_file", "temporary_folder", "write_bytes", "write_json", "write_npz", "write_text"]
+__all__ = [
+    "OUTSIDE",
+    "make_folder",
+    "name_settings_by",
+    "replace_file",
+    "temporary_folder",
+    "write_bytes",
+    "write_json",
+    "write_npz",
+    "write_text",
+]
 
 
 _NOT_WRITABLE = "The folder is not writable: choose another with {}."
@@ -32,9 +42,14 @@ _ADVICE = {
     errno.ENOENT: "That place cannot be made: choose another with {}.",
     errno.EMFILE: "Too many files are open: raise the limit (ulimit -n).",
 }
-"""What to do about an error of the operating system; {} is the setting that decides where the file lies."""
+"""What to do about an error of the operating system; {} is the setting that decides where it lies, if any does."""
+OUTSIDE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG}
+)
+"""Errors that a disk or the system brings about whatever the program does."""
 
 _TEMPORARY = "the environment variable TMPDIR"
+_naming: Callable[[Path], str | None] = lambda path: None  # noqa: E731
 _temporary: set[Path] = set()
 """The temporary folders that are in use."""
 
@@ -137,11 +152,18 @@ def storage_errors(path: Path, *, setting: str | None = None) -> Iterator[None]:
             advice = _FULL if setting == _TEMPORARY else _FULL_KEPT
         else:
             advice = _ADVICE.get(error.errno or 0, "Check the disk and the path, or choose another place with {}.")
-        raise StorageError(f"Cannot write {path}: {error.strerror or error}. {advice.format(setting)}") from error
+        advice = advice.replace(" with {}", f" with {setting}" if setting else "")
+        raise StorageError(f"Cannot write {path}: {error.strerror or error}. {advice}") from error
 
 
-def _setting_of(path: Path) -> str:
-    """The setting that decides where `path` lies."""
+def name_settings_by(naming: Callable[[Path], str | None]) -> None:
+    """Let a user interface say which of its settings decides where a path lies; it answers None where none does."""
+    global _naming  # noqa: PLW0603  # there is one interface to a process
+    _naming = naming
+
+
+def _setting_of(path: Path) -> str | None:
+    """The setting that decides where `path` lies, if there is one."""
     if any(path.is_relative_to(folder) for folder in tuple(_temporary)):
         return _TEMPORARY
     named = os.environ.get("SPIKEWISE_CACHE")
@@ -150,7 +172,7 @@ def _setting_of(path: Path) -> str:
         with contextlib.suppress(RuntimeError):  # no home
             if path.absolute().is_relative_to(Path(root).expanduser().absolute()):
                 return "the environment variable SPIKEWISE_CACHE"
-    return "--out"
+    return _naming(path)
 
 
 def _flush(path: Path) -> None:

@@ -1,5 +1,6 @@
 """`runs`, `runs compare`, `runs export` and `log` as they are typed: what they print, and what they say to mistakes."""
 
+import errno
 import json
 import shutil
 import sys
@@ -155,3 +156,46 @@ def test_wrong_calls_end_in_words(case, typed, run: Run):
     assert said.casefold() in " ".join(err.replace("│", " ").split()).casefold()
     assert "Traceback" not in err
     assert {path: path.stat().st_mtime_ns for path in sorted(run.folder.rglob("*"))} == before
+
+
+def test_a_place_that_cannot_be_written_is_blamed_on_the_option_that_named_it(typed, run: Run, tmp_path):
+    (tmp_path / "file").write_text("x")
+    code, _, err = typed("audit", "digits", "--quiet", "--html", tmp_path / "file" / "a.html")
+    assert (code, err.count("with --html")) == (2, 1)
+    code, _, err = typed("predict", run.folder, tmp_path / "none.png", "--out", tmp_path / "file" / "a.csv")
+    assert code == 2
+
+
+def test_an_export_that_finds_the_disk_full_says_so_and_leaves_nothing(typed, run: Run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("spikewise.interop.bundle.shutil.copy", full)
+    out = tmp_path / "out"
+    code, _, err = typed("export", run.folder, "--to", "nir", "--out", out / "x", "--unchecked", "--quiet")
+    assert code == 2
+    assert "The disk is full" in err
+    assert list(out.iterdir()) == []
+
+
+def test_settings_that_cannot_be_read_are_told_once(typed, tmp_path):
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    for words, told in {
+        ("digits", "--config", "folder.toml"): "The config folder.toml is no file.",
+        ("loop",): "loop is a link that leads nowhere.",
+        ("",): "'data.source' is a text that is not empty",
+        ("digits", "--set", "train.learning_rate=nan"): "and finite; got nan.",
+    }.items():
+        code, _, err = typed("compare", *words)
+        assert code == 2
+        assert err.startswith(f"Error: {told}") or told in err
+        assert err.count("'train.learning_rate'") <= 1
+        assert "Cannot read" not in err
+        assert ".." not in err
+
+
+def test_a_wall_of_names_is_cut(typed, run: Run):
+    code, _, err = typed("runs", run.folder.parent, "--sort", "foo")
+    assert code == 2
+    assert " more." in err

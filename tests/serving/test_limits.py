@@ -41,7 +41,7 @@ BAD = [
     (PNG, bomb(5000), 400, "max_pixels"),
     (PNG, bomb(30_000), 400, "bomb"),
     (FORM, form(part(b"")), 400, "it is empty"),
-    (FORM, form(part(b"x", b"../../etc/passwd")), 400, "../../etc/passwd: the image is not an image"),
+    (FORM, form(part(b"x", b"../../etc/passwd")), 400, "../../etc/passwd: what was given is not an image"),
     (FORM, form(part(b"x"))[:-9], 400, "cut off"),
     (FORM, form(b'Content-Disposition: form-data; name="image"\r\n\r\nx'), 400, "no image"),
     (FORM, form(), 400, "no image"),

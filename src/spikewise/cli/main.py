@@ -38,8 +38,10 @@ from spikewise.cli import (
     versus,
 )
 from spikewise.cli.console import complain, prepare_streams, say
+from spikewise.cli.places import deciding_option
 from spikewise.cli.processes import check_command, may_speak, obey_the_end
 from spikewise.errors import SpikewiseError, quoted
+from spikewise.files import OUTSIDE, name_settings_by
 
 __all__ = ["app", "main"]
 
@@ -129,6 +131,7 @@ def main() -> None:
     prepare_streams()
     _silence_libraries()
     obey_the_end()
+    name_settings_by(deciding_option)
     try:
         app(prog_name="spikewise")
     except SpikewiseError as error:
@@ -136,11 +139,19 @@ def main() -> None:
             complain(str(error))
         sys.exit(2)
     except OSError as error:  # asking whether such a path exists raises, too, wherever that is asked
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno not in OUTSIDE:
             raise
         if may_speak():
-            complain(f"A name in {quoted(error.filename)} is longer than this file system takes: choose a shorter one.")
+            complain(_in_words(error))
         sys.exit(2)
+
+
+def _in_words(error: OSError) -> str:
+    """What a disk or the system says to something that nothing else has put into words."""
+    if error.errno == errno.ENAMETOOLONG:
+        return f"A name in {quoted(error.filename)} is longer than this file system takes: choose a shorter one."
+    where = f" {quoted(error.filename2 or error.filename)}" if error.filename else ""
+    return f"The system refuses the file{where}: {error.strerror}. Check the disk and the path, and try again."
 
 
 def _silence_libraries() -> None:

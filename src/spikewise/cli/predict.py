@@ -46,7 +46,13 @@ def predict(  # noqa: PLR0913  # one parameter for each option
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many classes to name, the likeliest first.")] = 1,
     format: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="table|csv|jsonl", show_default="table, or csv for many or with --out"),
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="table|csv|jsonl",
+            help="How the answers are written; a file named .jsonl is jsonl.",
+            show_default="table, or csv for many or with --out",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -145,7 +151,8 @@ def _say_unlike(records: list[Record]) -> None:
     for record in odd[:3]:
         say(f"{record['image']} {record['unlike']}.")
     if odd:
-        which = "It is" if len(records) == 1 else f"{len(odd):,} of {len(records):,} images are"
+        verb = "is" if len(odd) == 1 else "are"
+        which = "It is" if len(records) == 1 else f"{len(odd):,} of {len(records):,} images {verb}"
         say(f"{which} unlike what the network learned from: do not trust the answer, whatever the probability.")
 
 

@@ -76,7 +76,7 @@ def _one(schema: dict[str, Any], known: dict[str, Any]) -> str:
         return _list(schema, known)
     if "properties" in schema:
         return f"a table of settings ({', '.join(schema['properties'])})"
-    return _TEXT.get(kind, "")
+    return _TEXT.get(kind, "") + (" that is not empty" if kind == "string" and schema.get("minLength") else "")
 
 
 def _list(schema: dict[str, Any], known: dict[str, Any]) -> str:

@@ -51,6 +51,7 @@ _SYNONYMS = {
 """Words of other libraries for what a setting here is called."""
 _DEEPEST = 4
 _MOST = 20
+_FINITE = ", and finite"
 """Mistakes that are put into words; nobody reads more, and a long list of wrong values has as many."""
 
 
@@ -109,7 +110,7 @@ def _problems(config_type: type[BaseModel], detail: ErrorDetails, data: Mapping[
         case "missing":
             yield Problem(path, (f"'{{key}}' is missing: it is {expected(config_type, path)}."))
         case "finite_number":
-            yield Problem(path, (f"'{{key}}' is {expected(config_type, path)}, and finite; got {got}."))
+            yield Problem(path, (f"'{{key}}' is {expected(config_type, path)}{_FINITE}; got {got}."))
         case "string_pattern_mismatch":
             words = re.findall(r"[a-z]{2,}", context["pattern"])
             wanted = " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
@@ -119,9 +120,10 @@ def _problems(config_type: type[BaseModel], detail: ErrorDetails, data: Mapping[
 
 
 def _most_telling(found: list[Problem]) -> list[Problem]:
-    """Without what other members of a union say of a value: what is wrong deeper inside tells more."""
+    """Without what other members of a union say of a value: what is wrong deeper inside, or nearer, tells more."""
     deeper = {one.path[:length] for one in found for length in range(1, len(one.path))}
-    return [one for one in found if one.path not in deeper]
+    finite = {one.path for one in found if _FINITE in one.text}
+    return [one for one in found if one.path not in deeper and (one.path not in finite or _FINITE in one.text)]
 
 
 def _kind_of_other(

@@ -208,6 +208,8 @@ def _existing(source: str) -> Path:
             return path
     except OSError as failure:  # a name too long for any file, a folder that may not be entered
         raise DataError(f"{_brief(source)} cannot be read: {failure.strerror}. Check the path.") from failure
+    if path.is_symlink():
+        raise MissingDataError(f"{path} is a link that leads nowhere. Check where it points.")
     if path.name != source or path.suffix:
         close = nearest(path.name, (child.name for child in path.parent.iterdir())) if path.parent.is_dir() else None
         hint = f" Did you mean {path.parent / close}?" if close else ""

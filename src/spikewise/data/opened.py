@@ -270,7 +270,7 @@ def _explain(source: Source, error: BaseException) -> DataError:
     if isinstance(error, UnidentifiedImageError):
         size = len(source) if isinstance(source, bytes) else source.stat().st_size if isinstance(source, Path) else 1
         found = "it is empty" if size == 0 else "it is damaged, or of a kind other than PNG, JPEG, BMP, TIFF, GIF, WebP"
-        return DataError(f"{name} is not an image: {found}.")
+        return DataError(f"{name if isinstance(source, Path) else 'what was given'} is not an image: {found}.")
     if isinstance(error, OSError) and error.errno is not None:
         return DataError(f"{name} cannot be read: {error.strerror}.")
     said = str(error) if isinstance(error, OSError | SyntaxError) and str(error).isprintable() else "it is damaged"

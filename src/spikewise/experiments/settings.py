@@ -63,6 +63,8 @@ def read_table(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ConfigError(f"Cannot read the config {path}: {reason}.") from None
+    except ConfigError:
+        raise
     except ParseError as error:
         raise ConfigError(f"{path} is not {form} that can be read: {error}.") from None
     except ValueError as error:  # a path with a NUL

@@ -19,7 +19,7 @@ from spikewise.config import parse
 from spikewise.errors import ConfigError, RunError, quoted
 from spikewise.evaluation.prediction import fitting_batch
 from spikewise.evaluation.stored import check_array, read_arrays
-from spikewise.files import make_folder, temporary_folder, write_json, write_npz, write_text
+from spikewise.files import make_folder, storage_errors, temporary_folder, write_json, write_npz, write_text
 from spikewise.graph import Graph
 from spikewise.interop.check import ExportCheck, File, Progress, Source, accuracy_of, judge, paired
 from spikewise.interop.deployed import Deployed, deploy
@@ -211,17 +211,25 @@ def _check_free(out: Path) -> None:
 
 
 def _put(made: Path, out: Path) -> None:
-    """Bring a finished folder to its place; what stood there stays until the new one is whole."""
+    """Bring a finished folder to its place; what stood there stays until the new one is whole.
+
+    Raises:
+        StorageError: it cannot be written there; nothing is left of it.
+    """
     make_folder(out.parent)
     beside = out.parent / f".{out.name}.part"
-    if beside.exists():
-        shutil.rmtree(beside)
-    make_folder(beside)  # not a copy of the temporary folder, which only its owner may enter
-    for path in made.iterdir():
-        shutil.copy(path, beside)
-    if out.exists():
-        shutil.rmtree(out)
-    beside.rename(out)
+    try:
+        with storage_errors(out):
+            if beside.exists():
+                shutil.rmtree(beside)
+            beside.mkdir()  # not a copy of the temporary folder, which only its owner may enter
+            for path in made.iterdir():
+                shutil.copy(path, beside)
+            if out.exists():
+                shutil.rmtree(out)
+            beside.rename(out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _read_check(folder: Path, asked: Path) -> ExportCheck:
