@@ -91,10 +91,10 @@ def test_what_the_disk_refuses_is_said_in_words(tmp_path, monkeypatch, code, adv
 
 def test_advice_names_the_setting_that_decides_where_the_file_lies_if_one_does(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr("spikewise.files._naming", lambda path: None)
+    monkeypatch.setattr("spikewise.shell._naming", lambda path: None)
     with pytest.raises(StorageError, match=r"A file stands where a folder is needed: choose another\."):
         write_bytes(tmp_path / "file" / "x", b"new")
-    monkeypatch.setattr("spikewise.files._naming", lambda path: "--html")
+    monkeypatch.setattr("spikewise.shell._naming", lambda path: "--html")
     with pytest.raises(StorageError, match=r"choose another with --html\."):
         write_bytes(tmp_path / "file" / "x", b"new")
 

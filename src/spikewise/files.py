@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.errors import StorageError
+from spikewise.shell import setting_for
 
 __all__ = [
     "OUTSIDE",
     "make_folder",
-    "name_settings_by",
     "replace_file",
     "temporary_folder",
     "write_bytes",
@@ -49,7 +49,6 @@ OUTSIDE = frozenset(
 """Errors that a disk or the system brings about whatever the program does."""
 
 _TEMPORARY = "the environment variable TMPDIR"
-_naming: Callable[[Path], str | None] = lambda path: None  # noqa: E731
 _temporary: set[Path] = set()
 """The temporary folders that are in use."""
 
@@ -156,12 +155,6 @@ def storage_errors(path: Path, *, setting: str | None = None) -> Iterator[None]:
         raise StorageError(f"Cannot write {path}: {error.strerror or error}. {advice}") from error
 
 
-def name_settings_by(naming: Callable[[Path], str | None]) -> None:
-    """Let a user interface say which of its settings decides where a path lies; it answers None where none does."""
-    global _naming  # noqa: PLW0603  # there is one interface to a process
-    _naming = naming
-
-
 def _setting_of(path: Path) -> str | None:
     """The setting that decides where `path` lies, if there is one."""
     if any(path.is_relative_to(folder) for folder in tuple(_temporary)):
@@ -172,7 +165,7 @@ def _setting_of(path: Path) -> str | None:
         with contextlib.suppress(RuntimeError):  # no home
             if path.absolute().is_relative_to(Path(root).expanduser().absolute()):
                 return "the environment variable SPIKEWISE_CACHE"
-    return _naming(path)
+    return setting_for(path)
 
 
 def _flush(path: Path) -> None:

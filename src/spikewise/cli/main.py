@@ -41,7 +41,7 @@ from spikewise.cli.console import complain, prepare_streams, say
 from spikewise.cli.places import deciding_option
 from spikewise.cli.processes import check_command, may_speak, obey_the_end
 from spikewise.errors import SpikewiseError, quoted
-from spikewise.files import OUTSIDE, name_settings_by
+from spikewise.shell import name_settings_by
 
 __all__ = ["app", "main"]
 
@@ -139,6 +139,8 @@ def main() -> None:
             complain(str(error))
         sys.exit(2)
     except OSError as error:  # asking whether such a path exists raises, too, wherever that is asked
+        from spikewise.files import OUTSIDE  # which takes NumPy, for which help does not wait
+
         if error.errno not in OUTSIDE:
             raise
         if may_speak():
