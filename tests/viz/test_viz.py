@@ -22,7 +22,7 @@ def artist(figure, gid):
 
 
 def dashes(figure, gid="spikes"):
-    """(time, row) of each dash, for each panel."""
+    """(step, row) of each dash, for each panel; steps count from 1."""
     return [{(int(x), int(np.floor(y))) for x, y in patch.get_path().vertices[::2]} for patch in artist(figure, gid)]
 
 
@@ -30,14 +30,14 @@ def dashes(figure, gid="spikes"):
 def test_a_raster_draws_exactly_the_spikes_given(density):
     spikes = {"in": RNG.random((25, 60)) < density, "out": RNG.random((25, 7)) < density}
     drawn = dashes(viz.raster({name: x.astype(np.uint8) for name, x in spikes.items()}))
-    assert drawn == [set(zip(*map(list, np.nonzero(x)), strict=True)) for x in spikes.values()]
+    assert drawn == [{(t + 1, row) for t, row in np.argwhere(x)} for x in spikes.values()]
 
 
 def test_a_raster_of_too_many_neurons_draws_an_even_sample_and_says_so():
     spikes = np.zeros((4, 1000), np.uint8)
     spikes[2, [0, 999]] = 1
     figure = viz.raster({"in": spikes}, limit=100)
-    assert dashes(figure) == [{(2, 0), (2, 99)}]
+    assert dashes(figure) == [{(3, 0), (3, 99)}]
     assert "100 of 1000 neurons" in {
         text.get_text() for text in figure.axes[0].get_children() if hasattr(text, "get_text")
     }
@@ -46,15 +46,16 @@ def test_a_raster_of_too_many_neurons_draws_an_even_sample_and_says_so():
 def test_negative_events_are_drawn_apart():
     events = np.array([[1, -1, 0]], np.int8)
     figure = viz.raster({"in": events})
-    assert dashes(figure) == [{(0, 0)}]
-    assert dashes(figure, "negative") == [{(0, 1)}]
+    assert dashes(figure) == [{(1, 0)}]
+    assert dashes(figure, "negative") == [{(1, 1)}]
 
 
 def test_a_membrane_trace_holds_the_values_the_threshold_and_the_spikes():
     v, z = RNG.random(20), (RNG.random(20) < 0.3).astype(np.uint8)
     figure = viz.membrane_traces(None, [viz.OutputTrace("a", v, z, "answer")], threshold=0.8)
     np.testing.assert_array_equal(artist(figure, "membrane")[0].get_ydata(), v)
-    np.testing.assert_array_equal(artist(figure, "output")[0].get_xdata(), np.nonzero(z)[0])
+    np.testing.assert_array_equal(artist(figure, "membrane")[0].get_xdata(), np.arange(1, 21))
+    np.testing.assert_array_equal(artist(figure, "output")[0].get_xdata(), np.nonzero(z)[0] + 1)
     assert set(artist(figure, "threshold")[0].get_ydata()) == {0.8}
 
 

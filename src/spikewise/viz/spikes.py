@@ -111,7 +111,7 @@ def evidence_over_time(
             color=theme.colour(position), size=TEXT, va="center", parse_math=False,
         )  # fmt: skip
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
-    _time_axis(ax, len(evidence), first=1)
+    _time_axis(ax, len(evidence))
     return figure
 
 
@@ -141,6 +141,7 @@ def spike_rates(
 def _dashes(panel: Panel, spikes: Bool[np.ndarray, "T R"], *, colour: str, gid: str) -> None:
     """Draw spikes as one path of upright dashes, the first row on top: a thousand of them cost one element."""
     at, row = np.nonzero(spikes)
+    at = at + 1  # steps count from 1
     width = float(np.clip(100 / max(len(spikes), 1), 0.8, 4.5))
     points = np.stack([np.stack([at, row + 0.1], 1), np.stack([at, row + 0.9], 1)], 1).reshape(-1, 2)
     codes = np.tile([Outline.MOVETO, Outline.LINETO], len(at))
@@ -153,7 +154,7 @@ def _dashes(panel: Panel, spikes: Bool[np.ndarray, "T R"], *, colour: str, gid: 
 def _membrane(
     panel: Panel, trace: OutputTrace, ends: tuple[float, float], threshold: float | None, colour: str
 ) -> None:
-    ax, theme, steps = panel.ax, panel.theme, np.arange(len(trace.membrane))
+    ax, theme, steps = panel.ax, panel.theme, np.arange(1, len(trace.membrane) + 1)
     place = panel.scale(*ends)
     ax.plot(steps, trace.membrane, color=colour, linewidth=1.6, gid="membrane", marker="o" if len(steps) <= 30 else "",
             markersize=1.6, transform=place)  # fmt: skip
@@ -161,7 +162,7 @@ def _membrane(
         ax.plot(ax.get_xlim(), [threshold] * 2, color=theme.muted, linewidth=0.8, linestyle=(0, (4, 3)),
                 gid="threshold", transform=place)  # fmt: skip
     if trace.spikes is not None and np.any(trace.spikes):
-        when = np.nonzero(trace.spikes)[0]
+        when = steps[np.nonzero(trace.spikes)[0]]
         ax.plot(when, [panel.top] * len(when), "|", color=theme.ink, markersize=8, markeredgewidth=1.6, clip_on=False,
                 gid="output")  # fmt: skip
     panel.name(label(trace.name, 12), colour)
@@ -187,7 +188,7 @@ def _spread(values: Sequence[float], limits: tuple[float, float]) -> list[float]
     return heights
 
 
-def _time_axis(ax: Axes, steps: int, first: int = 0) -> None:
-    ax.set_xlim(first - 0.6, steps - 1 + first + 0.6)
+def _time_axis(ax: Axes, steps: int) -> None:
+    ax.set_xlim(0.4, steps + 0.6)
     ax.set_xlabel("time step")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
