@@ -1,12 +1,15 @@
 """What a server answers is what `predict` says."""
 
+import asyncio
 import base64
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from spikewise.api import answer_records, incoming, load
+from spikewise.api.stepping import StepAnswers
 
 
 def expected(run, images, **how):
@@ -109,3 +112,29 @@ def test_a_colour_image_is_named_in_answers_and_steps(serving):
     with serving() as client:
         assert "colour" in client.post("/predict", files=files([image])).json()["answers"][0]["unlike"]
         assert "is in colour" in client.post("/predict/steps", files=files([image])).text
+
+
+def test_one_who_leaves_is_noticed_between_steps_that_are_all_there():
+    from spikewise.serving import predicting
+
+    one = StepAnswers(1, *(np.zeros((1, 2)) for _ in range(3)), np.zeros(1), None, {}, last=np.zeros(1, bool))
+    model = SimpleNamespace(name="m", steps=50, trained=SimpleNamespace(classes=("a", "b")))
+    seen = []
+
+    async def leave() -> None:
+        queue = asyncio.Queue()
+        for _ in range(50):
+            queue.put_nowait(one)
+        events = predicting._events(SimpleNamespace(model=model, images=[SimpleNamespace(name="i")]), None, queue)
+
+        async def take() -> None:
+            async for event in events:
+                seen.append(event)
+
+        taking = asyncio.create_task(take())
+        await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+
+    asyncio.run(leave())
+    assert len(seen) < 5
