@@ -26,6 +26,7 @@ FIGURES = {
     "rates": lambda: viz.spike_rates({"snn": {"a layer with a long name": [0.1]}, "two": {"lif1": [0.2]}}),
     "reliability": lambda: viz.reliability_diagram({"snn": [(0.5, 0.4, 0.3, 0.5)]}, title="known"),
     "gradients": lambda: viz.gradients_over_time({"lif1": [1e-9, 1e-3, 1.0]}),
+    "evidence": lambda: viz.evidence_over_time(RNG.random((9, 3)), LONG, [0, 2]),
     "certainty": lambda: viz.certainty_over_time(LONG + LONG[:1], RNG.random((4, 5)), RNG.random((4, 5))),
 }
 
@@ -44,6 +45,16 @@ def test_nothing_is_cut_off_and_nothing_lies_over_a_legend(name):
         assert legend.get_window_extent(renderer).y1 <= min(box.y0 for box in boxes) + 1
     inside = [ax.get_window_extent(renderer) for ax in figure.axes]
     assert sum(box.width * box.height for box in inside) > 0.3 * width * height * figure.dpi**2
+
+
+@pytest.mark.parametrize("classes", [LONG, ["Gesund (normal)", "Lungenentz\u00fcndung"], list("abcdefgh")], ids=len)
+def test_names_of_classes_lie_over_no_other(classes):
+    figure = viz.confusion_matrix(RNG.integers(1, 9, (len(classes), len(classes))), classes)
+    renderer = figure.canvas.get_renderer()
+    named = [text.get_window_extent(renderer) for text in figure.axes[0].get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in pairwise(named))
+    if len(classes) == 2:
+        assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == classes
 
 
 def test_titles_of_panels_lie_over_no_panel():

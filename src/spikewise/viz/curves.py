@@ -91,7 +91,8 @@ def confusion_matrix(
         ink = theme.surface if share[r, c] > 0.55 else theme.ink
         ax.text(c + 0.5, r + 0.5, f"{counts[r, c]}", ha="center", va="center", size=min(TEXT, 95 / K), color=ink)
     ax.set(xlim=(0, K), ylim=(K, 0), aspect="equal", xlabel="answer", ylabel="true class")
-    ticks, names = np.arange(K) + 0.5, [label(name, 12) for name in classes]
+    room = max(12, 34 // max(K, 1))  # letters of a name: few classes have more
+    ticks, names = np.arange(K) + 0.5, [label(name, room) for name in classes]
     size = min(TEXT, 120 / K) if named else 4.5
     turned = named and max(map(len, names)) * K > 50
     ax.set_xticks(ticks, names, rotation=45 if turned else (0 if named else 90), ha="right" if turned else "center",

@@ -95,7 +95,7 @@ def evidence_over_time(
     evidence: Float[np.ndarray, "T K"], classes: Sequence[str], shown: Sequence[int], *, theme: Theme = LIGHT
 ) -> Figure:
     """The readout's sum up to each step: the classes in `shown` in colour and named, the others grey."""
-    figure = new_figure(2.6, margins=Margins(0.45, 1.0, 0.1), theme=theme)
+    figure = new_figure(2.6, theme=theme)
     ax = axes(figure, theme=theme)[0]
     steps = np.arange(1, len(evidence) + 1)
     for k in range(evidence.shape[1]):
@@ -112,7 +112,7 @@ def evidence_over_time(
         )  # fmt: skip
     ax.grid(axis="y", color=theme.grid, linewidth=0.6)
     _time_axis(ax, len(evidence))
-    return figure
+    return fitted(figure)
 
 
 def spike_rates(
