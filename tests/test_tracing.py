@@ -60,3 +60,11 @@ def test_the_threshold_that_is_drawn_is_the_learned_one():
     pixels = np.full((1, 1, 3, 3), 200, np.uint8)
     traces = trace_pixels(pixels, None, np.zeros(1, np.int64), ("snn", network, 0))
     assert traces.threshold == pytest.approx(0.71)
+
+
+def test_of_a_wide_layer_a_sample_is_kept_and_how_many_neurons_it_has():
+    graph = build(MLP(hidden=(300, 6), output=LIF()), Rate(steps=4), SpikeCount(), image_shape=(1, 3, 3), classes=2)
+    pixels = np.full((1, 1, 3, 3), 200, np.uint8)
+    traces = trace_pixels(pixels, None, np.zeros(1, np.int64), ("snn", Network(graph), 0))
+    assert [spikes.shape[2] for spikes in traces.layers.values()] == [128, 6]
+    assert traces.neurons == (300, 6)

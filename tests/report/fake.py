@@ -198,6 +198,7 @@ def traces(images, labels, K, *, steps=25, spiking_output=True):
         evidence=evidence,
         spikes=spikes if spiking_output else None,
         threshold=1.0 if spiking_output else None,
+        neurons=(4608, 64),
     )
 
 

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from spikewise import viz
@@ -41,6 +42,8 @@ def test_a_raster_of_too_many_neurons_draws_an_even_sample_and_says_so():
     assert "100 of 1000 neurons" in {
         text.get_text() for text in figure.axes[0].get_children() if hasattr(text, "get_text")
     }
+    figure = viz.raster({"in": spikes[:, :50]}, counts={"in": 1000})
+    assert "50 of 1000 neurons" in {text.get_text() for text in figure.findobj(Text)}
 
 
 def test_negative_events_are_drawn_apart():

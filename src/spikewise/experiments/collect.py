@@ -1,5 +1,7 @@
 """Collecting what the report shows beside the figures: sample images, traces, disagreements."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
@@ -96,6 +98,7 @@ def trace_pixels(
         evidence=seen["evidence"],
         spikes=seen.get("spikes"),
         threshold=_threshold(network),
+        neurons=tuple(math.prod(at.output) for at in graph.named if at.name in hidden),
     )
 
 

@@ -44,12 +44,15 @@ class Traces:
     spikes: Num[np.ndarray, "S T K"] | None = None
     """Spikes of the output neurons, which are not among `layers`; None where they do not spike."""
     threshold: float | None = None
+    neurons: tuple[int, ...] = ()
+    """How many each of `layers` has in all; none where that was not noted."""
 
     def __post_init__(self) -> None:
         samples, steps = self.membrane.shape[:2]
         wrong = [len(x) for x in (self.labels, self.predicted) if len(x) != samples]
         wrong += [x.shape[1] for x in (self.evidence, *self.layers.values()) if x.shape[:2] != (samples, steps)]
         wrong += [len(x) for x in (self.images, self.encoded) if len(x) not in (0, samples)]
+        wrong += [len(self.neurons)] * (len(self.neurons) not in (0, len(self.layers)))
         if self.spikes is not None and self.spikes.shape != self.membrane.shape:
             wrong.append(len(self.spikes))
         if wrong or self.evidence.shape != self.membrane.shape:
@@ -180,8 +183,12 @@ class _Stored(NamedTuple):
 
 
 def _pack_traces(traces: Traces) -> dict[str, NDArray[Any]]:
-    plain = {name: value for name, value in vars(traces).items() if name != "layers" and value is not None}
+    plain = {
+        name: value for name, value in vars(traces).items() if name not in ("layers", "neurons") and value is not None
+    }
     arrays = {f"traces.{name}": np.asarray(value) for name, value in plain.items()}
+    if traces.neurons:
+        arrays["traces.neurons"] = np.array(traces.neurons, dtype=np.int64)
     arrays["traces.layer_names"] = np.array(list(traces.layers), dtype=np.str_)
     return arrays | {f"traces.layer.{at}": spikes for at, spikes in enumerate(traces.layers.values())}
 
@@ -201,6 +208,7 @@ def _unpack_traces(stored: _Stored) -> Traces:
         evidence=stored.array("traces.evidence", "f", 3),
         spikes=stored.array("traces.spikes", NUMBERS, 3) if "traces.spikes" in there else None,
         threshold=stored.number("traces.threshold") if "traces.threshold" in there else None,
+        neurons=tuple(stored.whole("traces.neurons").tolist()) if "traces.neurons" in there else (),
     )
 
 

@@ -141,9 +141,10 @@ def _raster(traces: Traces, at: int) -> PicturePanel | None:
     trains |= {f"layer {name}": spikes[at] for name, spikes in traces.layers.items()}
     if not trains:
         return None
+    counts = {f"layer {name}": count for name, count in zip(traces.layers, traces.neurons, strict=False)}
     caption = "Each dash is a spike: one row for each neuron, time to the right."
     rows = int(np.clip(8000 // traces.membrane.shape[1], 40, 160))  # long trains: fewer rows, the same size
-    return PicturePanel(f"raster-{at}", viz.raster(trains, limit=rows), caption)
+    return PicturePanel(f"raster-{at}", viz.raster(trains, limit=rows, counts=counts), caption)
 
 
 def _shown(traces: Traces, at: int) -> list[tuple[int, str]]:

@@ -107,9 +107,7 @@ async def _events(
             return
         last = _step(one)
         yield _event("step", last)
-        await asyncio.sleep(
-            0
-        )  # `get` does not wait for what is there: the server looks who has left
+        await asyncio.sleep(0)  # `get` does not wait for what is there: the server looks who has left
     best = max(range(len(classes)), key=lambda at: last["probabilities"][at])
     unlike = remarks_on(model.trained, read.images)[0]
     answer = {"label": classes[best], "probability": last["probabilities"][best], "steps": last["step"]}

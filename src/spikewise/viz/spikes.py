@@ -31,12 +31,19 @@ def sampled_rows(count: int, limit: int) -> Int[np.ndarray, " R"]:
     return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
 
 
-def raster(trains: Mapping[str, Num[np.ndarray, "T F"]], *, theme: Theme = LIGHT, limit: int = 160) -> Figure:
+def raster(
+    trains: Mapping[str, Num[np.ndarray, "T F"]],
+    *,
+    theme: Theme = LIGHT,
+    limit: int = 160,
+    counts: Mapping[str, int] | None = None,
+) -> Figure:
     """One panel for each group of neurons: a dash for each spike, time to the right.
 
     Args:
         trains: Spikes by the name of the group; where they are signed, negative events have a colour of their own.
         limit: Rows to draw of each group; of larger groups an even sample is drawn.
+        counts: Neurons of the groups of which `trains` holds a sample only.
     """
     if not trains or any(spikes.ndim != 2 for spikes in trains.values()):
         raise ShapeError(f"A raster needs spikes [T, F]; got {[spikes.shape for spikes in trains.values()]}.")
@@ -49,7 +56,8 @@ def raster(trains: Mapping[str, Num[np.ndarray, "T F"]], *, theme: Theme = LIGHT
         _dashes(panel, spikes[:, rows] > 0, colour=theme.series[0], gid="spikes")
         if (spikes < 0).any():
             _dashes(panel, spikes[:, rows] < 0, colour=theme.series[1], gid="negative")
-        shown = f"{spikes.shape[1]}" if len(rows) == spikes.shape[1] else f"{len(rows)} of {spikes.shape[1]}"
+        count = (counts or {}).get(name, spikes.shape[1])
+        shown = f"{count}" if len(rows) == count else f"{len(rows)} of {count}"
         panel.title(label(name, 40), size=TEXT, color=theme.ink)
         panel.title(f"{shown} neurons", right=True, size=TEXT, color=theme.muted)
     return figure
