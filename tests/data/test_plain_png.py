@@ -59,11 +59,14 @@ def saved(array: np.ndarray, **options) -> bytes:
 
 def outcome(source: Path | bytes) -> object:
     """What becomes of a file: its header and pixels, or the words that say why there are none."""
-    name = str(source) if isinstance(source, Path) else "the image"
+    names = (str(source),) if isinstance(source, Path) else ("the image", "what was given")
     try:
         return read_header(source), decode_image(source).tolist()
     except DataError as error:
-        return str(error).replace(name, "NAME")
+        said = str(error)
+        for name in names:
+            said = said.replace(name, "NAME")
+        return said
 
 
 HARMLESS = (
