@@ -1,6 +1,8 @@
 """What the native engine keeps between batches, and gives back."""
 
+import json
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,15 +36,26 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def test_a_batch_uses_the_memory_of_the_one_before_and_it_can_be_given_back():
+def _measured() -> dict[str, int]:
     layers = (Flatten(), Linear(features=_NEURONS), Neuron(dynamics=LIF()), Linear(features=2), Neuron(dynamics=LIF()))
     graph = Graph(image_shape=(1, 4, 4), encoder=Direct(steps=_STEPS), layers=layers, readout=MeanMembrane())
     network = Network(graph, seed=0, engine_name="native")
     images = torch.randint(0, 256, (_IMAGES, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    native.release_memory()
     first, later = _step(network, images), min(_step(network, images) for _ in range(3))
-    assert later < first / 2
     kept = _resident()
     native.release_memory()
-    assert _resident() < kept - _MEMBRANES
-    assert _step(network, images) > 2 * later
+    released = _resident()
+    return {"first": first, "later": later, "kept": kept, "released": released, "again": _step(network, images)}
+
+
+def test_a_batch_uses_the_memory_of_the_one_before_and_it_can_be_given_back():
+    # In a process of its own: `malloc` takes a large block from what other tests have left, and then keeps it.
+    answer = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True, timeout=300)
+    found = json.loads(answer.stdout)
+    assert found["later"] < found["first"] / 2
+    assert found["released"] < found["kept"] - _MEMBRANES
+    assert found["again"] > 2 * found["later"]
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measured()))
