@@ -75,6 +75,8 @@ void* take_memory(std::size_t size) {
     k.limit();
   }
   if (void* const block = fresh(size)) return block;
+  release_memory();  // where the system refuses, what is kept for later goes first
+  if (void* const block = fresh(size)) return block;
   if (size >= kLarge) {
     Kept& k = kept();
     const std::lock_guard lock(k.guard);

@@ -1,14 +1,28 @@
 """How much memory this process may have, and has."""
 
 import contextlib
+import ctypes
 import gc
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["memory_limit", "objects_set_aside", "resident_bytes", "without_collection"]
+__all__ = [
+    "freed_memory_kept",
+    "memory_limit",
+    "objects_set_aside",
+    "resident_bytes",
+    "return_freed_memory",
+    "without_collection",
+]
 
 _GROUPS = Path("/sys/fs/cgroup")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+"""Options of glibc's `mallopt`, by their numbers in malloc.h."""
+_TOLD_OTHERWISE = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
+"""Variables by which a user sets the same: that stands."""
 
 
 def memory_limit() -> int:
@@ -59,6 +73,52 @@ def resident_bytes() -> int:
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, which is where this is reached
     return 0
+
+
+def return_freed_memory() -> None:
+    """Give back to the system what is freed and still held: by the native engine for its next batch, by `malloc`."""
+    if (module := sys.modules.get("spikewise._native")) is not None:
+        module.release_memory()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+class _Holders:
+    """How many parts of the program want freed memory kept."""
+
+    guard = threading.Lock()
+    count = 0
+
+
+@contextlib.contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Within, memory that is freed stays with this process, for the next tensor; at the end it is given back.
+
+    By itself glibc hands every block over 32 MiB back when it is freed, and asks for a new one: the system then fills
+    each of its pages with zeros, which for networks of large images takes as long as the work in them. Within another
+    such context, without glibc, or where the environment sets these options of `malloc`, it does nothing.
+    """
+    with _Holders.guard:
+        _Holders.count += 1
+        if _Holders.count == 1:
+            _mallopt({_MMAP_MAX: 0, _TRIM_THRESHOLD: -1})
+    try:
+        yield
+    finally:
+        with _Holders.guard:
+            _Holders.count -= 1
+            if _Holders.count == 0:  # to where the thresholds rise by themselves when large blocks are freed
+                _mallopt({_MMAP_MAX: 1 << 16, _TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20})
+                return_freed_memory()
+
+
+def _mallopt(options: dict[int, int]) -> None:
+    if sys.platform != "linux" or any(name in os.environ for name in _TOLD_OTHERWISE):
+        return
+    with contextlib.suppress(OSError, AttributeError):  # a C library that has no such options
+        libc = ctypes.CDLL(None)
+        for option, value in options.items():
+            libc.mallopt(option, value)
 
 
 @contextlib.contextmanager

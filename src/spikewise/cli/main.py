@@ -1,5 +1,6 @@
 """`spikewise`: the console entry point, assembled from one module for each group of commands."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -41,6 +42,7 @@ from spikewise.cli.console import complain, prepare_streams, say
 from spikewise.cli.places import deciding_option
 from spikewise.cli.processes import check_command, may_speak, obey_the_end
 from spikewise.errors import SpikewiseError, quoted
+from spikewise.memory import freed_memory_kept
 from spikewise.shell import name_settings_by
 
 __all__ = ["app", "main"]
@@ -59,7 +61,8 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:  # the context class of click, or of the copy that newer typers carry
         """Run the command that was asked for."""
         try:
-            result = super().invoke(ctx)
+            with contextlib.nullcontext() if ctx.invoked_subcommand == "serve" else freed_memory_kept():
+                result = super().invoke(ctx)
             sys.stdout.flush()
         except KeyboardInterrupt as stopped:
             resumes = ctx.invoked_subcommand in _RESUMABLE

@@ -1,7 +1,6 @@
 """Speed and memory of a network, measured here and now."""
 
 import contextlib
-import ctypes
 import statistics
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from spikewise.evaluation.prediction import fitting_batch
+from spikewise.memory import return_freed_memory
 from spikewise.network import Network
 from spikewise.threads import one_thread
 from spikewise.types import Draw
@@ -80,10 +80,10 @@ def throughput(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> float:
 
 
 def peak_memory_mb(work: Callable[[], object]) -> float | None:
-    """Memory that `work` needs at its peak beyond what was held before; None without Linux's /proc and glibc."""
+    """Memory that `work` needs at its peak beyond what was held before; None without Linux's /proc."""
     try:
         # What the process has freed but still holds would hide what `work` needs.
-        ctypes.CDLL(None).malloc_trim(0)
+        return_freed_memory()
         _CLEAR.write_text("5")  # resets the peak that VmHWM reports
         before = _status_kb("VmRSS")
         work()

@@ -31,6 +31,7 @@ from spikewise.experiments.sections.study import Study
 from spikewise.experiments.setting import Setting
 from spikewise.experiments.spread import as_placed, is_elsewhere
 from spikewise.files import write_json
+from spikewise.memory import freed_memory_kept
 from spikewise.training import FitResult, Listener, Silent
 from spikewise.training.loop import FIT
 from spikewise.training.memory import Loaded, check_update
@@ -47,6 +48,7 @@ class Finished:
     folder: Path
 
 
+@freed_memory_kept()
 def run_experiment(  # noqa: PLR0913  # what a run may be told
     experiment: Experiment,
     *,

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from spikewise.config import parse
-from spikewise.engine import native
 from spikewise.errors import ConfigError
 from spikewise.evaluation import EpochRecord
 from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.record import Count, Many, Record
 from spikewise.exact import exact_arithmetic
 from spikewise.files import make_folder
+from spikewise.memory import freed_memory_kept
 from spikewise.network import Network
 from spikewise.reading import damaged, read_json
 from spikewise.training.balance import start
@@ -122,11 +122,8 @@ def fit(network: Network, task: Task, folder: Path, listener: Listener | None = 
     """
     listener = listener or Silent()
     task = replace(task, train=task.train.resolved(len(task.split.train)))
-    try:
-        with exact_arithmetic():
-            return _fit(network, task, make_folder(folder), listener)
-    finally:
-        native.release_memory()
+    with exact_arithmetic(), freed_memory_kept():
+        return _fit(network, task, make_folder(folder), listener)
 
 
 def epochs_of(learner: Learner, group: ProcessGroup | None = None) -> Epochs:

@@ -18,6 +18,7 @@ from spikewise.errors import TrainingError
 from spikewise.evaluation import EpochRecord
 from spikewise.exact import exact_arithmetic
 from spikewise.files import make_folder
+from spikewise.memory import freed_memory_kept
 from spikewise.network import Network
 from spikewise.training.events import Listener, Silent
 from spikewise.training.group import current_group
@@ -61,7 +62,7 @@ def fit_all(
         TrainingError: the loss of one is not a number any more, or the memory is too small for it alone.
         StorageError: the disk is full; the last checkpoints stay whole.
     """
-    with exact_arithmetic():
+    with exact_arithmetic(), freed_memory_kept():
         _Rotation(trainings, _Ends(finished, failed), listener or Silent(), at_once).run()
 
 

@@ -11,8 +11,8 @@ import torch
 
 from spikewise.dynamics import LIF
 from spikewise.encoders import Direct
-from spikewise.engine import native
 from spikewise.graph import Flatten, Graph, Linear, Neuron
+from spikewise.memory import return_freed_memory
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane
 from spikewise.types import Draw
@@ -43,7 +43,7 @@ def _measured() -> dict[str, int]:
     images = torch.randint(0, 256, (_IMAGES, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     first, later = _step(network, images), min(_step(network, images) for _ in range(3))
     kept = _resident()
-    native.release_memory()
+    return_freed_memory()
     released = _resident()
     return {"first": first, "later": later, "kept": kept, "released": released, "again": _step(network, images)}
 

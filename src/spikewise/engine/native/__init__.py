@@ -8,17 +8,11 @@ from torch import Tensor
 from spikewise.engine.contract import Ask, EngineResult, RunOptions
 from spikewise.engine.native.refusals import refusal
 from spikewise.engine.native.run import kept_bytes, run_encoded, run_encoding
-from spikewise.extension import extension, isa, status, versions
+from spikewise.extension import isa, status, versions
 from spikewise.graph import Graph
 from spikewise.types import Draw
 
-__all__ = ["NativeEngine", "isa", "kept_bytes", "release_memory", "status", "versions"]
-
-
-def release_memory() -> None:
-    """Give back what batches have used and nothing uses now; without a call it is kept for the next batch."""
-    if (loaded := extension()) is not None:
-        loaded.release_memory()
+__all__ = ["NativeEngine", "isa", "kept_bytes", "status", "versions"]
 
 
 class NativeEngine:
