@@ -16,6 +16,7 @@ from spikewise.encoders import (
     Rate,
     RegisteredEncoder,
     _currents_there,
+    _spike_table_there,
     charging_time,
 )
 from spikewise.errors import ConfigError, ShapeError
@@ -208,3 +209,13 @@ def test_a_pixel_seen_through_spikes_is_binomial():
         sd = math.sqrt(p * (1 - p) / steps)
         assert abs(seen.mean() - p) <= 5 * sd / math.sqrt(count) + 1e-9
         assert abs(seen.std() - sd) <= 0.03 * sd + 1e-9
+
+
+def test_a_table_stays_where_it_is_however_many_follow():
+    """A recorded step of a GPU reads it by its address."""
+    device = torch.device("cpu")
+    many = [Latency(steps=steps) for steps in range(10, 310)]
+    first = [_spike_table_there(encoder, device) for encoder in many]
+    currents = [_currents_there((k / 300,), (0.5,), device) for k in range(300)]
+    assert all(_spike_table_there(encoder, device) is table for encoder, table in zip(many, first, strict=True))
+    assert all(_currents_there((k / 300,), (0.5,), device) is table for k, table in enumerate(currents))

@@ -131,7 +131,7 @@ def intensities(images: Images) -> Float[Tensor, "B C H W"]:
     return levels_there(images.device)[images.long()]
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache  # nothing is dropped: a recorded step of a GPU goes on reading it
 def levels_there(device: torch.device) -> Float[Tensor, " 256"]:
     """The 256 intensities on a device: quotients of the CPU, for a GPU multiplies by the rounded reciprocal instead."""
     return (torch.arange(_LEVELS).float() / (_LEVELS - 1)).to(device)
@@ -171,7 +171,7 @@ class _Charging(ImageEncoder):
         return _spike_table_there(self, images.device)[images.long()]
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache  # nothing is dropped: a recorded step of a GPU goes on reading it
 def _spike_table_there(encoder: _Charging, device: torch.device) -> Int64[Tensor, " 256"]:
     """On a device once and for all: made on the CPU (logarithms differ), and a recorded step cannot copy from there."""
     return encoder.spike_table().to(device)
@@ -279,7 +279,7 @@ class Direct(ImageEncoder):
         return gradient / torch.tensor(self.deviation, dtype=gradient.dtype, device=gradient.device).view(-1, 1, 1)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache  # nothing is dropped: a recorded step of a GPU goes on reading it
 def _currents_there(
     mean: tuple[float, ...], deviation: tuple[float, ...], device: torch.device
 ) -> Float[Tensor, "C 256"]:

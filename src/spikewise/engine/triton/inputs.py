@@ -1,6 +1,6 @@
 """What enters the first stage: images encoded in a kernel, or spikes and currents as they are."""
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ def given(inputs: Tensor, *, learns: bool) -> DeviceSignal:
     return DeviceSignal((inputs[:1] if same else inputs).detach().contiguous(), steps, exact=False, learns=learns)
 
 
-@lru_cache(maxsize=32)
+@cache  # nothing is dropped: a recorded step goes on reading it
 def _table(encoder: Latency | Periodic | Delta, device: torch.device) -> Tensor:
     """When each level spikes, or the way of the sensor; kept on the device, for a captured graph cannot fetch it."""
     if isinstance(encoder, Delta):
