@@ -18,6 +18,8 @@ from spikewise.shell import setting_for
 __all__ = [
     "OUTSIDE",
     "make_folder",
+    "must_take_file",
+    "must_take_files",
     "replace_file",
     "temporary_folder",
     "write_bytes",
@@ -28,6 +30,7 @@ __all__ = [
 
 
 _NOT_WRITABLE = "The folder is not writable: choose another with {}."
+_NO_OTHER = "The folder is not writable: make it so, or take a copy that is."
 _FILE_IN_PLACE = "A file stands where a folder is needed: choose another with {}."
 _FULL_KEPT = "The disk is full: free some space and give the same command again; finished work is kept."
 _FULL = "The disk of temporary files is full: free some space, or choose another folder with {}."
@@ -116,6 +119,31 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def must_take_files(folder: Path) -> None:
+    """Refuse a folder that cannot be written, or made, before the work whose outcome belongs there.
+
+    Raises:
+        StorageError: no file can be written there.
+    """
+    whole = folder.absolute()
+    there = next(one for one in (whole, *whole.parents) if os.path.lexists(one))
+    with storage_errors(folder), tempfile.TemporaryFile(dir=there):
+        pass
+
+
+def must_take_file(path: Path) -> None:
+    """The same for one file, whose folder must be there.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    with storage_errors(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder for what is needed no longer than this context.
@@ -151,6 +179,8 @@ def storage_errors(path: Path, *, setting: str | None = None) -> Iterator[None]:
             advice = _FULL if setting == _TEMPORARY else _FULL_KEPT
         else:
             advice = _ADVICE.get(error.errno or 0, "Check the disk and the path, or choose another place with {}.")
+        if setting is None and advice == _NOT_WRITABLE:
+            advice = _NO_OTHER
         advice = advice.replace(" with {}", f" with {setting}" if setting else "")
         raise StorageError(f"Cannot write {path}: {error.strerror or error}. {advice}") from error
 

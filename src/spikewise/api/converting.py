@@ -29,7 +29,7 @@ from spikewise.evaluation.conversion import FILE
 from spikewise.evaluation.results import NetworkResult
 from spikewise.experiments import RunFolder
 from spikewise.experiments.sections import Study
-from spikewise.files import make_folder, write_text
+from spikewise.files import make_folder, must_take_files, write_text
 from spikewise.report import write_report
 from spikewise.report.sections.conversions import PAGE
 
@@ -106,6 +106,7 @@ def convert(  # noqa: PLR0913  # one argument per option of the command
     folder = RunFolder.open(run.folder if isinstance(run, Run) else Path(run))
     results = Results.load(folder.results)
     told = results.network(network)
+    must_take_files(folder.path)
     looked = study(folder, data_dir=data_dir, decoding=progress)
     subject = _subject(looked, told.name, results.protocol.seeds)
     made = examine(subject, wish, progress, before_test=lambda seed: _note(folder, told.name, seed))

@@ -61,7 +61,10 @@ def explain(  # noqa: PLR0913  # one parameter for each option
         return
     from spikewise.api.explanation import save_explanations
     from spikewise.cli.images import named_sources
+    from spikewise.files import must_take_files
 
+    if out is not None:
+        must_take_files(out)
     sources = named_sources(images, sys.stdin.buffer)
     names = [name for name, _ in sources]
     found = api.explain(run, [source for _, source in sources], networks=network, seed=seed, device=device or "auto")

@@ -83,8 +83,11 @@ def predict(  # noqa: PLR0913  # one parameter for each option
     from spikewise.api import load
     from spikewise.cli.images import named_sources
     from spikewise.cli.machine import use_threads
+    from spikewise.files import must_take_file
 
     use_threads(threads)
+    if out is not None:
+        must_take_file(out)
     model = load(run, network or "snn", seed, device=device or "auto")
     found = named_sources(images, sys.stdin.buffer)
     kind = _format("jsonl" if as_json and format is None else format, out, len(found), evidence or as_json)

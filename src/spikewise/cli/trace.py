@@ -34,8 +34,10 @@ def trace(  # noqa: PLR0913  # one parameter for each option
     """Draw input spikes, hidden spikes, and membranes, threshold and spikes of the output neurons over time."""
     from spikewise import api
     from spikewise.cli.machine import use_threads
+    from spikewise.files import must_take_files
 
     use_threads(threads)
+    must_take_files(out)
     found, classes = api.trace(run, image, at=at, steps=steps, seed=seed, data_dir=data_dir)
     shown = api.may_show(run) or image is not None
     written = api.save_trace(found, classes, out, publishable=shown)

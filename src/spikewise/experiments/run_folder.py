@@ -26,7 +26,7 @@ from spikewise.data.names import as_path, shown
 from spikewise.errors import BusyError, ConfigError, MissingDataError, RunError, quoted
 from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.experiments.older import as_recorded
-from spikewise.files import make_folder, storage_errors, write_json, write_text
+from spikewise.files import make_folder, must_take_files, storage_errors, write_json, write_text
 from spikewise.reading import damaged, read_json
 
 __all__ = ["FORMAT", "LOCK", "RunFolder", "locked"]
@@ -212,8 +212,10 @@ class RunFolder:
 
         Raises:
             BusyError: another process is at work in this folder.
+            StorageError: it cannot be written, which is said before the work and not after it.
         """
         with locked(self.path / LOCK, self.path):
+            must_take_files(self.path)
             self._clear()
             yield
 

@@ -19,7 +19,15 @@ from spikewise.config import parse
 from spikewise.errors import ConfigError, RunError, quoted
 from spikewise.evaluation.prediction import fitting_batch
 from spikewise.evaluation.stored import check_array, read_arrays
-from spikewise.files import make_folder, storage_errors, temporary_folder, write_json, write_npz, write_text
+from spikewise.files import (
+    make_folder,
+    must_take_files,
+    storage_errors,
+    temporary_folder,
+    write_json,
+    write_npz,
+    write_text,
+)
 from spikewise.graph import Graph
 from spikewise.interop.check import ExportCheck, File, Progress, Source, accuracy_of, judge, paired
 from spikewise.interop.deployed import Deployed, deploy
@@ -80,6 +88,7 @@ def export_network(  # noqa: PLR0913  # what, how, from where, whereto
         raise ConfigError("An export is checked on at least 1 image; got 0.")
     _check_name(wish.name)
     _check_free(out)
+    must_take_files(out.parent)
     deployed = deploy(network)
     with temporary_folder() as folder:
         written = chosen.write(deployed, folder, wish._replace(samples=images.pixels[: _SAMPLES if images.kept else 0]))

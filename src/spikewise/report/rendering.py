@@ -12,7 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from spikewise.evaluation import Results, units
-from spikewise.files import write_text
+from spikewise.files import must_take_files, write_text
 from spikewise.report import front, numbers, paired, samples, tables
 from spikewise.report.agreement import check_artifacts
 from spikewise.report.artifacts import Artifacts
@@ -150,9 +150,10 @@ def draw_figures(
     Raises:
         RunError: the results are missing, or one of the files is damaged.
     """
+    where = folder / "figures" if out is None else out
+    must_take_files(where if out is not None else folder)
     results, artifacts = _read(folder)
     shown = drawn(results, artifacts, folder)
-    where = folder / "figures" if out is None else out
     written = write_figures(where, shown, results, artifacts, formats=formats, width_mm=width_mm)
     if out is None:
         _write_page(folder, results, artifacts, shown, None)

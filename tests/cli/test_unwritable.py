@@ -1,0 +1,48 @@
+"""A place that cannot be written is refused before the work whose outcome belongs there."""
+
+import errno
+import os
+import tempfile
+
+import pytest
+
+from spikewise import api
+from spikewise.api import sections
+from spikewise.errors import StorageError
+
+WORDS = "A file stands where a folder is needed: choose another with --out."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "work"),
+    [
+        (("predict", "RUN", "IMAGE", "--out", "file/answers.csv"), "Answered by"),
+        (("export", "RUN", "--to", "html", "--out", "file/page"), "checking"),
+        (("explain", "RUN", "IMAGE", "--out", "file/maps"), None),
+        (("trace", "RUN", "--out", "file/trace"), None),
+        (("figures", "RUN", "--out", "file/figures"), None),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_place_that_cannot_be_is_refused_before_the_work(run, image, command, tmp_path, arguments, work):
+    (tmp_path / "file").write_text("no folder")
+    given = [{"RUN": run.folder, "IMAGE": image}.get(one, one) for one in arguments]
+    done = command(*given)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: Cannot write file")
+    assert done.stderr.endswith(f"{WORDS}\n")
+    assert work is None or work not in done.stderr
+
+
+@pytest.mark.parametrize("look", [api.calibrate, api.anytime, api.diagnose])
+def test_a_run_that_cannot_be_written_is_refused_before_it_is_looked_into(run, monkeypatch, look):
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("worked for nothing")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(sections, "study", work)
+    with pytest.raises(StorageError, match="The folder is not writable: make it so, or take a copy that is"):
+        look(run.folder, again=True)
