@@ -48,7 +48,7 @@ from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.facts import data_facts, environment
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sections.yardsticks import yardsticks_of
-from spikewise.files import write_npz
+from spikewise.files import must_take_files, write_npz
 from spikewise.report import Artifacts, write_report
 
 __all__ = ["SECTIONS", "JudgedNetwork", "JudgedSection", "judge_modules"]
@@ -72,14 +72,23 @@ class JudgedNetwork:
     caller: Caller
 
 
+class _Heard(NamedTuple):
+    """What one candidate said of the validation images, and what is to be said of it."""
+
+    judged: JudgedNetwork
+    seen: Seen
+    validation: list[Float[np.ndarray, "V K"]]
+    notes: list[str]
+
+
 class _Asked(NamedTuple):
     """What one candidate said."""
 
     judged: JudgedNetwork
     seen: Seen
     validation: list[Float[np.ndarray, "V K"]]
-    test: list[Float[np.ndarray, "N K"]]
     notes: list[str]
+    test: list[Float[np.ndarray, "N K"]]
 
 
 @dataclass(frozen=True)
@@ -117,10 +126,13 @@ def judge_modules(
         found = ", ".join(f"{judged.name} {len(judged.modules)}" for judged in networks)
         raise ConfigError(f"Every network is given as often as there are seeds; got {found}. Give lists of one length.")
     path = out / f"judge-{Path(images.name).name}-{_identity(networks, experiment)}"
+    must_take_files(path)
+    # Before anything is kept: a network that cannot answer leaves no folder, and opens no test.
+    heard = [_hear(judged, images, parts, experiment.seeds) for judged in networks]
     folder = RunFolder.create(path, experiment, "judge", images.fingerprint)
     with folder.lock():
         setting = _Setting(experiment, images, parts, folder)
-        asked = [_ask(setting, judged) for judged in networks]
+        asked = [_Asked(*one, _ask(setting, one.judged)) for one in heard]
         results = _results(setting, asked, frozenset(sections))
         results = results.model_copy(update={"seconds": time.perf_counter() - started})
         _artifacts(setting, asked).save(path / "artifacts.npz")
@@ -129,16 +141,15 @@ def judge_modules(
     return folder
 
 
-def _ask(setting: _Setting, judged: JudgedNetwork) -> _Asked:
-    images, classes = setting.images, len(setting.images.classes)
-    pixels = {part: images.images[getattr(setting.split, part)] for part in ("validation", "test")}
+def _hear(judged: JudgedNetwork, images: ImageSet, parts: Split, seeds: Sequence[int]) -> _Heard:
+    classes, pixels = len(images.classes), images.images[parts.validation]
     notes, first = [], judged.modules[0]
-    if not repeatable(first, pixels["validation"], judged.caller, classes):
+    if not repeatable(first, pixels, judged.caller, classes):
         notes.append(
             f"{judged.name} answers the same images differently when it is asked again: it draws random numbers, or "
             "keeps state between batches (reset=... clears it)."
         )
-    seen = work_of(first, pixels["validation"], judged.caller, classes=classes)
+    seen = work_of(first, pixels, judged.caller, classes=classes)
     if seen.unknown:
         notes.append(
             f"The cost of {judged.name} is not counted: its layers {', '.join(seen.unknown[:5])} are neither linear "
@@ -149,14 +160,21 @@ def _ask(setting: _Setting, judged: JudgedNetwork) -> _Asked:
             f"Membrane updates of {judged.name} are not counted, and its energy leaves them out: no module of it makes "
             "spikes of what is none. They are seen where neurons are a torch.nn.Module of their own."
         )
-    validation, test = [], []
+    validation = [
+        scores_of(module, pixels, judged.caller, classes=classes, seed=seed)
+        for seed, module in zip(seeds, judged.modules, strict=True)
+    ]
+    return _Heard(judged, seen, validation, notes)
+
+
+def _ask(setting: _Setting, judged: JudgedNetwork) -> list[Float[np.ndarray, "N K"]]:
+    images, index, test = setting.images, setting.split.test, []
     for seed, module in zip(setting.experiment.seeds, judged.modules, strict=True):
-        validation.append(scores_of(module, pixels["validation"], judged.caller, classes=classes, seed=seed))
         setting.folder.note_opening(judged.name, seed, "judge")
-        test.append(scores_of(module, pixels["test"], judged.caller, classes=classes, seed=seed))
-        index, labels = setting.split.test, images.labels[setting.split.test]
-        write_npz(setting.folder.training(judged.name, seed) / "test.npz", index=index, labels=labels, logits=test[-1])
-    return _Asked(judged, seen, validation, test, notes)
+        test.append(scores_of(module, images.images[index], judged.caller, classes=len(images.classes), seed=seed))
+        path = setting.folder.training(judged.name, seed) / "test.npz"
+        write_npz(path, index=index, labels=images.labels[index], logits=test[-1])
+    return test
 
 
 def _results(setting: _Setting, asked: list[_Asked], sections: frozenset[JudgedSection]) -> Results:
