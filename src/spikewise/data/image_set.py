@@ -81,6 +81,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.image_shape))
+        return f"<{self.name}: {len(self):,} images of {shape}, {len(self.classes)} classes>"
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
