@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from spikewise.api.given import Data, as_source
 from spikewise.data import ImageSet, Progress, Split, load_data, split
 from spikewise.data.audit import Audit, clean_split, file_facts, folder_of, look_at
 from spikewise.data.audit import audit as audit_images
@@ -47,10 +48,11 @@ def open_audit(experiment: Experiment, *, data_dir: Path | None = None, progress
 
 
 def audit(
-    data: str | Path,
+    data: Data,
     /,
     *,
     fix: str | Path | None = None,
+    out: str | Path = "runs",
     data_dir: str | Path | None = None,
     progress: bool = False,
     **settings: object,
@@ -58,13 +60,15 @@ def audit(
     """Look for everything that would flatter a result on a set and its split; nothing is trained.
 
     Args:
-        data: Name of a known set, or path of an .npz, an IDX file or a folder of class folders.
+        data: Name of a known set, path of an .npz, an IDX file or a folder of class folders, or images in memory; as
+            for `compare`.
+        out: Where images in memory are kept, as `compare` keeps them.
         fix: Write a split without the leaks to this file; `split={"file": fix}` uses it.
         settings: Settings of the data and the split, nested (`split={"grouped": False}`) or dotted.
     Raises:
         SpikewiseError: with one clear message.
     """
-    experiment = resolve(str(data), overrides=changes_of(settings))
+    experiment = resolve(as_source(data, None, None, Path(out)), overrides=changes_of(settings))
     where = None if data_dir is None else Path(data_dir)
     if progress:
         with display() as shown:

@@ -1,6 +1,7 @@
 """`versus`: networks of several runs compared on the test images that they share, as where sides were tuned apart."""
 
 from collections.abc import Sequence
+from os import PathLike, fspath
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ class _TestedNetwork(NamedTuple):
     probabilities: Float[np.ndarray, "S N K"]
 
 
-def versus(networks: Sequence[str | Path], *, data_dir: Path | None = None) -> Contest:
+def versus(networks: Sequence[str | PathLike[str]], *, data_dir: Path | None = None) -> Contest:
     """Compare networks of finished runs, image by image, on the test images that all of them were asked.
 
     Nothing runs again: the answers are those that each run stored when it opened its test images.
@@ -51,7 +52,8 @@ def versus(networks: Sequence[str | Path], *, data_dir: Path | None = None) -> C
         ConfigError: fewer than two networks, the same one twice, or a run of several without saying which.
         RunError: no finished run, or the runs were tested on different images.
     """
-    tested = [_read(str(one)) for one in networks]
+    given = [networks] if isinstance(networks, str | PathLike) else networks
+    tested = [_read(fspath(one)) for one in given]
     if len(tested) < 2:
         raise ConfigError(f"A comparison needs two networks; got {len(tested)}. Name runs as RUN or RUN:NETWORK.")
     names = _distinct(tested)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from spikewise import __version__
-from spikewise.api.runs import Run
 from spikewise.api.sections import study
 from spikewise.api.trained import Trained, load
 from spikewise.conversion import (
@@ -71,10 +71,10 @@ class Converted:
 
 
 def convert(  # noqa: PLR0913  # one argument per option of the command
-    run: str | Path | Run,
+    run: str | PathLike[str],
     *,
     network: str = "twin",
-    steps: Sequence[int] = DEFAULT_STEPS,
+    steps: int | Sequence[int] = DEFAULT_STEPS,
     method: Method | None = None,
     percentile: float = 99.9,
     waits: bool = False,
@@ -101,9 +101,9 @@ def convert(  # noqa: PLR0913  # one argument per option of the command
         RunError: no finished run, or its images have changed since.
         ConfigError: the network cannot be converted; the message names the layer and says what to do.
     """
-    wish = ConversionWish(tuple(steps), method, percentile, waits)
+    wish = ConversionWish((steps,) if isinstance(steps, int) else tuple(steps), method, percentile, waits)
     wish.check()
-    folder = RunFolder.open(run.folder if isinstance(run, Run) else Path(run))
+    folder = RunFolder.open(Path(run))
     results = Results.load(folder.results)
     told = results.network(network)
     must_take_files(folder.path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,7 +81,7 @@ class Costs:
         return "\n".join(lines)
 
 
-def cost(run: str | Path | Run, model: str | None = None) -> Costs:
+def cost(run: str | PathLike[str], model: str | None = None) -> Costs:
     """What the networks of a finished run cost per image: counted, computed and measured.
 
     Args:

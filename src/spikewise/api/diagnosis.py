@@ -1,5 +1,6 @@
 """`diagnose`: what is wrong inside the networks of a run, finished or not."""
 
+from os import PathLike
 from pathlib import Path
 
 from spikewise.api.sections import section
@@ -15,7 +16,7 @@ __all__ = ["diagnose"]
 
 
 def diagnose(
-    run: str | Path, *, again: bool = False, data_dir: Path | None = None, decoding: Progress | None = None
+    run: str | PathLike[str], *, again: bool = False, data_dir: Path | None = None, decoding: Progress | None = None
 ) -> Diagnosis:
     """What is wrong inside the networks of a run, with the settings that mend it.
 

@@ -1,6 +1,7 @@
 """`evaluate`: the networks of a run on its test part once more, or on another set of the same classes."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
-    run: str | Path,
+    run: str | PathLike[str],
     data: str | Path | None = None,
     *,
     network: str | None = None,

@@ -1,6 +1,7 @@
 """`explain` and `explanations`: which pixels made the networks of a run answer as they do."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ class ImageExplanation(NamedTuple):
 
 
 def explanations(
-    run: str | Path, *, again: bool = False, data_dir: Path | None = None, decoding: Progress | None = None
+    run: str | PathLike[str], *, again: bool = False, data_dir: Path | None = None, decoding: Progress | None = None
 ) -> Explanations:
     """The run's section on explanations, made if it is not there; see `section`."""
     found = section(run, "explanations", again=again, data_dir=data_dir, decoding=decoding).explanations
@@ -57,7 +58,7 @@ def explanations(
 
 
 def explain(
-    run: str | Path,
+    run: str | PathLike[str],
     images: Images,
     *,
     networks: Sequence[str] | None = None,

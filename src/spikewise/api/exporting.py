@@ -1,21 +1,21 @@
 """`export` and `verify`: a trained network as a file of another tool, with the proof that it still does the same."""
 
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from spikewise.api.runs import Run
 from spikewise.api.trained import Trained, load, run_of
 from spikewise.data import split
 from spikewise.encoders import Rate, RegisteredEncoder
-from spikewise.errors import ConfigError
+from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation import Results
 from spikewise.evaluation.anytime import TOLERANCE
 from spikewise.evaluation.units import parse_bytes
 from spikewise.experiments import RunFolder
-from spikewise.interop import CheckImages, ExportCheck, Verified, Wish, deploy, export_network, verify_bundle
+from spikewise.interop import FORMATS, CheckImages, ExportCheck, Verified, Wish, deploy, export_network, verify_bundle
 from spikewise.interop.check import Progress, Source
 from spikewise.interop.runtime import Numbers, PageContent
 from spikewise.report import write_report
@@ -36,7 +36,7 @@ class Export(NamedTuple):
 
 
 def export(  # noqa: PLR0913  # one for each option of the command
-    run: str | Path | Run,
+    run: str | PathLike[str],
     to: str,
     *,
     network: str = "snn",
@@ -82,12 +82,14 @@ def export(  # noqa: PLR0913  # one for each option of the command
             or the file cannot be made as small as `max_size`.
         DependencyError: a package of the format is not installed; the message says which.
     """
+    if to not in FORMATS:
+        raise unknown_choice("export format", str(to), list(FORMATS))
     if images == "usual":
         images = None if numbers == "int8" else _IMAGES
     if images is not None and images < 1:
         raise ConfigError(f"An export is checked on at least 1 image; got {images}.")
     most = None if max_size is None else parse_bytes(max_size)
-    place = run.folder if isinstance(run, Run) else Path(run)
+    place = Path(run)
     folder = run_of(place)
     trained = load(place, network, seed, device="cpu", steps=steps, waits=waits)
     results = Results.load(folder.results)
@@ -151,7 +153,7 @@ def _exit_at(results: Results, trained: Trained) -> float | None:
 def verify(
     path: str | Path,
     *,
-    run: str | Path | Run | None = None,
+    run: str | PathLike[str] | None = None,
     data_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> Verified:
@@ -166,7 +168,7 @@ def verify(
     """
     given = None
     if run is not None:
-        folder = run_of(run.folder if isinstance(run, Run) else Path(run))
+        folder = run_of(Path(run))
         given = partial(_test_images, folder, data_dir=data_dir)
     return verify_bundle(Path(path), given=given, progress=progress)
 

@@ -71,7 +71,7 @@ def _pair_of(data: Any) -> _Pair:
         return _Pair(*data)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, bytes):
         return _items(data)
-    raise DataError(f"A {type(data).__name__} is no set of images. {_FORMS}")
+    raise DataError(f"An object of type {type(data).__name__} is no set of images. {_FORMS}")
 
 
 def _items(data: Any) -> _Pair:

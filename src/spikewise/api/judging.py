@@ -33,6 +33,13 @@ class TrainingImages(NamedTuple):
     classes: tuple[str, ...]
     """Name of each label."""
 
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.images.shape[1:]))
+        return (
+            f"<{len(self.labels):,} training and {len(self.validation_labels):,} validation images of {shape}, "
+            f"{len(self.classes)} classes>"
+        )
+
 
 def training_images(
     data: Data | None = None,
@@ -70,7 +77,7 @@ def judge(  # noqa: PLR0913  # one argument per thing a person may ask for
     prepare: Callable[[Any], Any] | None = None,
     scores: Callable[[Any], Any] | None = None,
     reset: Callable[[nn.Module], object] | None = None,
-    sections: Sequence[JudgedSection] = SECTIONS,
+    sections: JudgedSection | Sequence[JudgedSection] = SECTIONS,
     out: str | Path = "runs",
     data_dir: str | Path | None = None,
     **settings: object,
@@ -98,6 +105,9 @@ def judge(  # noqa: PLR0913  # one argument per thing a person may ask for
         ConfigError: no modules, lists of different lengths, or a module that cannot read the images.
         ShapeError: no scores come out; the message says what did.
     """
+    asked: Sequence[JudgedSection] = (sections,) if isinstance(sections, str) else sections
+    if unknown := [one for one in asked if one not in SECTIONS]:
+        raise ConfigError(f"judge has no section {quoted(unknown[0])}. Available: {', '.join(SECTIONS)}.")
     caller = Caller(prepare, scores, reset)
     networks = _networks(network, twin, baseline, caller)
     source = as_source(data, images, labels, Path(out))
@@ -105,10 +115,8 @@ def judge(  # noqa: PLR0913  # one argument per thing a person may ask for
     where = None if data_dir is None else Path(data_dir)
     found = load_data(experiment.data, data_dir=where)
     parts = split(found, experiment.split)
-    if unknown := [one for one in sections if one not in SECTIONS]:
-        raise ConfigError(f"judge has no section {quoted(unknown[0])}. Available: {', '.join(SECTIONS)}.")
     resolved = _resolved(experiment, len(parts.train), found.image_shape)
-    folder = judge_modules(networks, resolved, found, parts, out=Path(out), sections=sections)
+    folder = judge_modules(networks, resolved, found, parts, out=Path(out), sections=asked)
     return Run(Results.load(folder.results), folder.path)
 
 

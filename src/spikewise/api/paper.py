@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ _NARROWEST, _WIDEST = 20.0, 1000.0
 """Millimetres."""
 
 
-def table(*runs: str | Path | Run, format: str = "md") -> str:
+def table(*runs: str | PathLike[str], format: str = "md") -> str:
     """The networks of one or several runs as a table for a paper, one row a network.
 
     Each row has the mean test accuracy with its interval, the difference to the spiking network of the same run with a
@@ -36,12 +37,12 @@ def table(*runs: str | Path | Run, format: str = "md") -> str:
     if not runs:
         raise ConfigError("A table needs at least one run, such as spikewise.table('runs/compare-digits-...').")
     found = [run.results if isinstance(run, Run) else _results(Path(run)) for run in runs]
-    names = [(run.folder if isinstance(run, Run) else Path(run)).resolve().name for run in runs]
+    names = [Path(run).resolve().name for run in runs]
     return paper_table(found, format, names)
 
 
 def figures(
-    run: str | Path | Run,
+    run: str | PathLike[str],
     *,
     formats: Sequence[str] = FIGURE_FORMATS,
     width: str | None = None,
@@ -57,10 +58,11 @@ def figures(
         ConfigError: no such format, or no such width.
         RunError: no finished run, or a damaged one.
     """
+    formats = (formats,) if isinstance(formats, str) else formats
     for name in formats:
         if name not in FIGURE_FORMATS:
             raise unknown_choice("format", name, list(FIGURE_FORMATS))
-    folder = RunFolder.open(run.folder if isinstance(run, Run) else Path(run))
+    folder = RunFolder.open(Path(run))
     size = None if width is None else millimetres(width)
     return draw_figures(folder.path, formats, width_mm=size, out=None if out is None else Path(out))
 

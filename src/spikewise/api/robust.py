@@ -1,6 +1,7 @@
 """Robustness of a finished run's networks: read back, or made when it is asked for."""
 
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 from spikewise.api.sections import study
@@ -16,7 +17,7 @@ __all__ = ["robustness"]
 
 
 def robustness(
-    run: str | Path,
+    run: str | PathLike[str],
     *,
     images: int | None = None,
     families: Iterable[str] = FAMILIES,

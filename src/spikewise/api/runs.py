@@ -1,7 +1,7 @@
 """`compare` and `train`: from a set's name to a finished run."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -62,6 +62,10 @@ class Run:
         from spikewise.api.frames import to_frame  # noqa: PLC0415  # pandas is no dependency
 
         return to_frame(self.results)
+
+    def __fspath__(self) -> str:
+        """Its folder: whatever takes that takes the run."""
+        return str(self.folder)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the answer, and accuracy beside energy."""
@@ -239,6 +243,8 @@ def asked_experiment(  # noqa: PLR0913  # as `compare`
         meant = None if "." in name or name in Experiment.model_fields else nearest(name, _ARGUMENTS, cutoff=0.8)
         if meant is not None:
             raise ConfigError(f"Unknown argument '{name}'. Did you mean '{meant}'?")
+    if seeds is not None and (isinstance(seeds, str) or not isinstance(seeds, int | Iterable)):
+        raise ConfigError(f"seeds is a number of seeds, or a list of them such as [0, 1, 2]; got {seeds!r}.")
     named = [] if seeds is None or isinstance(seeds, int) else [Change("seeds", list(seeds), f"seeds {list(seeds)}")]
     return resolve(
         None if data is None else str(data),

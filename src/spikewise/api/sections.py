@@ -1,5 +1,6 @@
 """Sections of a finished run: read back, or made when they are asked for."""
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["anytime", "calibrate", "section", "study"]
 
 
-def anytime(run: str | Path, *, again: bool = False, data_dir: Path | None = None) -> Anytime:
+def anytime(run: str | PathLike[str], *, again: bool = False, data_dir: Path | None = None) -> Anytime:
     """What a run's networks are worth after each time step, and when they can stop; see `section`."""
     found = section(run, "anytime", again=again, data_dir=data_dir).anytime
     assert found is not None
     return found
 
 
-def calibrate(run: str | Path, *, again: bool = False, data_dir: Path | None = None) -> Calibration:
+def calibrate(run: str | PathLike[str], *, again: bool = False, data_dir: Path | None = None) -> Calibration:
     """How far the confidence of a run's networks can be trusted; see `section`."""
     found = section(run, "calibration", again=again, data_dir=data_dir).calibration
     assert found is not None
@@ -36,7 +37,7 @@ def calibrate(run: str | Path, *, again: bool = False, data_dir: Path | None = N
 
 
 def section(
-    run: str | Path,
+    run: str | PathLike[str],
     name: SectionName,
     *,
     again: bool = False,

@@ -4,6 +4,7 @@ Each step is computed when it is asked for, so an image that has been answered c
 """
 
 from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ def walk(
         yield from _Walk(model, batch, thresholds[batch.part], record)
 
 
-def exit_thresholds(run: str | Path, network: str, seed: int) -> dict[float, float | None]:
+def exit_thresholds(run: str | PathLike[str], network: str, seed: int) -> dict[float, float | None]:
     """By the accuracy given away at most on the validation images: the confidence that the run's section found.
 
     Empty where the run has no such section or the network no steps; None ends no run early.

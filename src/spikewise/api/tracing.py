@@ -1,5 +1,6 @@
 """`trace`: what a trained spiking network does with one image, step by step, as pictures."""
 
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ _MOST_STEPS = 10_000
 
 
 def trace(  # noqa: PLR0913  # one argument per thing a person may ask for
-    run: str | Path,
+    run: str | PathLike[str],
     image: Images | None = None,
     *,
     at: int = 0,
@@ -56,7 +57,7 @@ def trace(  # noqa: PLR0913  # one argument per thing a person may ask for
     return trace_pixels(pixels, labels, index, (model.name, longer.to(model.network.device), model.seed)), model.classes
 
 
-def may_show(run: str | Path) -> bool:
+def may_show(run: str | PathLike[str]) -> bool:
     """Whether images of the run's set may be shown."""
     return Results.load(RunFolder.open(Path(run)).results).data.publishable
 
@@ -99,7 +100,7 @@ def _with_steps(network: Network, steps: int) -> Network:
 
 
 def _test_image(
-    run: str | Path, at: int, data_dir: Path | None, decoding: Progress | None
+    run: str | PathLike[str], at: int, data_dir: Path | None, decoding: Progress | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     setting = study(RunFolder.open(Path(run)), data_dir=data_dir, decoding=decoding).setting
     test = setting.split.test

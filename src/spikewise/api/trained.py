@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -196,7 +197,7 @@ class Trained:
 
 
 def load(  # one argument per thing a person may ask for
-    run: str | Path,
+    run: str | PathLike[str],
     network: str = "snn",
     seed: int | None = None,
     *,
@@ -217,17 +218,18 @@ def load(  # one argument per thing a person may ask for
         RunError: it is no run folder, or the run has not finished.
         ConfigError: the run has no such network or seed.
     """
-    if (Path(run) / FILE).is_file():
-        return _converted(Path(run), network, seed, (steps, waits), device)
+    run = Path(run)
+    if (run / FILE).is_file():
+        return _converted(run, network, seed, (steps, waits), device)
     if steps is not None or waits:
         raise ConfigError(f"{run} is no conversion, so that its networks have the steps that they were trained with.")
-    folder = RunFolder.open(Path(run))
+    folder = RunFolder.open(run)
     results = Results.load(folder.results)
     folder.must_hold_networks()
     name, seeds = results.network(network).name, results.protocol.seeds
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
-        raise ConfigError(f"{run} has no seed {seed}; it has {', '.join(map(str, seeds))}.")
+        raise ConfigError(f"{run} has no seed {seed!r}; it has {', '.join(map(str, seeds))}.")
     path = folder.path / "networks" / name / f"seed-{seed}" / WEIGHTS  # whoever reads makes no folders
     weights, notes = load_weights(path)
     built = Network(_graph(path, notes, results), engine_name=folder.experiment().engine)
@@ -236,7 +238,7 @@ def load(  # one argument per thing a person may ask for
     return _ready(folder, results, built, name, seed, device)
 
 
-def networks_of(run: str | Path) -> tuple[str, ...]:
+def networks_of(run: str | PathLike[str]) -> tuple[str, ...]:
     """Names of the networks of a finished run that `load` takes; none of a conversion, which has but one."""
     if (Path(run) / FILE).is_file():
         return ()

@@ -126,7 +126,8 @@ def as_array(images: Any) -> NDArray[Any]:
     except ValueError:
         raise ShapeError("A list of images needs rows of one length, and images of one shape.") from None
     if array.dtype.kind not in "biuf":
-        raise ShapeError(f"Images are files, pictures or arrays of numbers; got {type(images).__name__}.")
+        what = f"an array of {array.dtype}" if array.ndim else type(images).__name__
+        raise ShapeError(f"Images are files, pictures or arrays of numbers; got {what}.")
     return array
 
 

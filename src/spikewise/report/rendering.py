@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from os import PathLike
 from pathlib import Path
 from urllib.parse import quote
 
@@ -98,7 +99,7 @@ def _live_page(folder: Path | None) -> str | None:
     return None if newest is None else newest.relative_to(folder).as_posix()
 
 
-def write_report(folder: Path, *, command: str | None = None) -> Path:
+def write_report(folder: str | PathLike[str], *, command: str | None = None) -> Path:
     """Write `report.html` and `figures/` of a run folder from its `results.json` and, if it is there, `artifacts.npz`.
 
     Args:
@@ -106,7 +107,7 @@ def write_report(folder: Path, *, command: str | None = None) -> Path:
     Raises:
         RunError: the results are missing, or one of the files is damaged.
     """
-    return Report(folder).write(command=command)
+    return Report(Path(folder)).write(command=command)
 
 
 class Report:
