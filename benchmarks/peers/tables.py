@@ -169,4 +169,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _where(where: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     load = "" if where["load_before"] is None else f", load average {where['load_before']:.2f} before"
-    return f"`{where['command']}`, {where['date']}, {where['processor']}, {where['threads']} threads{load}; {versions}."
+    held = f", all held to {where['peers_held_to']}" if where.get("peers_held_to") else ""
+    machine = f"{where['processor']}{held}, {where['threads']} threads{load}"
+    return f"`{where['command']}`, {where['date']}, {machine}; {versions}."
