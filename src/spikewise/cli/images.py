@@ -1,6 +1,7 @@
 """Image files as named on a command line."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,8 @@ __all__ = ["named_sources"]
 
 def named_sources(names: Sequence[str], stdin: BinaryIO) -> list[tuple[str, Path | bytes]]:
     """Each image with its name: files, every image below a folder, and `-` for the bytes on standard input.
+
+    Those of a folder stand as people count them, 2 before 10: no answer depends on their order.
 
     Raises:
         ConfigError: a run folder stands among them.
@@ -29,7 +32,16 @@ def named_sources(names: Sequence[str], stdin: BinaryIO) -> list[tuple[str, Path
                 "runs/NAME-* names several where there are several."
             )
         elif os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises where a name is too long
-            out += [(shown(path / below), path / below) for below in list_folder(path).images]
+            below = sorted(list_folder(path).images, key=_counted)
+            out += [(shown(path / one), path / one) for one in below]
         else:
             out.append((shown(name), path))
     return out
+
+
+def _counted(path: str) -> list[list[str | int]]:
+    """Sorts paths by their parts, and numbers in these by what they count."""
+    return [
+        [int(piece) if at % 2 else piece for at, piece in enumerate(re.split(r"(\d+)", part))]
+        for part in path.split("/")
+    ]
