@@ -65,7 +65,7 @@ def test_every_run_has_wilsons_interval_unless_subjects_are_known(two_classes):
 
 def test_thresholds_chosen_on_validation_stand_beside_one_half(two_classes):
     found = thresholds(with_thresholds(two_classes))
-    assert [row[1] for row in found.rows] == ["0.5", "0.25, 0.375"] * 2
+    assert [row[1] for row in found.rows] == ["0.5", "chosen: 0.25, 0.375"] * 2
     assert found.rows[1][2] == ("87.50 %", "75.00 %", "100.00 %", "–")
     assert "With a threshold chosen on validation" in text_of(render(with_thresholds(two_classes)))
     assert "With a threshold chosen on validation" not in text_of(render(made()))

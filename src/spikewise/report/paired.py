@@ -72,7 +72,7 @@ def thresholds(results: Results) -> Thresholds | None:
         if chosen:
             rows.append((network.name, "0.5", _figures([run.test for run in network.runs])))
             at = sorted({f"{one.threshold:.3g}" for one in chosen}, key=float)
-            rows.append((network.name, ", ".join(at), _figures([one.test for one in chosen])))
+            rows.append((network.name, f"chosen: {', '.join(at)}", _figures([one.test for one in chosen])))
     labels = tuple(metric_label(name, results.data.positive) for name in _AT_THRESHOLD)
     return Thresholds(labels, tuple(rows)) if rows else None
 
