@@ -97,6 +97,20 @@ def test_a_table_with_room_stands_in_one_part_as_wide_as_its_cells():
     assert part == ((0, 1), (5, 10))
 
 
+def test_names_are_folded_where_parting_the_table_would_leave_its_rows_without_them(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    rows = [["ok", "cache of decoded images", "/home/someone/cache"], ["ok", "GPU", "none, the processor computes"]]
+    print_rows(["", "", ""], rows, whole=[0, 1])
+    lines = [line.rstrip() for line in ESCAPE.sub("", capsys.readouterr().out).splitlines()]
+    assert [" ".join(line.split()) for line in lines if not line.startswith("  ")] == [
+        "ok cache of /home/someone/cache",
+        "ok GPU none, the processor",
+    ]
+    assert max(map(len, lines)) <= 40
+
+
 def test_long_words_are_folded_between_columns(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setenv("TTY_COMPATIBLE", "1")

@@ -98,7 +98,7 @@ def print_rows(
 
     Args:
         right: Columns of figures: aligned to the right, never folded.
-        whole: Other columns that are never folded.
+        whole: Other columns that are folded only where the table is parted less for it.
     """
     from rich.table import Table
     from rich.text import Text
@@ -107,7 +107,8 @@ def print_rows(
     if not console.is_terminal:
         _print_plain([row for row in (header, *rows) if any(row)], right)
         return
-    for number, part in enumerate(parts(header, rows, console.width, whole=[*right, *whole])):
+    found, folded = (parts(header, rows, console.width, whole=kept) for kept in ([*right, *whole], right))
+    for number, part in enumerate(folded if len(folded) < len(found) else found):
         if number:
             print()
         table = Table(box=None, padding=0, header_style="bold", show_header=any(header))
