@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["LEAVE", "ONE_THREAD", "STOP", "LineProcess"]
+__all__ = ["LEAVE", "ONE_THREAD", "LineProcess"]
 
-STOP: Final = "stop"
-"""The order to end what is at work."""
 LEAVE: Final = "leave"
 """Argument of the command: work goes on when whoever gave the orders has died."""
 
@@ -76,6 +74,10 @@ class LineProcess:
     def exit_code(self) -> int | None:
         """How it ended; None while it lives."""
         return self._process.poll()
+
+    def terminate(self) -> None:
+        """Have it end what it is at: a signal, as an order is not heard by a process that still loads."""
+        self._process.terminate()
 
     def end(self, wait: float | None = None) -> None:
         """No more orders; waited for, and ended by force if that takes longer than `wait` seconds."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewise.executors.executor import Attempt
-from spikewise.executors.lines import LEAVE, ONE_THREAD, STOP, LineProcess
+from spikewise.executors.lines import LEAVE, ONE_THREAD, LineProcess
 from spikewise.executors.work import Beat, Ended, Event
 from spikewise.files import make_folder
 
@@ -89,11 +89,11 @@ class Forks:
         return False
 
     def close(self) -> None:
-        """End what still runs."""
+        """End what still runs, or what is still being loaded for it."""
         if self._server is None:
             return
         if self._names:
-            self._server.tell(STOP)
+            self._server.terminate()
         self._server.end()
         self._server = None
 

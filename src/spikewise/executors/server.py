@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spikewise.executors.lines import LEAVE, STOP
+from spikewise.executors.lines import LEAVE
 from spikewise.executors.process import perform, use_threads
 
 __all__ = ["main"]
@@ -34,17 +34,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever gives the orders
     _load()
     _Server(leave=LEAVE in sys.argv).serve()
+    os._exit(0)  # whoever gave the orders waits, and to take apart all that was loaded takes long on a busy core
 
 
 class _Server:
     def __init__(self, *, leave: bool) -> None:
         self._leave = leave
         self._children: dict[int, _Child] = {}
-        self._rest, self._open = b"", True
+        self._rest, self._open, self._ends = b"", True, False
         self._wake, ring = os.pipe()
         os.set_blocking(ring, False)
         signal.set_wakeup_fd(ring)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._terminated)
 
     def serve(self) -> None:
         """Until there are no more orders, and nothing is at work."""
@@ -60,15 +62,20 @@ class _Server:
                 self._reap()
             if orders in ready:
                 self._obey(os.read(orders, 1 << 16))
+            if self._ends:
+                self._open = False
+                self._stop(list(self._children))
+
+    def _terminated(self, *_: object) -> None:
+        """Noted, and heeded between two orders; while everything is being loaded the signal ends the process."""
+        self._ends = True
 
     def _obey(self, part: bytes) -> None:
         *lines, self._rest = (self._rest + part).split(b"\n")
         self._open = bool(part)
         for line in lines:
             order = json.loads(line)
-            if order == STOP:
-                self._stop(list(self._children))
-            elif "cancel" in order:
+            if "cancel" in order:
                 self._stop([pid for pid, child in self._children.items() if child.number == order["cancel"]])
             else:
                 self._fork(order)
@@ -77,8 +84,10 @@ class _Server:
 
     def _fork(self, order: dict[str, Any]) -> None:
         ours, theirs = os.pipe()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # or a new process would take it for our own
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             os.close(theirs)
             os.set_blocking(ours, False)
             self._children[pid] = _Child(order["number"], ours, bytearray(), {})
@@ -87,6 +96,8 @@ class _Server:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
             _speak_into(order["log"])
             use_threads(order["threads"])
             code = perform(order, lambda said: _tell(theirs, said))
