@@ -3,12 +3,13 @@
 import json
 import os
 import socket
+import time
 
 import pytest
 from filelock import FileLock
 
 from spikewise.executors import RetryRules, Work, run_all
-from spikewise.executors.work import BUSY, Beat, Ended
+from spikewise.executors.work import BUSY, Beat, Ended, Waits, Word
 
 
 class Watched:
@@ -41,6 +42,7 @@ class Scripted:
 
     def __init__(self, script, places=2, adopts=()):
         self.script, self.places, self.adopts = {name: list(ends) for name, ends in script.items()}, places, adopts
+        self.stays = None
         self.started, self.ready, self.cancelled, self.most, self.closed = [], [], [], 0, False
 
     def start(self, attempts):
@@ -57,7 +59,17 @@ class Scripted:
         end = self.script.get(work.name, [True])
         step = end.pop(0) if len(end) > 1 else end[0]
         if step == "silent":
+            self.ready += [work] * (len(end) > 1 and isinstance(end[0], Waits))
             return [Beat(work.name, "n1", {})]
+        if step == "later":
+            time.sleep(0.5)
+            self.ready.append(work)
+            return []
+        if isinstance(step, KeyboardInterrupt):
+            raise step
+        if isinstance(step, Word | Waits):
+            self.ready.append(work)
+            return [step]
         if step is True:
             (work.folder / work.done).write_text("{}")
             return [Ended(work.name, 0)]
@@ -77,6 +89,7 @@ class Scripted:
 
     def close(self):
         self.closed = True
+        return self.stays
 
 
 @pytest.fixture
@@ -172,6 +185,15 @@ def test_a_silent_machine_is_given_up(work_of, drive):
     assert "no sign of life" in watched.lines[0]
 
 
+def test_work_that_waits_in_a_queue_again_is_not_given_up(work_of, drive):
+    """A job whose time was up, or that was preempted, may wait for hours until it goes on."""
+    executor = Scripted({"a": ["silent", Waits("a"), "later", True]})
+    found, watched = drive([work_of("a")], executor, rules=RetryRules(retries=0, patience=0.2))
+    assert executor.cancelled == []
+    assert found["a"].error is None
+    assert watched.lines == []
+
+
 def left_by_a_dead_process(tmp_path, name):
     (tmp_path / "claims").mkdir()
     claim = {"host": socket.gethostname(), "pid": os.getpid(), "begun": "0", "token": "t", "handle": f"job of {name}"}
@@ -202,3 +224,25 @@ def test_an_end_may_bring_more_work(work_of, tmp_path):
 
     run_all([work_of("a")], Scripted({}), Watched(), claims=tmp_path / "claims", ended=then)
     assert names == ["a", "b"]
+
+
+def test_what_an_executor_has_to_say_is_told_and_so_is_what_stays_behind(work_of, drive):
+    executor = Scripted({"a": [Word("The queue is long."), True]})
+    executor.stays = "One job stays."
+    found, watched = drive([work_of("a")], executor)
+    assert found["a"].error is None
+    assert watched.lines == ["The queue is long.", "One job stays."]
+
+
+def test_work_that_could_not_be_taken_back_is_taken_over_by_the_next(work_of, tmp_path):
+    """Ctrl-C while the controller of a queue is away."""
+    first = Scripted({"a": [KeyboardInterrupt()]})
+    first.stays = "One job stays."
+    with pytest.raises(KeyboardInterrupt):
+        run_all([work_of("a")], first, Watched(), claims=tmp_path / "claims", ended=lambda outcome: None)
+    claim = json.loads((tmp_path / "claims" / "a.json").read_text())
+    assert claim["handle"] == "job of a"
+    (tmp_path / "claims" / "a.json").write_text(json.dumps({**claim, "begun": "0"}))  # of a process that is gone
+    second = Scripted({}, adopts=("a",))
+    run_all([work_of("a")], second, Watched(), claims=tmp_path / "claims", ended=lambda outcome: None)
+    assert second.started == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from spikewise.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from spikewise.executors.choice import Ready, open_executor
+    from spikewise.executors.choice import Ready, must_be_there, open_executor
     from spikewise.executors.config import (
         AnyExecutor,
         LocalExecutor,
@@ -37,6 +37,7 @@ __all__ = [
     "available_cores",
     "executor_from",
     "executor_table",
+    "must_be_there",
     "open_executor",
     "run_all",
     "shown",
@@ -47,7 +48,7 @@ __getattr__ = lazy_exports(
     __name__,
     {
         **dict.fromkeys(_CONFIG, "spikewise.executors.config"),
-        **dict.fromkeys(("Ready", "open_executor"), "spikewise.executors.choice"),
+        **dict.fromkeys(("Ready", "must_be_there", "open_executor"), "spikewise.executors.choice"),
         **dict.fromkeys(("WorkEnd", "RetryRules", "run_all"), "spikewise.executors.drive"),
         "available_cores": "spikewise.executors.local",
         **dict.fromkeys(("Spoken", "Tally", "Watcher", "shown"), "spikewise.executors.watching"),

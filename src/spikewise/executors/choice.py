@@ -7,10 +7,11 @@ from spikewise.executors.config import AnyExecutor, LocalExecutor, RayExecutor, 
 from spikewise.executors.drive import RetryRules
 from spikewise.executors.executor import Executor
 from spikewise.executors.local import available_cores, processes
-from spikewise.executors.ray_cluster import RayCluster
+from spikewise.executors.ray_cluster import RayCluster, must_have
 from spikewise.executors.slurm import SlurmJobs
+from spikewise.executors.slurm_request import must_take
 
-__all__ = ["Ready", "open_executor"]
+__all__ = ["Ready", "must_be_there", "open_executor"]
 
 
 class Ready(NamedTuple):
@@ -19,6 +20,25 @@ class Ready(NamedTuple):
     executor: Executor
     rules: RetryRules
     where: str
+
+
+def must_be_there(config: AnyExecutor | None) -> None:
+    """What is to run the work can be reached and has what is asked for: said before images are read.
+
+    Raises:
+        DependencyError: an extra is not installed; the message says which.
+        ConfigError: it has no room for such work, or does not know an option.
+        ExecutorError: it cannot be reached.
+    """
+    match config:
+        case None | LocalExecutor():
+            return
+        case RayExecutor():
+            must_have(config)
+        case SlurmExecutor():
+            must_take(config)
+        case _:
+            assert_never(config)
 
 
 def open_executor(config: AnyExecutor, place: Path, claims: Path) -> Ready:

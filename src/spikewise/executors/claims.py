@@ -85,6 +85,10 @@ class Claims:
             self._held.discard(name)
             self._file(name).unlink(missing_ok=True)
 
+    def leave(self) -> None:
+        """Leave them where they are: what they name goes on, and whoever comes next takes it over."""
+        self._held.clear()
+
     def close(self) -> None:
         """Give up all, and the folder, if it is empty."""
         for name in list(self._held):

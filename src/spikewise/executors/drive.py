@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from spikewise.executors.claims import Claims
 from spikewise.executors.executor import Attempt, Executor
 from spikewise.executors.watching import Watcher
-from spikewise.executors.work import BUSY, Beat, Ended, Event, Work, in_words
+from spikewise.executors.work import BUSY, Beat, Ended, Event, Waits, Word, Work, in_words
 
 __all__ = ["RetryRules", "WorkEnd", "run_all"]
 
@@ -85,8 +85,14 @@ def run_all(  # what it works with
     Raises:
         ExecutorError: it cannot be reached any more; what is finished stays.
     """
-    with closing(Claims(claims)) as held, closing(executor):
-        _Drive(works, executor, watcher, held, rules or RetryRules()).run(ended)
+    with closing(Claims(claims)) as held:
+        try:
+            _Drive(works, executor, watcher, held, rules or RetryRules()).run(ended)
+        finally:
+            stays = executor.close()
+            if stays:
+                held.leave()
+                watcher.said(stays)
 
 
 class _Drive:
@@ -162,12 +168,19 @@ class _Drive:
         return [Attempt(work, waiting.avoid, self._claims.token)]
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, Word):
+            self._watcher.said(event.text)
+            return
         one = self._hand.get(event.name)
         if one is None:  # of an attempt that was given up
             return
         if isinstance(event, Beat):
             one.beat, one.node = time.monotonic(), event.node
             self._watcher.beat(event.name, one.waiting.work.label, event.node, event.said)
+            return
+        if isinstance(event, Waits):
+            one.beat, one.node = None, ""
+            self._watcher.queued(event.name, one.waiting.work.label)
             return
         del self._hand[event.name]
         self._settle(one, event)

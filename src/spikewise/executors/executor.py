@@ -49,5 +49,5 @@ class Executor(Protocol):
     def adopt(self, attempt: Attempt, handle: str) -> bool:
         """Take over what an earlier process has begun; False if there is nothing left of it."""
 
-    def close(self) -> None:
-        """End what still runs."""
+    def close(self) -> str | None:
+        """End what still runs; in words, what could not be ended."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from spikewise.executors.carry import State, pack, state_of, unpack
 from spikewise.executors.local import Forks
-from spikewise.executors.work import Ended, in_words
+from spikewise.executors.work import Beat, Ended, in_words
 
 __all__ = ["Supervised", "node_name", "supervise"]
 
@@ -83,7 +83,7 @@ def _watched(order: dict[str, Any], root: Path, *, brings: bool) -> Iterator[Sup
             for event in forks.events(_LIVES):
                 if isinstance(event, Ended):
                     end = event
-                else:
+                elif isinstance(event, Beat):
                     said = event.said
             if said or time.monotonic() - last > _BEAT:
                 last = time.monotonic()

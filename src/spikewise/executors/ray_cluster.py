@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from spikewise.executors.ray_server import answers_at
 from spikewise.executors.work import Beat, Ended, Event
 from spikewise.files import make_folder
 
-__all__ = ["RayCluster"]
+__all__ = ["RayCluster", "must_have"]
 
 _READY: Final = 90.0
 """Seconds until a cluster has been reached or made."""
@@ -39,10 +40,7 @@ class RayCluster:
     """
 
     def __init__(self, config: RayExecutor, logs: Path, claims: Path) -> None:
-        if importlib.util.find_spec("ray") is None:
-            raise DependencyError("The executor 'ray' needs Ray, which is not installed: pip install 'spikewise[ray]'.")
-        address = config.address or os.environ.get("RAY_ADDRESS") or None
-        _must_answer(address)
+        address = _must_answer(config)
         self._config, self._claims = config, claims
         self._log = make_folder(logs) / "ray.txt"
         self._names: dict[int, str] = {}
@@ -160,10 +158,25 @@ class RayCluster:
         return Ended(name, said["code"], said.get("error", ""), node, bool(said.get("again", True)))
 
 
-def _must_answer(address: str | None) -> None:
-    """Whether that is an address, and somebody listens there."""
+def must_have(config: RayExecutor) -> None:
+    """A cluster can be reached, or made; where more is asked for than any machine has, that there is a node with it.
+
+    Raises:
+        DependencyError, ConfigError, ExecutorError: as of `RayCluster`.
+    """
+    _must_answer(config)
+    if config.gpus or config.memory or config.cpus > 1:
+        with tempfile.TemporaryDirectory(prefix="spikewise-ray-") as place:
+            RayCluster(config, Path(place), Path(place)).close()
+
+
+def _must_answer(config: RayExecutor) -> str | None:
+    """The address of a cluster, if one is asked for; somebody listens there."""
+    if importlib.util.find_spec("ray") is None:
+        raise DependencyError("The executor 'ray' needs Ray, which is not installed: pip install 'spikewise[ray]'.")
+    address = config.address or os.environ.get("RAY_ADDRESS") or None
     if address is None:
-        return
+        return None
     host, colon, port = address.rpartition(":")
     if not colon or not re.fullmatch(r"\d{1,5}", port) or not 0 < int(port) < 1 << 16 or "/" in host or not host:
         raise ConfigError(
@@ -176,3 +189,4 @@ def _must_answer(address: str | None) -> None:
             f"No Ray cluster answers at {address}: {error.strerror or error}. `ray start --head` begins one, and says "
             "its address."
         )
+    return address

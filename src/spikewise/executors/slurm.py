@@ -1,12 +1,11 @@
 """Jobs of a Slurm cluster, submitted through submitit; they outlive the process that submitted them."""
 
 import contextlib
-import importlib.util
+import io
 import itertools
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from spikewise.errors import ConfigError, DependencyError
+from spikewise.errors import ConfigError
 from spikewise.executors.config import SlurmExecutor
 from spikewise.executors.executor import Attempt
 from spikewise.executors.local import available_cores
 from spikewise.executors.slurm_job import SlurmWork
-from spikewise.executors.work import Beat, Ended, Event
+from spikewise.executors.slurm_queue import SlurmQueue
+from spikewise.executors.slurm_request import (
+    Called,
+    asked_of_submitit,
+    called,
+    in_a_line,
+    is_full,
+    is_silent,
+    must_be_able,
+)
+from spikewise.executors.work import BUSY, Beat, Ended, Event, Waits, Word
 from spikewise.files import make_folder
 
 __all__ = ["SlurmJobs"]
@@ -29,8 +38,14 @@ _QUEUED: Final = 100
 _LOOK: Final = 0.5
 _LATE: Final = 20.0
 """Seconds that a shared disk may show a job's last words later than Slurm says that it is over."""
+_FULL: Final = 30.0
+"""Seconds after which jobs are submitted again where Slurm took none."""
 _REQUEUES: Final = 1000
 _ENDS: Final = 10.0
+
+
+class _NotNowError(Exception):
+    """Slurm takes no more jobs at this moment."""
 
 
 @dataclass
@@ -39,10 +54,13 @@ class _Submitted:
 
     job: Any
     lines: Path
+    begun: float
+    """When it was submitted."""
     read: int = 0
     node: str = ""
     over: float | None = None
     """When Slurm first said that it is."""
+    state: str = ""
     rest: bytes = field(default=b"")
 
 
@@ -59,90 +77,122 @@ class SlurmJobs:
     """
 
     def __init__(self, config: SlurmExecutor, place: Path, claims: Path) -> None:
-        if importlib.util.find_spec("submitit") is None:
-            raise DependencyError(
-                "The executor 'slurm' needs submitit, which is not installed: pip install 'spikewise[slurm]'."
-            )
-        if config.cluster == "slurm" and (shutil.which("sbatch") is None or shutil.which("srun") is None):
-            raise ConfigError(
-                "The executor 'slurm' submits jobs with sbatch, which is not on this machine. Give the command on a "
-                "login node of the cluster, or try it out here with --executor-set cluster=local."
-            )
-        import submitit  # noqa: PLC0415  # an extra
-
+        must_be_able(config)
         self._config, self._claims = config, claims
         self._place = make_folder(place / "slurm").absolute()
-        own = {"slurm_max_num_timeout": _REQUEUES} if config.cluster == "slurm" else {}
-        self._executor = submitit.AutoExecutor(self._place, cluster=config.cluster, **own)
-        self._executor.update_parameters(**_asked(config))
+        self._name = f"spikewise-{secrets.token_hex(4)}"
+        """Of all jobs that this process submits: by that they are found again, even one whose number was not heard."""
+        self._asked = asked_of_submitit(config)
         self._jobs: dict[str, _Submitted] = {}
         self._here: list[subprocess.Popen[bytes]] = []
         """Jobs that are processes of this machine, to be waited for."""
-        self._looked = 0.0
-        self.places = config.jobs or (available_cores() if config.cluster == "local" else _QUEUED)
+        self._queue = SlurmQueue()
+        self._told: list[Event] = []
+        self._said: set[str] = set()
+        self._looked, self._again, self._name_used = 0.0, 0.0, False
+        self._most = config.jobs or (available_cores() if config.cluster == "local" else _QUEUED)
         partition = f", partition {config.partition}" if config.partition else ""
-        self.where = f"{self.places} at most in the queue of Slurm{partition}"
+        self.where = f"{self._most} at most in the queue of Slurm{partition}"
         if config.cluster == "local":
-            self.where = f"{self.places} at a time, as submitit runs jobs on this machine"
+            self.where = f"{self._most} at a time, as submitit runs jobs on this machine"
+
+    @property
+    def places(self) -> int:
+        """As many as there may be in the queue; where it is full, no more than there are."""
+        return self._most if time.monotonic() >= self._again else len(self._jobs)
 
     def start(self, attempts: Sequence[Attempt]) -> None:
-        """Submit some work, as one array where nothing tells it apart.
+        """Submit some work, as one array where nothing tells it apart; what Slurm does not take now comes back as busy.
 
         Raises:
             ConfigError: Slurm refuses it, with what it says.
         """
         for avoid, group in itertools.groupby(sorted(attempts, key=lambda one: one.avoid), key=lambda one: one.avoid):
-            works = [self._work(attempt) for attempt in group]
-            if self._config.cluster == "slurm":
-                self._executor.update_parameters(slurm_exclude=",".join(avoid) or None)
-            for (name, lines, _), job in zip(works, self._submit([work for _, _, work in works]), strict=True):
-                self._jobs[name] = _Submitted(job, lines)
-                self._here += [process] if (process := getattr(job, "_process", None)) is not None else []
+            batch = list(group)
+            while batch:
+                part = batch
+                while not self._submitted(part, avoid) and len(part) > 1:  # an array is taken as a whole, or not at all
+                    part = part[: len(part) // 2]
+                batch = batch[len(part) :]
 
     def events(self, wait: float = 0.0) -> list[Event]:
-        """What has happened since."""
+        """What has happened since.
+
+        Raises:
+            ConfigError: Slurm took the jobs, and says that none of them will ever run.
+        """
         now = time.monotonic()
         if now - self._looked < _LOOK:
             time.sleep(wait)
-            return []
+            return self._spoken()
         self._looked = now
+        if self._config.cluster == "slurm" and self._jobs and self._queue.look():
+            self._mind()
         found = [event for name in list(self._jobs) for event in self._of(name, now)]
         for event in found:
             if isinstance(event, Ended):
                 self._jobs.pop(event.name, None)
-        return found
+        return self._spoken() + found
 
     def cancel(self, name: str) -> None:
         """End a job."""
         submitted = self._jobs.pop(name, None)
-        if submitted is not None:
-            with contextlib.suppress(Exception):  # it may be over, or Slurm away for a moment
+        if submitted is None:
+            return
+        if self._config.cluster == "slurm":
+            called("scancel", submitted.job.job_id)  # it may be over, or Slurm away for a moment
+        else:
+            with contextlib.suppress(Exception):  # it may be over
                 submitted.job.cancel(check=False)
 
-    def handle(self, name: str) -> str:
-        """Number of the job and where it speaks."""
-        submitted = self._jobs[name]
-        return json.dumps([submitted.job.job_id, submitted.lines.name])
+    def handle(self, name: str) -> str | None:
+        """Number of the job and where it speaks; None where Slurm did not take it."""
+        submitted = self._jobs.get(name)
+        return None if submitted is None else json.dumps([submitted.job.job_id, submitted.lines.name])
 
     def adopt(self, attempt: Attempt, handle: str) -> bool:
         """Take over a job that an earlier process has submitted."""
         try:
             number, lines = json.loads(handle)
-            found = _Submitted(self._job(str(number)), self._place / str(lines))
+            found = _Submitted(self._job(str(number)), self._place / str(lines), time.monotonic())
         except (ValueError, TypeError):
             return False
-        if self._is_over(found):
+        gone = not self._queue.now(str(number)).lives if self._config.cluster == "slurm" else self._is_over(found)
+        if gone:
             return False
         self._jobs[attempt.work.name] = found
         return True
 
-    def close(self) -> None:
-        """End what still runs or waits."""
+    def close(self) -> str:
+        """End what still runs or waits; in words, what could not be ended."""
+        self._queue.close()
+        if self._config.cluster == "slurm":
+            return self._cancel_all()
         for name in list(self._jobs):
             self.cancel(name)
         for process in self._here:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_ENDS)
+        return ""
+
+    def _cancel_all(self) -> str:
+        """By their name, and by their numbers those that an earlier process submitted."""
+        if not self._name_used and not self._jobs:
+            return ""
+        numbers = [submitted.job.job_id for submitted in self._jobs.values()]
+        ours = [[f"--name={self._name}", f"--user={os.getuid()}"]] if self._name_used else []
+        tried: list[Called] = []
+        for which in [*ours, ["--quiet", *numbers]] if numbers else ours:
+            if not any(one.code for one in tried):
+                tried.append(called("scancel", *which, seconds=_ENDS))
+        failed = [one for one in tried if one.code]
+        if not failed:
+            return ""
+        count = f"{len(numbers)} job{'s' * (len(numbers) != 1)}"
+        return (
+            f"{count} may stay in the queue of Slurm: {failed[0].said} `scancel --name={self._name}` ends them "
+            f"({', '.join(numbers)}); the same command takes over what goes on."
+        )
 
     def _work(self, attempt: Attempt) -> tuple[str, Path, SlurmWork]:
         name = attempt.work.name
@@ -157,15 +207,97 @@ class SlurmJobs:
         }
         return name, lines, SlurmWork(order, lines)
 
-    def _submit(self, works: list[SlurmWork]) -> list[Any]:
+    def _submitted(self, attempts: Sequence[Attempt], avoid: tuple[str, ...]) -> bool:
+        """Submit some work together; False where Slurm may take a part of it."""
+        if self._config.cluster == "slurm" and time.monotonic() < self._again:
+            self._told += [Ended(attempt.work.name, BUSY) for attempt in attempts]
+            return True
+        works = [self._work(attempt) for attempt in attempts]
+        begun = time.monotonic()
         try:
-            if len(works) == 1 or self._config.cluster == "local":
-                return [self._executor.submit(work) for work in works]
-            with self._executor.batch():
-                return [self._executor.submit(work) for work in works]
+            jobs = self._submit([work for _, _, work in works], avoid)
+        except _NotNowError as error:
+            if len(works) > 1 and not is_silent(str(error)):
+                return False
+            self._put_off(str(error))
+            self._told += [Ended(name, BUSY) for name, _, _ in works]
+            return True
+        for (name, lines, _), job in zip(works, jobs, strict=True):
+            self._jobs[name] = _Submitted(job, lines, begun)
+            self._here += [process] if (process := getattr(job, "_process", None)) is not None else []
+        return True
+
+    def _submit(self, works: list[SlurmWork], avoid: tuple[str, ...]) -> list[Any]:
+        """Give jobs to submitit; without regard to the machines to be avoided where there are no others."""
+        executor = self._submitter(avoid)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+                if len(works) == 1 or self._config.cluster == "local":
+                    return [executor.submit(work) for work in works]
+                with executor.batch():
+                    return [executor.submit(work) for work in works]
         except Exception as error:  # of sbatch, in whatever class submitit puts it
-            said = " ".join(str(error).split())
+            said = in_a_line(str(error))
+            if is_silent(said) or is_full(said):
+                raise _NotNowError(said) from None
+            if avoid:
+                return self._submit(works, ())
             raise ConfigError(f"Slurm refused the jobs: {said} Check --executor and --executor-set.") from None
+
+    def _submitter(self, avoid: tuple[str, ...]) -> Any:
+        """A new one each time: machines that submitit has once been told to avoid it would avoid for ever."""
+        import submitit  # noqa: PLC0415  # an extra
+
+        if self._config.cluster == "local":
+            executor = submitit.AutoExecutor(self._place, cluster="local")
+            executor.update_parameters(name=self._name, **self._asked)
+            return executor
+        self._name_used = True
+        executor = submitit.AutoExecutor(self._place, cluster="slurm", slurm_max_num_timeout=_REQUEUES)
+        others = {"slurm_exclude": ",".join(avoid)} if avoid else {}
+        executor.update_parameters(name=self._name, **self._asked, **others)
+        return executor
+
+    def _put_off(self, said: str) -> None:
+        """Submit nothing for a while."""
+        self._again = time.monotonic() + _FULL
+        there = f"{len(self._jobs)} {'is' if len(self._jobs) == 1 else 'are'} in the queue"
+        why = said.rstrip(".")
+        self._say(f"Slurm takes no more jobs for now ({why}); {there}, and the others wait for a place.", why)
+
+    def _say(self, text: str, about: str) -> None:
+        """Have a person told, once."""
+        if about not in self._said:
+            self._said.add(about)
+            self._told.append(Word(text))
+
+    def _spoken(self) -> list[Event]:
+        told, self._told = self._told, []
+        return told
+
+    def _mind(self) -> None:
+        """Say what is not as it should be in the queue."""
+        if self._queue.complaint:
+            why = self._queue.complaint
+            self._say(f"Slurm does not answer: {why}. Jobs that run go on; it is asked again.", "silent")
+            return
+        if "silent" in self._said:
+            self._said.discard("silent")
+            self._told.append(Word("Slurm answers again."))
+        for name, submitted in self._jobs.items():
+            seen = self._queue.of(submitted.job.job_id, since=submitted.begun)
+            if seen is not None and seen.waits and submitted.node:
+                submitted.node = ""
+                self._told.append(Waits(name))
+        numbers = [submitted.job.job_id for submitted in self._jobs.values()]
+        reason = self._queue.hopeless(numbers)
+        if reason:
+            raise ConfigError(
+                f"Slurm took the jobs, and will never run them: {reason}. They are taken back. Ask for something else "
+                "with --executor and --executor-set (`scontrol show partition` says what there is)."
+            )
+        for why, count in self._queue.waiting(numbers).items():
+            self._say(f"{count} job{'s wait' if count > 1 else ' waits'} in the queue of Slurm: {why}.", why)
 
     def _job(self, number: str) -> Any:
         import submitit  # noqa: PLC0415
@@ -192,32 +324,25 @@ class SlurmJobs:
 
     def _is_over(self, submitted: _Submitted) -> bool:
         job = submitted.job
-        if self._config.cluster == "local" and getattr(job, "_process", None) is None:  # an earlier process's
+        if self._config.cluster == "slurm":
+            seen = self._queue.of(job.job_id, since=submitted.begun)
+            if seen is None:
+                return False
+            submitted.state = seen.state
+            if not seen.lives:
+                submitted.node = seen.node or submitted.node
+            return not seen.lives
+        if getattr(job, "_process", None) is None:  # an earlier process's
             return not _lives(int(job.job_id))
         return bool(job.done())
 
     def _why(self, submitted: _Submitted) -> str:
         """What Slurm says of a job that ended without a word."""
         with contextlib.suppress(Exception):  # nothing here may fail for the sake of words
-            said = (submitted.job.stderr() or "").strip().splitlines()
-            return f"The job {submitted.job.job_id} ended ({submitted.job.state}). {said[-1] if said else ''}".strip()
+            job, said = submitted.job, (submitted.job.stderr() or "").strip().splitlines()
+            state = submitted.state or job.state
+            return f"The job {job.job_id} ended ({state}). {said[-1] if said else ''}".strip()
         return "The job ended without a word."
-
-
-def _asked(config: SlurmExecutor) -> dict[str, Any]:
-    """The settings as submitit calls them."""
-    asked: dict[str, Any] = {"name": "spikewise", "timeout_min": config.minutes, "cpus_per_task": config.cpus}
-    if config.gpus:
-        if config.gpus != int(config.gpus):
-            raise ConfigError(f"Slurm gives whole GPUs; got gpus={config.gpus:g}.")
-        asked["gpus_per_node"] = int(config.gpus)
-    if config.memory_bytes is not None:
-        asked["mem_gb"] = config.memory_bytes / 2**30
-    if config.cluster == "slurm":
-        named = {name: getattr(config, name) for name in ("partition", "account", "qos", "constraint")}
-        asked |= {f"slurm_{name}": value for name, value in named.items() if value is not None}
-        asked |= {"slurm_additional_parameters": dict(config.options)} if config.options else {}
-    return asked
 
 
 def _new_lines(submitted: _Submitted) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ done is told by a file that is written last, and what is half done lies beside i
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from spikewise.files import make_folder
 
-__all__ = ["BUSY", "KEPT_ENVIRONMENT", "Beat", "Ended", "Event", "Work", "in_words"]
+__all__ = ["BUSY", "KEPT_ENVIRONMENT", "Beat", "Ended", "Event", "Waits", "Word", "Work", "in_words"]
 
 BUSY: Final = 75
 """Exit code of a process that found another at work in its folder."""
@@ -108,13 +109,27 @@ class Ended(NamedTuple):
     """Whether another machine, or a later moment, may do better."""
 
 
-Event = Beat | Ended
+class Waits(NamedTuple):
+    """It is at work no more, and goes on when its turn comes: no sign of life is expected until then."""
+
+    name: str
+    """Of the work."""
+
+
+class Word(NamedTuple):
+    """Something that a person should know."""
+
+    text: str
+
+
+Event = Beat | Ended | Waits | Word
 
 
 def in_words(log: Path, exit_code: int) -> str:
     """Why a process ended, by its exit code and the last that it wrote."""
     if exit_code < 0:
-        return f"The process was killed by signal {-exit_code}; signal 9 often means that memory ran out."
+        why = "; often that means that memory ran out" if exit_code == -signal.SIGKILL else ""
+        return f"The process was killed by signal {-exit_code}{why}."
     try:
         text = log.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

@@ -1,0 +1,277 @@
+"""What Slurm is asked and says: it is told before any work, while jobs wait, and when they end without a word."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+import spikewise
+from spikewise.errors import ConfigError, ExecutorError
+from spikewise.executors import SlurmExecutor, Work, open_executor
+from spikewise.executors import slurm as jobs_module
+from spikewise.executors import slurm_queue as queue_module
+from spikewise.executors.executor import Attempt
+from spikewise.executors.slurm_request import must_take
+from spikewise.executors.work import BUSY, Beat, Ended, Waits, Word
+
+pytest.importorskip("submitit", reason="submitit is not installed: pip install 'spikewise[slurm]'")
+
+SBATCH = """import sys, re, pathlib
+here = pathlib.Path(__file__).parent
+if "--test-only" in sys.argv:
+    said = (here / "refuses").read_text()
+    sys.stderr.write(said)
+    sys.exit(1 if said else 0)
+text = pathlib.Path(sys.argv[1]).read_text()
+most, taken = int((here / "most").read_text()), (here / "taken").read_text().split()
+count = int(found[1]) + 1 if (found := re.search(r"--array=0-(\\d+)", text)) else 1
+if (here / "nodes").exists():
+    found = re.search("--exclude=.*", text)
+    with (here / "excluded").open("a") as file:
+        file.write((found[0] if found else "") + "\\n")
+elif "--exclude" in text:
+    sys.exit("sbatch: error: Batch job submission failed: Requested node configuration is not available")
+if sum(map(int, taken)) + count > most:
+    sys.exit("sbatch: error: QOSMaxSubmitJobPerUserLimit\\n"
+             "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, ...)")
+(here / "taken").write_text(" ".join([*taken, str(count)]))
+print(f"Submitted batch job {len(taken) + 1}")
+"""
+SAYS = """import sys, pathlib
+here, name = pathlib.Path(__file__).parent, pathlib.Path(__file__).name
+with (here / "asked").open("a") as file:
+    file.write(" ".join([name, *sys.argv[1:]]) + "\\n")
+if (here / "away").exists():
+    sys.exit(f"{name}: error: Unable to contact slurm controller (connect failure)")
+said = here / f"{name}.says"
+print(said.read_text() if said.exists() else "", end="")
+"""
+AWAY = "Unable to contact slurm controller (connect failure)"
+NODES = "main*|8|64000|gpu:a100:4|2:00:00\nlong|4|32000+|(null)|7-00:00:00\n"
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """The commands of a Slurm; what they say and take stands in files beside them."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    for name, text in {"sbatch": SBATCH, "srun": SAYS, "squeue": SAYS, "scancel": SAYS, "sinfo": SAYS}.items():
+        (place / name).write_text(f"#!{sys.executable}\n{text}")
+        (place / name).chmod(0o755)
+    for name, text in {"refuses": "", "most": "1000", "taken": "", "sinfo.says": NODES}.items():
+        (place / name).write_text(text)
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    for module, name, seconds in ((jobs_module, "_LATE", 0), (jobs_module, "_LOOK", 0), (queue_module, "_APART", 0)):
+        monkeypatch.setattr(module, name, seconds)
+    return place
+
+
+@pytest.fixture
+def attempts(tmp_path):
+    def make(count, avoid=()):
+        log = tmp_path / "logs" / "log.txt"
+        works = [Work(f"w{i}", f"W{i}", "no:ne", tmp_path, f"{i}.json", ".lock", log, dict) for i in range(count)]
+        return [Attempt(work, avoid, "token") for work in works]
+
+    return make
+
+
+@pytest.fixture
+def opened(slurm, tmp_path):
+    made = []
+
+    def make(**settings):
+        made.append(open_executor(SlurmExecutor(**settings), tmp_path / "place", tmp_path / "claims").executor)
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+def heard(executor, enough, seconds=20.0):
+    """What happens until there is enough of it."""
+    found, end = [], time.monotonic() + seconds
+    while not enough(found):
+        assert time.monotonic() < end, found
+        found += executor.events(0.01)
+    return found
+
+
+REFUSED = "sbatch: error: invalid partition specified: gqu\nallocation failure: Invalid partition name specified\n"
+
+
+@pytest.mark.parametrize("command", ["compare", "train", "tune", "sweep"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_what_slurm_can_not_give_is_said_before_any_image_is_read(slurm, tmp_path, monkeypatch, command, missing):
+    """Images of a large folder take minutes to read, and the cells of a large sweep to plan."""
+    (slurm / "refuses").write_text(REFUSED)
+    if missing:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    for module in ("run", "tune", "sweep_folder"):
+        monkeypatch.setattr(
+            f"spikewise.experiments.{module}.load_data", lambda *a, **k: pytest.fail("images were read")
+        )
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[base]\ndata = { source = "digits" }\n[grid]\nmodel.recurrent = [false, true]\n')
+    source = plan if command == "sweep" else "digits"
+    with pytest.raises(ConfigError, match="login node" if missing else "invalid partition specified: gqu.*main.*long"):
+        getattr(spikewise, command)(source, executor="slurm:gqu", out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "refuses", "said"),
+    [
+        ({}, "", r"240 minutes.*120 at most.*minutes=120"),
+        ({"partition": "long", "minutes": 20000}, "", "10080 at most"),
+        ({"partition": "main,long"}, "", None),
+        ({"minutes": 60}, "", None),
+        ({"minutes": 60, "gpus": 8}, "Requested node configuration is not available", "4 GPUs"),
+        ({"minutes": 60, "gpus": 4}, "Requested node configuration is not available", None),  # of nodes that are down
+        ({"minutes": 60}, "Job violates accounting/QOS policy (job submit limit, ...)", None),  # it may wait
+        ({"minutes": 60, "account": "lab"}, "Invalid account or account/partition combination", "--account=lab"),
+        ({"minutes": 60, "options": {"foo": 1}}, "unrecognized option '--foo=1'", "--foo=1"),
+    ],
+)
+def test_what_slurm_refuses_is_told_with_what_there_is(slurm, settings, refuses, said):
+    (slurm / "refuses").write_text(refuses and f"allocation failure: {refuses}")
+    if said is None:
+        must_take(SlurmExecutor(**settings))
+        return
+    with pytest.raises(ConfigError, match=said):
+        must_take(SlurmExecutor(**settings))
+
+
+def test_a_controller_that_is_away_is_told(slurm):
+    (slurm / "refuses").write_text(f"allocation failure: {AWAY}")
+    with pytest.raises(ExecutorError, match=r"Slurm does not answer: Unable to contact.*scontrol ping"):
+        must_take(SlurmExecutor())
+
+
+def test_a_job_that_ended_without_a_word_is_found_by_squeue_alone(slurm, opened, attempts):
+    """Many clusters have no accounting, and there `sacct` says nothing, ever."""
+    executor = opened()
+    executor.start(attempts(3))
+    (slurm / "squeue.says").write_text("1_0|RUNNING|None|n1\n1_1|NODE_FAIL|None|n2\n")
+    ends = heard(executor, lambda found: len(found) == 2)
+    assert {(end.name, end.again, end.node) for end in ends} == {("w1", True, "n2"), ("w2", True, "")}
+    assert "NODE_FAIL" in {end.name: end.message for end in ends}["w1"]
+    assert executor.places == 100
+
+
+def test_jobs_that_will_never_run_end_the_command(slurm, opened, attempts):
+    executor = opened()
+    executor.start(attempts(2))
+    (slurm / "squeue.says").write_text("1_0|PENDING|PartitionTimeLimit|\n1_1|PENDING|PartitionTimeLimit|\n")
+    with pytest.raises(ConfigError, match="never run them: PartitionTimeLimit"):
+        heard(executor, bool)
+    executor.close()
+    assert f"scancel --name={executor._name}" in (slurm / "asked").read_text()
+
+
+def test_why_jobs_wait_is_told_once(slurm, opened, attempts):
+    executor = opened()
+    executor.start(attempts(3))
+    rows = "1_0|RUNNING|None|n1\n1_1|PENDING|QOSMaxJobsPerUserLimit|\n1_2|PENDING|QOSMaxJobsPerUserLimit|\n"
+    (slurm / "squeue.says").write_text(rows)
+    (word,) = heard(executor, bool)
+    assert word == Word("2 jobs wait in the queue of Slurm: QOSMaxJobsPerUserLimit.")
+    asked = (slurm / "asked").read_text().count("squeue")
+    while (slurm / "asked").read_text().count("squeue") < asked + 3:
+        assert executor.events(0.01) == []
+
+
+def test_a_job_that_went_back_into_the_queue_waits(slurm, opened, attempts):
+    """Its time was up, or another came first: nothing is heard of it until it is its turn again."""
+    executor = opened()
+    executor.start(attempts(1))
+    lines = executor._jobs["w0"].lines
+    lines.write_text('{"beat": {}, "node": "n1"}\n')
+    (slurm / "squeue.says").write_text("1|PENDING|BeginTime|\n")
+    found = heard(executor, lambda found: len(found) == 2)
+    assert found == [Beat("w0", "n1", {}), Waits("w0")]
+    asked = (slurm / "asked").read_text().count("squeue")
+    while (slurm / "asked").read_text().count("squeue") < asked + 2:
+        assert executor.events(0.01) == []
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(1, 15), (2, 30), (6, 90), (240, 90)])
+def test_a_short_job_is_not_told_of_its_end_as_it_begins(slurm, opened, attempts, minutes, seconds):
+    executor = opened(minutes=minutes)
+    executor.start(attempts(1))
+    (script,) = executor._place.glob("*_submission.sh")
+    assert f"@{seconds}\n" in script.read_text()
+
+
+def test_a_controller_that_is_away_for_a_while_ends_nothing(slurm, opened, attempts):
+    executor = opened()
+    executor.start(attempts(2))
+    (slurm / "away").touch()
+    (word,) = heard(executor, bool)
+    assert AWAY in word.text
+    (slurm / "squeue.says").write_text("1_0|RUNNING|None|n1\n1_1|RUNNING|None|n2\n")
+    (slurm / "away").unlink()
+    assert heard(executor, bool) == [Word("Slurm answers again.")]
+
+
+def test_of_a_full_queue_as_much_is_used_as_there_is(slurm, opened, attempts):
+    (slurm / "most").write_text("3")
+    executor = opened()
+    executor.start(attempts(8))
+    found = heard(executor, lambda found: len(found) == 6)
+    ends = [event for event in found if isinstance(event, Ended)]
+    assert [(end.name, end.code) for end in ends] == [(f"w{i}", BUSY) for i in range(3, 8)]
+    (word,) = (event for event in found if isinstance(event, Word))
+    assert "QOSMaxSubmitJobPerUserLimit" in word.text
+    assert "3 are in the queue" in word.text
+    assert executor.places == 3
+    assert [executor.handle(f"w{i}") is None for i in range(8)] == [False] * 3 + [True] * 5
+
+
+def test_a_machine_that_is_to_be_avoided_is_taken_where_there_is_no_other(slurm, opened, attempts):
+    executor = opened()
+    executor.start(attempts(1, avoid=("n1",)))
+    assert (slurm / "taken").read_text() == "1"
+    assert executor.handle("w0") is not None
+
+
+def test_a_machine_that_failed_one_job_gets_others(slurm, opened, attempts):
+    (slurm / "nodes").write_text("2")
+    executor = opened()
+    executor.start(attempts(2, avoid=("n1",)))
+    executor.start(attempts(3))
+    assert (slurm / "excluded").read_text().split("\n") == ["--exclude=n1", "", ""]
+
+
+def test_what_may_stay_in_the_queue_is_told(slurm, opened, attempts):
+    executor = opened()
+    assert executor.close() == ""
+    executor.start(attempts(2))
+    (slurm / "away").touch()
+    stays = executor.close()
+    assert stays.startswith(f"2 jobs may stay in the queue of Slurm: {AWAY}")
+    assert f"`scancel --name={executor._name}`" in stays
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("sbatch") is None or subprocess.run(["sinfo"], capture_output=True, check=False).returncode != 0,
+    reason="there is no Slurm here: sbatch is missing, or its controller does not answer",
+)
+def test_a_real_slurm_gives_what_this_machine_gives(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[base]\ndata = { source = "digits" }\nsplit = { limit = 100 }\nencoder = { kind = "direct", steps = 2 }\n'
+        "[set]\ntrain.epochs = 2\ntrain.learning_rate = 0.001\nmodel.hidden = [8]\nseeds = 1\n"
+        "[grid]\nmodel.recurrent = [false, true]\n"
+    )
+    there = spikewise.sweep(plan, executor={"kind": "slurm", "minutes": 10}, out=tmp_path / "there")
+    here = spikewise.sweep(plan, jobs=1, out=tmp_path / "here")
+    for rows in (there.rows, here.rows):
+        assert [row["status"] for row in rows] == ["done", "done"]
+    same = [{key: value for key, value in row.items() if "seconds" not in key} for row in there.rows]
+    assert same == [{key: value for key, value in row.items() if "seconds" not in key} for row in here.rows]
