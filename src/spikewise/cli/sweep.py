@@ -1,7 +1,8 @@
 """`sweep`: many experiments that differ in a few factors, and what each factor does."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -78,7 +79,7 @@ def sweep(  # noqa: PLR0913  # one parameter for each option
         _print_list(as_json)
         return
     asked = Asked(data, tuple(settings or []), seeds, epochs, device)
-    how = _How(executor, tuple(executor_settings or []), jobs, data_dir)
+    how = _How(executor, tuple(executor_settings or []), jobs, data_dir, table_only)
     folder, chosen = _folder(name, asked, cells or [], how, out)
     if not table_only:
         with Follower(track, say) as follower:
@@ -100,6 +101,18 @@ class _How(NamedTuple):
     settings: tuple[str, ...]
     jobs: int | None
     data_dir: Path | None
+    nowhere: bool
+    """Nothing is run."""
+
+    def executor_for(self, own: Mapping[str, Any]) -> "AnyExecutor | None":
+        """The executor, which is there."""
+        from spikewise.executors import must_be_there
+        from spikewise.experiments.spread import asked_executor
+
+        found = asked_executor(self.executor, self.settings, default=own, jobs=self.jobs)
+        if not self.nowhere:
+            must_be_there(found)
+        return found
 
 
 def _folder(
@@ -107,7 +120,6 @@ def _folder(
 ) -> "tuple[SweepFolder, AnyExecutor | None]":
     """The sweep that was asked for, ready to run: a folder of before as it is, anything else planned anew."""
     from spikewise.errors import ConfigError
-    from spikewise.experiments.spread import asked_executor
     from spikewise.experiments.sweep import load_sweep, sweep_names
     from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells
     from spikewise.experiments.sweep_folder import SweepFolder, place
@@ -119,9 +131,9 @@ def _folder(
                 f"{name} is a sweep that was begun; its settings stay. Give the sweep's name or file instead."
             )
         folder = SweepFolder.open(Path(name))
-        return folder, asked_executor(how.executor, how.settings, default=folder.sweep.executor, jobs=how.jobs)
+        return folder, how.executor_for(folder.sweep.executor)
     plan = load_sweep(name)
-    executor = asked_executor(how.executor, how.settings, default=plan.executor, jobs=how.jobs)
+    executor = how.executor_for(plan.executor)
     cells = chosen_cells(cells_of(plan, asked), conditions)
     with display() as shown:
         placed = place(cells, out, plan.kind, data_dir=how.data_dir, decoding=shown.work, executor=executor)

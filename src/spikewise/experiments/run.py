@@ -14,7 +14,7 @@ from spikewise.data import Progress, load_data, split
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import Sections
-from spikewise.executors import AnyExecutor
+from spikewise.executors import AnyExecutor, must_be_there
 from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.devices import resolve_automatic, spread_over
 from spikewise.experiments.earlier import take_over
@@ -79,6 +79,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     """
     started = time.perf_counter()
     experiment, elsewhere = as_placed(experiment, executor), is_elsewhere(executor)
+    must_be_there(executor)
     if experiment.device != "auto" and not elsewhere:
         resolve_device(experiment.device)  # what is not there is said before images are decoded
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)

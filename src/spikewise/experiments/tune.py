@@ -22,7 +22,7 @@ from spikewise.errors import ConfigError, TrainingError
 from spikewise.evaluation import classification_metrics
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.record import Count, Number, Record
-from spikewise.executors import AnyExecutor, Work
+from spikewise.executors import AnyExecutor, Work, must_be_there
 from spikewise.experiments.candidates import SMALL_CNN, candidates_of
 from spikewise.experiments.devices import resolve_automatic
 from spikewise.experiments.elsewhere import work_through
@@ -106,6 +106,7 @@ def tune(  # noqa: PLR0913  # what a search may be told
     if trials < 1:
         raise ConfigError(f"The number of trials is at least 1; got {trials}.")
     experiment, elsewhere = as_placed(experiment, executor), is_elsewhere(executor)
+    must_be_there(executor)
     if experiment.device != "auto" and not elsewhere:
         resolve_device(experiment.device)  # what is not there is said before images are decoded
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
