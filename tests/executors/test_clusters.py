@@ -99,6 +99,7 @@ def test_slurm_jobs_give_the_same(plan, expected, tmp_path):
 
 
 SBATCH = """#!/bin/sh
+[ -f "$1" ] || exit 0
 cp "$1" "$(dirname "$0")/submitted"
 {answer}
 """
@@ -110,7 +111,7 @@ def slurm(tmp_path, monkeypatch):
     pytest.importorskip("submitit", reason="submitit is not installed: pip install 'spikewise[slurm]'")
 
     def make(answer):
-        for name in ("sbatch", "srun"):
+        for name in ("sbatch", "srun", "squeue", "sinfo", "scancel"):
             file = tmp_path / "bin" / name
             file.parent.mkdir(exist_ok=True)
             file.write_text(SBATCH.format(answer=answer))

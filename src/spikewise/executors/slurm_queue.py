@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from spikewise.executors.slurm_request import called
 
-__all__ = ["Seen", "SlurmQueue"]
+__all__ = ["QueuedJob", "SlurmQueue"]
 
 _APART: Final = 10.0
 """Seconds between two questions: they are a burden to the controller of a large cluster."""
@@ -30,7 +30,7 @@ _NEVER: Final = re.compile(
 _FORMAT: Final = "%i|%T|%r|%N"
 
 
-class Seen(NamedTuple):
+class QueuedJob(NamedTuple):
     """A job as Slurm last described it."""
 
     state: str
@@ -54,7 +54,7 @@ class SlurmQueue:
     def __init__(self) -> None:
         self.complaint = ""
         """What Slurm said instead of an answer when it was last asked."""
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, QueuedJob] = {}
         self._asked, self._answered = 0.0, 0.0
         self._asking: subprocess.Popen[bytes] | None = None
 
@@ -67,13 +67,13 @@ class SlurmQueue:
         assert self._asking is not None
         return self._asking.poll() is not None and self._heard()
 
-    def of(self, number: str, *, since: float = 0.0) -> Seen | None:
+    def of(self, number: str, *, since: float = 0.0) -> QueuedJob | None:
         """A job as it was seen; None where Slurm has not been asked since that moment."""
         if self._answered <= since:
             return None
-        return self._seen.get(number, Seen("gone from the queue"))
+        return self._seen.get(number, QueuedJob("gone from the queue"))
 
-    def now(self, number: str) -> Seen:
+    def now(self, number: str) -> QueuedJob:
         """A job as it is, of which nothing was known.
 
         An answer that is a few seconds old will do. Where Slurm does not answer, it is taken for one that lives.
@@ -81,9 +81,9 @@ class SlurmQueue:
         if time.monotonic() - self._answered > _APART:
             found = called(*_command())
             if found.code:
-                return Seen("PENDING")
+                return QueuedJob("PENDING")
             self._take(found.out, time.monotonic())
-        return self._seen.get(number, Seen("gone from the queue"))
+        return self._seen.get(number, QueuedJob("gone from the queue"))
 
     def waiting(self, numbers: Iterable[str]) -> Counter[str]:
         """Why jobs wait where that is not as usual, and how many of them."""
@@ -129,7 +129,7 @@ class SlurmQueue:
     def _take(self, text: str, asked: float) -> None:
         self._answered = asked
         rows = (line.split("|") for line in text.splitlines() if line.count("|") == 3)
-        self._seen = {number.strip(): Seen(state, reason, node) for number, state, reason, node in rows}
+        self._seen = {number.strip(): QueuedJob(state, reason, node) for number, state, reason, node in rows}
 
 
 def _command() -> list[str]:
