@@ -275,7 +275,13 @@ def check_complete(name: str, labels: Int64[np.ndarray, " N"], classes: Sequence
         raise DataError(f"{name} has a single class ({classes[0]}); classification needs at least two. {hint}".rstrip())
 
 
-def fingerprint(pixels: str, labels: Int64[np.ndarray, " N"], roles: Int8[np.ndarray, " N"]) -> str:
-    """SHA-256 over the hash of the pixels, the labels and the roles."""
+def fingerprint(
+    pixels: str,
+    labels: Int64[np.ndarray, " N"],
+    roles: Int8[np.ndarray, " N"],
+    groups: Int64[np.ndarray, " N"] | None = None,
+) -> str:
+    """SHA-256 over the hash of the pixels, the labels, the roles and, where they are given, the subjects."""
     content = pixels.encode() + labels.astype("<i8").tobytes() + roles.astype("i1").tobytes()
+    content += b"" if groups is None else b"subjects" + groups.astype("<i8").tobytes()
     return hashlib.sha256(content).hexdigest()

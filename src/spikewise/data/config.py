@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from spikewise.config import Config
+from spikewise.data.columns import ColumnRole, read_columns
 from spikewise.data.image_set import Aspect
+from spikewise.data.levels import check_levels
 from spikewise.data.names import shown
 from spikewise.data.patterns import check_pattern
 
@@ -89,18 +91,29 @@ class DataConfig(Config):
     """Fingerprints only: real prints (default), altered copies, or both (default when the target is `altered`)."""
     subjects: Annotated[int, Field(ge=1)] | None = None
     """Keep only this many subjects, those with the lowest numbers."""
+    levels: Annotated[str, AfterValidator(check_levels)] | None = None
+    """Folders: what each level of folders says, outermost first, such as class/subject, subject/class or
+    part/class/subject. part is train, val or test; * says nothing, ** at the end stands for any depth. Default: class,
+    or part/class."""
+    labels: Annotated[str, Field(min_length=1), BeforeValidator(_as_text)] | None = None
+    """Folders: path of a table (CSV, TSV) that says the class of each image, looked for in the folder first. Default:
+    the one table there whose columns are unmistakable, where there are no class folders."""
+    columns: Annotated[dict[ColumnRole, str], BeforeValidator(read_columns)] = {}  # noqa: RUF012  # pydantic copies it
+    """Columns of that table: file=image_id,class=dx,subject=patient,part=split. Default: those of a usual name."""
     group_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """Folders: regular expression whose one group, found in a file name, names the subject: `(person[0-9]+)_`."""
     read_subjects: bool = True
-    """Folders: read subjects from file names that say `patient12`, `person3`, `sub-01` or the like, or that are known;
-    false: names say nothing about subjects."""
+    """Folders: read subjects from file names that say `patient12`, `person3`, `sub-01` or the like, or that are known,
+    and from a table of labels; false: nothing is said about subjects."""
     roles: bool = True
-    """Folders: take train, val and test for parts of a published split; false: for classes like any other."""
+    """Folders: take train, val and test for parts of a published split; false: for classes like any other, and a table
+    of labels says no parts."""
     positive: Annotated[str, Field(min_length=1)] | None = None
     """Two classes: name of the one that sensitivity, specificity, precision and F1 are about. Default: what is known of
     the set, else what the names say (abnormal against normal), else the second class."""
     skip_bad: bool = False
-    """Leave out files that cannot be decoded, and list them; otherwise they are an error."""
+    """Leave out files that cannot be decoded, or that a table names and are missing, and list them; otherwise they are
+    an error."""
     max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = MAX_PIXELS
     """Refuse an image file with more pixels than this (a decompression bomb)."""
 

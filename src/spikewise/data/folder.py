@@ -9,11 +9,25 @@ from typing import NamedTuple
 
 from spikewise.data.decode import SUFFIXES
 from spikewise.data.image_set import Role
+from spikewise.data.levels import Folders, proposals
 from spikewise.data.load_idx import is_idx
 from spikewise.data.names import file_name, listed, parent_of, read_fingerprint, role_of, shown, stem_and_suffix
+from spikewise.data.subjects import Subjects
 from spikewise.errors import DataError, MissingDataError
 
-__all__ = ["FolderEntry", "Listing", "Tree", "class_tree", "is_fingerprints", "list_folder", "passed_over"]
+__all__ = [
+    "FolderEntry",
+    "Listing",
+    "Tree",
+    "are_classes",
+    "class_tree",
+    "empty_classes",
+    "folders_above",
+    "is_fingerprints",
+    "list_folder",
+    "passed_over",
+    "several_names",
+]
 
 _DEEPEST = 8
 _JUNK_FILES = frozenset({"thumbs.db", "desktop.ini", "readme.md", "readme.txt", "license", "license.txt"})
@@ -52,11 +66,21 @@ class FolderEntry(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A folder tree as it was read."""
+    """Images of a folder with their classes, as its tree or a table says them."""
 
     entries: list[FolderEntry]
-    left_out: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
     """What is to be said of class folders without images."""
+    shared: tuple[str, ...] = ()
+    """What is to be said of names that stand for one part."""
+    subjects: Subjects | None = None
+    """Of each image, where the tree or the table says them."""
+    notes: tuple[str, ...] = ()
+    """How it was read."""
+    cautions: tuple[str, ...] = ()
+    """What of that may not be meant."""
+    table: Path | None = None
+    """The table that was read."""
 
 
 def list_folder(root: Path) -> Listing:
@@ -159,8 +183,8 @@ def class_tree(listing: Listing, *, roles: bool = True) -> Tree:
     Raises:
         DataError: images at other depths, roles mixed with classes, or a single class that is not empty.
     """
-    parents = {parent: tuple(filter(None, parent.split("/"))) for parent in Counter(map(parent_of, listing.images))}
-    depth = _wrappers(parents.values(), roles)
+    parents = folders_above(listing)
+    depth = outer = _wrappers(parents.values(), roles)
     tops = {parts[depth] for parts in parents.values() if len(parts) > depth}
     role_by_top = {top: role_of(top) if roles else None for top in tops}
     named = [top for top, role in role_by_top.items() if role is not None]
@@ -168,22 +192,42 @@ def class_tree(listing: Listing, *, roles: bool = True) -> Tree:
         others = sorted(set(role_by_top) - set(named))
         raise DataError(
             f"{listing.root} has folders for parts ({listed(sorted(named))}) beside others ({listed(others)}). "
-            f"Expected train, val, test with class folders inside, or class folders alone. {_are_classes(named)}"
+            f"Expected train, val, test with class folders inside, or class folders alone. {are_classes(named)}"
         )
     by_role = bool(named)
     depth += by_role
-    _check_depth(listing, depth + 1, named)
-    empty = _empty_classes(listing, depth + 1, parents)
+    _check_depth(listing, depth + 1, named, [parts[outer:] for parts in parents.values()], roles)
+    empty = empty_classes(listing, depth + 1, parents)
 
     def said(parts: Sequence[str]) -> tuple[str, Role]:
         role = role_by_top[parts[depth - 1]] if by_role else None
         return parts[depth], Role.UNASSIGNED if role is None else role
 
     by_parent = {parent: said(parts) for parent, parts in parents.items()}
-    return Tree([FolderEntry(image, *by_parent[parent_of(image)]) for image in listing.images], empty)
+    entries = [FolderEntry(image, *by_parent[parent_of(image)]) for image in listing.images]
+    return Tree(entries, empty, several_names(named))
 
 
-def _are_classes(named: Sequence[str]) -> str:
+def folders_above(listing: Listing) -> dict[str, Folders]:
+    """The folders above the images, by the path that they make; there are few of them, whatever many images."""
+    return {parent: tuple(filter(None, parent.split("/"))) for parent in dict.fromkeys(map(parent_of, listing.images))}
+
+
+def several_names(parts: Collection[str], what: str = "folders") -> tuple[str, ...]:
+    """A word on names that stand for one part, such as val and validation: both count."""
+    names: dict[Role, set[str]] = {}
+    for part in parts:
+        role = role_of(part)
+        if role is not None:
+            names.setdefault(role, set()).add(part)
+    return tuple(
+        f"Several {what} are taken for the {role.name.lower()} part: {listed(sorted(those))}."
+        for role, those in names.items()
+        if len(those) > 1
+    )
+
+
+def are_classes(named: Collection[str]) -> str:
     """How to say that a folder called as a part is none."""
     one = f"{listed(sorted(named))} {'are classes' if len(named) > 1 else 'is a class'} like any other"
     return f"If {one}, say so: data.roles=false (on the command line: --set data.roles=false)."
@@ -203,22 +247,31 @@ def _wrappers(parents: Collection[Sequence[str]], roles: bool) -> int:
         depth += 1
 
 
-def _check_depth(listing: Listing, wanted: int, named: Sequence[str]) -> None:
-    """Refuse images that lie in more or fewer than `wanted` folders."""
+def _check_depth(listing: Listing, wanted: int, named: Sequence[str], parents: Sequence[Folders], roles: bool) -> None:
+    """Refuse images that lie in more or fewer than `wanted` folders, and say which levels would read them."""
     wrong = [image for image in listing.images if image.count("/") != wanted]
     if wrong:
         expected = "train|val|test/class/file" if named else "class/file"
         depths = Counter(image.count("/") for image in listing.images)
         found = ", ".join(f"{count} images {depth} folders deep" for depth, count in sorted(depths.items()))
-        classes = f" {_are_classes(named)}" if named and all(image.count("/") == wanted - 1 for image in wrong) else ""
+        classes = f" {are_classes(named)}" if named and all(image.count("/") == wanted - 1 for image in wrong) else ""
+        ways = [f"\n  {way}" for way in proposals(parents, roles=roles)]
+        advice = "Put each image directly into the folder of its class." if not ways else (
+            f"Say what each level of folders means, for example with one of these:{''.join(ways)}\n"
+            "Only you know whether a level is a subject, whose images must stay on one side, and which."
+        )  # fmt: skip
         raise DataError(
-            f"{listing.root} is not a tree of {expected}: {found}; for example {shown(wrong[0])}. "
-            f"Put each image directly into the folder of its class.{classes}"
+            f"{listing.root} is not a tree of {expected}: {found}; for example {shown(wrong[0])}.{classes} {advice}"
         )
 
 
-def _empty_classes(listing: Listing, depth: int, filled: Collection[str]) -> tuple[str, ...]:
-    """A word on class folders that are left out, and on what is in them instead of images."""
+def empty_classes(listing: Listing, depth: int, filled: Collection[str]) -> tuple[str, ...]:
+    """A word on class folders that are left out, and on what is in them instead of images.
+
+    Args:
+        depth: How deep class folders lie; 1 is directly in the folder.
+        filled: Those that hold images.
+    """
     empty = [folder for folder in listing.folders if len(folder.parts) == depth and str(folder) not in filled]
     if not empty:
         return ()
@@ -228,14 +281,15 @@ def _empty_classes(listing: Listing, depth: int, filled: Collection[str]) -> tup
     return (f"Class folders without images were left out: {listed(empty)}.{found}{kinds}",)
 
 
-def passed_over(listing: Listing) -> Sequence[str]:
-    """Notes on what was not read: folders, hidden images, files that are not images."""
+def passed_over(listing: Listing, table: Path | None = None) -> Sequence[str]:
+    """Notes on what was not read: folders, hidden images, files that are not images, save the table that was read."""
     notes = []
+    others = listing.others if table is None else [file for file in listing.others if listing.root / file != table]
     if listing.passed:
         notes.append(f"Folders passed over: {listed(listing.passed)}.")
     for files, what in (
         (listing.hidden, "image files hidden by a dot in front"),
-        (listing.others, "files that are not images"),
+        (others, "files that are not images"),
     ):
         if files:
             notes.append(f"{len(files)} {what} were passed over, such as {shown(files[0])}.")

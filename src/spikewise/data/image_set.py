@@ -52,7 +52,8 @@ class ImageSet:
     roles: Int8[np.ndarray, " N"]
     """`Role` of each image; all UNASSIGNED where the set brings no split."""
     fingerprint: str
-    """SHA-256 over images, labels and roles: two runs with the same one saw the same data."""
+    """SHA-256 over images, labels and roles, and over subjects that folders or a table say: two runs with the same one
+    saw the same data."""
     groups: Int64[np.ndarray, " N"] | None = None
     """Subject (patient, finger owner) of each image, where known: one subject never stands on two sides of a split."""
     sources: tuple[str, ...] | None = None

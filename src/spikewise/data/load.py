@@ -16,6 +16,8 @@ from spikewise.data.classes import alike
 from spikewise.data.config import DataConfig
 from spikewise.data.folder import is_fingerprints, list_folder
 from spikewise.data.image_set import ImageSet, Role
+from spikewise.data.label_file import SUFFIXES as TABLES
+from spikewise.data.layouts import LAYOUT_OPTIONS
 from spikewise.data.load_files import load_fingerprints, load_tree
 from spikewise.data.load_idx import idx_pairs, read_pair
 from spikewise.data.load_npz import read_npz
@@ -24,13 +26,16 @@ from spikewise.data.names import as_path, listed, shown
 from spikewise.data.positive import positive_class
 from spikewise.data.published import class_names, published_idx, published_npz
 from spikewise.errors import ConfigError, DataError, MissingDataError, nearest, unknown_choice
+from spikewise.shell import word
 
 __all__ = ["load_data"]
 
 _MOST_LABELS = 2**16
 """Of a set that is only to be evaluated: its few images may be of any class."""
 _RAW = "raw"
-_FILE_OPTIONS = ("target", "part", "subjects", "group_pattern", "read_subjects", "roles", "background")
+_FILE_OPTIONS = (
+    "target", "part", "subjects", *LAYOUT_OPTIONS, "group_pattern", "read_subjects", "roles", "background"
+)  # fmt: skip
 
 
 def load_data(
@@ -93,6 +98,8 @@ def _load_known(
             f"{known.title} gives an image several labels (multi-label); Spikewise classifies into one class. "
             f"Single-label sets of the same kind: {', '.join(_single_label())}."
         )
+    if known.kind in ("folder", "fingerprints"):
+        _refuse_layout(config, f"{known.title} lies as it was published")
     if known.kind == "folder":
         return load_tree(list_folder(find_folder(known, data_dir)), config, cache, progress, known=known)
     if known.kind == "fingerprints":
@@ -151,6 +158,11 @@ def _load_path(
     """The set at a path, and the published set that it is where that is told by its files."""
     most = None if complete else _MOST_LABELS
     if path.is_file():
+        if path.suffix.lower() in TABLES:
+            raise DataError(
+                f"{path} is a table. Give the folder of the images, and the table beside it: "
+                f"{word(path.parent)} --set {word(f'data.labels={path.name}')}."
+            )
         _refuse_file_options(config)
         if path.suffix.lower() == ".npz":
             return _load_npz(path, config, most)
@@ -166,6 +178,7 @@ def _load_path(
         raise DataError(f"{path} holds {listed(archives)}: give the path of the one you mean.")
     listing = list_folder(path)
     if is_fingerprints(listing):
+        _refuse_layout(config, "files that are named as SOCOFing names its files say it all")
         return load_fingerprints(listing, config, cache, progress, name=_name(path)), None
     return load_tree(listing, config, cache, progress, complete=complete), None
 
@@ -238,6 +251,13 @@ def _refuse_file_options(config: DataConfig) -> None:
             f"{', '.join(unused)} cannot be used with '{config.source}': "
             "its images have neither file names nor folders nor subjects."
         )
+
+
+def _refuse_layout(config: DataConfig, why: str) -> None:
+    """How a folder is laid out is said of folders of one's own."""
+    unused = [f"data.{key}" for key in LAYOUT_OPTIONS if getattr(config, key)]
+    if unused:
+        raise ConfigError(f"{', '.join(unused)} cannot be used with '{config.source}': {why}. Leave it out.")
 
 
 def _single_label() -> list[str]:

@@ -1,6 +1,6 @@
 """`ImageSet`s from folders of image files: class trees and fingerprints."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,8 +12,9 @@ from spikewise.data.cache import Decoded, Decoding, Progress, decode_files
 from spikewise.data.catalog import CATALOG, KnownSet
 from spikewise.data.classes import unify
 from spikewise.data.config import DataConfig
-from spikewise.data.folder import FolderEntry, Listing, class_tree, passed_over
+from spikewise.data.folder import Listing, Tree, class_tree, passed_over
 from spikewise.data.image_set import ImageSet, Role, SubjectsRule
+from spikewise.data.layouts import read_layout
 from spikewise.data.names import Fingerprint, file_name, listed, read_fingerprint, shown, stem_and_suffix
 from spikewise.data.subjects import (
     Subjects,
@@ -37,24 +38,25 @@ def load_tree(
     *,
     complete: bool = True,
 ) -> ImageSet:
-    """A tree of class folders, with or without train, val and test above them.
+    """A folder of image files whose classes stand in their folders' names, or in a table.
 
     Args:
         complete: Whether there must be two classes at least; not where it is only to be evaluated.
 
     Raises:
         ConfigError: an option that the set has no use for.
-        DataError: not such a tree, or files that cannot be decoded.
+        DataError: it is not laid out so, or files that cannot be decoded.
     """
     if config.target is not None or config.part is not None:
-        raise ConfigError(f"target and part belong to fingerprints; '{config.source}' is a tree of class folders.")
-    entries, left_out = class_tree(listing, roles=config.roles)
+        raise ConfigError(f"target and part belong to fingerprints; '{config.source}' is a folder of classes.")
+    tree = class_tree(listing, roles=config.roles) if known else read_layout(listing, config, complete=complete)
+    entries = tree.entries
     classes = unify(entry.class_name for entry in entries)
     labels = np.array([classes.label[entry.class_name] for entry in entries], np.int64)
     roles = np.array([entry.role for entry in entries], np.int8)
-    subjects, told = _subjects(entries, config, known)
+    subjects, told = _subjects(tree, config, known)
     if complete:
-        check_complete(str(listing.root), labels, classes.names, " ".join(left_out))
+        check_complete(str(listing.root), labels, classes.names, " ".join(tree.left_out))
     if known is not None and known.size is not None and config.size == "auto":
         config = config.replace(size=known.size)
     table = _Table([entry.file for entry in entries], labels, roles, None if subjects is None else subjects.numbers)
@@ -63,9 +65,10 @@ def load_tree(
         shown(name),
         listing.root,
         classes.names,
-        notes=(*(known.notes if known else ()), *told.notes, *passed_over(listing)),
-        from_names=(*left_out, *_shared_parts(entries), *classes.cautions, *told.cautions),
+        notes=(*(known.notes if known else ()), *tree.notes, *told.notes, *passed_over(listing, tree.table)),
+        from_names=(*tree.left_out, *tree.shared, *tree.cautions, *classes.cautions, *told.cautions),
         subjects_rule=None if subjects is None else subjects.rule,
+        subjects_count=tree.subjects is not None,
     )
     return _finish(about, table, config, cache, progress)
 
@@ -116,6 +119,8 @@ class _About(NamedTuple):
     from_names: Sequence[str] = ()
     subjects_rule: SubjectsRule | None = None
     publishable: bool = True
+    subjects_count: bool = False
+    """Whether the same images with other subjects are another set: nothing but folders or a table says them."""
 
 
 class _Table:
@@ -149,7 +154,9 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
         labels=table.labels,
         classes=tuple(about.classes),
         roles=table.roles,
-        fingerprint=fingerprint(decoded.pixels, table.labels, table.roles),
+        fingerprint=fingerprint(
+            decoded.pixels, table.labels, table.roles, table.groups if about.subjects_count else None
+        ),
         groups=table.groups,
         subjects_rule=about.subjects_rule,
         from_names=(*about.from_names, *_left_out(decoded.bad)),
@@ -163,17 +170,6 @@ def _finish(about: _About, table: _Table, config: DataConfig, cache: Path, progr
     )
 
 
-def _shared_parts(entries: Sequence[FolderEntry]) -> Iterator[str]:
-    """Folders that stand for one part, such as val and validation: both count, and it is said."""
-    folders: dict[Role, set[str]] = {}
-    for entry in entries:
-        if entry.role != Role.UNASSIGNED:
-            folders.setdefault(entry.role, set()).add(entry.file.split("/")[-3])
-    for role, names in folders.items():
-        if len(names) > 1:
-            yield f"Several folders are taken for the {role.name.lower()} part: {listed(sorted(names))}."
-
-
 class _Told(NamedTuple):
     """What is to be said of how subjects were told, or not told."""
 
@@ -181,38 +177,47 @@ class _Told(NamedTuple):
     cautions: tuple[str, ...] = ()
 
 
-def _subjects(
-    entries: Sequence[FolderEntry], config: DataConfig, known: KnownSet | None
-) -> tuple[Subjects | None, _Told]:
-    """The subjects that file names give: as asked, as known of the set, or by a convention that fits every name."""
-    names = [file_name(entry.file) for entry in entries]
-    kinds = [entry.class_name for entry in entries]
-    if config.group_pattern is not None:
-        if not config.read_subjects:
+def _subjects(tree: Tree, config: DataConfig, known: KnownSet | None) -> tuple[Subjects | None, _Told]:
+    """The subjects that folders or a table say, else those that file names give: as asked, as known of the set, or by a
+    convention that fits every name.
+    """
+    if tree.subjects is not None:
+        return tree.subjects, _said(tree.subjects)
+    if not config.read_subjects:
+        if config.group_pattern is not None:
             raise ConfigError(
                 "data.group_pattern says how subjects are read, and data.read_subjects=false that none are."
             )
-        return pattern_subjects(names, config.group_pattern), _Told()
-    if not config.read_subjects:
         return None, _Told()
-    if known is not None:
-        return chest_subjects(names), _Told()
-    if is_chest_xrays(names, kinds):
-        return chest_subjects(names), _Told(notes=CATALOG["chest-xray"].notes)
+    names = [file_name(entry.file) for entry in tree.entries]
+    kinds = [entry.class_name for entry in tree.entries]
+    if config.group_pattern is not None:
+        return pattern_subjects(names, config.group_pattern), _Told()
+    if known is not None or is_chest_xrays(names, kinds):
+        return chest_subjects(names), _Told(() if known else CATALOG["chest-xray"].notes)
     found = named_subjects(names, kinds)
-    if found is None:
-        hint = numbered_subjects(names)
-        return None, _Told(notes=(hint,) if hint else ())
+    hint = numbered_subjects(names) if found is None else None
+    return found, _Told((hint,)) if hint else _said(found)
+
+
+def _said(subjects: Subjects | None) -> _Told:
+    """A caution on subjects that were read from names, and that nobody stated."""
+    if subjects is None or subjects.rule.trust == "stated":
+        return _Told()
     said = (
-        f"{found.numbers.max() + 1:,} subjects were read from {found.rule.words}; the images of each stay together. If "
-        "these are no subjects, say data.read_subjects=false; to divide them all the same, split.grouped=false."
+        f"{subjects.numbers.max() + 1:,} subjects were read from {subjects.rule.words}; the images of each stay "
+        "together. If these are no subjects, say data.read_subjects=false; to divide them all the same, "
+        "split.grouped=false."
     )
-    return found, _Told(cautions=(said,))
+    return _Told(cautions=(said,))
 
 
 def _limit_subjects(table: _Table, count: int) -> _Table:
     if table.groups is None:
-        raise ConfigError("subjects = N needs images whose subjects are known. Say how with group_pattern.")
+        raise ConfigError(
+            "subjects = N needs images whose subjects are known. Say how with data.group_pattern, data.levels or "
+            "data.columns."
+        )
     known = np.unique(table.groups)
     if count > len(known):
         raise ConfigError(f"subjects = {count}, and there are {len(known)}.")

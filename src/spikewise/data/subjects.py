@@ -12,7 +12,15 @@ from spikewise.data.names import shown, stem_and_suffix
 from spikewise.data.patterns import first_groups
 from spikewise.errors import DataError
 
-__all__ = ["Subjects", "chest_subjects", "is_chest_xrays", "named_subjects", "numbered_subjects", "pattern_subjects"]
+__all__ = [
+    "Subjects",
+    "chest_subjects",
+    "is_chest_xrays",
+    "named_subjects",
+    "numbered_subjects",
+    "pattern_subjects",
+    "said_subjects",
+]
 
 _CHEST = re.compile(r"(person\d+)_(?:bacteria|virus)_|(?:NORMAL2-)?IM-(\d+)-\d+")
 _WORDS = "patient|pat|subject|subj|person|participant|volunteer|donor|proband|control"
@@ -43,7 +51,12 @@ def pattern_subjects(names: Sequence[str], pattern: str) -> Subjects:
             f"for example {shown(lost[0])}. Every image needs a subject."
         )
     words = f"data.group_pattern {pattern!r} in file names"
-    return Subjects(_numbers([subject for subject in found if subject]), SubjectsRule(words, "stated"))
+    return said_subjects([subject for subject in found if subject], SubjectsRule(words, "stated"))
+
+
+def said_subjects(subjects: Sequence[str], rule: SubjectsRule) -> Subjects:
+    """The subjects that something says by name, numbered in natural order."""
+    return Subjects(_numbers(subjects), rule)
 
 
 def is_chest_xrays(names: Sequence[str], classes: Sequence[str]) -> bool:
@@ -102,8 +115,10 @@ def numbered_subjects(names: Sequence[str]) -> str | None:
 
 def _numbers(subjects: Sequence[str]) -> Int64[np.ndarray, " N"]:
     """Number subjects 0, 1, 2, ... in natural order (`person2` before `person10`)."""
-    order = sorted(
-        set(subjects), key=lambda name: [(part.isdigit(), part.zfill(20)) for part in re.split(r"(\d+)", name)]
-    )
+
+    def natural(name: str) -> tuple[list[tuple[bool, str]], str]:
+        return [(part.isdigit(), part.zfill(20)) for part in re.split(r"(\d+)", name)], name  # "1" beside "01"
+
+    order = sorted(set(subjects), key=natural)
     number = {name: position for position, name in enumerate(order)}
     return np.array([number[name] for name in subjects], np.int64)

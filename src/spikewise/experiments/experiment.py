@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from spikewise.config import Config, parse
 from spikewise.data import AugmentConfig, DataConfig, SplitConfig
+from spikewise.data.layouts import table_path
 from spikewise.encoders import Encoder
 from spikewise.engine import EngineName
 from spikewise.errors import ConfigError, quoted
@@ -184,7 +185,7 @@ class Experiment(Config):
             text = known.known(value, name)
             if text is None:
                 text = write(name)
-                if not isinstance(value, dict) and (name != "split" or value.file is None):  # else it may change
+                if not isinstance(value, dict) and self._file(name) is None:  # else it may change
                     known.keep(value, name, text)
             yield text
 
@@ -193,11 +194,20 @@ class Experiment(Config):
 
     def _deciding(self, name: str) -> str:
         table = self.model_dump(mode="json", include={name})
-        if name == "split" and self.split.file is not None:  # what it says decides, not where it lies
-            table["split"]["file"] = _digest(Path(self.split.file))
+        file = self._file(name)
+        if file is not None:  # what it says decides, not where it lies
+            table[name][_FILES[name]] = _digest(file)
         return json.dumps(as_before(table), sort_keys=True)[1:-1]
 
+    def _file(self, name: str) -> Path | None:
+        """The file that a setting of this name brings in, if one was given."""
+        if name == "data":
+            return table_path(self.data)
+        return Path(self.split.file) if name == "split" and self.split.file is not None else None
 
+
+_FILES: Final = {"split": "file", "data": "labels"}
+"""Which setting names a file."""
 _NAMES: Final = tuple(Experiment.model_fields)
 _DECIDING_NAMES: Final = tuple(sorted(set(_NAMES) - set(DESCRIPTIVE)))
 

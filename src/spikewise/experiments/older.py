@@ -11,6 +11,9 @@ _ABSENT: Final = object()
 _SAME: Final[Mapping[str, tuple[Any, Any]]] = {
     "data.size": ("auto", None),
     "data.aspect": (None, _ABSENT),
+    "data.levels": (None, _ABSENT),
+    "data.labels": (None, _ABSENT),
+    "data.columns": ({}, _ABSENT),
     "standardise": (False, _ABSENT),
     "train.initial": ("drawn", _ABSENT),
     "encoder.mean": ([], _ABSENT),

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from spikewise import __version__
 from spikewise.data import CATALOG, ImageSet, Progress, load_data
+from spikewise.data.layouts import table_path
 from spikewise.data.names import as_path, shown
 from spikewise.errors import BusyError, ConfigError, MissingDataError, RunError, quoted
 from spikewise.experiments.experiment import Experiment, parse_experiment
@@ -124,9 +125,11 @@ class RunFolder:
             experiment = parse_experiment(as_recorded(facts["experiment"]))
         except ConfigError as error:
             raise damaged(self.path / "run.json", error) from None
-        source, file = (_lies_at(facts, key) for key in ("data.source", "split.file"))
-        if source is not None:
-            experiment = experiment.replace(data=experiment.data.replace(source=source))
+        source, labels, file = (_lies_at(facts, key) for key in ("data.source", "data.labels", "split.file"))
+        if source is not None or labels is not None:
+            lie = {"source": source, "labels": labels}
+            data = experiment.data.replace(**{key: place for key, place in lie.items() if place is not None})
+            experiment = experiment.replace(data=data)
         if file is not None:
             experiment = experiment.replace(split=experiment.split.replace(file=file))
         return experiment
@@ -260,7 +263,8 @@ def locked(file: Path, what: Path) -> Iterator[None]:
 
 def _places(experiment: Experiment) -> dict[str, str]:
     """Where the files of an experiment lie, whatever folder a later command is given in."""
-    named = {"split.file": experiment.split.file}
+    labels = table_path(experiment.data)
+    named = {"split.file": experiment.split.file, "data.labels": None if labels is None else str(labels)}
     if experiment.data.source not in CATALOG:
         named["data.source"] = experiment.data.source
     return {key: shown(as_path(name).absolute()) for key, name in named.items() if name is not None}

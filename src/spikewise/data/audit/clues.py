@@ -55,13 +55,19 @@ def folder_targets(facts: Sequence[FileFacts], images: ImageSet) -> list[ProbeTa
 
 
 def _is_known(codes: Sequence[int], places: Sequence[int | None], images: ImageSet) -> bool:
-    """Whether every file is in the set and its folder decides its label, or its published part."""
+    """Whether every file is in the set and its folder decides its label, its published part or its subject."""
     inside = [place for place in places if place is not None]
     if len(inside) < len(places):
         return False
     folders = len(set(codes))
     labels = {(code, int(images.labels[place])) for code, place in zip(codes, inside, strict=True)}
     roles = {(code, int(images.roles[place])) for code, place in zip(codes, inside, strict=True)}
+    groups = images.groups
+    owners = (
+        set() if groups is None else {(code, int(groups[place])) for code, place in zip(codes, inside, strict=True)}
+    )
+    if groups is not None and len(owners) == folders:
+        return True
     return len(labels) == folders or (len(roles) == folders and bool((images.roles >= 0).any()))
 
 

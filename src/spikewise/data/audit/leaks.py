@@ -153,7 +153,8 @@ def _subjects(look: Look) -> Iterator[AuditFinding]:
             severity="info",
             title="Which images show the same subject is not known",
             effect="If several images come from one person, patient or object, test accuracy may be flattered unseen.",
-            remedy="Say how subjects are named in the files with data.group_pattern, if the set has subjects.",
+            remedy="If the set has subjects, say how they are named: in files with data.group_pattern, in folders with "
+            "data.levels, in a table with data.labels.",
         )
         return
     crossing = _crossing(look, groups)
