@@ -1,6 +1,6 @@
 """`evaluate`: the networks of a run on its test part once more, or on another set of the same classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -9,13 +9,15 @@ import numpy as np
 from jaxtyping import Int, Int64
 
 from spikewise.api.trained import Trained, load
-from spikewise.data import ImageSet, Progress, Role, load_data, split
+from spikewise.data import DataConfig, ImageSet, Progress, Role, load_data, split
 from spikewise.data.classes import match_classes
-from spikewise.data.names import listed
-from spikewise.errors import DataError, nearest
+from spikewise.data.layouts import laid_out_like
+from spikewise.data.names import as_path, listed
+from spikewise.errors import ConfigError, DataError, nearest
 from spikewise.evaluation import DataFacts, Results, classification_metrics, confusion
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
+from spikewise.experiments.settings import changed, parse_change
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -43,6 +45,7 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
     data_dir: Path | None = None,
     device: str = "auto",
     skip_bad: bool = False,
+    settings: Sequence[str] = (),
     decoding: Progress | None = None,
 ) -> list[Evaluation]:
     """Evaluate networks of a finished run.
@@ -53,7 +56,9 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
         network: One of the run's networks; None is all.
         seed: One of the run's seeds; None is all.
         skip_bad: Leave out image files that cannot be decoded.
+        settings: How the other set is read, where not as the run's own, such as ["data.levels=class/subject"].
     Raises:
+        ConfigError: a setting that is not about how images are read.
         RunError: no finished run, or its images have changed since.
         DataError: the other set has a class that the run does not know.
     """
@@ -62,7 +67,10 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
     names = [results.network(network).name] if network else [one.name for one in results.networks]
     seeds = results.protocol.seeds if seed is None else (seed,)
     models = [load(run, name, one, device=device) for name in names for one in seeds]
-    images, labels, index, own = _images(folder, results, data, data_dir, skip_bad, decoding)
+    if settings and data is None:
+        raise ConfigError("Settings say how another set is read; give data. The run's own is read as it was.")
+    asked = {"skip_bad": skip_bad, **_asked(settings)}
+    images, labels, index, own = _images(folder, results, data, data_dir, asked, decoding)
     out = []
     for model in models:
         if own:
@@ -85,33 +93,59 @@ def _images(  # private, each passed on from `evaluate`
     results: Results,
     data: str | Path | None,
     data_dir: Path | None,
-    skip_bad: bool,
+    asked: Mapping[str, object],
     decoding: Progress | None,
 ) -> _Chosen:
     experiment = folder.experiment()
     if data is None:
         images = folder.images(data_dir, decoding)
     else:
-        channels, *size = results.data.image_shape
-        like = {
-            "size": tuple(size),
-            "aspect": results.data.aspect,
-            "grey": channels == 1,
-            "skip_bad": skip_bad,
-            "subjects": None,
-            "group_pattern": None,
-            "positive": None,
-            "roles": experiment.data.roles or not Path(data).is_dir(),
-            "read_subjects": True,
-        }
-        config = experiment.data.replace(source=str(data), **like)
+        config = _as_own(experiment.data, results, data, asked)
         images = load_data(config, data_dir=data_dir, progress=decoding, complete=False)
     if images.fingerprint == folder.facts()["fingerprint"]:
+        if data is not None and experiment.data.group_pattern is not None:  # which decides where images are
+            own = config.replace(group_pattern=experiment.data.group_pattern, read_subjects=True)
+            images = load_data(own, data_dir=data_dir, progress=decoding)
         index = split(images, experiment.split).test
         return _Chosen(images, images.labels[index], index, own=True)
     tests = np.flatnonzero(images.roles == Role.TEST)
     index = tests if len(tests) else np.arange(len(images))
     return _Chosen(images, _renumbered(images, index, results.data.classes), index, own=False)
+
+
+def _as_own(own: DataConfig, results: Results, data: str | Path, asked: Mapping[str, object]) -> DataConfig:
+    """How other images are read: to the run's size, and as its own where they are laid out so; else as any are."""
+    channels, *size = results.data.image_shape
+    source, folder = str(data), as_path(str(data)).is_dir()
+    like = {
+        "source": source,
+        "subjects": None,
+        "group_pattern": None,
+        "positive": None,
+        "roles": own.roles or not folder,
+        # Subjects that a pattern told are told by nothing else.
+        "read_subjects": (own.read_subjects and own.group_pattern is None) or not folder,
+        **laid_out_like(own, source),
+        **asked,
+        "size": tuple(size),
+        "aspect": results.data.aspect,
+        "grey": channels == 1,
+    }
+    return own.replace(**like)
+
+
+def _asked(settings: Sequence[str]) -> dict[str, object]:
+    """Settings of the data, by their names."""
+    table = changed({}, [parse_change(text) for text in settings])
+    given = table.pop("data", {})
+    fixed = sorted({"source", "size", "aspect", "grey"} & set(given)) if isinstance(given, dict) else []
+    if table or fixed or not isinstance(given, dict):
+        strange = next(iter((*table, *(f"data.{key}" for key in fixed), "data")))
+        raise ConfigError(
+            f"'{strange}' cannot be set here: the run decides it. Settings say how the other images are read, such as "
+            "data.levels=class/subject."
+        )
+    return dict(given)
 
 
 def _renumbered(images: ImageSet, index: Int64[np.ndarray, " n"], classes: Sequence[str]) -> Int64[np.ndarray, " n"]:

@@ -36,6 +36,16 @@ def evaluate(  # noqa: PLR0913  # one parameter for each option
             show_default="the run's own test part",
         ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KEY=VALUE",
+            help="How the other set is read, such as data.levels=class/subject; may be given again.",
+            show_default="as the run's own where it is laid out so",
+        ),
+    ] = None,
     network: o.NetworkName = None,
     seed: o.Seed = None,
     skip_bad: o.SkipBad = False,
@@ -60,6 +70,7 @@ def evaluate(  # noqa: PLR0913  # one parameter for each option
             data_dir=data_dir,
             device=device or "auto",
             skip_bad=skip_bad,
+            settings=settings or (),
             decoding=None if quiet else shown.work,
         )
     if as_json:
