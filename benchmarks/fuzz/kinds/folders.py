@@ -73,6 +73,7 @@ _CLUTTER = (
 _OPTIONS: tuple[dict[str, Any], ...] = (
     *({}, {}, {}, {}, {}, {}, {"roles": False}, {"read_subjects": False}, {"positive": "cat"}, {"positive": "normal"}),
     *({"group_pattern": r"(\d+)"}, {"subjects": 2}, {"skip_bad": True}, {"skip_bad": True}, {"grey": True}),
+    *({"levels": "class"}, {"levels": "class/**"}, {"levels": "class/subject"}, {"levels": "part/class"}),
 )
 _LINKS = ("..", ".", "nowhere.png", "/dev/null", "/dev/zero")
 

@@ -202,10 +202,18 @@ def _by_found(  # the last says what to fall back on
     why = why or f"{listing.root} has images in one folder, which are one class by it."
     ways = [f"\n  {_way(one, listing)}" for one in (clear or found)[:4]]
     if not ways:
-        names = listed([shown(path.relative_to(listing.root)) for path in paths])
-        raise DataError(f"{why}\nNo table of labels is beside them, either ({names} is none).")
+        raise DataError(f"{why}\nNo table of labels is beside them, either: {_trouble(paths[0])}")
     several = "Several tables may" if len(clear) > 1 else "A table beside the images may"
     raise DataError(f"{why}\n{several} hold the labels; say which, and what of it:{''.join(ways)}")
+
+
+def _trouble(path: Path) -> str:
+    """Why a file is no table."""
+    try:
+        open_label_file(path)
+    except DataError as error:
+        return f"{error}"
+    return f"{path} is none."
 
 
 def _way(one: _Candidate, listing: Listing) -> str:
