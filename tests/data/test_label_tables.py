@@ -223,6 +223,15 @@ def test_parts_stand_in_a_column(root: Path):
         load_data(root)
 
 
+def test_a_table_that_says_other_subjects_makes_another_set(root: Path):
+    (root / "t.csv").write_text(written(ROWS))
+    before = load_data(root)
+    (root / "t.csv").write_text(written([[name, label, who.replace("P1", "P0")] for name, label, who in ROWS]))
+    after = load_data(root)
+    np.testing.assert_array_equal(before.images, after.images)
+    assert before.fingerprint != after.fingerprint
+
+
 def test_file_names_tell_subjects_where_the_table_does_not(tmp_path: Path):
     root = put(tmp_path / "set", [f"patient{k // 4}_{k}.png" for k in range(48)])
     (root / "t.csv").write_text(

@@ -136,16 +136,15 @@ def _as_own(own: DataConfig, results: Results, data: str | Path, asked: Mapping[
 
 def _asked(settings: Sequence[str]) -> dict[str, object]:
     """Settings of the data, by their names."""
-    table = changed({}, [parse_change(text) for text in settings])
-    given = table.pop("data", {})
-    fixed = sorted({"source", "size", "aspect", "grey"} & set(given)) if isinstance(given, dict) else []
-    if table or fixed or not isinstance(given, dict):
-        strange = next(iter((*table, *(f"data.{key}" for key in fixed), "data")))
-        raise ConfigError(
-            f"'{strange}' cannot be set here: the run decides it. Settings say how the other images are read, such as "
-            "data.levels=class/subject."
-        )
-    return dict(given)
+    changes = [parse_change(text) for text in settings]
+    for change in changes:
+        table, _, name = change.key.partition(".")
+        if table != "data" or name.partition(".")[0] in {"", "source", "size", "aspect", "grey"}:
+            raise ConfigError(
+                f"'{change.key}' cannot be set here: the run decides it. Settings say how the other images are read, "
+                "such as data.levels=class/subject."
+            )
+    return dict(changed({}, changes).get("data", {}))
 
 
 def _renumbered(images: ImageSet, index: Int64[np.ndarray, " n"], classes: Sequence[str]) -> Int64[np.ndarray, " n"]:

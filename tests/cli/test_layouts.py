@@ -1,0 +1,222 @@
+"""Folders whose levels are said, and folders with a table of labels, in every command that takes images."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import spikewise
+from spikewise.cli import main as entry
+from spikewise.experiments import RunFolder
+
+FAST = (
+    *("--quick", "--seeds", "1", "--epochs", "1", "--device", "cpu", "--quiet"),
+    *("--set", "model.hidden=[8]", "--set", "encoder=rate", "--set", "encoder.steps=4", "--set", "sections=[]"),
+    *("--set", "train.learning_rate=0.01"),
+)
+FILES = [
+    (name, f"p{who:02}", f"p{who:02}_{name}_{k}.png")
+    for at, name in enumerate(("benign", "malignant"))
+    for who in range(at * 8, at * 8 + 12)
+    for k in range(4)
+]
+LEVELS = ("--set", "data.levels=class/subject")
+
+
+@pytest.fixture
+def call(capsys, monkeypatch, tmp_path):
+    """Run `spikewise ...` in this process; returns exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SPIKEWISE_DATA", "SPIKEWISE_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["spikewise", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            entry.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return int(stop.value.code or 0), out, err
+
+    return run
+
+
+def put(path: Path, name: str) -> None:
+    """An image of its name: bright above or below, by its class."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(list(name.encode())).integers(0, 90, (8, 8), np.uint8)
+    pixels[slice(0, 4) if "benign" in name else slice(4, 8)] += 120
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Path:
+    """The same images as class/file, as class/subject/file, and beside a table."""
+    for label, who, name in FILES:
+        put(tmp_path / "flat" / label / name, name)
+        put(tmp_path / "scans" / label / who / name, name)
+        put(tmp_path / "tabled" / "images" / name, name)
+    table(tmp_path / "tabled" / "train.csv", FILES)
+    return tmp_path
+
+
+def table(path: Path, files) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["id_code", "diagnosis", "patient"], *((f[:-4], c, s) for c, s, f in files)])
+
+
+def logits(folder: Path) -> list[np.ndarray]:
+    return [np.load(file)["logits"] for file in sorted(folder.glob("networks/*/seed-0/test.npz"))]
+
+
+def the_run(out: Path) -> Path:
+    (run,) = (path.parent for path in out.glob("*/run.json"))
+    return run
+
+
+def test_the_same_images_give_the_same_answer_however_they_are_laid_out(call, sets):
+    ways = {
+        "flat": ("--set", "data.group_pattern=(p[0-9]+)_"),
+        "scans": LEVELS,
+        "tabled": (),
+    }
+    found = {}
+    for name, options in ways.items():
+        code, _, err = call("compare", name, *options, *FAST, "--out", f"runs-{name}")
+        assert code == 0, err
+        found[name] = the_run(sets / f"runs-{name}")
+    one = logits(found["flat"])
+    assert len(one) == 3
+    for name in ("scans", "tabled"):
+        for mine, theirs in zip(logits(found[name]), one, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        facts = json.loads((found[name] / "results.json").read_text())["data"]
+        assert (facts["subjects"], facts["grouped"]) == (20, True)
+        assert facts["overlap"]["subjects"] == 0
+    said = json.loads((found["scans"] / "results.json").read_text())["data"]
+    assert said["subjects_rule"] == "the names of folders (data.levels=class/subject)"
+    assert said["subjects_trust"] == "stated"
+
+
+def test_a_run_is_repeated_by_its_own_file_and_goes_on_in_its_folder(call, sets):
+    options = ("--set", "data.labels=train.csv", "--set", "data.columns=file=id_code,class=diagnosis,subject=patient")
+    assert call("train", "tabled", *options, *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    wanted = logits(run)
+    assert call("train", "--config", run / "experiment.toml", "--out", "again", "--quiet")[0] == 0
+    again = the_run(sets / "again")
+    assert again.name == run.name
+    np.testing.assert_array_equal(logits(again), wanted)
+    assert call("train", "tabled", *options, *FAST, "--out", "runs")[0] == 0
+    assert the_run(sets / "runs") == run, "the same command goes on in the same folder"
+    moved = [(label, who if who != "p00" else "p01", name) for label, who, name in FILES]
+    table(sets / "tabled" / "train.csv", moved)
+    assert call("train", "tabled", *options, *FAST, "--out", "runs")[0] == 0
+    assert len(list((sets / "runs").glob("*/run.json"))) == 2, "a table that says something else is another experiment"
+
+
+def test_a_run_is_used_from_anywhere(call, sets, monkeypatch):
+    options = ("--set", "data.labels=tabled/train.csv")  # seen from here, not from the folder
+    assert call("train", "tabled", *options, *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs").resolve()
+    identity = RunFolder.open(run).experiment().identity()
+    (sets / "elsewhere").mkdir()
+    monkeypatch.chdir(sets / "elsewhere")
+    assert RunFolder.open(run).experiment().identity() == identity
+    code, out, err = call("evaluate", run, "--json")
+    assert code == 0, err
+    (own,) = json.loads(out)
+    code, out, err = call("evaluate", run, "--data", sets / "tabled", "--json")
+    assert (code, json.loads(out)) == (0, [own]), err
+
+
+def test_evaluate_reads_other_folders_as_its_own_or_as_it_is_told(call, sets):
+    assert call("train", "scans", *LEVELS, *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    own = json.loads(call("evaluate", run, "--json")[1])
+    for data in ("scans", "flat", "tabled"):
+        code, out, err = call("evaluate", run, "--data", data, "--json")
+        assert code == 0, err
+        (found,) = json.loads(out)
+        if data == "flat":  # all of it: without its subjects nobody knows that it is the same
+            assert found["images"] == 96
+        else:
+            assert (found["images"], found["metrics"]) == (own[0]["images"], own[0]["metrics"])
+    for label, who, name in FILES:
+        put(sets / "deep" / who / label / f"x{name}", f"x{name}")
+    code, _, err = call("evaluate", run, "--data", "deep", "--json")
+    assert code == 2
+    code, out, err = call("evaluate", run, "--data", "deep", "--set", "data.levels=subject/class", "--json")
+    assert (code, json.loads(out)[0]["images"]) == (0, 96), err
+    code, _, err = call("evaluate", run, "--data", "deep", "--set", "train.epochs=3")
+    assert (code, "'train.epochs' cannot be set here" in err) == (2, True)
+    code, _, err = call("evaluate", run, "--set", "data.levels=class")
+    assert (code, "Settings say how another set is read" in err) == (2, True)
+
+
+def test_evaluate_divides_the_runs_own_images_as_the_run_did(call, sets):
+    assert call("train", "flat", "--set", "data.group_pattern=(p[0-9]+)_", *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    own = json.loads(call("evaluate", run, "--json")[1])
+    found = json.loads(call("evaluate", run, "--data", "flat", "--json")[1])
+    assert found == own, "a pattern told the subjects, and what was trained on is not tested on"
+
+
+def test_the_audit_writes_a_split_that_is_used(call, sets):
+    code, out, err = call("audit", "scans", *LEVELS, "--fix", "clean.json", "--quiet")
+    assert code == 0, err
+    assert "subjects     20" in out
+    code, out, err = call("data", "info", "scans", *LEVELS, "--set", "split.file=clean.json")
+    assert code == 0, err
+    assert "0 subjects straddle the parts" in out
+    assert "20, told by the names of folders (data.levels=class/subject) (stated)" in out
+    code, out, err = call("audit", "tabled", "--fix", "clean.json", "--quiet")
+    assert code == 0, err
+    assert "subjects     20" in out
+
+
+def test_a_config_file_says_levels_or_columns(call, sets):
+    (sets / "levels.toml").write_text('[data]\nsource = "scans"\nlevels = "class/subject"\n')
+    (sets / "columns.toml").write_text(
+        '[data]\nsource = "tabled"\nlabels = "train.csv"\n[data.columns]\nfile = "id_code"\nclass = "diagnosis"\n'
+    )
+    for name in ("levels", "columns"):
+        code, out, err = call("audit", "--config", f"{name}.toml", "--quiet", "--json")
+        assert code == 0, err
+        assert json.loads(out)["subjects"] == 20
+    code, out, _ = call("config", "tabled", "--set", "data.columns.class=diagnosis")
+    assert code == 0
+    assert 'class = "diagnosis"' in out
+
+
+def test_commands_that_take_a_folder_take_these(call, sets):
+    assert call("train", "tabled", *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    code, out, _ = call("predict", run, "scans", "--format", "csv")
+    assert (code, out.count("\n")) == (0, 97)
+    code, out, err = call("fits", "scans", *LEVELS, "--target", "cortex-m4:512k/160k")
+    assert code in (0, 1), err
+    assert "needed" in out
+    code, out, err = call("data", "show", "scans", *LEVELS, "--out", "grid.png")
+    assert code == 0, err
+
+
+def test_a_refused_tree_names_a_setting_that_works_when_pasted(call, sets):
+    code, _, err = call("data", "info", "scans")
+    assert code == 2
+    assert "--set data.levels=class/subject (2 classes: benign, malignant; 20 subjects, such as p00, p01)" in err
+    code, out, _ = call("data", "info", "scans", *LEVELS)
+    assert code == 0
+    assert "8" not in out or "4 of 20 subjects have several folders" in out
+
+
+def test_python_takes_the_same_settings(sets, monkeypatch):
+    monkeypatch.setenv("SPIKEWISE_CACHE", str(sets / "cache"))
+    assert spikewise.load_data(sets / "scans", levels="class/subject").groups.max() == 19
+    assert spikewise.load_data(sets / "tabled", labels="train.csv", columns={"class": "diagnosis"}).groups.max() == 19
+    assert spikewise.audit(sets / "scans", data={"levels": "class/subject"}).subjects == 20
