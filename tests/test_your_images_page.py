@@ -27,12 +27,26 @@ def make_photos(folder: Path) -> None:
             Image.fromarray(pixels).save(folder / name / f"{number:03}.jpg")
 
 
+def make_scans(folder: Path) -> None:
+    """Images of patients, in folders of their own and beside a table."""
+    rows = ["image_id,dx,patient_id"]
+    for number in range(80):
+        name, who = ("benign", "malignant")[number % 2], f"p{number // 4:02}"
+        pixels = np.random.default_rng(number).integers(0, 256, (12, 12), np.uint8)
+        rows.append(f"im{number},{name},{who}")
+        for path in (folder / "scans" / name / who / f"{number}.png", folder / "skin" / "images" / f"im{number}.png"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    (folder / "skin" / "meta.csv").write_text("\n".join(rows))
+
+
 @pytest.mark.slow
 def test_the_page_for_a_folder_of_images_runs(tmp_path):
     make_photos(tmp_path / "photos")
+    make_scans(tmp_path)
     blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines()]
-    assert len(commands) == 7
+    assert len(commands) == 10
     scripts = Path(sys.executable).parent
     environment = {
         **os.environ,
@@ -52,6 +66,8 @@ def test_the_page_for_a_folder_of_images_runs(tmp_path):
         )
         assert done.returncode == 0, done.stderr
         said[command.split()[1]] = done.stdout
+        if command.startswith(("spikewise data info scans", "spikewise data info skin")):
+            assert "20, told by" in done.stdout
     assert "At a first look" not in said["compare"]
     assert re.search(r"\b(Yes|No|It depends|Better|Cheaper|Cannot tell|As )\b", said["compare"])
     assert said["fits"].startswith("It fits")

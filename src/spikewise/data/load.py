@@ -51,7 +51,8 @@ def load_data(
 
     Args:
         source: A known name (`digits`, `mnist`, `pneumoniamnist`, ...), a path (.npz, IDX file, folder of IDX files,
-            folder of class folders, folder of SOCOFing files), or a whole `DataConfig`.
+            folder of class folders or of images with a table of labels, folder of SOCOFing files), or a whole
+            `DataConfig`.
         data_dir: Where known sets are looked for first; then $SPIKEWISE_DATA, then the user's cache folder.
         cache_dir: Where decoded image files are kept; default $SPIKEWISE_CACHE, then the user's cache folder.
         progress: Called while image files are decoded.
