@@ -109,3 +109,14 @@ def test_facts_of_another_type_are_named(tmp_path, change):
     (tmp_path / "run.json").write_text(json.dumps({**facts, **change}))
     with pytest.raises(RunError, match=r"run\.json is damaged"):
         RunFolder(tmp_path).experiment()
+
+
+def test_a_file_for_which_no_memory_is_left_is_not_called_damaged(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise RuntimeError("unable to mmap 8 bytes from file <weights>: Cannot allocate memory (12)")
+
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"whole")
+    monkeypatch.setattr("spikewise.training.checkpoint.safetensors.safe_open", refused)
+    with pytest.raises(RunError, match=r"no memory left to read .*weights\.safetensors, which stays as it is"):
+        load_weights(path)

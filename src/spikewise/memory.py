@@ -2,8 +2,10 @@
 
 import contextlib
 import ctypes
+import errno
 import gc
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ __all__ = [
     "freed_memory_kept",
     "memory_limit",
     "objects_set_aside",
+    "ran_out_of_memory",
     "resident_bytes",
     "return_freed_memory",
     "without_collection",
@@ -23,6 +26,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 """Options of glibc's `mallopt`, by their numbers in malloc.h."""
 _TOLD_OTHERWISE = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 """Variables by which a user sets the same: that stands."""
+_REFUSED = re.compile(r"can(no|')t allocate|not enough memory|out of memory|bad_alloc", re.IGNORECASE)
 
 
 def memory_limit() -> int:
@@ -43,15 +47,21 @@ def _machine() -> int:
 def _limits() -> Iterator[int]:
     """Of the process, and of the control groups that hold it (both versions; no limit is a huge number, or a word)."""
     yield 2**62
+    if (limit := _addresses()) is not None:
+        yield limit
+    for file in (_GROUPS / "memory.max", _GROUPS / "memory" / "memory.limit_in_bytes", *_own_groups()):
+        with contextlib.suppress(OSError, ValueError):
+            yield int(file.read_text())
+
+
+def _addresses() -> int | None:
+    """Bytes of addresses that this process may have, where that is limited (`ulimit -v`)."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415  # not on Windows
 
         soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if soft != resource.RLIM_INFINITY:
-            yield soft
-    for file in (_GROUPS / "memory.max", _GROUPS / "memory" / "memory.limit_in_bytes", *_own_groups()):
-        with contextlib.suppress(OSError, ValueError):
-            yield int(file.read_text())
+        return None if soft == resource.RLIM_INFINITY else soft
+    return None
 
 
 def _own_groups() -> Iterator[Path]:
@@ -75,6 +85,13 @@ def resident_bytes() -> int:
     return 0
 
 
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether this says that a device, the system or a limit refused memory: each library has words of its own."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_REFUSED.search(str(error))))
+
+
 def return_freed_memory() -> None:
     """Give back to the system what is freed and still held: by the native engine for its next batch, by `malloc`."""
     if (module := sys.modules.get("spikewise._native")) is not None:
@@ -96,7 +113,8 @@ def freed_memory_kept() -> Iterator[None]:
 
     By itself glibc hands every block over 32 MiB back when it is freed, and asks for a new one: the system then fills
     each of its pages with zeros, which for networks of large images takes as long as the work in them. Within another
-    such context, without glibc, or where the environment sets these options of `malloc`, it does nothing.
+    such context, without glibc, where the environment sets these options of `malloc`, or where addresses are limited
+    (`ulimit -v`; what is kept has some), it does nothing.
     """
     with _Holders.guard:
         _Holders.count += 1
@@ -113,7 +131,8 @@ def freed_memory_kept() -> Iterator[None]:
 
 
 def _mallopt(options: dict[int, int]) -> None:
-    if sys.platform != "linux" or any(name in os.environ for name in _TOLD_OTHERWISE):
+    told = any(name in os.environ for name in _TOLD_OTHERWISE)
+    if sys.platform != "linux" or told or _addresses() is not None:
         return
     with contextlib.suppress(OSError, AttributeError):  # a C library that has no such options
         libc = ctypes.CDLL(None)

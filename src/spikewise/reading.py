@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from spikewise.config import Config, parse
 from spikewise.errors import ConfigError, RunError
+from spikewise.memory import ran_out_of_memory
 from spikewise.parsing import ParseError, parse_json
 
 __all__ = ["REMEDY", "check_regular", "damaged", "read_json", "read_record"]
@@ -20,7 +21,11 @@ RecordT = TypeVar("RecordT", bound=Config)
 
 
 def damaged(path: Path, reason: object, remedy: str = REMEDY) -> RunError:
-    """The error for a file that does not hold what it should."""
+    """The error for a file that does not hold what it should, or for which no memory is left if that is the reason."""
+    if isinstance(reason, BaseException) and ran_out_of_memory(reason):
+        return RunError(
+            f"There is no memory left to read {path}, which stays as it is. Give this process more, and try again."
+        )
     return RunError(f"{path} is damaged ({str(reason).rstrip('.')}). {remedy}")
 
 

@@ -65,13 +65,22 @@ def test_the_network_is_left_in_its_mode_and_unchanged(training, images, network
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 
 
-def test_batches_that_do_not_fit_are_halved(images, network, monkeypatch):
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError("std::bad_alloc"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=["GPU", "native", "PyTorch"],
+)
+def test_batches_that_do_not_fit_are_halved(refusal, images, network, monkeypatch):
     whole, seen, real = predict(network, images, np.arange(23), seed=0), [], network.forward
 
     def forward(batch, draw=None, options=None):
         seen.append(len(batch))
         if len(batch) > 6:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise refusal
         return real(batch, draw, options)
 
     monkeypatch.setattr(network, "forward", forward)

@@ -274,8 +274,8 @@ def test_the_mean_loss_of_an_epoch_weighs_batches_by_their_images(on_device, mak
 @pytest.mark.parametrize(
     ("most", "words"),
     [
-        (5, r"batch of 8 images; 4 fit\. Use --set train\.batch_size=4,"),
-        (0, r"batch of 8 images, nor with one image\. Use a smaller network"),
+        (5, r"batch of 8 images; 4 fit\. Use --set train\.batch_size=4"),
+        (0, r"batch of 8 images, nor with one image\. Use smaller images"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_named_with_one_that_does(  # noqa: PLR0917

@@ -183,6 +183,24 @@ def test_one_that_has_no_room_at_all_says_so(make, monkeypatch):
         results(make("full"), at_once=3)
 
 
+@pytest.mark.parametrize(
+    "refusal", [MemoryError("std::bad_alloc"), RuntimeError("DefaultCPUAllocator: can't allocate")]
+)
+def test_a_processor_says_what_fits_too(refusal, make, monkeypatch):
+    real = Learner.answer
+
+    def full(self, batch, exchange=None):
+        if len(batch.images) > 2:
+            raise refusal
+        return real(self, batch, exchange)
+
+    monkeypatch.setattr(Learner, "answer", full)
+    with pytest.raises(
+        TrainingError, match=r"GiB for this process\) does not hold .* batch of 8 images; 2 fit\. Use .*=2\.$"
+    ):
+        results(make("full"), at_once=1)
+
+
 @pytest.mark.parametrize(("free", "most"), [(100, 1), (160, 3)])
 def test_only_as_many_run_as_have_room(free, most, make, monkeypatch):
     held = iter([0, 100])

@@ -42,7 +42,7 @@ from spikewise.cli.console import complain, prepare_streams, say
 from spikewise.cli.places import deciding_option
 from spikewise.cli.processes import check_command, may_speak, obey_the_end
 from spikewise.errors import SpikewiseError, quoted
-from spikewise.memory import freed_memory_kept
+from spikewise.memory import freed_memory_kept, memory_limit, ran_out_of_memory
 from spikewise.shell import name_settings_by
 
 __all__ = ["app", "main"]
@@ -144,11 +144,27 @@ def main() -> None:
     except OSError as error:  # asking whether such a path exists raises, too, wherever that is asked
         from spikewise.files import OUTSIDE  # which takes NumPy, for which help does not wait
 
-        if error.errno not in OUTSIDE:
+        refused = ran_out_of_memory(error)
+        if error.errno not in OUTSIDE and not refused:
             raise
         if may_speak():
-            complain(_in_words(error))
+            complain(_memory_in_words() if refused else _in_words(error))
         sys.exit(2)
+    except Exception as error:
+        if not ran_out_of_memory(error):
+            raise
+        if may_speak():
+            complain(_memory_in_words())
+        sys.exit(2)
+
+
+def _memory_in_words() -> str:
+    """What to do where memory was refused, and nothing nearer has said how much would have done."""
+    return (
+        f"The memory was too small for this ({memory_limit() / 2**30:,.1f} GiB for this process and others). Use "
+        "smaller images (--set data.size=...), a smaller network (--set model.width=0.5) or fewer steps "
+        "(--set encoder.steps=...), or give the process more memory. What is finished is kept."
+    )
 
 
 def _in_words(error: OSError) -> str:

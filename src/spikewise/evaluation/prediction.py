@@ -17,6 +17,7 @@ from spikewise.evaluation.results import Ties
 from spikewise.evaluation.ties import TieCount
 from spikewise.exact import exact_arithmetic
 from spikewise.graph import Graph
+from spikewise.memory import ran_out_of_memory, return_freed_memory
 from spikewise.network import Network
 from spikewise.readouts import SpikeCount
 from spikewise.ties import without_ties
@@ -89,13 +90,14 @@ def predict(
                 rates.add(output.result.rates, len(batch))
                 events.add(output.result.input_events, len(batch))
                 active.add(output.result.active, len(batch))
-    except torch.OutOfMemoryError:
-        if batch_size == 1:
+    except Exception as error:
+        if batch_size == 1 or not ran_out_of_memory(error):
             raise
     finally:
         network.train(was_training)
     if sum(map(len, logits)) < len(index):  # something else lies in the memory; smaller batches have room beside it
         torch.cuda.empty_cache()
+        return_freed_memory()
         return predict(network, images, index, seed=seed, batch_size=batch_size // 2)
     labels = images.labels[index]
     scores = torch.cat(logits).cpu()

@@ -8,8 +8,10 @@ from jaxtyping import Int
 
 from spikewise.data import batches
 from spikewise.errors import EngineError
+from spikewise.memory import ran_out_of_memory
 from spikewise.training.group import ProcessGroup
 from spikewise.training.health import all_finite, divergence, first_bad_weight
+from spikewise.training.memory import out_of_memory
 from spikewise.training.shards import ShardedUpdates
 from spikewise.training.update import BatchFigures, Learner, WholeUpdates
 
@@ -121,6 +123,17 @@ class HostEpochs:
         return Pass(total / done, plain / done, right / done, rates[-1])
 
     def _step(self, index: Int[np.ndarray, " B"], number: int, rate: float) -> BatchFigures:
+        try:
+            return self._update(index, number, rate)
+        except Exception as error:
+            if not ran_out_of_memory(error):
+                raise
+        # Outside of the handler, whose traceback would hold on to what the failed update had allocated; the loss
+        # that is kept for `learn` would, too.
+        del self._updates
+        raise out_of_memory(self._learner, len(index))
+
+    def _update(self, index: Int[np.ndarray, " B"], number: int, rate: float) -> BatchFigures:
         epoch, network = self._epoch, self._learner.network
         figures = self._figures(index, number)
         if not np.isfinite(figures.loss):

@@ -9,7 +9,7 @@ import torch
 from spikewise.data import ImageSet
 from spikewise.errors import ShapeError, TrainingError
 from spikewise.graph import QCFS, Activation, Graph, SpikingActivation
-from spikewise.memory import memory_limit
+from spikewise.memory import memory_limit, ran_out_of_memory, return_freed_memory
 from spikewise.training.config import Adam, AdamW, TrainConfig
 from spikewise.training.update import Learner, TrainingBatch
 from spikewise.types import Draw
@@ -97,17 +97,19 @@ def out_of_memory(learner: Learner, batch: int) -> MemoryTooSmallError:
     fitting = batch // 2
     while fitting and not _fits(learner, fitting):
         fitting //= 2
+    elsewhere = ", or --device cpu" if device.type != "cpu" else ""
     where = f"The memory of {device}{_size(device)} does not hold an update with a batch of {batch} images"
     if not fitting:
         return MemoryTooSmallError(
-            f"{where}, nor with one image. Use a smaller network or fewer steps, or --device cpu."
+            f"{where}, nor with one image. Use smaller images (data.size), a smaller network or fewer steps{elsewhere}."
         )
-    return MemoryTooSmallError(f"{where}; {fitting} fit. Use --set train.batch_size={fitting}, or --device cpu.")
+    return MemoryTooSmallError(f"{where}; {fitting} fit. Use --set train.batch_size={fitting}{elsewhere}.")
 
 
 def _fits(learner: Learner, batch: int) -> bool:
     """Whether loss, gradient, and the state that an optimizer will keep have room; nothing is learned."""
     task, device = learner.task, learner.network.device
+    return_freed_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     try:
@@ -118,7 +120,9 @@ def _fits(learner: Learner, batch: int) -> bool:
         draw = Draw(task.seed, 0, torch.arange(batch, device=device))
         torch.autograd.backward(learner.answer(TrainingBatch(images, labels, None, draw)).loss)
         del state
-    except torch.OutOfMemoryError:
+    except Exception as error:
+        if not ran_out_of_memory(error):
+            raise
         return False
     finally:
         learner.optimizer.zero_grad(set_to_none=True)
@@ -126,6 +130,8 @@ def _fits(learner: Learner, batch: int) -> bool:
 
 
 def _size(device: torch.device) -> str:
+    if device.type == "cpu":
+        return f" ({memory_limit() / _GIB:,.1f} GiB for this process)"
     if device.type != "cuda":
         return ""
     total = torch.cuda.get_device_properties(device).total_memory

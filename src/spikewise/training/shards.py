@@ -22,6 +22,7 @@ from torch import Tensor
 from spikewise.engine import Exchange
 from spikewise.errors import ConfigError
 from spikewise.graph import BatchNorm
+from spikewise.memory import ran_out_of_memory
 from spikewise.training.exchange import ShardExchange
 from spikewise.training.group import ProcessGroup
 from spikewise.training.memory import MemoryTooSmallError
@@ -132,7 +133,9 @@ class ShardedUpdates:
             answer = learner.answer(batch, exchange)
             # Not into the weights: other shards may be at work at the same time.
             gradients = torch.autograd.grad(answer.loss * share.importance, self._weights, allow_unused=True)
-        except torch.OutOfMemoryError as error:
+        except Exception as error:
+            if not ran_out_of_memory(error):
+                raise
             raise MemoryTooSmallError(
                 f"The memory of {learner.network.device} does not hold a shard of {len(batch.labels)} images. Use a "
                 "smaller train.batch_size, more train.shards, or a smaller network."
