@@ -18,12 +18,18 @@ __all__ = [
     "ran_out_of_memory",
     "resident_bytes",
     "return_freed_memory",
+    "stop_keeping_if_short",
     "without_collection",
 ]
 
 _GROUPS = Path("/sys/fs/cgroup")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 """Options of glibc's `mallopt`, by their numbers in malloc.h."""
+_KEEPING = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1}
+_USUAL = {_MMAP_MAX: 1 << 16, _TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20}
+"""Where the thresholds rise by themselves when large blocks are freed."""
+_MOST_HELD = 2 / 3
+"""Of the memory that a process may have, as long as it keeps what is freed: holes take up to a third more."""
 _TOLD_OTHERWISE = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 """Variables by which a user sets the same: that stands."""
 _REFUSED = re.compile(r"can(no|')t allocate|not enough memory|out of memory|bad_alloc", re.IGNORECASE)
@@ -105,6 +111,8 @@ class _Holders:
 
     guard = threading.Lock()
     count = 0
+    most = 2**62
+    """Bytes that the process may hold before nothing is kept any more."""
 
 
 @contextlib.contextmanager
@@ -119,15 +127,26 @@ def freed_memory_kept() -> Iterator[None]:
     with _Holders.guard:
         _Holders.count += 1
         if _Holders.count == 1:
-            _mallopt({_MMAP_MAX: 0, _TRIM_THRESHOLD: -1})
+            _Holders.most = int(_MOST_HELD * memory_limit())
+            _mallopt(_KEEPING)
     try:
         yield
     finally:
         with _Holders.guard:
             _Holders.count -= 1
-            if _Holders.count == 0:  # to where the thresholds rise by themselves when large blocks are freed
-                _mallopt({_MMAP_MAX: 1 << 16, _TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20})
+            if _Holders.count == 0:
+                _Holders.most = 2**62
+                _mallopt(_USUAL)
                 return_freed_memory()
+
+
+def stop_keeping_if_short() -> None:
+    """Give freed memory back, and keep none from here on, where this process holds much of what it may have."""
+    if _Holders.count and resident_bytes() > _Holders.most:
+        with _Holders.guard:
+            _Holders.most = 2**62
+            _mallopt(_USUAL)
+            return_freed_memory()
 
 
 def _mallopt(options: dict[int, int]) -> None:

@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from spikewise.data import batches
 from spikewise.errors import EngineError
-from spikewise.memory import ran_out_of_memory
+from spikewise.memory import ran_out_of_memory, stop_keeping_if_short
 from spikewise.training.group import ProcessGroup
 from spikewise.training.health import all_finite, divergence, first_bad_weight
 from spikewise.training.memory import out_of_memory
@@ -120,6 +120,7 @@ class HostEpochs:
             total, plain = total + figures.loss * len(index), plain + figures.cross_entropy * len(index)
             right, done = right + figures.hits, done + len(index)
             seen(done, total / done)
+            stop_keeping_if_short()
         return Pass(total / done, plain / done, right / done, rates[-1])
 
     def _step(self, index: Int[np.ndarray, " B"], number: int, rate: float) -> BatchFigures:
