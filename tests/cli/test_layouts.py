@@ -167,6 +167,19 @@ def test_evaluate_divides_the_runs_own_images_as_the_run_did(call, sets):
     assert found == own, "a pattern told the subjects, and what was trained on is not tested on"
 
 
+@pytest.mark.parametrize(("trained", "asked"), [("true", "false"), ("false", "true")])
+def test_no_setting_of_evaluate_divides_the_runs_own_images_anew(call, sets, trained, asked):
+    for k, (label, who, _) in enumerate(FILES):
+        name = f"patient{who[1:]}_{label}_{k}.png"
+        put(sets / "named" / label / name, name)
+    subjects = "data.read_subjects="
+    assert call("train", "named", "--set", subjects + trained, *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    own = json.loads(call("evaluate", run, "--json")[1])
+    code, out, err = call("evaluate", run, "--data", "named", "--set", subjects + asked, "--json")
+    assert (code, json.loads(out)) == (0, own), err
+
+
 def test_the_audit_writes_a_split_that_is_used(call, sets):
     code, out, err = call("audit", "scans", *LEVELS, "--fix", "clean.json", "--quiet")
     assert code == 0, err

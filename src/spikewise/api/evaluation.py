@@ -103,9 +103,10 @@ def _images(  # private, each passed on from `evaluate`
         config = _as_own(experiment.data, results, data, asked)
         images = load_data(config, data_dir=data_dir, progress=decoding, complete=False)
     if images.fingerprint == folder.facts()["fingerprint"]:
-        if data is not None and experiment.data.group_pattern is not None:  # which decides where images are
-            own = config.replace(group_pattern=experiment.data.group_pattern, read_subjects=True)
-            images = load_data(own, data_dir=data_dir, progress=decoding)
+        told = {key: getattr(experiment.data, key) for key in ("group_pattern", "read_subjects")}
+        if data is not None and any(getattr(config, key) != said for key, said in told.items()):
+            # Who is on an image decides on which side it was, and names that tell it are not in the fingerprint.
+            images = load_data(config.replace(**told), data_dir=data_dir, progress=decoding)
         index = split(images, experiment.split).test
         return _Chosen(images, images.labels[index], index, own=True)
     tests = np.flatnonzero(images.roles == Role.TEST)
