@@ -133,6 +133,21 @@ def test_a_name_that_fits_two_images_is_refused(tmp_path: Path):
         load_data(root, labels="t.csv")
 
 
+def test_a_missing_file_does_not_lend_its_label_to_one_of_another_folder(tmp_path: Path):
+    root = put(tmp_path / "set", ["x/1.png", "y/2.png", "y/3.png"])
+    (root / "t.csv").write_text("file,label\ny/1.png,a\ny/2.png,a\ny/3.png,b\n")
+    with pytest.raises(DataError, match=r"(?s)1 of 3 files .* line 2: 'y/1.png'"):
+        load_data(root, labels="t.csv")
+    assert load_data(root, labels="t.csv", skip_bad=True).sources == ("y/2.png", "y/3.png")
+
+
+def test_a_missing_file_is_named_where_its_stem_fits_two(tmp_path: Path):
+    root = put(tmp_path / "set", ["1.png", "2.png", "3.bmp", "3.png"])
+    (root / "t.csv").write_text("file,label\n1.png,a\n2.png,b\n3.jpg,b\n")
+    with pytest.raises(DataError, match=r"(?s)1 of 3 files .* line 4: '3.jpg'"):
+        load_data(root, labels="t.csv")
+
+
 def test_missing_files_are_an_error_or_left_out_with_a_word(root: Path):
     (root / "t.csv").write_text(written([*ROWS, ["lost", "a", "P1"], ["gone", "b", "P2"]]))
     with pytest.raises(

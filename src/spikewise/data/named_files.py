@@ -32,10 +32,14 @@ class _Way(NamedTuple):
     says: str
     of_image: Callable[[str], str]
     of_name: Callable[[str], str]
+    by_name: bool = False
+    """Whether the folders in names are passed over."""
 
 
 def find_named(names: Sequence[str], images: Sequence[str], root: Path, table: Path) -> Named:
     """Find the images that names stand for; all names of a table are read in one way, the first that finds most.
+
+    Folders in names count once they find an image: `a/1.png`, where it is missing, is not the `1.png` of another folder.
 
     Args:
         names: What a table says.
@@ -45,10 +49,15 @@ def find_named(names: Sequence[str], images: Sequence[str], root: Path, table: P
     plain = [name.replace("\\", "/").removeprefix("./") for name in names]
     best = Named(np.full(len(names), ABSENT, np.int64), "")
     most = -1
+    foldered = np.fromiter(("/" in name for name in plain), bool, len(plain))
+    folders_count = False
     for way in _ways(root, table):
+        if way.by_name and folders_count:
+            break
         found = _found(plain, images, way)
-        count = int((found != ABSENT).sum())
-        if count > most:
+        folders_count |= bool((foldered & (found != ABSENT)).any())
+        count = int((found >= 0).sum())
+        if count > most or (count == most and (best.positions == ABSENT).all()):
             best, most = Named(found, way.says), count
         if count == len(names):
             break
@@ -68,8 +77,9 @@ def _ways(root: Path, table: Path) -> list[_Way]:
         _Way("their paths without what they end in", _without_suffix, str),
         *(() if same else (_Way("their paths from the table's folder, without what they end in", _without_suffix,
                                 from_table),)),
-        _Way("their names", file_name, file_name),
-        _Way("their names without what they end in", lambda image: _without_suffix(file_name(image)), file_name),
+        _Way("their names", file_name, file_name, by_name=True),
+        _Way("their names without what they end in", lambda image: _without_suffix(file_name(image)), file_name,
+             by_name=True),
     ]  # fmt: skip
 
 
