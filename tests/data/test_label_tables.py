@@ -322,6 +322,17 @@ def test_several_tables_are_asked_about_and_others_do_not_count(root: Path):
     assert len(load_data(root, labels="train.csv")) == 48
 
 
+def test_answers_of_a_network_are_no_labels_unless_it_is_said(root: Path):
+    (root / "answers.csv").write_text(
+        "image,label,probability,unlike\n" + "".join(f"{name},{label},0.9,\n" for name, label, _ in ROWS)
+    )
+    with pytest.raises(DataError, match=r"(?s)one folder.*answers.csv is one of answers \(spikewise predict\)"):
+        load_data(root)
+    assert load_data(root, labels="answers.csv").classes == ("a", "b", "c")
+    (root / "train.csv").write_text(written(ROWS))
+    assert load_data(root).subjects_rule is not None, "the other table is the only one of labels"
+
+
 def test_a_table_that_is_not_there_says_what_is(root: Path):
     (root / "train.csv").write_text(written(ROWS))
     with pytest.raises(MissingDataError, match=r"neither in .* nor where that path leads\. There is train\.csv"):

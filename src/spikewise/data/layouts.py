@@ -20,6 +20,8 @@ __all__ = ["LAYOUT_OPTIONS", "laid_out_like", "read_layout", "table_path"]
 
 LAYOUT_OPTIONS = ("levels", "labels", "columns")
 """Settings that say how a folder is laid out."""
+_ANSWERS = ("image", "label", "probability")
+"""How `spikewise predict --out FILE.csv` begins: answers of a network are no labels, unless it is said."""
 _DEEP = 2
 """Folders down to which tables are looked for."""
 
@@ -169,6 +171,8 @@ def _candidates(paths: Sequence[Path], config: DataConfig) -> list[_Candidate]:
             file = open_label_file(path)
         except DataError:  # no table
             continue
+        if file.header[:3] == _ANSWERS:  # what a network took them for
+            continue
         found.append(_Candidate(file, _columns(file, config)))
     return found
 
@@ -213,7 +217,7 @@ def _trouble(path: Path) -> str:
         open_label_file(path)
     except DataError as error:
         return f"{error}"
-    return f"{path} is none."
+    return f"{path} is one of answers (spikewise predict); to take them for labels, --set data.labels=PATH."
 
 
 def _way(one: _Candidate, listing: Listing) -> str:
