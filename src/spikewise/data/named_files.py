@@ -39,7 +39,7 @@ class _Way(NamedTuple):
 def find_named(names: Sequence[str], images: Sequence[str], root: Path, table: Path) -> Named:
     """Find the images that names stand for; all names of a table are read in one way, the first that finds most.
 
-    Folders in names count once they find an image: `a/1.png`, where it is missing, is not the `1.png` of another folder.
+    Folders in names count once they find an image: `a/1.png`, where it is missing, is no other folder's `1.png`.
 
     Args:
         names: What a table says.
