@@ -104,6 +104,8 @@ def test_without_subjects_among_the_levels_file_names_may_tell_them(tmp_path: Pa
         ("train/{c}/{s}/{f}", ["part/class/subject", "part/class/*", "part/subject/class"]),
         ("{c}/{s}/{f}/1.png", ["class/subject/*", "class/*/*", "class/*/subject"]),
         ("{c}/a/{f}", ["class/subject", "class/*"]),
+        ("{c}/train/{f}", ["class/part"]),
+        ("{c}/test/{s}/{f}", ["class/part/subject", "class/part/*", "subject/part/class"]),
     ],
 )
 def test_a_deeper_tree_is_refused_with_settings_that_read_it(tmp_path: Path, place, ways):
@@ -139,6 +141,20 @@ def test_levels_that_do_not_fit_are_refused(tmp_path: Path, levels, says):
     root = put(tmp_path / "set", [f"{c}/{s}/{f}" for c, s, f in patients()])
     with pytest.raises(DataError, match=says):
         load_data(root, levels=levels)
+
+
+@pytest.mark.parametrize("levels", ["class/subject", "subject/class", "class/*"])
+def test_a_level_of_parts_is_nothing_else(tmp_path: Path, levels):
+    root = put(
+        tmp_path / "set", [f"{c}/{part}/{c}{part}{k}.png" for c in "abc" for part in ("train", "test") for k in "12"]
+    )
+    better = "subject/part" if levels == "subject/class" else "class/part"
+    with pytest.raises(DataError, match=rf"are parts of a split \(test, train\): data\.levels={better} reads them so"):
+        load_data(root, levels=levels)
+    found = load_data(root, levels="class/part")
+    assert found.classes == ("a", "b", "c")
+    assert sorted(set(found.roles.tolist())) == [Role.TRAIN, Role.TEST]
+    assert load_data(root, levels="class/*", roles=False).classes == ("a", "b", "c")
 
 
 def test_folders_of_parts_are_no_classes_unless_it_is_said(tmp_path: Path):

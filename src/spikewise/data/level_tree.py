@@ -52,6 +52,8 @@ def level_tree(listing: Listing, levels: str, *, roles: bool) -> Tree:
     tops = {parts[outer] for parts in parents.values()}
     parts = {place.part for place in places.values() if place.part}
     _check_parts(listing, levels, parts, tops if roles else ())
+    if roles:
+        _check_no_parts(listing, levels, [above[outer:] for above in parents.values()])
     at = outer + words.names.index("class") + 1
     filled = {"/".join(above[:at]) for above in parents.values()}
     wrapping = next(iter(parents.values()))[:outer]
@@ -138,6 +140,19 @@ def _check_parts(listing: Listing, levels: str, parts: Collection[str], tops: Co
             f"{listing.root} has folders for parts ({listed(sorted(named))}), and data.levels={levels} has no word for "
             f"them: part, as in part/{levels}. {are_classes(named)}"
         )
+
+
+def _check_no_parts(listing: Listing, levels: str, folders: Sequence[Folders]) -> None:
+    """A level whose folders are all called as parts is that of the parts, wherever it stands."""
+    words = words_of(levels).names
+    for at, one in enumerate(words):
+        found = sorted({above[at] for above in folders})
+        if one != "part" and all(role_of(name) is not None for name in found):
+            better = "/".join("part" if here == at else other for here, other in enumerate(words))
+            raise DataError(
+                f"The folders of {listing.root} that data.levels={levels} calls '{one}' are parts of a split "
+                f"({listed(found)}): data.levels={better} reads them so. {are_classes(found)}"
+            )
 
 
 def _shared(names: Sequence[str], folders: Collection[Folders]) -> tuple[str, ...]:

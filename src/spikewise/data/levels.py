@@ -111,27 +111,41 @@ def proposals(parents: Collection[Folders], *, roles: bool) -> list[Proposal]:
         return []
     if len(depths) > 1 or max(depths) > _MOST:
         return [Proposal(f"{front}class/{REST}", _classes(inner, 0))] if len({one[0] for one in inner}) > 1 else []
-    return list(dict.fromkeys(_of_one_depth(inner, depths.pop(), front)))[:3]
+    below = depths.pop()
+    levels_of_parts = [at for at in range(below) if all(role_of(one[at]) is not None for one in inner)]
+    part = levels_of_parts[0] if roles and levels_of_parts else None
+    return list(dict.fromkeys(_of_one_depth(inner, below, front, part)))[:3]
 
 
-def _of_one_depth(inner: Sequence[Folders], depth: int, front: str) -> Iterator[Proposal]:
-    names = [{one[level] for one in inner} for level in range(depth)]
-    several = [level for level in range(depth) if len(names[level]) > 1]
-    if depth < 2 or not several:
+def _of_one_depth(inner: Sequence[Folders], depth: int, front: str, part: int | None) -> Iterator[Proposal]:
+    """Ways to read folders of one depth.
+
+    Args:
+        front: What stands before all of these levels.
+        part: The level among them whose folders are parts.
+    """
+    levels = [level for level in range(depth) if level != part]
+    names = {level: {one[level] for one in inner} for level in levels}
+    order = sorted((level for level in levels if len(names[level]) > 1), key=lambda level: (len(names[level]), level))
+    if depth < 2 or not order:
         return
-    order = sorted(several, key=lambda level: (len(names[level]), level))
+    words = ["part" if level == part else NOTHING for level in range(depth)]
     first = order[0]
-    near = first + 1 if first + 1 < depth else first - 1
-    yield _proposal(inner, depth, front, first, near)
-    yield _proposal(inner, depth, front, first, None)
-    if depth > 2:
-        yield _proposal(inner, depth, front, first, max({*range(depth)} - {first, near}))
+    others = [level for level in levels if level != first]
+    if not others:
+        yield _proposal(inner, front, words, first, None)
+        return
+    near = min(others, key=lambda level: (abs(level - first), -level))
+    yield _proposal(inner, front, words, first, near)
+    yield _proposal(inner, front, words, first, None)
+    if len(others) > 1:
+        yield _proposal(inner, front, words, first, max({*others} - {near}))
     elif len(order) > 1 and len(names[order[1]]) <= _FEW:
-        yield _proposal(inner, depth, front, order[1], first)
+        yield _proposal(inner, front, words, order[1], first)
 
 
-def _proposal(inner: Sequence[Folders], depth: int, front: str, kind: int, subject: int | None) -> Proposal:
-    words = [NOTHING] * depth
+def _proposal(inner: Sequence[Folders], front: str, levels: Sequence[str], kind: int, subject: int | None) -> Proposal:
+    words = list(levels)
     words[kind] = "class"
     who = "nothing says who is on an image"
     if subject is not None:
