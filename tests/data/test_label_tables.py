@@ -67,6 +67,13 @@ def test_a_table_gives_what_folders_and_names_give(root: Path, tmp_path: Path):
     assert asked.from_names == ()
 
 
+def test_a_quotation_mark_that_is_not_closed_loses_no_rows(root: Path):
+    text = written(ROWS).replace("im03,a", 'im03,"a').replace("im05,c,P1", 'im05,c",P1')
+    (root / "train.csv").write_text(text)
+    with pytest.raises(DataError, match=r"the row that ends in line 7 has a value over several lines"):
+        load_data(root, labels="train.csv", columns="file=image_id,class=dx")
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
