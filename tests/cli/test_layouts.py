@@ -153,6 +153,9 @@ def test_evaluate_reads_other_folders_as_its_own_or_as_it_is_told(call, sets):
     assert code == 2
     code, out, err = call("evaluate", run, "--data", "deep", "--set", "data.levels=subject/class", "--json")
     assert (code, json.loads(out)[0]["images"]) == (0, 96), err
+    code, out, err = call("evaluate", run, "--data", "scans", "--set", "data.labels=scans.csv", "--json")
+    assert (code, "Give one of the two" in err) == (2, False), "the run's own levels give way"
+    assert "scans.csv is neither in" in " ".join(err.split())
     code, _, err = call("evaluate", run, "--data", "deep", "--set", "train.epochs=3")
     assert (code, "'train.epochs' cannot be set here" in err) == (2, True)
     code, _, err = call("evaluate", run, "--set", "data.levels=class")

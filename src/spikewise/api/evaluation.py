@@ -126,13 +126,20 @@ def _as_own(own: DataConfig, results: Results, data: str | Path, asked: Mapping[
         "roles": own.roles or not folder,
         # Subjects that a pattern told are told by nothing else.
         "read_subjects": (own.read_subjects and own.group_pattern is None) or not folder,
-        **laid_out_like(own, source),
+        **_without_rivals(laid_out_like(own, source), asked),
         **asked,
         "size": tuple(size),
         "aspect": results.data.aspect,
         "grey": channels == 1,
     }
     return own.replace(**like)
+
+
+def _without_rivals(like: dict[str, object], asked: Mapping[str, object]) -> dict[str, object]:
+    """The run's own layout, without what another setting that was asked for now says."""
+    if "levels" in asked:
+        return {**like, "labels": None, "columns": {}}
+    return {**like, "levels": None} if {"labels", "columns"} & {*asked} else like
 
 
 def _asked(settings: Sequence[str]) -> dict[str, object]:
