@@ -2,7 +2,8 @@
 
 from spikewise.evaluation import NetworkResult, Results, units
 from spikewise.evaluation.collapse import collapsed_runs
-from spikewise.report.numbers import brief, count, interval, metric_value, p_value, points
+from spikewise.evaluation.wording import aligned
+from spikewise.report.numbers import count, interval, metric_value, p_value, points
 
 __all__ = ["summary", "tests"]
 
@@ -52,7 +53,7 @@ def _figures(network: NetworkResult) -> dict[str, str]:
     for model, energy in cost.energy_nanojoule.items():
         out[f"energy / image ({model})"] = units.energy(energy)
     epoch = cost.train_seconds_per_epoch
-    out["training, s / epoch"] = "" if epoch is None else brief(epoch.mean)
+    out["training, s / epoch"] = "" if epoch is None else aligned(epoch.mean)
     out["inference, images / s"] = (
         "" if cost.throughput_images_per_second is None else count(cost.throughput_images_per_second)
     )

@@ -5,8 +5,8 @@ from typing import Final
 
 from spikewise.evaluation.record import Estimate
 
-__all__ = ["MINUS", "brief", "called", "capital", "count_of", "fraction", "fractions", "gap", "interval", "listed",
-           "p_value", "percent", "points", "seeds_named", "shares", "signed", "times"]  # fmt: skip
+__all__ = ["MINUS", "aligned", "brief", "called", "capital", "count_of", "fraction", "fractions", "gap", "interval",
+           "listed", "p_value", "percent", "points", "seeds_named", "shares", "signed", "times"]  # fmt: skip
 
 MINUS = "\u2212"
 
@@ -29,7 +29,13 @@ def percent(value: float, digits: int = 0) -> str:
 
 def brief(value: float) -> str:
     """A quantity with three figures, thousands grouped."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
+def aligned(value: float) -> str:
+    """`brief` for a row of figures: all three figures stand there, zeros at the end too (0.250 beside 0.353)."""
+    text = brief(value) if abs(value) >= 999.5 else f"{value:#.3g}"
+    return text.removesuffix(".")
 
 
 def interval(estimate: Estimate, digits: int | None = None) -> str:
