@@ -59,11 +59,11 @@ def read_labels(file: LabelFile, columns: Columns, *, stated: bool, complete: bo
         place = kept.get(key)
         if place is None:
             place = kept[key] = _place(columns, key)
-        if any(sign in value for value in (name, *said) for sign in "\r\n"):
+        broken = [value for value in (name, *said) if "\n" in value or "\r" in value]
+        if broken:
             raise DataError(
                 f"{file.path}: the row that ends in line {line} has a value over several lines, such as a quotation "
-                f"mark that is never closed makes: {quoted(next(v for v in (name, *said) if len(v.splitlines()) > 1), 60)}. "
-                "Mend the mark, or write the value in one line."
+                f"mark that is never closed makes: {quoted(broken[0], 60)}. Mend the mark, or write it in one line."
             )
         if name == "" or any(value.casefold() in _NO_VALUES for value in said):
             lacking.append((line, name, *said))
