@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,9 @@ import pytest
 from PIL import Image
 
 from spikewise.api import Run, compare
+from spikewise.cli import main as entry
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -53,3 +56,25 @@ def command(tmp_path: Path) -> Command:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return call
+
+
+@pytest.fixture
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Run `spikewise ...` in this process; returns exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPIKEWISE_DATA", str(tmp_path))
+    monkeypatch.setenv("SPIKEWISE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["spikewise", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            entry.main()
+        out, err = capsys.readouterr()
+        assert not CONTROL.search(out + err)
+        assert "Traceback" not in out + err
+        return int(stop.value.code or 0), out, err
+
+    return run

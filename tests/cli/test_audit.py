@@ -1,7 +1,6 @@
 """`spikewise audit`: readable, as JSON, as a page; and the split it writes is one that other commands take."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,28 +8,8 @@ import pytest
 from PIL import Image
 
 import spikewise
-from spikewise.cli import main as entry
 from spikewise.data.audit import Audit
 from spikewise.errors import DataError
-
-
-@pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
-    """Run `spikewise audit ...` in this process; returns exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("SPIKEWISE_DATA", "SPIKEWISE_CACHE"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["spikewise", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return int(stop.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from spikewise.cli import main as entry
 from spikewise.data import load_data
 from spikewise.evaluation.sections import SECTION_NAMES
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 COMMANDS = [
     "compare", "train", "config", "predict", "evaluate", "cost", "report", "encode", "presets", "doctor", "sweep",
     "audit", "calibrate", "anytime", "robustness", "diagnose", "convert", "explain", "tune", "trace", "versus",
@@ -25,25 +24,6 @@ COMMANDS = [
 ]  # fmt: skip
 TINY = ["--seeds", "1", "--epochs", "1", "-s", "split.limit=200", "-s", "model.hidden=[16]", "-s", "encoder.steps=4",
         "--without", "robustness", "--without", "explanations", "--without", "diagnosis"]  # fmt: skip
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Run a command in this process; returns exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SPIKEWISE_DATA", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["spikewise", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        out, err = capsys.readouterr()
-        assert not CONTROL.search(out + err)
-        assert "Traceback" not in out + err
-        return int(stop.value.code or 0), out, err
-
-    return run
 
 
 @pytest.mark.parametrize("command", COMMANDS)

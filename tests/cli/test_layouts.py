@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from PIL import Image
 
 import spikewise
-from spikewise.cli import main as entry
 from spikewise.experiments import RunFolder
 
 FAST = (
@@ -27,23 +25,9 @@ FILES = [
 LEVELS = ("--set", "data.levels=class/subject")
 
 
-@pytest.fixture
-def call(capsys, monkeypatch, tmp_path):
-    """Run `spikewise ...` in this process; returns exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("SPIKEWISE_DATA", "SPIKEWISE_CACHE"):
-        monkeypatch.setenv(name, str(tmp_path / name))
+@pytest.fixture(autouse=True)
+def _wide(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["spikewise", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            entry.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return int(stop.value.code or 0), out, err
-
-    return run
 
 
 def put(path: Path, name: str) -> None:
