@@ -49,3 +49,18 @@ def test_what_is_left_out_of_the_screen_has_a_command(shown):
 def test_a_reservation_is_one_line(shown):
     results = fake.results(seeds=(0,))
     assert "Reservation: One seed" in [line.rstrip() for line in shown(results)]
+
+
+def test_training_times_of_a_row_have_three_figures_each(shown):
+    results = fake.results()
+    times = [0.25, 0.353, 3.0, 120.0]
+
+    def with_time(network, seconds):
+        epoch = network.cost.train_seconds_per_epoch.model_copy(update={"mean": seconds})
+        return network.model_copy(update={"cost": network.cost.model_copy(update={"train_seconds_per_epoch": epoch})})
+
+    networks = tuple(with_time(one, seconds) for one, seconds in zip(results.networks, times, strict=False))
+    (row,) = [line for line in shown(results.model_copy(update={"networks": networks})) if "training / epoch" in line]
+    assert row.split("epoch")[1].split() == [
+        word for text in ["0.250", "0.353", "3.00", "120"][: len(networks)] for word in (text, "s")
+    ]
