@@ -29,7 +29,7 @@ _KEEPING = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1}
 _USUAL = {_MMAP_MAX: 1 << 16, _TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20}
 """Where the thresholds rise by themselves when large blocks are freed."""
 _MOST_HELD = 2 / 3
-"""Of the memory that a process may have, as long as it keeps what is freed: holes take up to a third more."""
+"""Of the memory that a process may have, as long as it keeps what is freed: holes between blocks take more, too."""
 _TOLD_OTHERWISE = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 """Variables by which a user sets the same: that stands."""
 _REFUSED = re.compile(r"can(no|')t allocate|not enough memory|out of memory|bad_alloc", re.IGNORECASE)
