@@ -112,8 +112,19 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
 template <int kCount>
 constexpr int kPlacesAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, 4);
 
+// A square kernel over one channel of spikes has one table for each of its rows: of known sizes the compiler lays out all additions.
+inline bool is_small_square(const ConvShape& c, int size) { return c.groups == 1 && c.group == size && c.window_bits == size && c.kernel.h == size; }
+
+// Call work<size>() with the size of such a kernel, 0 for any other.
+template <class Work>
+INLINE void with_square(const ConvShape& c, Work&& work) {
+  if (is_small_square(c, 3)) return work.template operator()<3>();
+  if (is_small_square(c, 5)) return work.template operator()<5>();
+  work.template operator()<0>();
+}
+
 // What the windows at kPlaces places add up to, from `bias` on. at[q] are the rows of place q, `per_map_row` apart.
-template <int kCount, int kPlaces>
+template <int kCount, int kPlaces, int kSquare>
 INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces], const float* table, const float* bias,
                         Lanes (&sum)[kPlaces][kCount]) {
   const std::size_t per_map_row = static_cast<std::size_t>(c.width) * c.groups,
@@ -128,7 +139,10 @@ INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces]
   };
   const int kernel = c.kernel.h, groups = c.groups;
   std::size_t row = 0;
-  if (groups == 1)
+  if constexpr (kSquare > 0)
+#pragma GCC unroll 8
+    for (int ky = 0; ky < kSquare; ++ky, table += (std::size_t{1} << kSquare) * kCount * kLanes, row += per_map_row) add(row);
+  else if (groups == 1)
     for (int ky = 0; ky < kernel; ++ky, table += per_tap, row += per_map_row) add(row);
   else
     for (int ky = 0; ky < kernel; ++ky, table += per_tap, row += per_map_row)
@@ -145,7 +159,7 @@ inline std::vector<std::size_t> window_places(const ConvShape& c, const PoolShap
 // Currents behind the pooling, [position][spacing], channels [first, first + kCount x 16); kPlaces of a pool's window at once,
 // which are all of them if there are more than one. Vectors reach over the last channel: positions go up, so what they leave
 // there is overwritten.
-template <int kCount, int kPlaces, PoolKind kKind>
+template <int kCount, int kPlaces, PoolKind kKind, int kSquare = 0>
 void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, const float* table, const float* bias, std::size_t first,
               std::size_t spacing, float* out, std::uint8_t* chosen) {
   const std::vector<std::size_t> window = window_places(c, p);
@@ -162,7 +176,7 @@ void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, cons
         const TableRow* at[kPlaces];
         Lanes sum[kPlaces][kCount];
         for (int q = 0; q < kPlaces; ++q) at[q] = corner + window[k + q];
-        sum_windows<kCount, kPlaces>(c, at, table, bias, sum);
+        sum_windows<kCount, kPlaces, kSquare>(c, at, table, bias, sum);
         for (int j = 0; j < kCount; ++j) {
           if (chosen)
             for (int q = 0; q < kPlaces; ++q) merge<kKind>(k + q == 0, k + q, sum[q][j], value[j], which[j]);
@@ -178,27 +192,27 @@ void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, cons
 }
 
 // Currents of a convolution that no pooling follows: kPlaces of a row's at once.
-template <int kCount, int kPlaces>
+template <int kCount, int kPlaces, int kSquare>
 INLINE void convolve_row(const ConvShape& c, const TableRow* rows, const float* table, const float* bias, int& x, std::size_t spacing, float* out) {
   for (; x + kPlaces <= c.width; x += kPlaces) {
     const TableRow* at[kPlaces];
     Lanes sum[kPlaces][kCount];
     for (int q = 0; q < kPlaces; ++q) at[q] = rows + (x + q) * c.groups;
-    sum_windows<kCount, kPlaces>(c, at, table, bias, sum);
+    sum_windows<kCount, kPlaces, kSquare>(c, at, table, bias, sum);
     for (int q = 0; q < kPlaces; ++q)
       for (int j = 0; j < kCount; ++j) store(out + (x + q) * spacing + kLanes * j, sum[q][j]);
   }
 }
 
-template <int kCount>
+template <int kCount, int kSquare>
 void convolve_plain(const ConvShape& c, const TableRow* rows, const float* table, const float* bias, std::size_t first, std::size_t spacing,
                     float* out) {
   table += first * c.rows, bias += first, out += first;
   const std::size_t down = static_cast<std::size_t>(c.stride.h) * c.width * c.groups;
   for (int y = 0; y < c.height; ++y, rows += down, out += c.width * spacing) {
     int x = 0;
-    convolve_row<kCount, kPlacesAtOnce<kCount>>(c, rows, table, bias, x, spacing, out);
-    convolve_row<kCount, 1>(c, rows, table, bias, x, spacing, out);
+    convolve_row<kCount, kPlacesAtOnce<kCount>, kSquare>(c, rows, table, bias, x, spacing, out);
+    convolve_row<kCount, 1, kSquare>(c, rows, table, bias, x, spacing, out);
   }
 }
 

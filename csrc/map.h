@@ -1,5 +1,6 @@
 // A stage over maps: a convolution (or nothing), pooling, neurons. Images are independent, so they are the tasks.
 #pragma once
+#include "conv_back.h"
 #include "conv_events.h"
 #include "conv_transposed.h"
 
@@ -62,7 +63,7 @@ class MapStage final : public Stage {
     if (wanted) write_gradients(split, sums, bias, call);
     if (!neurons.empty()) write_neuron_gradients(neurons, call);
     if (!is_conv() || !passes_on) return;
-    by_output_ = taps_by_output(conv_, packed_->taps);
+    by_output_.emplace(conv_, packed_->taps, chooses() && are_squares(conv_, places_));
     if (chooses() || !conv_.has_transposed()) return;
     const ConvShape t = conv_.transposed();
     turned_ = transposed_taps(conv_, t, packed_->taps), no_bias_ = Array<float>(t.length, true);
@@ -95,7 +96,7 @@ class MapStage final : public Stage {
   void back(const GradientMap& g, float* row) const {
     if (!turned_ || !mostly_nonzero(conv_, g)) {
       float* map = scratch(Room::input_map_gradients, conv_.row_bits() * conv_.height_in + 64);
-      return back_through_conv(conv_, places_, g, by_output_, map, row);
+      return back_through_conv(conv_, places_, g, *by_output_, map, row);
     }
     const ConvShape t = conv_.transposed();
     float* map = scratch(Room::padded_map, t.row_bits() * t.height_in + kLanes);
@@ -167,13 +168,16 @@ class MapStage final : public Stage {
     window_rows(conv_, frame, rows);
     if (shape.kind == PoolKind::none)
       return for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
-        convolve_plain<kCount>(conv_, rows, packed_->table.data(), bias_.data(), first, spacing, to);
+        with_square(conv_,
+                    [&]<int kSquare>() { convolve_plain<kCount, kSquare>(conv_, rows, packed_->table.data(), bias_.data(), first, spacing, to); });
       });
     for_each_channels(conv_, [&]<int kCount>(std::size_t first) {
       with_kind(shape.kind, [&]<PoolKind kKind>() {
         constexpr int kWhole = kCount <= 2 ? 4 : 1;  // as many places as there are registers for
         if (shape.size.h == 2 && shape.size.w == 2)
-          convolve<kCount, kWhole, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
+          with_square(conv_, [&]<int kSquare>() {
+            convolve<kCount, kWhole, kKind, kSquare>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
+          });
         else convolve<kCount, 1, kKind>(conv_, shape, rows, packed_->table.data(), bias_.data(), first, spacing, to, which);
       });
     });
@@ -253,7 +257,8 @@ class MapStage final : public Stage {
   BorderedMap bordered_;
   bool by_channel_ = false;
   int in_steps_ = 1;
-  Array<float> bias_, by_output_, turned_, no_bias_;  // `turned_` where gradients can go back by the transposed convolution
+  std::optional<TapsByOutput> by_output_;
+  Array<float> bias_, turned_, no_bias_;  // `turned_` where gradients can go back by the transposed convolution
   std::shared_ptr<const PackedConv> packed_;
   Array<std::uint8_t> chosen_;
 };

@@ -16,6 +16,7 @@ enum class Room {
   padded_frame,         // bits
   window_rows,          // rows of tables
   window_bits,          // bits of each window
+  spread_windows,       // the same as numbers
   total_current,        // of one step of a recurrent layer
   spike_gradients,      // of a piece of a stage's output, or of an image's
   membrane_gradients,   // the same of its membranes
@@ -28,7 +29,7 @@ enum class Room {
   input_map_gradients,  // of a padded map
   whole_row,            // of a gradient of which a part is wanted
   listed_values,        // numbers that are not zero
-  listed_channels,      // where they stand
+  listed_starts,        // where the weights of each begin
   joined_gradients,     // that reach an output from all that read it
   other_gradients,      // from one of them
   expanded_spikes,      // as numbers

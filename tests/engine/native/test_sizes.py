@@ -57,6 +57,27 @@ def test_kernels_behind_maps_of_many_channels(kernel, channels):
     check(net, images(2, (2, 12, 13)))
 
 
+@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
+@pytest.mark.parametrize("channels", [1, 3, 12, 22])
+def test_pools_of_two_by_two_behind_maps_of_many_channels(kernel, channels):
+    """A window's four places are added together on the way back, and its bits may be spread out for many channels."""
+    net = network(
+        Conv2d(channels=channels, kernel=5 if kernel % 2 else 3), MaxPool(), Neuron(dynamics=LIF(threshold=0.5)),
+        Conv2d(channels=40, kernel=kernel, padding=kernel // 2), MaxPool(), Neuron(dynamics=LIF(threshold=0.25)),
+        Flatten(), Linear(features=2), image_shape=(1, 17, 20), encoder=Rate(steps=3), scale=3.0,
+    )  # fmt: skip
+    check(net, 255 - images(3, (1, 17, 20)) // 3)
+
+
+@pytest.mark.parametrize("side", [28, 45])
+def test_windows_of_more_bits_than_the_first_cache_holds_spread_out(side):
+    net = network(
+        Conv2d(channels=19, kernel=5), MaxPool(), Neuron(dynamics=LIF()),
+        Flatten(), Linear(features=2), image_shape=(1, side, side), encoder=Rate(steps=3), scale=3.0,
+    )  # fmt: skip
+    check(net, images(2, (1, side, side)))
+
+
 @pytest.mark.parametrize("kernel", [1, 2, 3])
 @pytest.mark.parametrize("made", [1, 17])
 def test_windows_of_any_number_of_bits(kernel, made):
