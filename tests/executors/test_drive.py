@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from spikewise.executors import RetryRules, Work, run_all
-from spikewise.executors.work import BUSY, Beat, Ended, Waits, Word
+from spikewise.executors.work import BUSY, Beat, Ended, Known, Waits, Word
 
 
 class Watched:
@@ -44,15 +44,21 @@ class Scripted:
         self.script, self.places, self.adopts = {name: list(ends) for name, ends in script.items()}, places, adopts
         self.stays = None
         self.started, self.ready, self.cancelled, self.most, self.closed = [], [], [], 0, False
+        self.told = []
 
     def start(self, attempts):
         for attempt in attempts:
             self.started.append((attempt.work.name, attempt.avoid))
             attempt.work.order()
             self.ready.append(attempt.work)
+            self.told.append(Known(attempt.work.name, f"job of {attempt.work.name}"))
         self.most = max(self.most, len(self.ready))
 
     def events(self, wait=0.0):
+        told, self.told = self.told, []
+        return told or self.step()
+
+    def step(self):
         work = self.ready.pop(0) if self.ready else None
         if work is None:
             return []
@@ -77,9 +83,6 @@ class Scripted:
 
     def cancel(self, name):
         self.cancelled.append(name)
-
-    def handle(self, name):
-        return f"job of {name}"
 
     def adopt(self, attempt, handle):
         if attempt.work.name in self.adopts:

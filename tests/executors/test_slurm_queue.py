@@ -1,10 +1,12 @@
 """What Slurm is asked and says: it is told before any work, while jobs wait, and when they end without a word."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,16 +17,19 @@ from spikewise.executors import slurm as jobs_module
 from spikewise.executors import slurm_queue as queue_module
 from spikewise.executors.executor import Attempt
 from spikewise.executors.slurm_request import must_take
-from spikewise.executors.work import BUSY, Beat, Ended, Waits, Word
+from spikewise.executors.work import BUSY, Beat, Ended, Known, Waits, Word
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'spikewise[slurm]'")
 
-SBATCH = """import sys, re, pathlib
+SBATCH = """import os, sys, re, pathlib, time
 here = pathlib.Path(__file__).parent
 if "--test-only" in sys.argv:
     said = (here / "refuses").read_text()
     sys.stderr.write(said)
     sys.exit(1 if said else 0)
+(here / "pid").write_text(str(os.getpid()))
+while (here / "waits").exists():
+    time.sleep(0.02)
 text = pathlib.Path(sys.argv[1]).read_text()
 most, taken = int((here / "most").read_text()), (here / "taken").read_text().split()
 count = int(found[1]) + 1 if (found := re.search(r"--array=0-(\\d+)", text)) else 1
@@ -92,6 +97,14 @@ def opened(slurm, tmp_path):
         executor.close()
 
 
+def begun(executor, attempts):
+    """Numbers of the jobs that they became; nothing else happens until all are in the queue."""
+    executor.start(attempts)
+    found = heard(executor, lambda found: len(found) == len(attempts))
+    assert all(isinstance(event, Known) for event in found), found
+    return [json.loads(event.handle)[0] for event in found]
+
+
 def heard(executor, enough, seconds=20.0):
     """What happens until there is enough of it."""
     found, end = [], time.monotonic() + seconds
@@ -155,7 +168,7 @@ def test_a_controller_that_is_away_is_told(slurm):
 def test_a_job_that_ended_without_a_word_is_found_by_squeue_alone(slurm, opened, attempts):
     """Many clusters have no accounting, and there `sacct` says nothing, ever."""
     executor = opened()
-    executor.start(attempts(3))
+    begun(executor, attempts(3))
     (slurm / "squeue.says").write_text("1_0|RUNNING|None|n1\n1_1|NODE_FAIL|None|n2\n")
     ends = heard(executor, lambda found: len(found) == 2)
     assert {(end.name, end.again, end.node) for end in ends} == {("w1", True, "n2"), ("w2", True, "")}
@@ -165,7 +178,7 @@ def test_a_job_that_ended_without_a_word_is_found_by_squeue_alone(slurm, opened,
 
 def test_jobs_that_will_never_run_end_the_command(slurm, opened, attempts):
     executor = opened()
-    executor.start(attempts(2))
+    begun(executor, attempts(2))
     (slurm / "squeue.says").write_text("1_0|PENDING|PartitionTimeLimit|\n1_1|PENDING|PartitionTimeLimit|\n")
     with pytest.raises(ConfigError, match="never run them: PartitionTimeLimit"):
         heard(executor, bool)
@@ -175,7 +188,7 @@ def test_jobs_that_will_never_run_end_the_command(slurm, opened, attempts):
 
 def test_why_jobs_wait_is_told_once(slurm, opened, attempts):
     executor = opened()
-    executor.start(attempts(3))
+    begun(executor, attempts(3))
     rows = "1_0|RUNNING|None|n1\n1_1|PENDING|QOSMaxJobsPerUserLimit|\n1_2|PENDING|QOSMaxJobsPerUserLimit|\n"
     (slurm / "squeue.says").write_text(rows)
     (word,) = heard(executor, bool)
@@ -188,7 +201,7 @@ def test_why_jobs_wait_is_told_once(slurm, opened, attempts):
 def test_a_job_that_went_back_into_the_queue_waits(slurm, opened, attempts):
     """Its time was up, or another came first: nothing is heard of it until it is its turn again."""
     executor = opened()
-    executor.start(attempts(1))
+    begun(executor, attempts(1))
     lines = executor._jobs["w0"].lines
     lines.write_text('{"beat": {}, "node": "n1"}\n')
     (slurm / "squeue.says").write_text("1|PENDING|BeginTime|\n")
@@ -202,14 +215,14 @@ def test_a_job_that_went_back_into_the_queue_waits(slurm, opened, attempts):
 @pytest.mark.parametrize(("minutes", "seconds"), [(1, 15), (2, 30), (6, 90), (240, 90)])
 def test_a_short_job_is_not_told_of_its_end_as_it_begins(slurm, opened, attempts, minutes, seconds):
     executor = opened(minutes=minutes)
-    executor.start(attempts(1))
+    begun(executor, attempts(1))
     (script,) = executor._place.glob("*_submission.sh")
     assert f"@{seconds}\n" in script.read_text()
 
 
 def test_a_controller_that_is_away_for_a_while_ends_nothing(slurm, opened, attempts):
     executor = opened()
-    executor.start(attempts(2))
+    begun(executor, attempts(2))
     (slurm / "away").touch()
     (word,) = heard(executor, bool)
     assert AWAY in word.text
@@ -220,37 +233,79 @@ def test_a_controller_that_is_away_for_a_while_ends_nothing(slurm, opened, attem
 
 def test_of_a_full_queue_as_much_is_used_as_there_is(slurm, opened, attempts):
     (slurm / "most").write_text("3")
+    (slurm / "squeue.says").write_text("1_0|RUNNING|None|n1\n1_1|RUNNING|None|n1\n2|RUNNING|None|n1\n")
     executor = opened()
     executor.start(attempts(8))
-    found = heard(executor, lambda found: len(found) == 6)
+    found = heard(executor, lambda found: len(found) == 9)
     ends = [event for event in found if isinstance(event, Ended)]
     assert [(end.name, end.code) for end in ends] == [(f"w{i}", BUSY) for i in range(3, 8)]
     (word,) = (event for event in found if isinstance(event, Word))
     assert "QOSMaxSubmitJobPerUserLimit" in word.text
     assert "3 are in the queue" in word.text
     assert executor.places == 3
-    assert [executor.handle(f"w{i}") is None for i in range(8)] == [False] * 3 + [True] * 5
+    assert [event.name for event in found if isinstance(event, Known)] == ["w0", "w1", "w2"]
 
 
 def test_a_machine_that_is_to_be_avoided_is_taken_where_there_is_no_other(slurm, opened, attempts):
     executor = opened()
-    executor.start(attempts(1, avoid=("n1",)))
+    assert begun(executor, attempts(1, avoid=("n1",))) == ["1"]
     assert (slurm / "taken").read_text() == "1"
-    assert executor.handle("w0") is not None
 
 
 def test_a_machine_that_failed_one_job_gets_others(slurm, opened, attempts):
     (slurm / "nodes").write_text("2")
     executor = opened()
-    executor.start(attempts(2, avoid=("n1",)))
-    executor.start(attempts(3))
+    begun(executor, attempts(2, avoid=("n1",)))
+    begun(executor, attempts(3))
     assert (slurm / "excluded").read_text().split("\n") == ["--exclude=n1", "", ""]
+
+
+def until(there, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_jobs_are_listened_to_while_sbatch_waits(slurm, opened, attempts):
+    """Where a cluster has as many jobs as it takes, `sbatch` tries again for two minutes before it says so."""
+    executor = opened()
+    first, *others = attempts(3)
+    (slurm / "squeue.says").write_text("1|RUNNING|None|n1\n")
+    begun(executor, [first])
+    (slurm / "waits").touch()
+    (slurm / "pid").unlink()
+    executor.start(others)
+    until((slurm / "pid").exists)
+    executor._jobs["w0"].lines.write_text('{"beat": {}, "node": "n1"}\n')
+    assert heard(executor, bool) == [Beat("w0", "n1", {})]
+    (slurm / "waits").unlink()
+    (slurm / "squeue.says").write_text("1|RUNNING|None|n1\n2_0|RUNNING|None|n1\n2_1|RUNNING|None|n1\n")
+    assert [event.name for event in heard(executor, lambda found: len(found) == 2)] == ["w1", "w2"]
+
+
+def test_a_command_that_ends_takes_sbatch_with_it(slurm, opened, attempts):
+    (slurm / "waits").touch()
+    executor = opened()
+    executor.start(attempts(2))
+    until(lambda: (slurm / "pid").exists() and (slurm / "pid").read_text())
+    since = time.monotonic()
+    assert executor.close() == ""
+    assert time.monotonic() - since < 10  # it would wait for ever
+    assert f"scancel --name={executor._name}" in (slurm / "asked").read_text()
+    until(lambda: not is_alive(int((slurm / "pid").read_text())))
+    assert (slurm / "taken").read_text() == ""
+
+
+def is_alive(pid):
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_what_may_stay_in_the_queue_is_told(slurm, opened, attempts):
     executor = opened()
     assert executor.close() == ""
-    executor.start(attempts(2))
+    begun(executor, attempts(2))
     (slurm / "away").touch()
     stays = executor.close()
     assert stays.startswith(f"2 jobs may stay in the queue of Slurm: {AWAY}")

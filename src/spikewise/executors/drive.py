@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from spikewise.executors.claims import Claims
 from spikewise.executors.executor import Attempt, Executor
 from spikewise.executors.watching import Watcher
-from spikewise.executors.work import BUSY, Beat, Ended, Event, Waits, Word, Work, in_words
+from spikewise.executors.work import BUSY, Beat, Ended, Event, Known, Waits, Word, Work, in_words
 
 __all__ = ["RetryRules", "WorkEnd", "run_all"]
 
@@ -132,17 +132,13 @@ class _Drive:
             if waiting.not_before > now:
                 self._waiting.append(waiting)
             elif waiting.work.is_done():
-                self._finish(waiting, 0, None, now)
+                self._finish(waiting, 0, None, waiting.begun)
             elif waiting.work.is_locked() or not self._claim(waiting):
                 self._waiting.append(replace(waiting, not_before=now + _LATER))
             else:
                 attempts += self._begin(waiting, now)
         if attempts:
             self._executor.start(attempts)
-            for attempt in attempts:
-                handle = self._executor.handle(attempt.work.name)
-                if handle is not None:
-                    self._claims.note(attempt.work.name, handle)
 
     def _claim(self, waiting: _Waiting) -> bool:
         name = waiting.work.name
@@ -178,6 +174,9 @@ class _Drive:
             one.beat, one.node = time.monotonic(), event.node
             self._watcher.beat(event.name, one.waiting.work.label, event.node, event.said)
             return
+        if isinstance(event, Known):
+            self._claims.note(event.name, event.handle)
+            return
         if isinstance(event, Waits):
             one.beat, one.node = None, ""
             self._watcher.queued(event.name, one.waiting.work.label)
@@ -206,9 +205,10 @@ class _Drive:
         self._claims.release(waiting.work.name)
         self._waiting.append(waiting)
 
-    def _finish(self, waiting: _Waiting, code: int, error: str | None, begun: float) -> None:
+    def _finish(self, waiting: _Waiting, code: int, error: str | None, begun: float | None) -> None:
         self._claims.release(waiting.work.name)
-        self._over.append(WorkEnd(waiting.work, code, error, time.monotonic() - begun))
+        seconds = 0.0 if begun is None else time.monotonic() - begun
+        self._over.append(WorkEnd(waiting.work, code, error, seconds))
 
     def _give_up_silent(self) -> None:
         patience, now = self._rules.patience, time.monotonic()

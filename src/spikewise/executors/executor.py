@@ -27,24 +27,18 @@ class Executor(Protocol):
         """How much work it wants to have at once: what it runs, and what it keeps ready."""
 
     def start(self, attempts: Sequence[Attempt]) -> None:
-        """Begin some work.
-
-        Raises:
-            ExecutorError: it cannot be reached any more.
-        """
+        """Begin some work; what becomes of it is among the events."""
 
     def events(self, wait: float = 0.0) -> list[Event]:
         """What has happened since; at most `wait` seconds later.
 
         Raises:
+            ConfigError: it refuses the work.
             ExecutorError: it cannot be reached any more.
         """
 
     def cancel(self, name: str) -> None:
         """End some work."""
-
-    def handle(self, name: str) -> str | None:
-        """By what a later process finds the work again; None where it ends with this one, or is known by its lock."""
 
     def adopt(self, attempt: Attempt, handle: str) -> bool:
         """Take over what an earlier process has begun; False if there is nothing left of it."""

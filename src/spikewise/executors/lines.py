@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,12 @@ class LineProcess:
         arguments: of the command.
         log: what it says on standard error.
         environment: beside our own.
+        apart: Ctrl-C does not reach it, nor what it begins; `kill` ends them all.
     """
 
-    def __init__(self, module: str, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, module: str, arguments: list[str], log: Path, environment: dict[str, str], *, apart: bool = False
+    ) -> None:
         with log.open("wb") as said:  # not our own: who waits for its end would wait for work that outlives us, too
             self._process = subprocess.Popen(
                 [sys.executable, "-c", f"from {module} import main; main()", *arguments],
@@ -36,7 +40,9 @@ class LineProcess:
                 stdout=subprocess.PIPE,
                 stderr=said,
                 env={**os.environ, **environment},
+                start_new_session=apart,
             )
+        self._apart = apart
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._orders, self._answers = self._process.stdin, self._process.stdout
@@ -78,6 +84,15 @@ class LineProcess:
     def terminate(self) -> None:
         """Have it end what it is at: a signal, as an order is not heard by a process that still loads."""
         self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once, and all that it has begun if it is apart."""
+        if self._process.poll() is None:
+            if self._apart:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        self.end()
 
     def end(self, wait: float | None = None) -> None:
         """No more orders; waited for, and ended by force if that takes longer than `wait` seconds."""

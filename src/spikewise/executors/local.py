@@ -80,11 +80,8 @@ class Forks:
             if known == name and self._server is not None:
                 self._server.tell({"cancel": number})
 
-    def handle(self, name: str) -> None:
-        """Nothing: what outlives this process is known by its lock."""
-
     def adopt(self, attempt: Attempt, handle: str) -> bool:
-        """Nothing."""
+        """Nothing: what outlives this process is known by its lock."""
         del attempt, handle
         return False
 
@@ -140,11 +137,8 @@ class Commands:
         """End some work."""
         self._running[name].terminate()
 
-    def handle(self, name: str) -> None:
-        """Nothing: what outlives this process is known by its lock."""
-
     def adopt(self, attempt: Attempt, handle: str) -> bool:
-        """Nothing."""
+        """Nothing: what outlives this process is known by its lock."""
         del attempt, handle
         return False
 

@@ -97,11 +97,8 @@ class RayCluster:
                 del self._names[number]
                 self._server.tell({"cancel": number})
 
-    def handle(self, name: str) -> None:
-        """Nothing: Ray ends work when whoever gave it has died."""
-
     def adopt(self, attempt: Attempt, handle: str) -> bool:
-        """Nothing."""
+        """Nothing: Ray ends work when whoever gave it has died."""
         del attempt, handle
         return False
 

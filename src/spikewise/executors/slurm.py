@@ -1,7 +1,6 @@
 """Jobs of a Slurm cluster, submitted through submitit; they outlive the process that submitted them."""
 
 import contextlib
-import io
 import itertools
 import json
 import os
@@ -17,18 +16,15 @@ from spikewise.errors import ConfigError
 from spikewise.executors.config import SlurmExecutor
 from spikewise.executors.executor import Attempt
 from spikewise.executors.local import available_cores
-from spikewise.executors.slurm_job import SlurmWork
 from spikewise.executors.slurm_queue import SlurmQueue
 from spikewise.executors.slurm_request import (
     Called,
     asked_of_submitit,
     called,
-    in_a_line,
-    is_full,
-    is_silent,
     must_be_able,
 )
-from spikewise.executors.work import BUSY, Beat, Ended, Event, Waits, Word
+from spikewise.executors.slurm_submit import NotNow, Submitter, ToSubmit
+from spikewise.executors.work import BUSY, Beat, Ended, Event, Known, Waits, Word
 from spikewise.files import make_folder
 
 __all__ = ["SlurmJobs"]
@@ -40,12 +36,7 @@ _LATE: Final = 20.0
 """Seconds that a shared disk may show a job's last words later than Slurm says that it is over."""
 _FULL: Final = 30.0
 """Seconds after which jobs are submitted again where Slurm took none."""
-_REQUEUES: Final = 1000
 _ENDS: Final = 10.0
-
-
-class _NotNowError(Exception):
-    """Slurm takes no more jobs at this moment."""
 
 
 @dataclass
@@ -55,7 +46,7 @@ class _Submitted:
     job: Any
     lines: Path
     begun: float
-    """When it was submitted."""
+    """When its number was heard."""
     read: int = 0
     node: str = ""
     over: float | None = None
@@ -83,13 +74,16 @@ class SlurmJobs:
         self._name = f"spikewise-{secrets.token_hex(4)}"
         """Of all jobs that this process submits: by that they are found again, even one whose number was not heard."""
         self._asked = asked_of_submitit(config)
+        self._submitter = Submitter(self._place, self._name, self._asked)
+        self._given_up: set[str] = set()
+        """Of what is being submitted."""
         self._jobs: dict[str, _Submitted] = {}
         self._here: list[subprocess.Popen[bytes]] = []
         """Jobs that are processes of this machine, to be waited for."""
         self._queue = SlurmQueue()
         self._told: list[Event] = []
         self._said: set[str] = set()
-        self._looked, self._again, self._name_used = 0.0, 0.0, False
+        self._looked, self._again = 0.0, 0.0
         self._most = config.jobs or (available_cores() if config.cluster == "local" else _QUEUED)
         partition = f", partition {config.partition}" if config.partition else ""
         self.where = f"{self._most} at most in the queue of Slurm{partition}"
@@ -99,29 +93,29 @@ class SlurmJobs:
     @property
     def places(self) -> int:
         """As many as there may be in the queue; where it is full, no more than there are."""
-        return self._most if time.monotonic() >= self._again else len(self._jobs)
+        full = time.monotonic() < self._again
+        return len(self._jobs) + len(self._submitter.names) if full else self._most
 
     def start(self, attempts: Sequence[Attempt]) -> None:
-        """Submit some work, as one array where nothing tells it apart; what Slurm does not take now comes back as busy.
-
-        Raises:
-            ConfigError: Slurm refuses it, with what it says.
-        """
-        for avoid, group in itertools.groupby(sorted(attempts, key=lambda one: one.avoid), key=lambda one: one.avoid):
-            batch = list(group)
-            while batch:
-                part = batch
-                while not self._submitted(part, avoid) and len(part) > 1:  # an array is taken as a whole, or not at all
-                    part = part[: len(part) // 2]
-                batch = batch[len(part) :]
+        """Submit some work, as one array where nothing tells it apart; what is not taken now comes back as busy."""
+        works = {attempt.work.name: self._work(attempt) for attempt in attempts}
+        if self._config.cluster == "local":
+            self._begin_here(list(works.values()))
+        elif time.monotonic() < self._again:
+            self._told += [Ended(name, BUSY) for name in works]
+        else:
+            for avoid, group in itertools.groupby(sorted(attempts, key=_avoided), key=_avoided):
+                self._submitter.submit([works[attempt.work.name] for attempt in group], avoid)
 
     def events(self, wait: float = 0.0) -> list[Event]:
         """What has happened since.
 
         Raises:
-            ConfigError: Slurm took the jobs, and says that none of them will ever run.
+            ConfigError: Slurm refuses the jobs; or it took them, and says that none of them will ever run.
+            ExecutorError: the process that submits has died.
         """
         now = time.monotonic()
+        self._hear_submitter()
         if now - self._looked < _LOOK:
             time.sleep(wait)
             return self._spoken()
@@ -138,17 +132,12 @@ class SlurmJobs:
         """End a job."""
         submitted = self._jobs.pop(name, None)
         if submitted is None:
-            return
-        if self._config.cluster == "slurm":
+            self._given_up |= {name} & set(self._submitter.names)
+        elif self._config.cluster == "slurm":
             called("scancel", submitted.job.job_id)  # it may be over, or Slurm away for a moment
         else:
             with contextlib.suppress(Exception):  # it may be over
                 submitted.job.cancel(check=False)
-
-    def handle(self, name: str) -> str | None:
-        """Number of the job and where it speaks; None where Slurm did not take it."""
-        submitted = self._jobs.get(name)
-        return None if submitted is None else json.dumps([submitted.job.job_id, submitted.lines.name])
 
     def adopt(self, attempt: Attempt, handle: str) -> bool:
         """Take over a job that an earlier process has submitted."""
@@ -166,8 +155,10 @@ class SlurmJobs:
     def close(self) -> str:
         """End what still runs or waits; in words, what could not be ended."""
         self._queue.close()
+        unheard = len(self._submitter.names)
+        self._submitter.close()
         if self._config.cluster == "slurm":
-            return self._cancel_all()
+            return self._cancel_all(unheard)
         for name in list(self._jobs):
             self.cancel(name)
         for process in self._here:
@@ -175,26 +166,31 @@ class SlurmJobs:
                 process.wait(_ENDS)
         return ""
 
-    def _cancel_all(self) -> str:
-        """By their name, and by their numbers those that an earlier process submitted."""
-        if not self._name_used and not self._jobs:
+    def _cancel_all(self, unheard: int) -> str:
+        """By their name, and by their numbers those that an earlier process submitted.
+
+        Args:
+            unheard: of how many Slurm had not said yet whether it takes them.
+        """
+        if not self._submitter.used and not self._jobs:
             return ""
         numbers = [submitted.job.job_id for submitted in self._jobs.values()]
-        ours = [[f"--name={self._name}", f"--user={os.getuid()}"]] if self._name_used else []
+        ours = [[f"--name={self._name}", f"--user={os.getuid()}"]] if self._submitter.used else []
         tried: list[Called] = []
         for which in [*ours, ["--quiet", *numbers]] if numbers else ours:
             if not any(one.code for one in tried):
                 tried.append(called("scancel", *which, seconds=_ENDS))
         failed = [one for one in tried if one.code]
-        if not failed:
+        if not failed or not (numbers or unheard):
             return ""
-        count = f"{len(numbers)} job{'s' * (len(numbers) != 1)}"
+        count = f"{len(numbers) + unheard} job{'s' * (len(numbers) + unheard != 1)}"
+        named = f" ({', '.join(numbers)})" if numbers else ""
         return (
-            f"{count} may stay in the queue of Slurm: {failed[0].said} `scancel --name={self._name}` ends them "
-            f"({', '.join(numbers)}); the same command takes over what goes on."
+            f"{count} may stay in the queue of Slurm: {failed[0].said} `scancel --name={self._name}` ends them{named}; "
+            "the same command takes over what goes on."
         )
 
-    def _work(self, attempt: Attempt) -> tuple[str, Path, SlurmWork]:
+    def _work(self, attempt: Attempt) -> ToSubmit:
         name = attempt.work.name
         lines = self._place / f"{name}-{secrets.token_hex(4)}.lines"
         order = {
@@ -205,58 +201,37 @@ class SlurmJobs:
             "shared": self._config.shared is not False,
             "bring": self._config.bring,
         }
-        return name, lines, SlurmWork(order, lines)
+        return ToSubmit(name, order, lines)
 
-    def _submitted(self, attempts: Sequence[Attempt], avoid: tuple[str, ...]) -> bool:
-        """Submit some work together; False where Slurm may take a part of it."""
-        if self._config.cluster == "slurm" and time.monotonic() < self._again:
-            self._told += [Ended(attempt.work.name, BUSY) for attempt in attempts]
-            return True
-        works = [self._work(attempt) for attempt in attempts]
-        begun = time.monotonic()
-        try:
-            jobs = self._submit([work for _, _, work in works], avoid)
-        except _NotNowError as error:
-            if len(works) > 1 and not is_silent(str(error)):
-                return False
-            self._put_off(str(error))
-            self._told += [Ended(name, BUSY) for name, _, _ in works]
-            return True
-        for (name, lines, _), job in zip(works, jobs, strict=True):
-            self._jobs[name] = _Submitted(job, lines, begun)
-            self._here += [process] if (process := getattr(job, "_process", None)) is not None else []
-        return True
-
-    def _submit(self, works: list[SlurmWork], avoid: tuple[str, ...]) -> list[Any]:
-        """Give jobs to submitit; without regard to the machines to be avoided where there are no others."""
-        executor = self._submitter(avoid)
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
-                if len(works) == 1 or self._config.cluster == "local":
-                    return [executor.submit(work) for work in works]
-                with executor.batch():
-                    return [executor.submit(work) for work in works]
-        except Exception as error:  # of sbatch, in whatever class submitit puts it
-            said = in_a_line(str(error))
-            if is_silent(said) or is_full(said):
-                raise _NotNowError(said) from None
-            if avoid:
-                return self._submit(works, ())
-            raise ConfigError(f"Slurm refused the jobs: {said} Check --executor and --executor-set.") from None
-
-    def _submitter(self, avoid: tuple[str, ...]) -> Any:
-        """A new one each time: machines that submitit has once been told to avoid it would avoid for ever."""
+    def _begin_here(self, works: Sequence[ToSubmit]) -> None:
+        """As processes of this machine, which submitit begins at once."""
         import submitit  # noqa: PLC0415  # an extra
 
-        if self._config.cluster == "local":
-            executor = submitit.AutoExecutor(self._place, cluster="local")
-            executor.update_parameters(name=self._name, **self._asked)
-            return executor
-        self._name_used = True
-        executor = submitit.AutoExecutor(self._place, cluster="slurm", slurm_max_num_timeout=_REQUEUES)
-        others = {"slurm_exclude": ",".join(avoid)} if avoid else {}
-        executor.update_parameters(name=self._name, **self._asked, **others)
-        return executor
+        from spikewise.executors.slurm_job import SlurmWork  # noqa: PLC0415
+
+        executor = submitit.AutoExecutor(self._place, cluster="local")
+        executor.update_parameters(name=self._name, **self._asked)
+        for work in works:
+            job = executor.submit(SlurmWork(work.order, work.lines))
+            self._here += [process] if (process := getattr(job, "_process", None)) is not None else []
+            self._has(work, job)
+
+    def _has(self, work: ToSubmit, job: Any) -> None:
+        self._jobs[work.name] = _Submitted(job, work.lines, time.monotonic())
+        self._told.append(Known(work.name, json.dumps([job.job_id, work.lines.name])))
+
+    def _hear_submitter(self) -> None:
+        """Note which jobs Slurm has taken, and which it does not take now."""
+        for outcome in self._submitter.outcomes():
+            if isinstance(outcome, NotNow):
+                self._put_off(outcome.said)
+                self._told += [Ended(work.name, BUSY) for work in outcome.works]
+                continue
+            for work, number in zip(outcome.works, outcome.numbers, strict=True):
+                self._has(work, self._job(number))
+                if work.name in self._given_up:
+                    self._given_up.discard(work.name)
+                    self.cancel(work.name)
 
     def _put_off(self, said: str) -> None:
         """Submit nothing for a while."""
@@ -343,6 +318,10 @@ class SlurmJobs:
             state = submitted.state or job.state
             return f"The job {job.job_id} ended ({state}). {said[-1] if said else ''}".strip()
         return "The job ended without a word."
+
+
+def _avoided(attempt: Attempt) -> tuple[str, ...]:
+    return attempt.avoid
 
 
 def _new_lines(submitted: _Submitted) -> list[dict[str, Any]]:

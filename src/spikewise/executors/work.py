@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from spikewise.files import make_folder
 
-__all__ = ["BUSY", "KEPT_ENVIRONMENT", "Beat", "Ended", "Event", "Waits", "Word", "Work", "in_words"]
+__all__ = ["BUSY", "KEPT_ENVIRONMENT", "Beat", "Ended", "Event", "Known", "Waits", "Word", "Work", "in_words"]
 
 BUSY: Final = 75
 """Exit code of a process that found another at work in its folder."""
@@ -116,13 +116,22 @@ class Waits(NamedTuple):
     """Of the work."""
 
 
+class Known(NamedTuple):
+    """It goes on when this process has died, and a later one finds it again."""
+
+    name: str
+    """Of the work."""
+    handle: str
+    """By what its executor finds it."""
+
+
 class Word(NamedTuple):
     """Something that a person should know."""
 
     text: str
 
 
-Event = Beat | Ended | Waits | Word
+Event = Beat | Ended | Known | Waits | Word
 
 
 def in_words(log: Path, exit_code: int) -> str:
