@@ -8,7 +8,7 @@ import time
 import pytest
 from filelock import FileLock
 
-from spikewise.executors import RetryRules, Work, run_all
+from spikewise.executors import RetryRules, Spoken, Tally, Work, run_all
 from spikewise.executors.work import BUSY, Beat, Ended, Known, Waits, Word
 
 
@@ -249,3 +249,11 @@ def test_work_that_could_not_be_taken_back_is_taken_over_by_the_next(work_of, tm
     second = Scripted({}, adopts=("a",))
     run_all([work_of("a")], second, Watched(), claims=tmp_path / "claims", ended=lambda outcome: None)
     assert second.started == []
+
+
+def test_what_another_process_finished_is_said_to_be(work_of, tmp_path):
+    work, lines = work_of("a"), []
+    (work.folder / work.done).write_text("{}")
+    spoken = Spoken(Tally(1, 0, 1), lines.append)
+    run_all([work], Scripted({}), spoken, claims=tmp_path / "claims", ended=lambda outcome: None)
+    assert lines[1:] == ["[1/1] A: done by another process; all done"]

@@ -103,7 +103,8 @@ class Spoken:
         """A line."""
         del name
         self._tally.count(error)
-        how = f"FAILED: {error}" if error else f"done in {duration(seconds)}"
+        done = f"done in {duration(seconds)}" if seconds else "done by another process"
+        how = f"FAILED: {error}" if error else done
         self._say(f"[{self._tally.counted()}] {label}: {how}; {self._tally.left()}")
 
 
