@@ -8,7 +8,7 @@ from spikewise.data import Progress, split
 from spikewise.evaluation.sections.diagnosis import Diagnosis
 from spikewise.experiments import RunFolder
 from spikewise.experiments.candidates import candidates_of
-from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.facts import nearest_device
 from spikewise.experiments.sections import Study
 from spikewise.experiments.setting import Setting
 
@@ -39,5 +39,5 @@ def diagnose(
     folder.must_hold_networks()
     experiment = folder.experiment()
     images = folder.images(data_dir, decoding)
-    setting = Setting(experiment, images, split(images, experiment.split), folder, resolve_device(experiment.device))
+    setting = Setting(experiment, images, split(images, experiment.split), folder, nearest_device(experiment.device))
     return look(Study(setting, candidates_of(experiment, images)))

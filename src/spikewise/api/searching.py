@@ -131,9 +131,8 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
         settings: Settings of all cells, nested or dotted.
     Raises:
         ConfigError: there is no such sweep, or a setting is wrong.
-        ExecutorError: the executor cannot be reached; finished cells stay.
+        ExecutorError: the executor cannot be reached, and cells are left to run; finished ones stay.
     """
-    from spikewise.executors import must_be_there  # noqa: PLC0415
     from spikewise.experiments.spread import asked_executor  # noqa: PLC0415
     from spikewise.experiments.sweep import load_sweep  # noqa: PLC0415  # loaded when it is used
     from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells  # noqa: PLC0415
@@ -145,7 +144,6 @@ def sweep(  # noqa: PLR0913  # one argument per thing a person may ask for
     asked = Asked(None if data is None else str(data), overrides, seeds, epochs)
     where, plan = None if data_dir is None else Path(data_dir), load_sweep(str(name))
     what = asked_executor(executor, default=plan.executor, jobs=jobs)
-    must_be_there(what)
     chosen = chosen_cells(cells_of(plan, asked), conditions)
     placed = place(chosen, Path(out), plan.kind, data_dir=where, executor=what)
     folder = SweepFolder.create(Path(out), plan, placed)

@@ -11,7 +11,7 @@ from spikewise.evaluation.sections.anytime import Anytime
 from spikewise.evaluation.sections.calibration import Calibration
 from spikewise.experiments import RunFolder
 from spikewise.experiments.candidates import candidates_of
-from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.facts import nearest_device
 from spikewise.experiments.sections import Study, run_analyses
 from spikewise.experiments.setting import Setting
 from spikewise.report import write_report
@@ -73,5 +73,5 @@ def study(folder: RunFolder, *, data_dir: Path | None = None, decoding: Progress
     experiment = folder.experiment()
     images = folder.images(data_dir, decoding)
     parts = split(images, experiment.split)
-    device = resolve_device(experiment.device)
+    device = nearest_device(experiment.device)
     return Study(Setting(experiment, images, parts, folder, device, data_dir), candidates_of(experiment, images))

@@ -105,14 +105,10 @@ class _How(NamedTuple):
     """Nothing is run."""
 
     def executor_for(self, own: Mapping[str, Any]) -> "AnyExecutor | None":
-        """The executor, which is there."""
-        from spikewise.executors import must_be_there
+        """The executor that was asked for."""
         from spikewise.experiments.spread import asked_executor
 
-        found = asked_executor(self.executor, self.settings, default=own, jobs=self.jobs)
-        if not self.nowhere:
-            must_be_there(found)
-        return found
+        return asked_executor(self.executor, self.settings, default=own, jobs=self.jobs)
 
 
 def _folder(
@@ -120,6 +116,7 @@ def _folder(
 ) -> "tuple[SweepFolder, AnyExecutor | None]":
     """The sweep that was asked for, ready to run: a folder of before as it is, anything else planned anew."""
     from spikewise.errors import ConfigError
+    from spikewise.executors import must_be_there
     from spikewise.experiments.sweep import load_sweep, sweep_names
     from spikewise.experiments.sweep_cells import Asked, cells_of, chosen_cells
     from spikewise.experiments.sweep_folder import SweepFolder, place
@@ -131,12 +128,17 @@ def _folder(
                 f"{name} is a sweep that was begun; its settings stay. Give the sweep's name or file instead."
             )
         folder = SweepFolder.open(Path(name))
-        return folder, how.executor_for(folder.sweep.executor)
+        executor = how.executor_for(folder.sweep.executor)
+        if not (how.nowhere or all(placed.finished for placed in folder.cells)):
+            must_be_there(executor)
+        return folder, executor
     plan = load_sweep(name)
     executor = how.executor_for(plan.executor)
     cells = chosen_cells(cells_of(plan, asked), conditions)
     with display() as shown:
-        placed = place(cells, out, plan.kind, data_dir=how.data_dir, decoding=shown.work, executor=executor)
+        placed = place(
+            cells, out, plan.kind, data_dir=how.data_dir, decoding=shown.work, executor=executor, runs=not how.nowhere
+        )
     return SweepFolder.create(out, plan, placed), executor
 
 

@@ -16,7 +16,7 @@ from spikewise.evaluation.results import Environment
 from spikewise.experiments.experiment import Experiment
 from spikewise.training.group import current_group
 
-__all__ = ["cpu_name", "data_facts", "environment", "is_there", "resolve_device"]
+__all__ = ["cpu_name", "data_facts", "environment", "is_there", "nearest_device", "resolve_device"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -45,6 +45,11 @@ def is_there(name: str) -> bool:
     except ConfigError:
         return False
     return True
+
+
+def nearest_device(name: str) -> torch.device:
+    """The named device, or the processor where it is that of another machine: what is trained runs on both."""
+    return resolve_device(name) if is_there(name) else torch.device("cpu")
 
 
 def environment(device: torch.device) -> Environment:

@@ -8,23 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from spikewise.data import Progress, load_data, split
 from spikewise.errors import ConfigError
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections import Sections
-from spikewise.executors import AnyExecutor, must_be_there
+from spikewise.executors import AnyExecutor
 from spikewise.experiments.candidates import Candidate, candidates_of
 from spikewise.experiments.devices import resolve_automatic, spread_over
 from spikewise.experiments.earlier import take_over
 from spikewise.experiments.elsewhere import finish_on, train_on
 from spikewise.experiments.evaluate import evaluate_candidates
 from spikewise.experiments.experiment import Experiment, RunKind
-from spikewise.experiments.facts import is_there, resolve_device
+from spikewise.experiments.facts import is_there, nearest_device
 from spikewise.experiments.outlook import outlook
 from spikewise.experiments.prospects import prospects, size_hint
 from spikewise.experiments.rates import find_rates
+from spikewise.experiments.readiness import refusal_of
 from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.sections.automatic import Sequel
 from spikewise.experiments.sections.study import Study
@@ -79,17 +78,18 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     """
     started = time.perf_counter()
     experiment, elsewhere = as_placed(experiment, executor), is_elsewhere(executor)
-    must_be_there(executor)
-    if experiment.device != "auto" and not elsewhere:
-        resolve_device(experiment.device)  # what is not there is said before images are decoded
+    refusal = refusal_of(executor, [experiment], out, kind)
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)
     listener = listener or Silent()
+    elsewhere = elsewhere or refusal is not None
     experiment = resolve_automatic(experiment, kind, images, parts, out=out, say=listener.said, elsewhere=elsewhere)
     here = is_there(experiment.device)
-    device = torch.device(experiment.device if here else "cpu")
+    device = nearest_device(experiment.device)
     candidates = candidates_of(experiment, images)
     path = out / experiment.folder_name(kind, images.name)
+    if refusal is not None and not (path / "results.json").exists():
+        raise refusal
     if here and not (path / "results.json").exists():
         for one in candidates:
             check_update(one.name, one.graph, experiment.train, Loaded.of(images, len(parts.train)), device)

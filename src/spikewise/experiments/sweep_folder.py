@@ -28,6 +28,7 @@ from spikewise.executors import AnyExecutor
 from spikewise.experiments.devices import available_devices, resolve_automatic
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.older import as_recorded
+from spikewise.experiments.readiness import refusal_of
 from spikewise.experiments.remembered import Remembered
 from spikewise.experiments.request import KnownSettings
 from spikewise.experiments.settings import read_table
@@ -181,7 +182,7 @@ def _device_of(file: Path) -> str:
     return str(read_table(file).get("device", "auto")) if file.exists() else "auto"
 
 
-def place(  # what decides where a run is
+def place(  # noqa: PLR0913  # what decides where a run is
     cells: Sequence[Cell],
     out: Path,
     kind: RunKind,
@@ -189,6 +190,7 @@ def place(  # what decides where a run is
     data_dir: Path | None = None,
     decoding: Progress | None = None,
     executor: AnyExecutor | None = None,
+    runs: bool = True,
 ) -> list[Placed]:
     """Where each cell's run will be, as `run_experiment` names it: "auto" stands for what it means there.
 
@@ -198,13 +200,17 @@ def place(  # what decides where a run is
         data_dir: where known sets are looked for first.
         decoding: told how far it is.
         executor: what will run them; None: processes of this machine.
+        runs: what is not finished is to be run, and what that needs has to be there.
     Raises:
         DataError: the images are missing or wrong.
+        SpikewiseError: the executor or a device is not there, and not all cells are finished.
     """
+    refusal = refusal_of(executor, (cell.experiment for cell in cells), out, kind) if runs else None
     seen: dict[str, ImageSet] = {}
     splits: dict[tuple[str, str], Split] = {}
     standards: dict[tuple[str, str], Standard] = {}
-    elsewhere, texts = is_elsewhere(executor), Remembered[str]()
+    elsewhere = is_elsewhere(executor) or refusal is not None or not runs
+    texts = Remembered[str]()
 
     def placed(number: int, cell: Cell) -> Placed:
         experiment = as_placed(cell.experiment, executor)
@@ -230,4 +236,7 @@ def place(  # what decides where a run is
         return Placed(cell, out / resolved.folder_name(kind, images.name), resolved.device)
 
     with objects_set_aside():
-        return [placed(number, cell) for number, cell in enumerate(cells, start=1)]
+        found = [placed(number, cell) for number, cell in enumerate(cells, start=1)]
+    if refusal is not None and not all(one.finished for one in found):
+        raise refusal
+    return found

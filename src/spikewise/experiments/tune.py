@@ -11,6 +11,7 @@ and tune.json. A killed search goes on where it stopped, and more trials can be 
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +23,13 @@ from spikewise.errors import ConfigError, TrainingError
 from spikewise.evaluation import classification_metrics
 from spikewise.evaluation.prediction import predict
 from spikewise.evaluation.record import Count, Number, Record
-from spikewise.executors import AnyExecutor, Work, must_be_there
+from spikewise.executors import AnyExecutor, Work
 from spikewise.experiments.candidates import SMALL_CNN, candidates_of
 from spikewise.experiments.devices import resolve_automatic
 from spikewise.experiments.elsewhere import work_through
 from spikewise.experiments.experiment import CandidateKind, Experiment, parse_experiment
 from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.readiness import refusal_of
 from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import Change, changed, number_at
@@ -106,9 +108,7 @@ def tune(  # noqa: PLR0913  # what a search may be told
     if trials < 1:
         raise ConfigError(f"The number of trials is at least 1; got {trials}.")
     experiment, elsewhere = as_placed(experiment, executor), is_elsewhere(executor)
-    must_be_there(executor)
-    if experiment.device != "auto" and not elsewhere:
-        resolve_device(experiment.device)  # what is not there is said before images are decoded
+    refusal = refusal_of(executor, [experiment], out, "tune", done="tune.json")
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)._replace(test=np.empty(0, dtype=np.int64))
     if not len(parts.validation):
@@ -117,10 +117,13 @@ def tune(  # noqa: PLR0913  # what a search may be told
     # Learning rates are drawn with everything else: nothing is tuned inside of a trial.
     train = experiment.train.replace(learning_rate=experiment.train.rate)
     experiment = experiment.replace(train=train, tuned=())
+    elsewhere = elsewhere or refusal is not None
     experiment = resolve_automatic(
         experiment, "compare", images, parts, out=out, prefix="tune", say=listener.said, elsewhere=elsewhere
     )
     path = out / experiment.folder_name("tune", images.name)
+    if refusal is not None and not _are_done(path, experiment.sides, trials):
+        raise refusal
     folder = RunFolder.create(path, experiment, "tune", images.fingerprint)
     with folder.lock():
         search = _Search(experiment, images, parts, folder, listener)
@@ -244,6 +247,10 @@ class _Search:
         value = figures["nll" if monitor == "loss" else monitor]
         score = None if value is None else -value if monitor == "loss" else value
         return Trial(number, settings, figures, score, "" if score is not None else f"{monitor} is not defined")
+
+
+def _are_done(path: Path, kinds: Sequence[CandidateKind], trials: int) -> bool:
+    return all((path / _place(kind, number) / _DONE).exists() for kind in kinds for number in range(trials))
 
 
 def _place(kind: str, number: int) -> str:
