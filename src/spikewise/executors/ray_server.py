@@ -152,7 +152,7 @@ class _Flight:
         if order["shared"] is not True:
             packed = pack(self._root, [*self._writes, *order["reads"]])
         others = {node["NodeID"] for node in _nodes() if _room(node, settings)}
-        avoid = others & set(order["avoid"])
+        avoid = {node for node in others if any(name.endswith(_mark(node)) for name in order["avoid"])}
         elsewhere = {"label_selector": {"ray.io/node-id": f"!in({','.join(sorted(avoid))})"}} if others - avoid else {}
         task = ray.remote(num_returns="streaming", max_retries=0)(_task)
         self.generator: Any = task.options(
@@ -235,6 +235,11 @@ def _largest() -> dict[str, float]:
     return {name: max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU", "memory")}
 
 
+def _mark(node: str) -> str:
+    """What a node is told by, beside the name of its host: there may be several on one."""
+    return f" ({node[:8]})"
+
+
 def _task(order: str, packed: bytes | None, version: str) -> Iterator[dict[str, Any]]:
     """Sent to the machines as it stands here: what it needs is looked for there."""
     import json  # noqa: PLC0415
@@ -242,8 +247,8 @@ def _task(order: str, packed: bytes | None, version: str) -> Iterator[dict[str, 
 
     import ray  # noqa: PLC0415
 
-    node = {"node": ray.get_runtime_context().get_node_id()}
     host = os.uname().nodename if hasattr(os, "uname") else "the machine"
+    node = {"node": f"{host} ({ray.get_runtime_context().get_node_id()[:8]})"}
     try:
         from spikewise import __version__ as found  # noqa: PLC0415
         from spikewise.executors.node import supervise  # noqa: PLC0415
