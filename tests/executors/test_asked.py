@@ -1,11 +1,13 @@
 """Which executor a text names; every mistake is a message that says what there is."""
 
 import socket
+import threading
+from contextlib import contextmanager
 
 import pytest
 
 from spikewise.errors import ConfigError, DependencyError, ExecutorError
-from spikewise.executors import LocalExecutor, RayExecutor, SlurmExecutor, executor_from, open_executor
+from spikewise.executors import LocalExecutor, RayExecutor, SlurmExecutor, executor_from, must_be_there, open_executor
 from spikewise.executors.ray_server import running_cluster
 from spikewise.experiments.spread import asked_executor
 
@@ -67,6 +69,9 @@ def test_a_missing_extra_says_what_to_install(config, extra, tmp_path, monkeypat
     ("address", "error", "said"),
     [
         ("127.0.0.1:1", ExecutorError, "No Ray cluster answers at 127.0.0.1:1"),
+        ("a..b:6379", ExecutorError, "No Ray cluster answers at a..b:6379: no host can have such a name"),
+        ("[::1]:1", ExecutorError, r"No Ray cluster answers at \[::1\]:1: (Connection refused|Cannot assign)"),
+        (" host:6379", ConfigError, "HOST:PORT"),
         ("ray://host:10001", ConfigError, "HOST:PORT"),
         ("host", ConfigError, "HOST:PORT"),
         ("host:99999", ConfigError, "HOST:PORT"),
@@ -75,7 +80,14 @@ def test_a_missing_extra_says_what_to_install(config, extra, tmp_path, monkeypat
 def test_an_address_that_is_no_clusters_is_told_at_once(address, error, said, tmp_path):
     pytest.importorskip("ray")
     with pytest.raises(error, match=said):
-        open_executor(RayExecutor(address=address), tmp_path, tmp_path / "claims")
+        open_executor(executor_from(f"ray:{address}"), tmp_path, tmp_path / "claims")
+
+
+def test_an_address_in_the_environment_that_is_none_is_told(tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    with pytest.raises(ConfigError, match=r"HOST:PORT.*'auto'"):
+        open_executor(RayExecutor(), tmp_path, tmp_path / "claims")
 
 
 def test_a_machine_without_sbatch_is_told(tmp_path, monkeypatch):
@@ -83,6 +95,39 @@ def test_a_machine_without_sbatch_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match="login node"):
         open_executor(SlurmExecutor(), tmp_path, tmp_path / "claims")
+
+
+SETTINGS = bytes([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100])
+"""How a server of HTTP/2 begins."""
+
+
+@contextmanager
+def answering(listener, words):
+    """Something that says these words to whoever comes first."""
+
+    def answer():
+        there, _ = listener.accept()
+        with there:
+            there.sendall(words)
+            there.recv(1024)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield
+    thread.join()
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_port_of_something_else_is_told_before_any_image_is_read(cpus):
+    """Ray would try for minutes: the port of its own dashboard is such a one."""
+    pytest.importorskip("ray")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            answering(listener, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            pytest.raises(ExecutorError, match=f"No Ray cluster answers at {address}: what listens .*8265"),
+        ):
+            must_be_there(RayExecutor(address=address, cpus=cpus))
 
 
 def test_a_cluster_of_this_machine_that_died_is_none(monkeypatch):
@@ -94,6 +139,9 @@ def test_a_cluster_of_this_machine_that_died_is_none(monkeypatch):
         monkeypatch.setattr(utils, "read_ray_address", lambda: address)
         assert running_cluster() is None
         there.listen()
-        assert running_cluster() == address
+        with answering(there, SETTINGS):
+            assert running_cluster() == address
+        with answering(there, b"HTTP/1.1 400 Bad Request\r\n\r\n"):
+            assert running_cluster() is None
     monkeypatch.setattr(utils, "read_ray_address", lambda: None)
     assert running_cluster() is None

@@ -1,15 +1,17 @@
 """Which executor, and what each piece of work needs there: settings that change nothing about a result."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from spikewise.config import Config, parse
 from spikewise.errors import ConfigError, quoted, unknown_choice
 
 __all__ = ["AnyExecutor", "LocalExecutor", "RayExecutor", "SlurmExecutor", "executor_from", "executor_table"]
 
+_ADDRESS = re.compile(r"(?P<host>[^\s/\[\]]+|\[[^\s/\[\]]+\]):(?P<port>\d{1,5})", re.ASCII)
 _MEMORY = r"^\d+(\.\d+)?\s*(MB|GB)$"
 
 
@@ -60,6 +62,17 @@ class RayExecutor(_Elsewhere):
     kind: Literal["ray"] = "ray"
     address: str | None = None
     """HOST:PORT of the cluster; None: the one of this machine, or else a new one for the time of the command."""
+
+    @field_validator("address")
+    @classmethod
+    def _names_a_port(cls, value: str | None) -> str | None:
+        parts = None if value is None else _ADDRESS.fullmatch(value)
+        if value is not None and (parts is None or not 0 < int(parts["port"]) < 1 << 16):
+            raise ValueError(
+                "an address is HOST:PORT, such as ray:10.0.0.1:6379, of a cluster of which this machine is a part "
+                "(`ray start --address=HOST:PORT` makes it one)"
+            )
+        return value
 
 
 class SlurmExecutor(_Elsewhere):

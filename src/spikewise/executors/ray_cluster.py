@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from spikewise.errors import ConfigError, DependencyError, ExecutorError
+from spikewise.config import parse
+from spikewise.errors import ConfigError, DependencyError, ExecutorError, readable
 from spikewise.executors.config import RayExecutor
 from spikewise.executors.executor import Attempt
 from spikewise.executors.lines import ONE_THREAD, LineProcess
 from spikewise.executors.ray_server import answers_at
-from spikewise.executors.work import Beat, Ended, Event
+from spikewise.executors.work import Beat, Ended, Event, Word
 from spikewise.files import make_folder
 
 __all__ = ["RayCluster", "must_have"]
@@ -55,7 +56,11 @@ class RayCluster:
         import json  # noqa: PLC0415
 
         self._server = LineProcess("spikewise.executors.ray_server", [json.dumps(settings)], self._log, ONE_THREAD)
-        self.where = self._ready()
+        try:
+            self.where = self._ready()
+        except BaseException:  # Ctrl-C, too
+            self.close()
+            raise
 
     @property
     def places(self) -> int:
@@ -110,30 +115,37 @@ class RayCluster:
         """Wait for the cluster."""
         deadline = time.monotonic() + _READY
         while time.monotonic() < deadline:
-            ended = self._server.exit_code() is not None
+            code = self._server.exit_code()
             for said in self._server.answers(0.2):
                 if "places" in said:
                     self._room = said["places"]
                 if "refused" in said:
-                    self.close()
-                    raise ExecutorError(f"{self._named()} cannot be used: {said['refused']}")
+                    raise ExecutorError(f"{self._named()} cannot be used: {self._why(said['refused'])}")
                 if "ready" in said:
                     self._must_have_room(said["largest"])
                     nodes = "1 node" if said["nodes"] == 1 else f"{said['nodes']} nodes"
                     return f"{self._config.jobs or self._room} at a time on {said['ready']} ({nodes})"
-            if ended:
-                break
-        self.close()
-        raise ExecutorError(f"{self._named()} did not answer within {_READY:g} s; {self._log} says more.")
+            if code is not None:
+                died = f"the process that talks to it ended with code {code}"
+                raise ExecutorError(f"{self._named()} cannot be used: {self._why(died)}")
+        raise ExecutorError(f"{self._named()} cannot be used: {self._why(f'it did not answer within {_READY:g} s')}")
 
     def _named(self) -> str:
         address = self._config.address
         return "Ray" if address is None else f"The Ray cluster at {address}"
 
+    def _why(self, said: str) -> str:
+        """What was said, and the last that stands in the log of Ray, whose folder may be gone soon."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        if any("InvalidAuthToken" in line for line in lines):
+            return "it asks for a token, which RAY_AUTH_MODE=token and RAY_AUTH_TOKEN give in the environment."
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        parts = [said, re.sub(r"^\[[^]]*\] \S+:\d+: ", "", last)]
+        return readable("; ".join(filter(None, parts))).rstrip(".") + "."
+
     def _must_have_room(self, largest: dict[str, float]) -> None:
         if self._room:
             return
-        self.close()
         memory = largest["memory"] / 2**30
         raise ConfigError(
             f"No node of the Ray cluster has what each piece of work asks for: {self._config.cpus} CPUs, "
@@ -143,8 +155,12 @@ class RayCluster:
 
     def _event(self, said: dict[str, Any]) -> Event | None:
         if "places" in said:
-            self._room = said["places"]
-            return None
+            had, self._room = self._room, said["places"]
+            if had and not self._room:
+                return Word(
+                    "No node of the Ray cluster has what each piece of work asks for any more; it waits for one."
+                )
+            return Word("The Ray cluster has room for the work again.") if self._room and not had else None
         number, node = said["number"], said.get("node", "")
         name = self._names.get(number)
         if name is None:  # it was given up
@@ -171,19 +187,15 @@ def _must_answer(config: RayExecutor) -> str | None:
     """The address of a cluster, if one is asked for; somebody listens there."""
     if importlib.util.find_spec("ray") is None:
         raise DependencyError("The executor 'ray' needs Ray, which is not installed: pip install 'spikewise[ray]'.")
-    address = config.address or os.environ.get("RAY_ADDRESS") or None
+    address, named = config.address, os.environ.get("RAY_ADDRESS")
+    if address is None and named:
+        address = parse(RayExecutor, {"address": named}).address
     if address is None:
         return None
-    host, colon, port = address.rpartition(":")
-    if not colon or not re.fullmatch(r"\d{1,5}", port) or not 0 < int(port) < 1 << 16 or "/" in host or not host:
-        raise ConfigError(
-            f"The address of a Ray cluster is HOST:PORT, such as ray:10.0.0.1:6379; got '{address}'. Give the command "
-            "on a machine of the cluster (`ray start --address=HOST:PORT` makes this one a part of it)."
-        )
     error = answers_at(address)
     if error is not None:
         raise ExecutorError(
             f"No Ray cluster answers at {address}: {error.strerror or error}. `ray start --head` begins one, and says "
-            "its address."
+            "its address, with port 6379 if no other is named (8265 is its dashboard's, 10001 that of Ray's client)."
         )
     return address

@@ -26,6 +26,10 @@ from spikewise.executors.carry import pack, unpack
 __all__ = ["answers_at", "main", "running_cluster"]
 
 _REACHED: Final = 5.0
+_SPEAKS: Final = 20.0
+"""Seconds until a cluster on a busy machine has said its first word."""
+_GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""How HTTP/2 (RFC 9113, 3.4) begins, which Ray's servers speak: a line, and settings, of which there are none."""
 _LOOK: Final = 10.0
 """Seconds between two looks at what the cluster has."""
 _NICENESS: Final = "RAY_worker_niceness"
@@ -207,13 +211,21 @@ def running_cluster() -> str | None:
 
 
 def answers_at(address: str) -> OSError | None:
-    """Why nobody listens at HOST:PORT; None where somebody does. Ray itself waits for minutes, and ends the process."""
+    """Why no cluster answers at HOST:PORT; None where one may. Ray itself waits for minutes, and ends the process."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), _REACHED).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _REACHED) as there:
+            if os.environ.get("RAY_USE_TLS", "0").lower() not in ("0", "", "false"):  # they speak in ciphers
+                return None
+            there.settimeout(_SPEAKS)
+            there.sendall(_GREETING)
+            heard = there.recv(64)
     except OSError as error:
         return error
-    return None
+    except UnicodeError:  # a part between dots is empty, or longer than names may be
+        return OSError("no host can have such a name")
+    settings = heard[3:4] == b"\x04"  # as they are the first that a server says
+    return None if settings else OSError("what listens there is something else")
 
 
 def _nodes() -> list[dict[str, Any]]:
