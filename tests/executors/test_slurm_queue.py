@@ -297,6 +297,16 @@ def test_a_command_that_ends_takes_sbatch_with_it(slurm, opened, attempts):
     assert (slurm / "taken").read_text() == ""
 
 
+def test_jobs_of_a_command_that_died_before_it_knew_of_them_are_taken_back(slurm, opened, attempts):
+    (slurm / "waits").touch()
+    executor = opened()
+    executor.start(attempts(2))
+    until((slurm / "pid").exists)
+    executor._submitter._process._answers.close()  # as it is when the process that reads them is gone
+    (slurm / "waits").unlink()
+    until(lambda: (slurm / "asked").exists() and "scancel 1_0 1_1" in (slurm / "asked").read_text())
+
+
 def is_alive(pid):
     status = Path(f"/proc/{pid}/stat")
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"

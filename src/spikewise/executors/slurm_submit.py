@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from spikewise.errors import ConfigError, ExecutorError
 from spikewise.executors.lines import LineProcess
-from spikewise.executors.slurm_request import in_a_line, is_full, is_silent
+from spikewise.executors.slurm_request import called, in_a_line, is_full, is_silent
 
 __all__ = ["NotNow", "Submitter", "Taken", "ToSubmit", "main"]
 
@@ -150,7 +150,13 @@ def main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # what submitit prints goes into the log
     for line in sys.stdin.buffer:
-        os.write(answers, json.dumps(_submitted(settings, json.loads(line))).encode() + b"\n")
+        told = _submitted(settings, json.loads(line))
+        try:
+            os.write(answers, json.dumps(told).encode() + b"\n")
+        except BrokenPipeError:  # whoever gave the order has died, and has not written down what nobody would find
+            if "numbers" in told:
+                called("scancel", *told["numbers"])
+            return
 
 
 def _submitted(settings: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
