@@ -1,12 +1,15 @@
 """A sweep is the same to the byte, but for times, whatever runs its cells."""
 
+import contextlib
 import csv
 import os
 import re
 import secrets
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -89,6 +92,33 @@ def test_a_ray_cluster_that_does_not_see_the_folder_brings_the_same_back(cluster
 def test_a_ray_cluster_without_what_is_asked_for_is_told(cluster, plan, tmp_path):
     with pytest.raises(ConfigError, match=r"8 GPUs.*The most that a node has is 1 CPUs, 0 GPUs"):
         spikewise.sweep(plan, executor={"kind": "ray", "address": cluster, "gpus": 8}, out=tmp_path / "runs")
+
+
+def killed(begins, seconds=120):
+    """SIGKILL for the process of a Ray worker whose work is called so; its name once it is at work."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "cmdline").read_text().startswith(f"ray::{begins}"):
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return
+        time.sleep(0.05)
+    pytest.fail("no such work was begun")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are found by /proc")
+def test_a_killed_worker_of_a_ray_cluster_changes_nothing(cluster, plan, expected, tmp_path, capfd):
+    killer = threading.Thread(target=killed, args=["train-digits-"])
+    killer.start()
+    swept = spikewise.sweep(plan, executor=f"ray:{cluster}", out=tmp_path / "runs", progress=True)
+    killer.join()
+    assert table(swept) == expected
+    host = re.escape(socket.gethostname())
+    assert re.search(
+        rf"failed( on {host} \([0-9a-f]{{8}}\))?, begun again elsewhere\. The machine", capfd.readouterr().err
+    )
 
 
 @pytest.mark.slow
