@@ -30,6 +30,9 @@ class Talker:
     def exit_code(self):
         return self.code
 
+    def terminate(self):
+        type(self).stopped = True
+
     def end(self, wait):
         type(self).over = True
 
@@ -39,7 +42,9 @@ def talks(monkeypatch):
     pytest.importorskip("ray")
 
     def make(*said, code=None, logged=""):
-        made = type("Scripted", (Talker,), {"said": list(said), "code": code, "logged": logged, "over": False})
+        made = type(
+            "Scripted", (Talker,), {"said": list(said), "code": code, "logged": logged, "over": False, "stopped": False}
+        )
         monkeypatch.setattr(ray_cluster, "LineProcess", made)
         monkeypatch.setattr(ray_cluster, "_READY", 0.5)
         monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -77,6 +82,7 @@ def test_ctrl_c_while_a_cluster_is_reached_ends_what_reaches_it(talks, tmp_path)
     talker = talks([], KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         RayCluster(RayExecutor(), tmp_path, tmp_path)
+    assert talker.stopped
     assert talker.over
 
 

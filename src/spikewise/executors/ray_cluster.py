@@ -58,7 +58,9 @@ class RayCluster:
         self._server = LineProcess("spikewise.executors.ray_server", [json.dumps(settings)], self._log, ONE_THREAD)
         try:
             self.where = self._ready()
-        except BaseException:  # Ctrl-C, too
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self._server.terminate()  # it hears of no end while it waits for a cluster; what it began ends with it
             self.close()
             raise
 
