@@ -241,6 +241,24 @@ INLINE void transpose(const float* from, std::size_t from_stride, float* to, std
     _mm512_storeu_ps(to + (8 + k) * to_stride, _mm512_shuffle_f32x4(even01, even23, 0xdd));
     _mm512_storeu_ps(to + (12 + k) * to_stride, _mm512_shuffle_f32x4(odd01, odd23, 0xdd));
   }
+#elif defined(__AVX2__)
+  for (int square = 0; square < 4; ++square) {
+    const float* source = from + square / 2 * 8 * from_stride + square % 2 * 8;
+    float* target = to + square % 2 * 8 * to_stride + square / 2 * 8;
+    __m256 a[8], b[8];
+    for (int i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(source + i * from_stride);
+    for (int i = 0; i < 8; i += 2) b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]), b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    // a[4g + k]: half h holds, of inputs 4h + k, the outputs 4g .. 4g + 3.
+    for (int i = 0; i < 8; i += 4)
+      for (int k = 0; k < 2; ++k) {
+        a[i + 2 * k] = _mm256_shuffle_ps(b[i + k], b[i + k + 2], 0x44);
+        a[i + 2 * k + 1] = _mm256_shuffle_ps(b[i + k], b[i + k + 2], 0xee);
+      }
+    for (int k = 0; k < 4; ++k) {
+      _mm256_storeu_ps(target + k * to_stride, _mm256_permute2f128_ps(a[k], a[4 + k], 0x20));
+      _mm256_storeu_ps(target + (4 + k) * to_stride, _mm256_permute2f128_ps(a[k], a[4 + k], 0x31));
+    }
+  }
 #else
   for (int o = 0; o < kLanes; ++o)
     for (int i = 0; i < kLanes; ++i) to[i * to_stride + o] = from[o * from_stride + i];
