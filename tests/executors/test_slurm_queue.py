@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ if "--test-only" in sys.argv:
 (here / "pid").write_text(str(os.getpid()))
 while (here / "waits").exists():
     time.sleep(0.02)
+assert sys.stdin.read() == ""
 text = pathlib.Path(sys.argv[1]).read_text()
 most, taken = int((here / "most").read_text()), (here / "taken").read_text().split()
 count = int(found[1]) + 1 if (found := re.search(r"--array=0-(\\d+)", text)) else 1
@@ -295,6 +297,17 @@ def test_a_command_that_ends_takes_sbatch_with_it(slurm, opened, attempts):
     assert f"scancel --name={executor._name}" in (slurm / "asked").read_text()
     until(lambda: not is_alive(int((slurm / "pid").read_text())))
     assert (slurm / "taken").read_text() == ""
+
+
+def test_a_submitting_process_that_dies_ends_the_command_in_words(slurm, opened, attempts):
+    (slurm / "waits").touch()
+    executor = opened()
+    executor.start(attempts(2))
+    until((slurm / "pid").exists)
+    os.kill(executor._submitter._process.pid, signal.SIGKILL)
+    with pytest.raises(ExecutorError, match=r"ended with code -9.*the same command goes on"):
+        heard(executor, bool)
+    (slurm / "waits").unlink()
 
 
 def test_jobs_of_a_command_that_died_before_it_knew_of_them_are_taken_back(slurm, opened, attempts):

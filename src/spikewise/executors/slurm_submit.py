@@ -147,9 +147,11 @@ class Submitter:
 def main() -> None:
     """Serve until there are no more orders."""
     settings = json.loads(sys.argv[1])
-    answers = os.dup(1)
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
     os.dup2(2, 1)  # what submitit prints goes into the log
-    for line in sys.stdin.buffer:
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)  # a wrapper of `sbatch` may read what it finds there
+    for line in orders:
         told = _submitted(settings, json.loads(line))
         try:
             os.write(answers, json.dumps(told).encode() + b"\n")
