@@ -7,6 +7,7 @@ from tests.report.fake import made
 
 from spikewise.evaluation import Results
 from spikewise.experiments import Experiment, RunFolder
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.training.event_file import EpochEvent, EventFile
 
 START = 1_700_000_000.0
@@ -19,7 +20,9 @@ class WrittenRun:
     def __init__(self, path: Path, **settings: Any) -> None:
         self.results: Results = made(networks=(("snn", "spiking", 2.4, 25), ("twin", "twin", 2.6, 1)), seeds=SEEDS)
         experiment = Experiment(data={"source": "digits"}, device="cpu", sides=("snn", "twin"), seeds=SEEDS, **settings)
-        self.folder = RunFolder.create(path, experiment, "compare", "9f" * 32)
+        self.folder = RunFolder.create(
+            path, experiment, "compare", NotedImages("9f" * 32, self.results.data.classes, 1797, "", "", "")
+        )
         self.path = path
 
     def events(self, network: str, seed: int) -> list[EpochEvent]:

@@ -33,6 +33,7 @@ from spikewise.evaluation.sections.diagnosis import Diagnosis, InputHealth, Laye
 from spikewise.experiments import Experiment, RunFolder, resolve
 from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.experiment import parse_experiment
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.run import train_all
 from spikewise.experiments.sections import Study
 from spikewise.experiments.sections.diagnosis import diagnose
@@ -77,7 +78,7 @@ def trained(
     images = dataclasses.replace(images, images=images.images // dark)
     parts = split(images, asked.split)
     experiment = asked.resolved(kind, device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
-    folder = RunFolder.create(out / "run", experiment, kind, images.fingerprint)
+    folder = RunFolder.create(out / "run", experiment, kind, NotedImages.of(images))
     setting = Setting(experiment, images, parts, folder, torch.device("cpu"))
     sides = candidates_of(experiment, images)
     train_all(setting, sides, Silent())
@@ -206,7 +207,7 @@ def test_a_run_that_has_not_begun_is_looked_at_as_it_would_start(tmp_path):
     images = load_data(asked.data)
     count = len(split(images, asked.split).train)
     resolved = asked.resolved("train", device="cpu", train_images=count, image_shape=images.image_shape)
-    folder = RunFolder.create(tmp_path / "run", resolved, "train", images.fingerprint)
+    folder = RunFolder.create(tmp_path / "run", resolved, "train", NotedImages.of(images))
     codes = [one.code for one in api.diagnose(folder.path).findings]
     assert codes == ["threshold_too_high", "unfinished"]
 

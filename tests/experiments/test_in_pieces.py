@@ -7,6 +7,7 @@ import pytest
 from spikewise.errors import BusyError, TrainingError
 from spikewise.executors import LocalExecutor
 from spikewise.experiments import run_experiment
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.tune import tune
 
@@ -60,8 +61,10 @@ def test_a_search_in_pieces_is_the_same(small, tmp_path):
 def test_a_failed_training_does_not_stop_the_others_and_is_tried_again(small, tmp_path):
     small = small.replace(sides=("snn", "twin"), seeds=(0,), sections=())
     first = run_experiment(small, out=tmp_path / "whole", report=False)
-    folder = RunFolder.create(tmp_path / "runs" / first.folder.name, RunFolder.open(first.folder).experiment(),
-                              "compare", RunFolder.open(first.folder).facts()["fingerprint"])  # fmt: skip
+    done = RunFolder.open(first.folder)
+    folder = RunFolder.create(
+        tmp_path / "runs" / first.folder.name, done.experiment(), "compare", NotedImages.of(done.images())
+    )
     blocked = folder.training("snn", 0) / "checkpoint.safetensors"
     blocked.write_bytes(b"no checkpoint")
     with pytest.raises(TrainingError, match=r"snn seed 0 failed: .*checkpoint"):

@@ -11,6 +11,7 @@ from spikewise.data import load_data, split
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder, resolve
 from spikewise.experiments.candidates import candidates_of
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.setting import Setting
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "older_run"
@@ -44,4 +45,4 @@ def test_its_experiment_file_asks_for_what_was_done_there(older):
 
 def test_it_is_what_is_run_again(older, tmp_path):
     again = resolve(config=older.path / "experiment.toml")
-    assert RunFolder.create(older.path, again, "compare", load_data(again.data).fingerprint).path == older.path
+    assert RunFolder.create(older.path, again, "compare", NotedImages.of(load_data(again.data))).path == older.path

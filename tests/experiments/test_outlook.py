@@ -7,6 +7,7 @@ from spikewise.data import load_data, split
 from spikewise.experiments import RunFolder
 from spikewise.experiments import outlook as module
 from spikewise.experiments.candidates import candidates_of
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.outlook import outlook
 from spikewise.experiments.setting import Setting
 
@@ -20,7 +21,7 @@ def setting_of(small, tmp_path):
         resolved = experiment.resolved(
             "compare", device="cpu", train_images=len(parts.train), image_shape=images.image_shape
         )
-        folder = RunFolder.create(tmp_path / "run", resolved, "compare", images.fingerprint)
+        folder = RunFolder.create(tmp_path / "run", resolved, "compare", NotedImages.of(images))
         return Setting(resolved, images, parts, folder, torch.device("cpu")), candidates_of(resolved, images)
 
     return make

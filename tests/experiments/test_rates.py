@@ -15,6 +15,7 @@ from spikewise.evaluation import Results
 from spikewise.evaluation.tuning import RateTrial
 from spikewise.experiments import Experiment, RunFolder, rates, resolve, run_experiment
 from spikewise.experiments.candidates import candidates_of
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.rates import find_rates, rate_grid
 from spikewise.experiments.remedies import _rate
 from spikewise.experiments.setting import Setting
@@ -36,7 +37,7 @@ def setting(tuned, tmp_path) -> Setting:
     images = load_data(tuned.data)
     parts = split(images, tuned.split)
     resolved = tuned.resolved("compare", device="cpu", train_images=len(parts.train), image_shape=images.image_shape)
-    folder = RunFolder.create(tmp_path / "run", resolved, "compare", images.fingerprint)
+    folder = RunFolder.create(tmp_path / "run", resolved, "compare", NotedImages.of(images))
     return Setting(resolved, images, parts, folder, torch.device("cpu"))
 
 
@@ -100,7 +101,7 @@ def test_test_images_and_other_seeds_have_no_say(tuned, setting, columns_writer,
     find_rates(setting, candidates)
     columns_writer(Path(tuned.data.source), test_noise=5)
     images = load_data(tuned.data)
-    folder = RunFolder.create(tmp_path / "other", setting.experiment, "compare", images.fingerprint)
+    folder = RunFolder.create(tmp_path / "other", setting.experiment, "compare", NotedImages.of(images))
     other = Setting(setting.experiment, images, setting.split, folder, setting.device)
     find_rates(other, candidates)
     assert found(other) == found(setting)
@@ -110,7 +111,7 @@ def test_test_images_and_other_seeds_have_no_say(tuned, setting, columns_writer,
 def test_a_search_that_was_stopped_goes_on_and_finds_the_same(setting, tmp_path):
     candidates = candidates_of(setting.experiment, setting.images)
     find_rates(setting, candidates)
-    folder = RunFolder.create(tmp_path / "stopped", setting.experiment, "compare", setting.images.fingerprint)
+    folder = RunFolder.create(tmp_path / "stopped", setting.experiment, "compare", NotedImages.of(setting.images))
     other = Setting(setting.experiment, setting.images, setting.split, folder, setting.device)
 
     class Stopped(Exception):
@@ -233,7 +234,7 @@ def test_a_search_that_was_stopped_in_a_whole_training_goes_on(cut, monkeypatch,
     monkeypatch.setattr(rates, "_CLOSE", 10.0)
     candidates = candidates_of(setting.experiment, setting.images)[:1]
     find_rates(setting, candidates)
-    folder = RunFolder.create(tmp_path / "stopped", setting.experiment, "compare", setting.images.fingerprint)
+    folder = RunFolder.create(tmp_path / "stopped", setting.experiment, "compare", NotedImages.of(setting.images))
     other = Setting(setting.experiment, setting.images, setting.split, folder, setting.device)
 
     class Stopping(Silent):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -11,13 +12,16 @@ import torch
 from safetensors.torch import load_file
 
 import spikewise.experiments.run as module
+from spikewise.api import evaluate
 from spikewise.data import load_data
-from spikewise.errors import RunError, ShapeError, StorageError
+from spikewise.errors import DataError, RunError, ShapeError, StorageError
 from spikewise.experiments import RunFolder, resolve, run_experiment
 from spikewise.experiments.candidates import candidates_of
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.models import readout_gain
 
 WEIGHTS = "weights.safetensors"
+NOTED = NotedImages("abc", ("a", "b"), 90, "1", "2", "3")
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def finished(small, tmp_path) -> Path:
 @pytest.fixture
 def made(small, tmp_path) -> Path:
     """A folder of a run that has not begun."""
-    return RunFolder.create(tmp_path / "run", small, "compare", "abc").path
+    return RunFolder.create(tmp_path / "run", small, "compare", NOTED).path
 
 
 def test_a_finished_run_is_read_back_and_its_file_asks_for_the_same(finished, small, monkeypatch):
@@ -86,12 +90,68 @@ def test_the_twin_has_the_gain_of_the_readout_and_those_of_older_folders_have_no
 
 def test_changed_images_are_refused(made, small):
     with pytest.raises(RunError, match="have changed"):
-        RunFolder.create(made, small, "compare", "def")
+        RunFolder.create(made, small, "compare", NOTED._replace(fingerprint="def"))
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        ({"classes": ("a", "c")}, "the names of classes: 'c' in place of 'b'. Choose"),
+        ({"classes": ("b", "a")}, "the order of the classes: b, a, in place of a, b. Choose"),
+        ({"fingerprint": "def", "classes": ("a",), "labels": "9"}, "the classes: a, in place of a, b. Choose"),
+        ({"fingerprint": "def", "total": 89, "labels": "9"}, "89 images in place of 90. Choose"),
+        ({"fingerprint": "def", "labels": "9", "subjects": ""}, "the labels of images; who is on an image. Choose"),
+        ({"fingerprint": "def", "parts": "9"}, "the parts of the split. Choose"),
+        ({"fingerprint": "def"}, "the pixels of images. Choose"),
+    ],
+)
+def test_what_of_the_images_has_changed_is_said(made, small, now, says):
+    with pytest.raises(RunError, match=f"have changed since .* was begun: {re.escape(says)}"):
+        RunFolder.create(made, small, "compare", NOTED._replace(**now))
+
+
+def test_a_run_does_not_go_on_under_other_names_of_its_classes(small, tmp_path):
+    source = Path(small.data.source)
+    arrays = dict(np.load(source))
+
+    def call_them(*names):
+        np.savez(source, **{key: np.array(names)[of] if "labels" in key else of for key, of in arrays.items()})
+
+    call_them("left", "middle", "right")
+    done = run_experiment(small, out=tmp_path / "runs", report=False)
+    call_them("left", "mid", "right")
+    with pytest.raises(RunError, match="the names of classes: 'mid' in place of 'middle'"):
+        run_experiment(small, out=tmp_path / "runs", report=False)
+    with pytest.raises(RunError, match="'mid' in place of 'middle'"):
+        RunFolder.open(done.folder).images()
+    with pytest.raises(DataError, match="classes that the run does not know: mid"):
+        evaluate(done.folder, source)
+    # Folders of versions that noted no names have them in their results.
+    facts = json.loads((done.folder / "run.json").read_text())
+    del facts["images"]
+    (done.folder / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(RunError, match="'mid' in place of 'middle'"):
+        run_experiment(small, out=tmp_path / "runs", report=False)
+    arrays["train_images"][0] += 1
+    call_them("left", "middle", "right")
+    with pytest.raises(RunError, match="was begun: their pixels, labels, parts or subjects"):
+        run_experiment(small, out=tmp_path / "runs", report=False)
+    arrays["train_images"][0] -= 1
+    call_them("left", "middle", "right")
+    assert run_experiment(small, out=tmp_path / "runs", report=False).folder == done.folder
+
+
+def test_names_of_classes_that_are_none_are_damage(made, small):
+    facts = json.loads((made / "run.json").read_text())
+    for found in ("abc", {}, {"classes": [1]}):
+        (made / "run.json").write_text(json.dumps({**facts, "images": found}))
+        with pytest.raises(RunError, match=r"run.json is damaged \('images' is"):
+            RunFolder.create(made, small, "compare", NOTED)
 
 
 def test_another_experiment_is_refused(made, small):
     with pytest.raises(RunError, match="holds another experiment"):
-        RunFolder.create(made, small.replace(seeds=(7,)), "compare", "abc")
+        RunFolder.create(made, small.replace(seeds=(7,)), "compare", NOTED)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +168,14 @@ def test_a_damaged_or_foreign_folder_is_refused(content, words, made, small):
     with pytest.raises(RunError, match=words):
         RunFolder.open(made)
     with pytest.raises(RunError, match=words):
-        RunFolder.create(made, small, "compare", "abc")
+        RunFolder.create(made, small, "compare", NOTED)
 
 
 def test_a_path_that_no_system_takes_is_refused(small):
     with pytest.raises(RunError, match="cannot be read"):
         RunFolder.open(Path("x" * 5000))
     with pytest.raises(StorageError, match="Cannot write"):
-        RunFolder.create(Path("x" * 5000), small, "compare", "abc")
+        RunFolder.create(Path("x" * 5000), small, "compare", NOTED)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

@@ -108,7 +108,7 @@ def _images(  # private, each passed on from `evaluate`
             # Who is on an image decides on which side it was, and names that tell it are not in the fingerprint.
             images = load_data(config.replace(**told), data_dir=data_dir, progress=decoding)
         index = split(images, experiment.split).test
-        return _Chosen(images, images.labels[index], index, own=True)
+        return _Chosen(images, _renumbered(images, index, results.data.classes), index, own=True)
     tests = np.flatnonzero(images.roles == Role.TEST)
     index = tests if len(tests) else np.arange(len(images))
     return _Chosen(images, _renumbered(images, index, results.data.classes), index, own=False)

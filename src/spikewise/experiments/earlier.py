@@ -1,7 +1,8 @@
 """Trainings of an earlier run that differs in its seeds alone: a training is a function of its settings and its seed.
 
 So five seeds after three train two more. What is taken over has the same identity apart from the seeds (so the same
-settings), the same images, the same version, and the same first seed, with which learning rates are sought.
+settings), the same images and names of classes, the same version, and the same first seed, with which learning rates
+are sought.
 """
 
 import contextlib
@@ -63,10 +64,15 @@ def _with_other_seeds(setting: Setting) -> RunFolder | None:
             facts = other.facts()
             recorded = parse_experiment(as_recorded(facts["experiment"]))
             same = all(facts.get(key) == mine[key] for key in ("kind", "spikewise_version", "fingerprint"))
+            same = same and _classes(other) == _classes(folder)
             as_here = recorded.replace(seeds=experiment.seeds)
             if same and recorded.seeds[0] == experiment.seeds[0] and as_here.identity() == experiment.identity():
                 found.append((len(set(recorded.seeds) & set(experiment.seeds)), other))
     return max(found, key=lambda one: one[0], default=(0, None))[1]
+
+
+def _classes(folder: RunFolder) -> list[str]:
+    return list((folder.noted() or {"classes": ()})["classes"])
 
 
 def _rates(folder: RunFolder, candidate: Candidate) -> Path:

@@ -11,6 +11,7 @@ from spikewise.evaluation.prediction import Predictions, predict
 from spikewise.evaluation.results import EpochRecord
 from spikewise.experiments.devices import resolve_automatic
 from spikewise.experiments.experiment import Experiment
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.run import Finished, run_experiment
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.files import write_json
@@ -78,7 +79,7 @@ def run_imported(  # noqa: PLR0913  # as `run_experiment`
         raise ConfigError(_unfit(network, images))
     experiment = resolve_automatic(experiment, "compare", images, parts, out=out)
     path = out / experiment.folder_name("compare", images.name)
-    folder = RunFolder.create(path, experiment, "compare", images.fingerprint)
+    folder = RunFolder.create(path, experiment, "compare", NotedImages.of(images))
     with folder.lock():
         for seed in experiment.seeds:
             _put(folder, network, tool, images, parts, seed)

@@ -46,6 +46,7 @@ from spikewise.evaluation.verdict import main_pair
 from spikewise.experiments.collect import disagreements, sample_of_each_class
 from spikewise.experiments.experiment import Experiment
 from spikewise.experiments.facts import data_facts, environment
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.sections.yardsticks import yardsticks_of
 from spikewise.files import must_take_files, write_npz
@@ -129,7 +130,7 @@ def judge_modules(
     must_take_files(path)
     # Before anything is kept: a network that cannot answer leaves no folder, and opens no test.
     heard = [_hear(judged, images, parts, experiment.seeds) for judged in networks]
-    folder = RunFolder.create(path, experiment, "judge", images.fingerprint)
+    folder = RunFolder.create(path, experiment, "judge", NotedImages.of(images))
     with folder.lock():
         setting = _Setting(experiment, images, parts, folder)
         asked = [_Asked(*one, _ask(setting, one.judged)) for one in heard]

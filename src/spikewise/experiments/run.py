@@ -20,6 +20,7 @@ from spikewise.experiments.elsewhere import finish_on, train_on
 from spikewise.experiments.evaluate import evaluate_candidates
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.facts import is_there, nearest_device
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.outlook import outlook
 from spikewise.experiments.prospects import prospects, size_hint
 from spikewise.experiments.rates import find_rates
@@ -93,7 +94,7 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     if here and not (path / "results.json").exists():
         for one in candidates:
             check_update(one.name, one.graph, experiment.train, Loaded.of(images, len(parts.train)), device)
-    folder = RunFolder.create(path, experiment, kind, images.fingerprint)
+    folder = RunFolder.create(path, experiment, kind, NotedImages.of(images))
     with folder.lock():
         if begun is not None:
             begun(path)

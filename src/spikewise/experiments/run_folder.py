@@ -1,6 +1,6 @@
 """The run folder: what a run leaves on disk, and how a killed run finds its way back.
 
-run.json                      format, version, identity, resolved experiment, fingerprint of the data
+run.json                      format, version, identity, resolved experiment, fingerprint of the data and its classes
 experiment.toml               the resolved experiment, to run again
 networks/NAME/seed-N/         checkpoint.safetensors (to resume), weights.safetensors (the result),
                               events.jsonl (a line for each epoch, as it is over), fit.json (the training when it is),
@@ -25,7 +25,9 @@ from spikewise.data import CATALOG, ImageSet, Progress, load_data
 from spikewise.data.layouts import table_path
 from spikewise.data.names import as_path, shown
 from spikewise.errors import BusyError, ConfigError, MissingDataError, RunError, quoted
+from spikewise.evaluation import Results
 from spikewise.experiments.experiment import Experiment, parse_experiment
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.older import as_recorded
 from spikewise.files import make_folder, must_take_files, storage_errors, write_json, write_text
 from spikewise.reading import damaged, read_json
@@ -47,7 +49,7 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, experiment: Experiment, kind: str, fingerprint: str) -> "RunFolder":
+    def create(cls, path: Path, experiment: Experiment, kind: str, images: NotedImages) -> "RunFolder":
         """Open the folder of this experiment, making it if it is not there.
 
         Raises:
@@ -58,7 +60,7 @@ class RunFolder:
         with storage_errors(path):
             known = (path / "run.json").exists()
         if known:
-            folder._must_match(experiment, fingerprint)
+            folder._must_match(experiment, images)
             return folder
         make_folder(path)
         table = experiment.model_dump(mode="json", exclude_none=True)
@@ -68,7 +70,8 @@ class RunFolder:
             "kind": kind,
             "spikewise_version": __version__,
             "identity": experiment.identity(),
-            "fingerprint": fingerprint,
+            "fingerprint": images.fingerprint,
+            "images": images.as_json(),
             "experiment": experiment.model_dump(mode="json"),
             "places": _places(experiment),
         }
@@ -154,9 +157,29 @@ class RunFolder:
                 f"The images of {self.path} lay at {where}; they are not there now. Put them back, or go to where that "
                 "path leads to them. `spikewise evaluate RUN --data PATH` takes other images."
             ) from error
-        if images.fingerprint != self.facts()["fingerprint"]:
-            raise RunError(f"The images of '{experiment.data.source}' have changed since {self.path} was made.")
+        changed = self._changed(NotedImages.of(images))
+        if changed is not None:
+            raise RunError(
+                f"The images of '{experiment.data.source}' have changed since {self.path} was made: {changed}."
+            )
         return images
+
+    def noted(self) -> dict[str, Any] | None:
+        """What was noted of the images beside their fingerprint, their `classes` in any case.
+
+        Versions that noted nothing else named the classes in the results; None where there are none yet.
+        """
+        if "images" not in (facts := self.facts()):
+            return {"classes": Results.load(self.results).data.classes} if self.results.exists() else None
+        noted = facts["images"]
+        classes = noted.get("classes") if isinstance(noted, dict) else None
+        if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
+            raise damaged(self.path / "run.json", f"'images' is {quoted(noted)}")
+        return dict(noted)
+
+    def _changed(self, images: NotedImages) -> str | None:
+        """What of these images is not as the run has them, in words."""
+        return images.changes_from(self.facts()["fingerprint"], self.noted())
 
     def must_hold_networks(self) -> None:
         """Make sure that the networks of the run can be loaded.
@@ -227,13 +250,14 @@ class RunFolder:
         for part in self.path.rglob(".*.part"):
             part.unlink(missing_ok=True)
 
-    def _must_match(self, experiment: Experiment, fingerprint: str) -> None:
+    def _must_match(self, experiment: Experiment, images: NotedImages) -> None:
         facts = self.facts()
         if facts["identity"] != experiment.identity():
             raise RunError(f"{self.path} holds another experiment ({facts['identity']}). Choose another --out.")
-        if facts["fingerprint"] != fingerprint:
+        changed = self._changed(images)
+        if changed is not None:
             raise RunError(
-                f"The images of '{experiment.data.source}' have changed since {self.path} was begun. "
+                f"The images of '{experiment.data.source}' have changed since {self.path} was begun: {changed}. "
                 "Choose another --out, or remove that folder."
             )
 

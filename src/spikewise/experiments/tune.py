@@ -29,6 +29,7 @@ from spikewise.experiments.devices import resolve_automatic
 from spikewise.experiments.elsewhere import work_through
 from spikewise.experiments.experiment import CandidateKind, Experiment, parse_experiment
 from spikewise.experiments.facts import resolve_device
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.readiness import refusal_of
 from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.setting import Setting, task_of
@@ -124,7 +125,7 @@ def tune(  # noqa: PLR0913  # what a search may be told
     path = out / experiment.folder_name("tune", images.name)
     if refusal is not None and not _are_done(path, experiment.sides, trials):
         raise refusal
-    folder = RunFolder.create(path, experiment, "tune", images.fingerprint)
+    folder = RunFolder.create(path, experiment, "tune", NotedImages.of(images))
     with folder.lock():
         search = _Search(experiment, images, parts, folder, listener)
         works = [work for kind in experiment.sides for work in search.works(kind, trials, data_dir)]
