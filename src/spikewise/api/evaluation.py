@@ -101,7 +101,7 @@ def _images(  # private, each passed on from `evaluate`
         images = folder.images(data_dir, decoding)
     else:
         config = _as_own(experiment.data, results, data, asked)
-        images = load_data(config, data_dir=data_dir, progress=decoding, complete=False)
+        images = load_data(config, data_dir=data_dir, progress=decoding, expected=results.data.classes)
     if images.fingerprint == folder.facts()["fingerprint"]:
         told = {key: getattr(experiment.data, key) for key in ("group_pattern", "read_subjects")}
         if data is not None and any(getattr(config, key) != said for key, said in told.items()):
@@ -126,7 +126,7 @@ def _as_own(own: DataConfig, results: Results, data: str | Path, asked: Mapping[
         "roles": own.roles or not folder,
         # Subjects that a pattern told are told by nothing else.
         "read_subjects": (own.read_subjects and own.group_pattern is None) or not folder,
-        **_without_rivals(laid_out_like(own, source), asked),
+        **_without_rivals(laid_out_like(own, source, results.data.classes), asked),
         **asked,
         "size": tuple(size),
         "aspect": results.data.aspect,

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from spikewise.data.names import shown
+from spikewise.data.names import listed, shown
 from spikewise.errors import nearest
 from spikewise.shell import word
 
-__all__ = ["ROLES", "ColumnRole", "Columns", "Unclear", "choose_columns", "read_columns", "setting"]
+__all__ = ["BAR", "ROLES", "ColumnRole", "Columns", "Unclear", "are_in", "choose_columns", "read_columns", "setting"]
 
 ColumnRole = Literal["file", "class", "subject", "part"]
 """What a column says of an image."""
@@ -29,6 +29,10 @@ _NAMES: Final[Mapping[ColumnRole, tuple[str, ...]]] = {
     ),
     "part": ("part split set subset partition dataset",),
 }
+BAR: Final = "|"
+"""Between the names of columns that are a class each."""
+_FEW: Final = 8
+"""Names of columns that a sentence has."""
 """Usual names, without spaces, signs and case; those of an earlier row go before those of a later one."""
 
 
@@ -36,9 +40,19 @@ class Columns(NamedTuple):
     """Position of each column that is read; None where the table has none, or it is not asked for."""
 
     file: int
-    class_name: int
+    classes: tuple[int, ...]
+    """One, which holds the class; or one for each class (one-hot), of which every row has a 1 in one."""
     subject: int | None
     part: int | None
+
+    def said(self, header: Sequence[str]) -> str:
+        """What each column says, for people."""
+        one = f"'{shown(header[self.classes[0]])}'"
+        several = f"the one column with a 1 among {listed([header[at] for at in self.classes], _FEW)}"
+        words = [f"file from '{shown(header[self.file])}'", f"class from {one if len(self.classes) == 1 else several}"]
+        for role, at in (("subject", self.subject), ("part", self.part)):
+            words += [] if at is None else [f"{role} from '{shown(header[at])}'"]
+        return ", ".join(words)
 
 
 class Unclear(NamedTuple):
@@ -48,6 +62,8 @@ class Unclear(NamedTuple):
     choices: Mapping[ColumnRole, Sequence[str]]
     known: Mapping[ColumnRole, str]
     """What is clear all the same."""
+    lacking: tuple[ColumnRole, ...] = ()
+    """What no column is called as."""
 
 
 def read_columns(value: object) -> object:
@@ -86,16 +102,22 @@ def choose_columns(
         subjects, parts: Whether columns for them are looked for where none was asked for.
     """
     found: dict[ColumnRole, int] = {}
+    classes: tuple[int, ...] = ()
     for role, name in asked.items():
-        places = _places(header, name)
-        if len(places) != 1:
-            return Unclear(_not_one(name, places, header), {}, {})
+        names = name.split(BAR) if role == "class" and not _places(header, name) else [name]
+        for one in names:
+            places = _places(header, one)
+            if len(places) != 1:
+                return Unclear(_not_one(one, places, header), {}, {})
+            classes += (places[0],) if role == "class" else ()
         found[role] = places[0]
+    if len(set(classes)) < len(classes):
+        return Unclear("a column stands for two classes", {}, {})
     choices: dict[ColumnRole, list[str]] = {}
     for role in ROLES:
         if role in found or (role == "subject" and not subjects) or (role == "part" and not parts):
             continue
-        free = [place for place in range(len(header)) if place not in found.values()]
+        free = [place for place in range(len(header)) if place not in (*found.values(), *classes)]
         places = _usual(header, free, role)
         if len(places) > 1:
             choices[role] = [header[place] for place in places]
@@ -108,8 +130,13 @@ def choose_columns(
         ]
         none = [f"no column is called as the {role} usually is" for role in lacking]
         known = {role: header[place] for role, place in found.items()}
-        return Unclear("; ".join((*several, *none)), choices, known)
-    return Columns(found["file"], found["class"], found.get("subject"), found.get("part"))
+        return Unclear("; ".join((*several, *none)), choices, known, tuple(lacking))
+    return Columns(found["file"], classes or (found["class"],), found.get("subject"), found.get("part"))
+
+
+def are_in(header: Sequence[str], name: str) -> bool:
+    """Whether a header has a column that was asked for, or each of several."""
+    return name in header or set(name.split(BAR)) <= set(header)
 
 
 def _usual(header: Sequence[str], free: Sequence[int], role: ColumnRole) -> list[int]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from spikewise.config import Config
 from spikewise.data.columns import ColumnRole, read_columns
 from spikewise.data.image_set import Aspect
+from spikewise.data.label_file import SUFFIXES
 from spikewise.data.levels import check_levels
 from spikewise.data.names import shown
 from spikewise.data.patterns import check_pattern
@@ -44,6 +45,22 @@ def _as_text(source: object) -> object:
     return shown(source) if isinstance(source, str | Path) else source
 
 
+def _read_tables(value: object) -> object:
+    """One name, or several; a comma in a name that is no table's end is part of the name."""
+    if isinstance(value, str) and "," in value:
+        names = [name.strip() for name in value.split(",")]
+        value = names if all(name.lower().endswith(SUFFIXES) for name in names) else value
+    if not isinstance(value, list | tuple):
+        return None if value is None else _as_text(value)
+    names = [_as_text(name) for name in value]
+    if len(set(map(str, names))) < len(names):
+        raise ValueError("a table is named twice")
+    if not names:
+        raise ValueError("no table is named")
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+_Table = Annotated[str, Field(min_length=1)]
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Size = tuple[_Side, _Side]
 """Height and width in pixels."""
@@ -95,11 +112,13 @@ class DataConfig(Config):
     """Folders: what each level of folders says, outermost first, such as class/subject, subject/class or
     part/class/subject. part is train, val or test; * says nothing, ** at the end stands for any depth. Default: class,
     or part/class."""
-    labels: Annotated[str, Field(min_length=1), BeforeValidator(_as_text)] | None = None
-    """Folders: path of a table (CSV, TSV) that says the class of each image, looked for in the folder first. Default:
-    the one table there whose columns are unmistakable, where there are no class folders."""
+    labels: Annotated[_Table | tuple[_Table, ...] | None, BeforeValidator(_read_tables)] = None
+    """Folders: path of a table (CSV, TSV, JSON lines) that says the class of each image, looked for in the folder
+    first; or several, such as train.csv,val.csv,test.csv, whose names then say the part. Default: the one table there
+    whose columns are unmistakable, or those of several parts, where there are no class folders."""
     columns: Annotated[dict[ColumnRole, str], BeforeValidator(read_columns)] = {}  # noqa: RUF012  # pydantic copies it
-    """Columns of that table: file=image_id,class=dx,subject=patient,part=split. Default: those of a usual name."""
+    """Columns of that table: file=image_id,class=dx,subject=patient,part=split; class=MEL|NV|BCC where each class has a
+    column of 0 and 1. Default: those of a usual name."""
     group_pattern: Annotated[str, AfterValidator(check_pattern)] | None = None
     """Folders: regular expression whose one group, found in a file name, names the subject: `(person[0-9]+)_`."""
     read_subjects: bool = True

@@ -79,8 +79,8 @@ class Tree(NamedTuple):
     """How it was read."""
     cautions: tuple[str, ...] = ()
     """What of that may not be meant."""
-    table: Path | None = None
-    """The table that was read."""
+    tables: tuple[Path, ...] = ()
+    """Those that were read."""
 
 
 def list_folder(root: Path) -> Listing:
@@ -281,10 +281,10 @@ def empty_classes(listing: Listing, depth: int, filled: Collection[str]) -> tupl
     return (f"Class folders without images were left out: {listed(empty)}.{found}{kinds}",)
 
 
-def passed_over(listing: Listing, table: Path | None = None) -> Sequence[str]:
-    """Notes on what was not read: folders, hidden images, files that are not images, save the table that was read."""
+def passed_over(listing: Listing, tables: Collection[Path] = ()) -> Sequence[str]:
+    """Notes on what was not read: folders, hidden images, files that are not images, save the tables that were read."""
     notes = []
-    others = listing.others if table is None else [file for file in listing.others if listing.root / file != table]
+    others = [file for file in listing.others if listing.root / file not in tables] if tables else listing.others
     if listing.passed:
         notes.append(f"Folders passed over: {listed(listing.passed)}.")
     for files, what in (

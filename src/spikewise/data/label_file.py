@@ -1,4 +1,4 @@
-"""Tables of labels as files: CSV and its relatives, in every dialect that programs write, row by row."""
+"""Tables of labels as files: CSV and its relatives, in every dialect that programs write, row by row; JSON lines."""
 
 import codecs
 import csv
@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from spikewise.data.label_lines import JsonLines, open_json_lines
 from spikewise.data.names import shown
 from spikewise.errors import DataError, MissingDataError
 
-__all__ = ["SUFFIXES", "LabelFile", "open_label_file"]
+__all__ = ["SUFFIXES", "LabelFile", "TextTable", "open_label_file"]
 
-SUFFIXES: Final = (".csv", ".tsv")
+_LINES: Final = ".jsonl"
+SUFFIXES: Final = (".csv", ".tsv", _LINES)
 """Of files that may be tables of labels, by themselves."""
 _HEAD: Final = 2**20
 """Bytes in which the names of the columns must stand."""
@@ -23,8 +25,8 @@ _MOST: Final = 20_000_000
 """Rows: more are a mistake, and would fill the memory."""
 
 
-class LabelFile(NamedTuple):
-    """A table whose header has been read."""
+class TextTable(NamedTuple):
+    """A table in a text whose header has been read."""
 
     path: Path
     header: tuple[str, ...]
@@ -77,6 +79,10 @@ class LabelFile(NamedTuple):
         return self.encoding
 
 
+LabelFile = TextTable | JsonLines
+"""A table, opened: its `path`, the names of its columns (`header`), its `encoding`, and `rows`."""
+
+
 def _values(count: int) -> str:
     return f"{count} value{'' if count == 1 else 's'}"
 
@@ -84,12 +90,15 @@ def _values(count: int) -> str:
 def open_label_file(path: Path) -> LabelFile:
     """Read the names of the columns of a table, and in which dialect it is written.
 
-    UTF-8 with or without a mark, UTF-16 with one, else Latin-1; separated by commas, semicolons, tabs or bars.
+    UTF-8 with or without a mark, UTF-16 with one, else Latin-1; separated by commas, semicolons, tabs or bars; or an
+    object in JSON for each line.
 
     Raises:
         MissingDataError: no such file.
         DataError: it cannot be read, is no text, is empty, or has a single column.
     """
+    if path.suffix.lower() == _LINES:
+        return open_json_lines(path)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -119,7 +128,7 @@ def open_label_file(path: Path) -> LabelFile:
             f"{path} has a single column, '{shown(names[0][:80])}'. A table of labels has one for files and one for "
             "classes, separated by commas, semicolons or tabs."
         )
-    return LabelFile(path, names, encoding, delimiter, skipped)
+    return TextTable(path, names, encoding, delimiter, skipped)
 
 
 def _decoded(head: bytes, encoding: str) -> tuple[str, str]:

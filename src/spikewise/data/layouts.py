@@ -3,42 +3,46 @@
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from spikewise.data.columns import ROLES, ColumnRole, Columns, Unclear, choose_columns, setting
+from spikewise.data.columns import are_in
 from spikewise.data.config import DataConfig
 from spikewise.data.folder import Listing, Tree, class_tree, list_folder
-from spikewise.data.label_file import SUFFIXES, LabelFile, open_label_file
-from spikewise.data.label_table import labelled_tree, read_labels
+from spikewise.data.found_tables import candidates, clear, no_table, opened, tables_in, unread_beside
+from spikewise.data.label_file import SUFFIXES
+from spikewise.data.label_table import ReadColumns, read_tables
+from spikewise.data.labelled_tree import labelled_tree
 from spikewise.data.level_tree import level_tree
 from spikewise.data.levels import words_of
 from spikewise.data.names import as_path, listed, shown
-from spikewise.errors import ConfigError, DataError, MissingDataError
+from spikewise.errors import ConfigError, DataError
 from spikewise.shell import word
 
-__all__ = ["LAYOUT_OPTIONS", "laid_out_like", "read_layout", "table_path"]
+__all__ = ["LAYOUT_OPTIONS", "laid_out_like", "read_layout", "table_paths"]
 
 LAYOUT_OPTIONS = ("levels", "labels", "columns")
 """Settings that say how a folder is laid out."""
-_ANSWERS = ("image", "label", "probability")
-"""How `spikewise predict --out FILE.csv` begins: answers of a network are no labels, unless it is said."""
-_DEEP = 2
-"""Folders down to which tables are looked for."""
 
 
-def table_path(config: DataConfig) -> Path | None:
-    """Where the table of labels lies, if one was asked for: in the folder of images, else where its path leads."""
+def table_paths(config: DataConfig) -> tuple[Path, ...]:
+    """Where the tables of labels lie that were asked for: in the folder of images, else where their paths lead."""
     if config.labels is None:
-        return None
-    path, source = as_path(config.labels), as_path(config.source)
+        return ()
+    named = (config.labels,) if isinstance(config.labels, str) else config.labels
+    return tuple(_table_path(as_path(name), as_path(config.source)) for name in named)
+
+
+def _table_path(path: Path, source: Path) -> Path:
     inside = as_path(str(source / path))
     return inside if not path.is_absolute() and inside.is_file() else path
 
 
-def laid_out_like(own: DataConfig, source: str) -> dict[str, object]:
+def laid_out_like(own: DataConfig, source: str, classes: Sequence[str]) -> dict[str, object]:
     """Settings with which another folder is read as one's own is: by levels that fit, by a table that is there.
 
     What does not fit is left to what any folder is read by.
+
+    Args:
+        classes: Those of one's own.
     """
     said: dict[str, object] = {"levels": None, "labels": None, "columns": {}}
     root = as_path(source)
@@ -47,38 +51,40 @@ def laid_out_like(own: DataConfig, source: str) -> dict[str, object]:
     listing = list_folder(root)
     if own.levels is not None:
         with contextlib.suppress(DataError):
-            level_tree(listing, own.levels, roles=own.roles)
+            level_tree(listing, own.levels, roles=own.roles, expected=classes)
             said["levels"] = own.levels
         return said
-    table = table_path(own)
-    if table is not None:
-        mine, there = as_path(own.source).absolute(), table.absolute()
-        inside = there.relative_to(mine) if there.is_relative_to(mine) else Path(there.name)
+    tables = table_paths(own)
+    if tables:
+        mine, there = as_path(own.source).absolute(), [table.absolute() for table in tables]
+        inside = [one.relative_to(mine) if one.is_relative_to(mine) else Path(one.name) for one in there]
         same = mine == root.absolute()
-        if same or (root / inside).is_file():
-            return {**said, "labels": shown(there if same else inside), "columns": dict(own.columns)}
-    names = set(own.columns.values())
-    if names and any(names <= set(one.file.header) for one in _candidates(_tables(listing), own)):
+        if same or all((root / one).is_file() for one in inside):
+            labels = [shown(one) for one in (there if same else inside)]
+            return {**said, "labels": labels, "columns": dict(own.columns)}
+    headers = [one.file.header for one in candidates(tables_in(listing), own, root)] if own.columns else []
+    if any(all(are_in(header, name) for name in own.columns.values()) for header in headers):
         said["columns"] = dict(own.columns)
     return said
 
 
-def read_layout(listing: Listing, config: DataConfig, *, complete: bool = True) -> Tree:
+def read_layout(listing: Listing, config: DataConfig, expected: Sequence[str] | None = None) -> Tree:
     """The images of a folder with what is said of each.
 
     Args:
-        complete: Whether there must be two classes at least.
+        expected: Names of classes that a network knows; None: there must be two classes at least.
     Raises:
         ConfigError: settings that do not go together.
         DataError: the folder is not laid out so, or a table that does not fit it.
     """
     _check_together(config)
+    complete = expected is None
     if config.levels is not None:
-        return level_tree(listing, config.levels, roles=config.roles)
-    path = table_path(config)
-    tables = _tables(listing)
-    if path is not None:
-        return _by_stated(listing, _opened(path, listing, tables), config, complete=complete)
+        return level_tree(listing, config.levels, roles=config.roles, expected=expected or ())
+    paths = table_paths(config)
+    if paths:
+        return _by_stated(listing, paths, config, complete=complete)
+    tables = tables_in(listing)
     if not tables:
         if config.columns:
             raise ConfigError(
@@ -124,57 +130,14 @@ def _check_together(config: DataConfig) -> None:
         raise ConfigError("data.columns names a column for the parts, which data.roles=false contradicts. Give one.")
 
 
-class _Candidate(NamedTuple):
-    """A table that lies in a folder, and which of its columns would be read."""
-
-    file: LabelFile
-    columns: Columns | Unclear
+def _by_stated(listing: Listing, paths: Sequence[Path], config: DataConfig, *, complete: bool) -> Tree:
+    """The images as tables say that were asked for."""
+    return _tree(listing, opened(paths, listing, config), config, complete=complete)
 
 
-def _by_stated(listing: Listing, file: LabelFile, config: DataConfig, *, complete: bool) -> Tree:
-    """The images as a table says that was asked for."""
-    columns = _columns(file, config)
-    if isinstance(columns, Unclear):
-        raise DataError(_unclear(_Candidate(file, columns), listing))
-    table = read_labels(file, columns, stated="subject" in config.columns, complete=complete)
-    return labelled_tree(listing, table, skip_bad=config.skip_bad)
-
-
-def _opened(path: Path, listing: Listing, tables: Sequence[Path]) -> LabelFile:
-    try:
-        return open_label_file(path)
-    except MissingDataError:
-        there = listed([table.relative_to(listing.root) for table in tables])
-        raise MissingDataError(
-            f"The table {shown(path)} is neither in {listing.root} nor where that path leads. "
-            f"{f'There is {there}.' if there else 'There is no other table, either.'}"
-        ) from None
-
-
-def _columns(file: LabelFile, config: DataConfig) -> Columns | Unclear:
-    wanted = config.read_subjects and config.group_pattern is None
-    return choose_columns(file.header, config.columns, subjects=wanted, parts=config.roles)
-
-
-def _tables(listing: Listing) -> list[Path]:
-    return [
-        listing.root / other
-        for other in listing.others
-        if other.suffix.lower() in SUFFIXES and len(other.parts) <= _DEEP + 1
-    ]
-
-
-def _candidates(paths: Sequence[Path], config: DataConfig) -> list[_Candidate]:
-    found = []
-    for path in paths:
-        try:
-            file = open_label_file(path)
-        except DataError:  # no table
-            continue
-        if file.header[:3] == _ANSWERS:  # what a network took them for
-            continue
-        found.append(_Candidate(file, _columns(file, config)))
-    return found
+def _tree(listing: Listing, chosen: Sequence[ReadColumns], config: DataConfig, *, complete: bool) -> Tree:
+    tables = read_tables(chosen, stated="subject" in config.columns, complete=complete)
+    return labelled_tree(listing, tables, roles=config.roles, skip_bad=config.skip_bad)
 
 
 def _by_found(  # the last says what to fall back on
@@ -186,94 +149,44 @@ def _by_found(  # the last says what to fall back on
     complete: bool,
     instead: Tree | None = None,
 ) -> Tree:
-    """The images as the one table says that lies among them, if its columns are unmistakable.
+    """The images as tables say that lie among them, if their columns are unmistakable.
 
     Args:
         why: What stands against class folders; empty where there is one alone.
         instead: What they are by their folders.
     """
-    found = _candidates(paths, config)
-    clear = [one for one in found if isinstance(one.columns, Columns)]
-    if len(clear) == 1:
-        file, columns = clear[0]
-        assert isinstance(columns, Columns)
-        tree = labelled_tree(listing, read_labels(file, columns, stated="subject" in config.columns, complete=complete),
-                             skip_bad=config.skip_bad)  # fmt: skip
-        said = f"{tree.notes[0]} The table was found by itself; another: data.labels=PATH."
-        return tree._replace(notes=tree.notes[1:], cautions=(said, *tree.cautions))
+    found = candidates(paths, config, listing.root)
+    chosen = clear(found, config)
+    if chosen:
+        tree = _tree(listing, chosen, config, complete=complete)
+        which = "The table was" if len(chosen) == 1 else "The tables were"
+        said = f"{tree.notes[0]} {which} found by {'itself' if len(chosen) == 1 else 'themselves'}; another: "
+        unread = unread_beside(found, chosen) if len(chosen) > 1 else []
+        cautions = (f"{said}data.labels=PATH.", *tree.cautions, *unread)
+        return tree._replace(notes=tree.notes[1:], cautions=cautions)
     if instead is not None and not config.columns and not complete:
         return instead
-    why = why or f"{listing.root} has images in one folder, which are one class by it."
-    ways = [f"\n  {_way(one, listing)}" for one in (clear or found)[:4]]
-    if not ways:
-        raise DataError(f"{why}\nNo table of labels is beside them, either: {_trouble(paths[0])}")
-    several = "Several tables may" if len(clear) > 1 else "A table beside the images may"
-    raise DataError(f"{why}\n{several} hold the labels; say which, and what of it:{''.join(ways)}")
-
-
-def _trouble(path: Path) -> str:
-    """Why a file is no table."""
-    try:
-        open_label_file(path)
-    except DataError as error:
-        return f"{error}"
-    return f"{path} is one of answers (spikewise predict); to take them for labels, --set data.labels=PATH."
-
-
-def _way(one: _Candidate, listing: Listing) -> str:
-    """The settings that read a table, ready to copy, and which columns it has."""
-    path = one.file.path
-    inside = path.relative_to(listing.root) if path.is_relative_to(listing.root) else path
-    text = f"--set {word(f'data.labels={shown(inside)}')}"
-    columns = ", ".join(shown(name) for name in one.file.header[:20])
-    more = f", ... ({len(one.file.header):,} in all)" if len(one.file.header) > 20 else ""
-    if isinstance(one.columns, Unclear):
-        text += f" {setting(_example(one))}"
-    why = f"; {one.columns.why}" if isinstance(one.columns, Unclear) else ""
-    return f"{text} (its columns: {columns}{more}{why})"
-
-
-def _example(one: _Candidate) -> dict[ColumnRole, str]:
-    """Columns to ask for: what is known of them, the first that may be meant, and words in capitals for the rest."""
-    assert isinstance(one.columns, Unclear)
-    names: dict[ColumnRole, str] = dict(one.columns.known)
-    for role in ROLES:
-        if role not in names and role in one.columns.choices:
-            names[role] = one.columns.choices[role][0]
-    for role in ROLES[:2]:
-        names.setdefault(role, role.upper())
-    return {role: names[role] for role in ROLES if role in names}
-
-
-def _unclear(one: _Candidate, listing: Listing) -> str:
-    assert isinstance(one.columns, Unclear)
-    kinds = "" if "class" in one.columns.choices or "class" in one.columns.known else (
-        " Labels that are spread over several columns (one-hot, multi-label) are not read."
-    )  # fmt: skip
-    return (
-        f"Which columns of {one.file.path} to read is not clear. Name them:\n"
-        f"  {_way(one, listing)}\n"
-        f"subject and part are for those where there are any.{kinds}"
-    )
+    raise no_table(why or f"{listing.root} has images in one folder, which are one class by it.", found, paths, listing)
 
 
 def _beside(listing: Listing, tree: Tree, paths: Sequence[Path], config: DataConfig) -> Tree:
-    """Class folders that a table lies beside: one that says other classes of these images must not be passed over.
+    """Class folders that tables lie beside: one that says other classes of these images must not be passed over.
 
     Raises:
         DataError: it does.
     """
-    for file, columns in _candidates(paths, config):
-        if not isinstance(columns, Columns):
-            continue
+    found = candidates(paths, config, listing.root)
+    alone = [clear([one], config) for one in found]
+    joint = clear(found, config)
+    for chosen in [*([joint] if len(joint) > 1 else []), *filter(None, alone)]:
         try:
-            table = read_labels(file, columns, stated=False, complete=False)
-            other = labelled_tree(listing, table, skip_bad=True)
+            tables = read_tables(chosen, stated=False, complete=False)
+            other = labelled_tree(listing, tables, roles=False, skip_bad=True)
         except DataError:  # of something else
             continue
         if 2 * len(other.entries) < len(tree.entries):
             continue
-        inside = shown(file.path.relative_to(listing.root))
+        inside = ",".join(shown(one.file.path.relative_to(listing.root)) for one in chosen)
         way = f"--set {word(f'data.labels={inside}')}"
         if not _agree(tree, other):
             levels = "part/class" if tree.entries[0].role >= 0 else "class"
@@ -283,7 +196,7 @@ def _beside(listing: Listing, tree: Tree, paths: Sequence[Path], config: DataCon
                 f"{listed(sorted({entry.class_name for entry in other.entries}))}. Say which are meant: {way} for the "
                 f"table, or --set data.levels={levels} for the folders."
             )
-        if columns.subject is not None and other.subjects is not None:
+        if other.subjects is not None:
             said = f"The folders say the classes; {inside} says subjects, too, which were not read: {way} reads it."
             return tree._replace(cautions=(*tree.cautions, said))
     return tree

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from spikewise.data.classes import one_class
+from spikewise.data.classes import match_classes, one_class
 from spikewise.data.folder import (
     FolderEntry,
     Listing,
@@ -15,7 +15,7 @@ from spikewise.data.folder import (
     several_names,
 )
 from spikewise.data.image_set import Role, SubjectsRule
-from spikewise.data.levels import NOTHING, Folders, outer_folders, words_of
+from spikewise.data.levels import NOTHING, Folders, Words, outer_folders, words_of
 from spikewise.data.names import file_name, listed, parent_of, role_of, shown
 from spikewise.data.subjects import Subjects, said_subjects
 from spikewise.errors import DataError
@@ -33,7 +33,7 @@ class Place(NamedTuple):
     """Empty where nothing says one."""
 
 
-def level_tree(listing: Listing, levels: str, *, roles: bool) -> Tree:
+def level_tree(listing: Listing, levels: str, *, roles: bool, expected: Sequence[str] = ()) -> Tree:
     """The images of a folder whose levels mean what `levels` says; single outer folders are passed over.
 
     A subject is told by its folder's name alone: below two classes, or in two parts, it is the same one.
@@ -41,12 +41,13 @@ def level_tree(listing: Listing, levels: str, *, roles: bool) -> Tree:
     Args:
         levels: As `check_levels` gives them.
         roles: Whether folders called train, val or test are parts of a split.
+        expected: Names of classes that tell one's folder from an outer one, where a set may have a single class.
     Raises:
         DataError: images in more or fewer folders, parts that are none, or parts where none are expected.
     """
     words = words_of(levels)
     parents = folders_above(listing)
-    outer = outer_folders(parents.values(), words)
+    outer = _known_as_classes(parents.values(), words, outer_folders(parents.values(), words), expected)
     _check_depth(listing, levels, parents, outer)
     places = {parent: _place(dict(zip(words.names, parts[outer:], strict=False))) for parent, parts in parents.items()}
     tops = {parts[outer] for parts in parents.values()}
@@ -78,6 +79,21 @@ def level_tree(listing: Listing, levels: str, *, roles: bool) -> Tree:
         notes=tuple(notes),
         cautions=cautions,
     )
+
+
+def _known_as_classes(parents: Collection[Folders], words: Words, outer: int, expected: Sequence[str]) -> int:
+    """How many folders are outer ones: fewer than could be, where the classes below these are those that are expected.
+
+    Of a fixed depth there is no doubt.
+    """
+    if not words.any_depth or not expected:
+        return outer
+    at = words.names.index("class")
+    for fewer in range(outer):
+        found = sorted({one_class(one[fewer + at]) for one in parents})
+        if len(match_classes(found, expected)) == len(found):
+            return fewer
+    return outer
 
 
 def in_class_order(said: Mapping[str, Place]) -> list[FolderEntry]:

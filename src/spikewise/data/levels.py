@@ -7,7 +7,7 @@ from spikewise.data.names import listed, role_of
 from spikewise.errors import nearest
 from spikewise.shell import word
 
-__all__ = ["NOTHING", "REST", "Proposal", "check_levels", "outer_folders", "proposals", "words_of"]
+__all__ = ["NOTHING", "REST", "Proposal", "Words", "check_levels", "outer_folders", "proposals", "words_of"]
 
 NOTHING: Final = "*"
 """Stands for a level that says nothing."""
@@ -52,7 +52,7 @@ def check_levels(text: str) -> str:
     return "/".join(words)
 
 
-class _Words(NamedTuple):
+class Words(NamedTuple):
     """Levels as they are read."""
 
     names: tuple[str, ...]
@@ -60,13 +60,13 @@ class _Words(NamedTuple):
     """Whether further folders may lie below the last level."""
 
 
-def words_of(levels: str) -> _Words:
+def words_of(levels: str) -> Words:
     """Levels that `check_levels` gave, one by one."""
     words = tuple(levels.split("/"))
-    return _Words(words[:-1], any_depth=True) if words[-1] == REST else _Words(words, any_depth=False)
+    return Words(words[:-1], any_depth=True) if words[-1] == REST else Words(words, any_depth=False)
 
 
-def outer_folders(parents: Collection[Folders], words: _Words) -> int:
+def outer_folders(parents: Collection[Folders], words: Words) -> int:
     """How many outer folders hold nothing but one folder, and stand above the levels (an archive unpacked into itself).
 
     Args:

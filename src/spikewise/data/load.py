@@ -44,7 +44,7 @@ def load_data(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     progress: Progress | None = None,
-    complete: bool = True,
+    expected: Sequence[str] | None = None,
     **options: object,
 ) -> ImageSet:
     """Read an image set.
@@ -56,7 +56,8 @@ def load_data(
         data_dir: Where known sets are looked for first; then $SPIKEWISE_DATA, then the user's cache folder.
         cache_dir: Where decoded image files are kept; default $SPIKEWISE_CACHE, then the user's cache folder.
         progress: Called while image files are decoded.
-        complete: Whether there must be two classes or more, each with images; not where they are only to be evaluated.
+        expected: Names of the classes that a network knows, where images are only to be evaluated; None: there must be
+            two classes or more, each with images.
         options: Fields of `DataConfig`, such as `size=28`.
     Returns:
         The images as uint8 [N, C, H, W], with labels, published roles and subjects where known.
@@ -72,12 +73,12 @@ def load_data(
     cache = cache_folder(cache_dir)
     known = None if isinstance(source, Path) else CATALOG.get(config.source)
     if known is None:
-        found, known = _load_path(_existing(config.source), config, cache, progress, complete=complete)
+        found, known = _load_path(_existing(config.source), config, cache, progress, expected)
         found = replace(found, from_names=(*found.from_names, *alike(found.classes)))
     else:
         found = _load_known(known, config, data_dir, cache, progress)
         found = replace(found, from_names=(*found.from_names, *_namesakes(known, data_dir)))
-    if complete:
+    if expected is None:
         check_complete(found.name, found.labels, found.classes)
     positive, why = positive_class(found.classes, config.positive, known.positive if known else None)
     return replace(found, positive=positive, positive_why=why)
@@ -154,10 +155,10 @@ def _digits_table() -> Float[np.ndarray, "N 65"]:
 
 
 def _load_path(
-    path: Path, config: DataConfig, cache: Path, progress: Progress | None, *, complete: bool
+    path: Path, config: DataConfig, cache: Path, progress: Progress | None, expected: Sequence[str] | None
 ) -> tuple[ImageSet, KnownSet | None]:
     """The set at a path, and the published set that it is where that is told by its files."""
-    most = None if complete else _MOST_LABELS
+    most = None if expected is None else _MOST_LABELS
     if path.is_file():
         if path.suffix.lower() in TABLES:
             raise DataError(
@@ -181,7 +182,7 @@ def _load_path(
     if is_fingerprints(listing):
         _refuse_layout(config, "files that are named as SOCOFing names its files say it all")
         return load_fingerprints(listing, config, cache, progress, name=_name(path)), None
-    return load_tree(listing, config, cache, progress, complete=complete), None
+    return load_tree(listing, config, cache, progress, expected=expected), None
 
 
 def _load_npz(path: Path, config: DataConfig, most: int | None) -> tuple[ImageSet, KnownSet | None]:

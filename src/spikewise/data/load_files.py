@@ -36,26 +36,25 @@ def load_tree(
     progress: Progress | None,
     known: KnownSet | None = None,
     *,
-    complete: bool = True,
+    expected: Sequence[str] | None = None,
 ) -> ImageSet:
     """A folder of image files whose classes stand in their folders' names, or in a table.
 
     Args:
-        complete: Whether there must be two classes at least; not where it is only to be evaluated.
-
+        expected: As `load_data` has them.
     Raises:
         ConfigError: an option that the set has no use for.
         DataError: it is not laid out so, or files that cannot be decoded.
     """
     if config.target is not None or config.part is not None:
         raise ConfigError(f"target and part belong to fingerprints; '{config.source}' is a folder of classes.")
-    tree = class_tree(listing, roles=config.roles) if known else read_layout(listing, config, complete=complete)
+    tree = class_tree(listing, roles=config.roles) if known else read_layout(listing, config, expected)
     entries = tree.entries
     classes = unify(entry.class_name for entry in entries)
     labels = np.array([classes.label[entry.class_name] for entry in entries], np.int64)
     roles = np.array([entry.role for entry in entries], np.int8)
     subjects, told = _subjects(tree, config, known)
-    if complete:
+    if expected is None:
         check_complete(str(listing.root), labels, classes.names, " ".join(tree.left_out))
     if known is not None and known.size is not None and config.size == "auto":
         config = config.replace(size=known.size)
@@ -65,7 +64,7 @@ def load_tree(
         shown(name),
         listing.root,
         classes.names,
-        notes=(*(known.notes if known else ()), *tree.notes, *told.notes, *passed_over(listing, tree.table)),
+        notes=(*(known.notes if known else ()), *tree.notes, *told.notes, *passed_over(listing, tree.tables)),
         from_names=(*tree.left_out, *tree.shared, *tree.cautions, *classes.cautions, *told.cautions),
         subjects_rule=None if subjects is None else subjects.rule,
         subjects_count=tree.subjects is not None,

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from spikewise.config import Config, parse
 from spikewise.data import AugmentConfig, DataConfig, SplitConfig
-from spikewise.data.layouts import table_path
+from spikewise.data.layouts import table_paths
 from spikewise.encoders import Encoder
 from spikewise.engine import EngineName
 from spikewise.errors import ConfigError, quoted
@@ -185,7 +185,7 @@ class Experiment(Config):
             text = known.known(value, name)
             if text is None:
                 text = write(name)
-                if not isinstance(value, dict) and self._file(name) is None:  # else it may change
+                if not isinstance(value, dict) and not self._files(name):  # else it may change
                     known.keep(value, name, text)
             yield text
 
@@ -194,16 +194,16 @@ class Experiment(Config):
 
     def _deciding(self, name: str) -> str:
         table = self.model_dump(mode="json", include={name})
-        file = self._file(name)
-        if file is not None:  # what it says decides, not where it lies
-            table[name][_FILES[name]] = _digest(file)
+        said = [_digest(file) for file in self._files(name)]
+        if said:  # what they say decides, not where they lie
+            table[name][_FILES[name]] = said if len(said) > 1 else said[0]
         return json.dumps(as_before(table), sort_keys=True)[1:-1]
 
-    def _file(self, name: str) -> Path | None:
-        """The file that a setting of this name brings in, if one was given."""
+    def _files(self, name: str) -> tuple[Path, ...]:
+        """The files that a setting of this name brings in, if some were given."""
         if name == "data":
-            return table_path(self.data)
-        return Path(self.split.file) if name == "split" and self.split.file is not None else None
+            return table_paths(self.data)
+        return (Path(self.split.file),) if name == "split" and self.split.file is not None else ()
 
 
 _FILES: Final = {"split": "file", "data": "labels"}

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from spikewise import __version__
 from spikewise.data import CATALOG, ImageSet, Progress, load_data
-from spikewise.data.layouts import table_path
+from spikewise.data.layouts import table_paths
 from spikewise.data.names import as_path, shown
 from spikewise.errors import BusyError, ConfigError, MissingDataError, RunError, quoted
 from spikewise.evaluation import Results
@@ -285,23 +285,33 @@ def locked(file: Path, what: Path) -> Iterator[None]:
         lock.release()
 
 
-def _places(experiment: Experiment) -> dict[str, str]:
+def _places(experiment: Experiment) -> dict[str, str | list[str]]:
     """Where the files of an experiment lie, whatever folder a later command is given in."""
-    labels = table_path(experiment.data)
-    named = {"split.file": experiment.split.file, "data.labels": None if labels is None else str(labels)}
+    named: dict[str, str | None] = {"split.file": experiment.split.file}
     if experiment.data.source not in CATALOG:
         named["data.source"] = experiment.data.source
-    return {key: shown(as_path(name).absolute()) for key, name in named.items() if name is not None}
+    places: dict[str, str | list[str]] = {key: _whole(as_path(name)) for key, name in named.items() if name is not None}
+    labels = [_whole(path) for path in table_paths(experiment.data)]
+    if labels:
+        places["data.labels"] = labels if len(labels) > 1 else labels[0]
+    return places
 
 
-def _place(facts: dict[str, Any], key: str) -> str | None:
-    """Where a file lay when the run was begun; None where that is not recorded."""
+def _whole(path: Path) -> str:
+    return shown(path.absolute())
+
+
+def _place(facts: dict[str, Any], key: str) -> str | list[str] | None:
+    """Where a file, or several, lay when the run was begun; None where that is not recorded."""
     places = facts.get("places")
     place = places.get(key) if isinstance(places, dict) else None
+    if isinstance(place, list) and all(isinstance(one, str) for one in place):
+        return place
     return place if isinstance(place, str) else None
 
 
-def _lies_at(facts: dict[str, Any], key: str) -> str | None:
+def _lies_at(facts: dict[str, Any], key: str) -> str | list[str] | None:
     """The same, if it is there still."""
     place = _place(facts, key)
-    return place if place is not None and os.path.lexists(as_path(place)) else None
+    those = [place] if isinstance(place, str) else place or []
+    return place if those and all(os.path.lexists(as_path(one)) for one in those) else None
