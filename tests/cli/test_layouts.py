@@ -127,10 +127,9 @@ def test_evaluate_reads_other_folders_as_its_own_or_as_it_is_told(call, sets):
         code, out, err = call("evaluate", run, "--data", data, "--json")
         assert code == 0, err
         (found,) = json.loads(out)
-        if data == "flat":  # all of it: without its subjects nobody knows that it is the same
-            assert found["images"] == 96
-        else:
-            assert (found["images"], found["metrics"]) == (own[0]["images"], own[0]["metrics"])
+        assert (found["images"], found["metrics"]) == (own[0]["images"], own[0]["metrics"])
+        # Without its subjects it is another set, and what the run learned from is told by its pixels.
+        assert found["seen"] == (96 - found["images"] if data == "flat" else 0)
     for label, who, name in FILES:
         put(sets / "deep" / who / label / f"x{name}", f"x{name}")
     code, _, err = call("evaluate", run, "--data", "deep", "--json")
@@ -144,6 +143,60 @@ def test_evaluate_reads_other_folders_as_its_own_or_as_it_is_told(call, sets):
     assert (code, "'train.epochs' cannot be set here" in err) == (2, True)
     code, _, err = call("evaluate", run, "--set", "data.levels=class")
     assert (code, "Settings say how another set is read" in err) == (2, True)
+
+
+def test_a_copy_under_other_names_is_not_tested_on_what_the_run_learned_from(call, sets):
+    assert call("train", "flat", *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    (own,) = json.loads(call("evaluate", run, "--json")[1])
+    opened = len(RunFolder.open(run).openings())
+    for k, (label, _, name) in enumerate(FILES):
+        path = sets / "copy" / label / f"{(37 * k) % 96:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((sets / "flat" / label / name).read_bytes())
+    code, out, err = call("evaluate", run, "--data", "copy", "--json")
+    assert code == 0, err
+    (found,) = json.loads(out)
+    assert (found["images"], found["seen"]) == (own["images"], 96 - own["images"])
+    assert [sum(row) for row in found["confusion"]] == [sum(row) for row in own["confusion"]]
+    assert len(RunFolder.open(run).openings()) == opened + 1, "its test images were opened once more"
+    assert f"{96 - own['images']} that the run learned from were left out" in call("evaluate", run, "--data", "copy")[1]
+    said = call("predict", run, "copy", "--format", "csv")[2]
+    assert f"{96 - own['images']} of 96 images are ones that this run learned from" in " ".join(said.split())
+    # Runs of before kept nothing: their images tell it, where they still lie.
+    (run / "seen.npz").unlink()
+    assert json.loads(call("evaluate", run, "--data", "copy", "--json")[1])[0]["seen"] == found["seen"]
+    (sets / "flat").rename(sets / "gone")
+    code, out, err = call("evaluate", run, "--data", "copy", "--json")
+    assert (code, json.loads(out)[0]["seen"], json.loads(out)[0]["images"]) == (0, None, 96)
+    assert "Whether training images are among these is not known" in " ".join(err.split())
+
+
+def test_images_that_a_run_learned_from_alone_are_no_test(call, sets):
+    for label, who, name in FILES:
+        put(sets / "parted" / ("test" if who[-1] in "01" else "train") / label / name, name)
+    assert call("train", "parted", *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    code, _, err = call("evaluate", run, "--data", "parted/train")
+    assert code == 2
+    assert "are, pixel for pixel, among those that networks of" in " ".join(err.split())
+
+
+def test_a_holdout_with_one_class_is_read_at_any_depth(call, sets):
+    levels = ("--set", "data.levels=class/**")
+    assert call("train", "scans", *levels, *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    for label, who, name in FILES:
+        if label == "benign":
+            put(sets / "holdout" / label / who / f"x{name}", f"x{name}")
+    for data in ("holdout", "wrapped"):
+        code, out, err = call("evaluate", run, "--data", data, "--json")
+        assert code == 0, err
+        (found,) = json.loads(out)
+        assert [sum(row) for row in found["confusion"]] == [48, 0]
+        (sets / "wrapped").mkdir(exist_ok=True)
+        if data == "holdout":
+            (sets / "holdout").rename(sets / "wrapped" / "archive")
 
 
 def test_evaluate_divides_the_runs_own_images_as_the_run_did(call, sets):

@@ -53,7 +53,8 @@ def rows(text):
 def test_many_images_are_csv_of_the_same_answers(command, run: Run, folder):
     done = command("predict", run.folder, folder)
     assert done.returncode == 0
-    assert [line.split(",")[0] for line in done.stderr.splitlines()] == ["Answered by snn"]
+    said = [line.split(",")[0] for line in done.stderr.splitlines()]
+    assert said == ["9 of 25 images are ones that this run learned from", "Answered by snn"]
     answers = rows(done.stdout)
     assert list(answers[0]) == ["image", "label", "probability", "unlike"]
     told = json.loads(command("predict", run.folder, folder, "--json").stdout)

@@ -8,16 +8,19 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, Int64
 
+from spikewise.api.seen import seen_images
 from spikewise.api.trained import Trained, load
 from spikewise.data import DataConfig, ImageSet, Progress, Role, load_data, split
 from spikewise.data.classes import match_classes
 from spikewise.data.layouts import laid_out_like
 from spikewise.data.names import as_path, listed
+from spikewise.data.seen import SeenImages
 from spikewise.errors import ConfigError, DataError, nearest
 from spikewise.evaluation import DataFacts, Results, classification_metrics, confusion
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
 from spikewise.experiments.settings import changed, parse_change
+from spikewise.shell import word
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -29,6 +32,9 @@ class Evaluation(NamedTuple):
     seed: int
     data: str
     images: int
+    seen: int | None
+    """Images of another set that were left out: pixel for pixel, networks of the run were trained on them or chosen by
+    them. None where nobody can know: the run kept no digests, and its images are not where they lay."""
     metrics: dict[str, float | None]
     positive: str | None
     """With two classes: the one that `recall`, `specificity`, `precision` and `f1` are about."""
@@ -52,7 +58,8 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
 
     Args:
         data: None is the run's own test part, and the run folder records that it was opened again. Of another set
-            the published test part counts if it has one, else all its images; they are brought to the run's size.
+            the published test part counts if it has one, else all its images; they are brought to the run's size. Those
+            that the run learned from, by their pixels, are left out; those of its test are recorded as opened.
         network: One of the run's networks; None is all.
         seed: One of the run's seeds; None is all.
         skip_bad: Leave out image files that cannot be decoded.
@@ -60,7 +67,7 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
     Raises:
         ConfigError: a setting that is not about how images are read.
         RunError: no finished run, or its images have changed since.
-        DataError: the other set has a class that the run does not know.
+        DataError: the other set has a class that the run does not know, or nothing that it did not learn from.
     """
     folder = RunFolder.open(Path(run))
     results = Results.load(folder.results)
@@ -70,22 +77,44 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
     if settings and data is None:
         raise ConfigError("Settings say how another set is read; give data. The run's own is read as it was.")
     asked = {"skip_bad": skip_bad, **_asked(settings)}
-    images, labels, index, own = _images(folder, results, data, data_dir, asked, decoding)
+    chosen = _images(folder, results, data, data_dir, asked, decoding)
+    if not chosen.opens:
+        chosen = _without_seen(chosen, seen_images(folder, data_dir, decoding), folder.path)
     out = []
     for model in models:
-        if own:
+        if chosen.opens:
             folder.note_opening(model.name, model.seed, "evaluate")
-        out.append(_evaluate(model, images, labels, index, results.data))
+        out.append(_evaluate(model, chosen, results.data))
     return out
 
 
 class _Chosen(NamedTuple):
-    """Images to evaluate on, their labels as the run numbers them, and whether they are the run's own test part."""
+    """Images to evaluate on."""
 
     images: ImageSet
     labels: Int64[np.ndarray, " n"]
+    """As the run numbers them."""
     at: Int64[np.ndarray, " n"]
-    own: bool
+    opens: bool
+    """Whether images of the run's own test part are among them."""
+    seen: int | None
+    """How many others were left out; None where that is not known."""
+
+
+def _without_seen(chosen: _Chosen, seen: SeenImages | None, run: Path) -> _Chosen:
+    """The same without those that networks of the run learned from, whatever files they lie in."""
+    if seen is None:
+        return chosen._replace(seen=None)
+    images, at = chosen.images, chosen.at
+    learned = seen.learned_from(images.images, at)
+    if learned.all():
+        raise DataError(
+            f"All {len(at):,} images of {images.name} are, pixel for pixel, among those that networks of {run} were "
+            f"trained on or chosen by; what they are worth there says nothing of others. `spikewise evaluate "
+            f"{word(run)}` tests them on the images that were kept for that."
+        )
+    opens = seen.tested_on(images.images, at[~learned])
+    return _Chosen(images, chosen.labels[~learned], at[~learned], opens, int(learned.sum()))
 
 
 def _images(  # private, each passed on from `evaluate`
@@ -108,10 +137,10 @@ def _images(  # private, each passed on from `evaluate`
             # Who is on an image decides on which side it was, and names that tell it are not in the fingerprint.
             images = load_data(config.replace(**told), data_dir=data_dir, progress=decoding)
         index = split(images, experiment.split).test
-        return _Chosen(images, _renumbered(images, index, results.data.classes), index, own=True)
+        return _Chosen(images, _renumbered(images, index, results.data.classes), index, opens=True, seen=0)
     tests = np.flatnonzero(images.roles == Role.TEST)
     index = tests if len(tests) else np.arange(len(images))
-    return _Chosen(images, _renumbered(images, index, results.data.classes), index, own=False)
+    return _Chosen(images, _renumbered(images, index, results.data.classes), index, opens=False, seen=0)
 
 
 def _as_own(own: DataConfig, results: Results, data: str | Path, asked: Mapping[str, object]) -> DataConfig:
@@ -172,10 +201,9 @@ def _renumbered(images: ImageSet, index: Int64[np.ndarray, " n"], classes: Seque
     return labels
 
 
-def _evaluate(
-    model: Trained, images: ImageSet, labels: Int64[np.ndarray, " n"], index: Int64[np.ndarray, " n"], data: DataFacts
-) -> Evaluation:
+def _evaluate(model: Trained, chosen: _Chosen, data: DataFacts) -> Evaluation:
+    images, labels, index, _, seen = chosen
     said = predict(model.network, images, index, seed=model.seed)
     figures = classification_metrics(labels, said.probabilities, positive=data.positive_label)
     matrix = confusion(labels, said.predicted, len(model.classes))
-    return Evaluation(model.name, model.seed, images.name, len(index), figures, data.positive, matrix)
+    return Evaluation(model.name, model.seed, images.name, len(index), seen, figures, data.positive, matrix)

@@ -11,12 +11,14 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
+from spikewise.api.seen import kept_seen
 from spikewise.config import parse
 from spikewise.conversion import Conversion
 from spikewise.conversion.kept import kept_network
 from spikewise.data import Layout, Reading
 from spikewise.data.appearance import Appearance, unlike
 from spikewise.data.likeness import DIMENSIONS, Likeness
+from spikewise.data.seen import SeenImages
 from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation import Results
@@ -71,6 +73,8 @@ class Trained:
     """What tells how far an image lies from those; None where the run did not keep it."""
     learned_grey: bool = False
     """Whether colours of the images that it learned from were dropped, too, because grey was asked for."""
+    seen: SeenImages | None = None
+    """What tells the images that it learned from; None where the run did not keep it."""
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.reading.shape))
@@ -179,6 +183,13 @@ class Trained:
         far = [None] * len(pixels) if self.likeness is None else self.likeness.unlike(pixels)
         return [first or second for first, second in zip(out, far, strict=True)]
 
+    def learned_from(self, pixels: UInt8[np.ndarray, "N C H W"]) -> list[bool]:
+        """Whether each image is, pixel for pixel, one that the run's networks were trained on or chosen by; false, too,
+        where the run kept nothing that tells it.
+        """
+        none = [False] * len(pixels)
+        return none if self.seen is None else self.seen.learned_from(pixels, np.arange(len(pixels))).tolist()
+
     def drops_colour(self, source: Source) -> bool:
         """Whether a picture has colours that the network does not see, and did not see in training either."""
         return not self.learned_grey and self.reading.drops_colour(source)
@@ -282,6 +293,7 @@ def _ready(folder: RunFolder, results: Results, built: Network, name: str, seed:
         _typical(results),
         _likeness(folder.path / "likeness.npz"),
         bool(folder.experiment().data.grey),
+        kept_seen(folder.path),
     )
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -91,8 +92,10 @@ def predict(  # noqa: PLR0913  # one parameter for each option
     model = load(run, network or "snn", seed, device=device or "auto")
     found = named_sources(images, sys.stdin.buffer)
     kind = _format("jsonl" if as_json and format is None else format, out, len(found), evidence or as_json)
-    records = list(_records(model, found, skip_bad, white, evidence=evidence or as_json))
+    told = _Told()
+    records = list(_records(model, found, skip_bad, white, told, evidence=evidence or as_json))
     _say_unlike(records)
+    _say_learned(told.learned, len(records))
     if not as_json:
         _say_network(run, model)
     if as_json and out is None:
@@ -115,10 +118,20 @@ def _format(asked: str | None, out: Path | None, images: int, evidence: bool) ->
     return kind
 
 
-def _records(
-    model: "Trained", found: Named, skip_bad: bool, white: float | None, *, evidence: bool
+@dataclass
+class _Told:
+    """What is to be said of all images together."""
+
+    learned: int = 0
+    """Images that the network learned from."""
+
+
+def _records(  # the last two say what else is wanted
+    model: "Trained", found: Named, skip_bad: bool, white: float | None, told: _Told, *, evidence: bool
 ) -> Iterator[Record]:
     """One for each image that can be decoded; what cannot is an error, or left out and listed."""
+    import numpy as np
+
     from spikewise.api import answer_records
     from spikewise.errors import DataError
 
@@ -126,6 +139,8 @@ def _records(
     for at in range(0, len(found), _AT_ONCE):
         images = _decoded(model, found[at : at + _AT_ONCE], skip_bad, white)
         answered += len(images)
+        if images:
+            told.learned += sum(model.learned_from(np.stack([image.pixels for image in images])))
         yield from answer_records(model, images, evidence=evidence)
     if found and not answered:
         raise DataError(f"None of the {len(found)} images can be decoded.")
@@ -157,6 +172,13 @@ def _say_unlike(records: list[Record]) -> None:
         verb = "is" if len(odd) == 1 else "are"
         which = "It is" if len(records) == 1 else f"{len(odd):,} of {len(records):,} images {verb}"
         say(f"{which} unlike what the network learned from: do not trust the answer, whatever the probability.")
+
+
+def _say_learned(learned: int, images: int) -> None:
+    """On standard error: answers about images that the network knows say nothing of others."""
+    if learned:
+        which = "It is one" if images == 1 else f"{learned:,} of {images:,} images are ones"
+        say(f"{which} that this run learned from, pixel for pixel: how it is answered says nothing of others.")
 
 
 def _say_network(run: Path, model: "Trained") -> None:

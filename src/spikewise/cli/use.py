@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_rows
+from spikewise.cli.console import print_json, print_rows, say
 
 if TYPE_CHECKING:
     from spikewise.api import Evaluation
@@ -73,12 +73,15 @@ def evaluate(  # noqa: PLR0913  # one parameter for each option
             settings=settings or (),
             decoding=None if quiet else shown.work,
         )
+    if found[0].seen is None:
+        say(f"Whether training images are among these is not known: {run} kept none, and they are not where they lay.")
     if as_json:
         print_json([_record(one) for one in found])
         return
     from spikewise.report.numbers import metric_label, metric_value
 
-    print(f"{found[0].data}: {found[0].images:,} images")
+    left_out = f"; {found[0].seen:,} that the run learned from were left out" if found[0].seen else ""
+    print(f"{found[0].data}: {found[0].images:,} images{left_out}")
     metrics = _SHOWN if found[0].positive is None else (*_SHOWN, "recall", "specificity")
     rows = [[one.network, str(one.seed), *(metric_value(name, one.metrics[name]) for name in metrics)] for one in found]
     header = ["network", "seed", *(metric_label(name, found[0].positive) for name in metrics)]

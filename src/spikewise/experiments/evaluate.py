@@ -8,6 +8,7 @@ import torch
 from spikewise import __version__
 from spikewise.data import batches
 from spikewise.data.likeness import likeness
+from spikewise.data.seen import SeenImages
 from spikewise.evaluation import (
     CandidatePredictions,
     Cost,
@@ -36,6 +37,7 @@ from spikewise.evaluation.untrained import place_of
 from spikewise.experiments.candidates import Candidate, describe
 from spikewise.experiments.collect import collect
 from spikewise.experiments.facts import data_facts, environment
+from spikewise.experiments.run_folder import SEEN
 from spikewise.experiments.setting import Setting
 from spikewise.files import write_npz
 from spikewise.losses import Target
@@ -110,15 +112,16 @@ def evaluate_candidates(
         ),
         seconds=0.0,
     )
-    _keep_likeness(setting)
+    _keep_known(setting)
     return _artifacts(setting, tested), results
 
 
-def _keep_likeness(setting: Setting) -> None:
-    """For `predict`: what tells images from those that these networks learned from."""
+def _keep_known(setting: Setting) -> None:
+    """For `predict` and `evaluate`: what tells images from those that these networks learned from, and what is one."""
     found = likeness(setting.images.images, setting.split.train)
     if found is not None:
         write_npz(setting.folder.path / "likeness.npz", **found._asdict())
+    write_npz(setting.folder.path / SEEN, **SeenImages.of(setting.images, setting.split)._asdict())
 
 
 def _without_collapsed(setting: Setting, tested: list[_Tested]) -> WithoutCollapsed | None:

@@ -8,6 +8,7 @@ networks/NAME/seed-N/         checkpoint.safetensors (to resume), weights.safete
 openings.json                 each time the test images were predicted
 artifacts.npz results.json report.html figures/
 likeness.npz                  what tells other images from the training images, for `predict`
+seen.npz                      digests of the images, so that copies are known, for `evaluate` and `predict`
 """
 
 import contextlib
@@ -32,12 +33,14 @@ from spikewise.experiments.older import as_recorded
 from spikewise.files import make_folder, must_take_files, storage_errors, write_json, write_text
 from spikewise.reading import damaged, read_json
 
-__all__ = ["FORMAT", "LOCK", "RunFolder", "locked"]
+__all__ = ["FORMAT", "LOCK", "SEEN", "RunFolder", "locked"]
 
 FORMAT: Final = 1
 """Version of the folder's layout."""
 LOCK: Final = ".lock"
 """Of the process that is at work in a folder."""
+SEEN: Final = "seen.npz"
+"""Of the images that a run has had before it."""
 _NEEDED: Final = {"kind": str, "identity": str, "fingerprint": str, "experiment": dict}
 _OPENING: Final = {"network": str, "seed": int, "why": str}
 
