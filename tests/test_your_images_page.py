@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,13 +41,29 @@ def make_scans(folder: Path) -> None:
     (folder / "skin" / "meta.csv").write_text("\n".join(rows))
 
 
+def make_tables(folder: Path) -> None:
+    """The same images beside a table with a column for each class, and beside a table for each part."""
+    hot, parts = ["image,MEL,NV,BCC"], {part: ["image,label"] for part in ("train", "val", "test")}
+    for number in range(60):
+        image, label = folder / "skin" / "images" / f"im{number}.png", number % 3
+        for name in ("moles", "eyes"):
+            (folder / name / "images").mkdir(parents=True, exist_ok=True)
+            shutil.copy(image, folder / name / "images")
+        hot.append(f"im{number},{','.join('1.0' if label == at else '0.0' for at in range(3))}")
+        parts[("train", "train", "val", "test")[number % 4]].append(f"im{number},{'abc'[label]}")
+    (folder / "moles" / "truth.csv").write_text("\n".join(hot))
+    for part, rows in parts.items():
+        (folder / "eyes" / f"{part}.csv").write_text("\n".join(rows))
+
+
 @pytest.mark.slow
 def test_the_page_for_a_folder_of_images_runs(tmp_path):
     make_photos(tmp_path / "photos")
     make_scans(tmp_path)
+    make_tables(tmp_path)
     blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines()]
-    assert len(commands) == 10
+    assert len(commands) == 13
     scripts = Path(sys.executable).parent
     environment = {
         **os.environ,

@@ -139,6 +139,9 @@ def test_several_tables_whose_names_say_no_parts_are_asked_about(flat: Path):
     csv_of(flat / "test.csv", "image,label", [(IMAGES[0][1], "a")])
     with pytest.raises(DataError, match=r"nothing does of one.csv"):
         load_data(flat, labels="one.csv,test.csv")
+    with pytest.raises(DataError, match=r"Several tables may") as error:
+        load_data(flat)
+    assert "all of them together" not in str(error.value), "one that says a part, and others that say none"
 
 
 def test_a_file_in_two_tables_that_differ_is_an_error_with_both_lines(flat: Path):
@@ -149,6 +152,19 @@ def test_a_file_in_two_tables_that_differ_is_an_error_with_both_lines(flat: Path
     )
     with pytest.raises(DataError, match=says):
         load_data(flat)
+
+
+def test_a_table_of_a_part_names_files_of_its_own_folder(tmp_path: Path):
+    root = put(tmp_path / "set", [f"{part}/{k}.png" for part in PARTS for k in range(6)])
+    for part in PARTS:
+        csv_of(root / f"{part}.csv", "image,label", [(k, "ab"[k % 2]) for k in range(6)])
+    found = load_data(root)
+    assert len(found) == 18
+    assert all(Role(role) == ROLES[file.split("/")[0]] for file, role in zip(found.sources, found.roles, strict=True))
+    put(root, ["test/9.png"])
+    csv_of(root / "train.csv", "image,label", [(0, "a"), (9, "b")])
+    with pytest.raises(DataError, match=r"line 3: by its table '9' is of the part 'train', and test/9.png lies in"):
+        load_data(root)
 
 
 def test_a_table_of_a_part_without_labels_is_named(flat: Path):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from benchmarks.fuzz.mutate import Rng, damaged, hostile_text
 from spikewise.data import ImageSet, SplitConfig, load_data, split
 
 _IMAGES = 24
-_SOUND = ("image_id,dx,patient_id", "file_name,label", "Image Path,Class,Split", "id,target,person,set", "name,y")
+_SOUND = ("image_id,dx,patient_id", "file_name,label", "Image Path,Class,Split", "id,target,person,set", "name,y",
+          "image,MEL,NV", "file_name,MEL,NV,part")  # fmt: skip
 _HEADERS = (
     *_SOUND * 4,
     *("a,b,c", "image,image,label", "file,label,class", "file,class,subject,part", "label", "\u65e5,\u00fc,\U0001f600"),
@@ -32,6 +34,7 @@ _OPTIONS: tuple[dict[str, Any], ...] = (
         {"skip_bad": True},
         {"read_subjects": False},
     ),
+    *({"columns": "class=MEL|NV"}, {"labels": "t.csv,test.csv"}, {"labels": "t.csv,t.csv"}),
     *({"labels": "t.csv", "columns": "file=a,class=b"}, {"columns": {"class": "c"}}, {"roles": False}),
     *({"labels": "t.csv", "group_pattern": r"(\d)"}, {"levels": "class"}, {"labels": "nowhere.csv"}),
 )
@@ -45,16 +48,24 @@ class Tables(NamedTuple):
     options: dict[str, Any]
     deep: bool
     """Whether images lie in a folder of their own."""
+    file: str
+    """Name of the table: `.csv`, or `.jsonl` for JSON lines."""
+    beside: bool
+    """Whether another table lies there, of another part."""
 
 
 def cases(seed: int, count: int) -> Iterator[Tables]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
-        what, content = _sound(rng)
+        lines = rng.random() < 0.25
+        what, content = _sound(rng, lines=lines)
         for _ in range(int(rng.choice([0, 0, 1, 1, 2]))):
             done, content = damaged(content, rng)
             what = f"{what}, {done}"
-        yield Tables(what, content, dict(_pick(rng, _OPTIONS)), bool(rng.integers(2)))
+        options, file = dict(_pick(rng, _OPTIONS)), f"{_pick(rng, ['t', 't', 'train'])}.{'jsonl' if lines else 'csv'}"
+        if "labels" in options:
+            options["labels"] = options["labels"].replace("t.csv", file, 1)
+        yield Tables(what, content, options, bool(rng.integers(2)), file, bool(rng.random() < 0.3))
 
 
 def run(case: Tables) -> object:
@@ -66,7 +77,9 @@ def run(case: Tables) -> object:
             pixels = np.full((4, 4), 255, np.uint8)
             pixels[0] = number * 8
             Image.fromarray(pixels).save(inside / f"im{number}.png")
-        (root / "t.csv").write_bytes(case.content)
+        (root / case.file).write_bytes(case.content)
+        if case.beside:
+            (root / "test.csv").write_text("image_id,dx\nim0,cat\nim1,dog\n")
         found = load_data(root, cache_dir=Path(folder) / "cache", **case.options)
         _agree(found)
         return split(found, SplitConfig(published=len(case.content) % 2 == 0))
@@ -82,8 +95,12 @@ def _agree(found: ImageSet) -> None:
         text.encode()
 
 
-def _sound(rng: Rng) -> tuple[str, bytes]:
-    """A table that may be read, or lacks something."""
+def _sound(rng: Rng, *, lines: bool) -> tuple[str, bytes]:
+    """A table that may be read, or lacks something.
+
+    Args:
+        lines: Whether it is written as JSON lines.
+    """
     header = str(_pick(rng, _HEADERS)).split(",")
     delimiter, encoding = str(rng.choice([*",;\t|"])), str(rng.choice(["utf-8", "utf-8-sig", "utf-16", "latin-1"]))
     rows = [
@@ -95,6 +112,9 @@ def _sound(rng: Rng) -> tuple[str, bytes]:
     if rows and rng.random() < 0.2:
         row = rows[int(rng.integers(len(rows)))]
         row[int(rng.integers(len(row)))] = hostile_text(rng)
+    if lines:
+        objects = [json.dumps(dict(zip(header, row, strict=True)), ensure_ascii=bool(rng.integers(2))) for row in rows]
+        return f"{','.join(header)} as JSON lines", "\n".join(objects).encode("utf-8", "replace")
     out = io.StringIO()
     ending = str(rng.choice(["\n", "\r\n", "\r"]))
     writer = csv.writer(out, delimiter=delimiter, lineterminator=ending, quoting=csv.QUOTE_MINIMAL, escapechar="\\")
@@ -110,6 +130,9 @@ def _cell(rng: Rng, column: str, number: int) -> str:
             return str(rng.choice(["train", "test", "val", "arm"], p=[0.5, 0.25, 0.248, 0.002]))
         case "patient_id" | "person" | "subject":
             return f"P{number // 3}"
+        case "mel" | "nv":
+            one = (column == "MEL") == (number % 2 == 0)
+            return str(rng.choice(["1.0" if one else "0.0", "1.0", "", "2"], p=[0.994, *[0.002] * 3]))
         case _:
             return f"im{number}" + str(rng.choice(["", ".png"]) if rng.random() < 0.002 else "")
 

@@ -125,8 +125,8 @@ class DataConfig(Config):
     """Folders: read subjects from file names that say `patient12`, `person3`, `sub-01` or the like, or that are known,
     and from a table of labels; false: nothing is said about subjects."""
     roles: bool = True
-    """Folders: take train, val and test for parts of a published split; false: for classes like any other, and a table
-    of labels says no parts."""
+    """Folders: take train, val and test for parts of a published split, as names of folders and of several tables of
+    labels; false: for classes like any other, and tables say no parts."""
     positive: Annotated[str, Field(min_length=1)] | None = None
     """Two classes: name of the one that sensitivity, specificity, precision and F1 are about. Default: what is known of
     the set, else what the names say (abnormal against normal), else the second class."""

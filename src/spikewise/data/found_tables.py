@@ -16,7 +16,7 @@ from spikewise.data.one_hot import one_hot_columns
 from spikewise.errors import DataError, MissingDataError
 from spikewise.shell import word
 
-__all__ = ["Candidate", "candidates", "clear", "no_table", "opened", "tables_in", "together", "unread_beside"]
+__all__ = ["FoundTable", "candidates", "clear", "no_table", "opened", "tables_in", "together", "unread_beside"]
 
 _ANSWERS: Final = ("image", "label", "probability")
 """How `spikewise predict --out FILE.csv` begins: answers of a network are no labels, unless it is said."""
@@ -27,7 +27,7 @@ _HUMPS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _FEW: Final = 4
 
 
-class Candidate(NamedTuple):
+class FoundTable(NamedTuple):
     """A table that lies in a folder, and which of its columns would be read."""
 
     file: LabelFile
@@ -45,7 +45,7 @@ def tables_in(listing: Listing) -> list[Path]:
     ]
 
 
-def candidates(paths: Sequence[Path], config: DataConfig, root: Path) -> list[Candidate]:
+def candidates(paths: Sequence[Path], config: DataConfig, root: Path) -> list[FoundTable]:
     """Those of some files that are tables, and no answers of a network."""
     found = []
     for path in paths:
@@ -80,7 +80,7 @@ def opened(paths: Sequence[Path], listing: Listing, config: DataConfig) -> list[
     return chosen
 
 
-def clear(found: Sequence[Candidate], config: DataConfig) -> list[ReadColumns]:
+def clear(found: Sequence[FoundTable], config: DataConfig) -> list[ReadColumns]:
     """The one table that is clear; or all that are, if the name of each says another part; else none."""
     those = [one for one in found if isinstance(one.columns, Columns)]
     roles = [role_of(one.part) for one in those]
@@ -89,7 +89,7 @@ def clear(found: Sequence[Candidate], config: DataConfig) -> list[ReadColumns]:
     return []
 
 
-def unread_beside(found: Sequence[Candidate], chosen: Sequence[ReadColumns]) -> list[str]:
+def unread_beside(found: Sequence[FoundTable], chosen: Sequence[ReadColumns]) -> list[str]:
     """A word on tables that say by their names that they belong to those that are read, and are not."""
     read = {one.file.path for one in chosen}
     return [
@@ -99,12 +99,12 @@ def unread_beside(found: Sequence[Candidate], chosen: Sequence[ReadColumns]) -> 
     ]
 
 
-def together(found: Sequence[Candidate]) -> list[Candidate]:
+def together(found: Sequence[FoundTable]) -> list[FoundTable]:
     """What to offer where none is read by itself: those that are clear, else all."""
     return [one for one in found if isinstance(one.columns, Columns)] or list(found)
 
 
-def _read(found: Sequence[Candidate], config: DataConfig) -> list[ReadColumns]:
+def _read(found: Sequence[FoundTable], config: DataConfig) -> list[ReadColumns]:
     parted = len(found) > 1 and config.roles
     return [
         ReadColumns(file, columns, part if parted else "")
@@ -113,12 +113,12 @@ def _read(found: Sequence[Candidate], config: DataConfig) -> list[ReadColumns]:
     ]
 
 
-def _candidate(file: LabelFile, config: DataConfig, root: Path) -> Candidate:
+def _candidate(file: LabelFile, config: DataConfig, root: Path) -> FoundTable:
     wanted = config.read_subjects and config.group_pattern is None
     columns = choose_columns(file.header, config.columns, subjects=wanted, parts=config.roles)
     if isinstance(columns, Unclear):
         columns = one_hot_columns(file, columns)
-    return Candidate(file, columns, _part_of(file.path, root))
+    return FoundTable(file, columns, _part_of(file.path, root))
 
 
 def _part_of(path: Path, root: Path) -> str:
@@ -144,7 +144,7 @@ def _opened(path: Path, listing: Listing) -> LabelFile:
         ) from None
 
 
-def no_table(why: str, found: Sequence[Candidate], paths: Sequence[Path], listing: Listing) -> DataError:
+def no_table(why: str, found: Sequence[FoundTable], paths: Sequence[Path], listing: Listing) -> DataError:
     """The error where no table is taken by itself, with the settings that would take one.
 
     Args:
@@ -159,10 +159,10 @@ def no_table(why: str, found: Sequence[Candidate], paths: Sequence[Path], listin
     return DataError(f"{why}\n{who} hold the labels; say which, and what of it:{''.join(ways)}")
 
 
-def _ways(offered: Sequence[Candidate], listing: Listing) -> Iterator[str]:
+def _ways(offered: Sequence[FoundTable], listing: Listing) -> Iterator[str]:
     yield from (_way(one, listing) for one in offered[:_FEW])
     those = [one for one in offered if isinstance(one.columns, Columns)]
-    if len({one.file.header for one in those}) == 1 < len(those):
+    if len({(one.file.header, bool(one.part)) for one in those}) == 1 < len(those):
         names = ",".join(_inside(one, listing) for one in those)
         if len(names) < 200:
             yield f"--set {word(f'data.labels={names}')} (all of them together)"
@@ -177,12 +177,12 @@ def _trouble(path: Path) -> str:
     return f"{path} is one of answers (spikewise predict); to take them for labels, --set data.labels=PATH."
 
 
-def _inside(one: Candidate, listing: Listing) -> str:
+def _inside(one: FoundTable, listing: Listing) -> str:
     path = one.file.path
     return shown(path.relative_to(listing.root) if path.is_relative_to(listing.root) else path)
 
 
-def _way(one: Candidate, listing: Listing) -> str:
+def _way(one: FoundTable, listing: Listing) -> str:
     """The settings that read a table, ready to copy, and which columns it has."""
     text = f"--set {word(f'data.labels={_inside(one, listing)}')}"
     columns = ", ".join(shown(name) for name in one.file.header[:20])
@@ -204,7 +204,7 @@ def _example(unclear: Unclear) -> dict[ColumnRole, str]:
     return {role: names[role] for role in ROLES if role in names}
 
 
-def _unclear(one: Candidate, listing: Listing) -> str:
+def _unclear(one: FoundTable, listing: Listing) -> str:
     assert isinstance(one.columns, Unclear)
     kinds = "" if "class" in one.columns.choices or "class" in one.columns.known else (
         " A column of 0 and 1 for each class is class=NAME|NAME|NAME; images of several classes (multi-label) are not "

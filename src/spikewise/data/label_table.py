@@ -39,6 +39,8 @@ class LabelTable(NamedTuple):
     columns: Columns
     stated: bool
     """Whether the columns were named by whoever ran this."""
+    part: str = ""
+    """Of all its images, as its name says it; empty where that says none, or a column does."""
 
 
 def read_labels(
@@ -80,7 +82,8 @@ def read_labels(
         counts = Counter(place.class_name for place in places)
     if complete:
         _check_classes(file, columns, counts)
-    return LabelTable(file, tuple(names), tuple(places), np.array(lines, np.int64), columns, stated)
+    return LabelTable(file, tuple(names), tuple(places), np.array(lines, np.int64), columns, stated,
+                      part if columns.part is None else "")  # fmt: skip
 
 
 class ReadColumns(NamedTuple):

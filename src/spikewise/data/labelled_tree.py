@@ -11,7 +11,7 @@ from spikewise.data.folder import Listing, Tree, several_names
 from spikewise.data.image_set import Role, SubjectsRule
 from spikewise.data.label_table import LabelTable
 from spikewise.data.level_tree import Place, in_class_order
-from spikewise.data.named_files import ABSENT, SEVERAL, find_named
+from spikewise.data.named_files import ABSENT, SEVERAL, Named, find_named
 from spikewise.data.names import file_name, listed, parent_of, role_of, shown
 from spikewise.data.subjects import Subjects, said_subjects
 from spikewise.errors import DataError, quoted
@@ -77,7 +77,7 @@ def _rows(listing: Listing, tables: Sequence[LabelTable], *, skip_bad: bool) -> 
     """The rows whose images are there, a word on others, and how files were told in each table."""
     positions, lines, places, cautions, ways = [], [], [], [], []
     for table in tables:
-        found = find_named(table.names, listing.images, listing.root, table.file.path)
+        found = _found(listing, table)
         _check_clear(listing, table, found.positions)
         missing = np.flatnonzero(found.positions == ABSENT).tolist()
         if missing and (not skip_bad or len(missing) == len(table.names)):
@@ -100,6 +100,32 @@ def _rows(listing: Listing, tables: Sequence[LabelTable], *, skip_bad: bool) -> 
     return _Rows(whole[order], sorted_places, numbers[order], np.concatenate(lines)[order]), cautions, ways
 
 
+def _found(listing: Listing, table: LabelTable) -> Named:
+    """Which image each row of a table names: of a table for a part first among the folders that are called so.
+
+    Raises:
+        DataError: one that lies in the folder of another part.
+    """
+    everything = find_named(table.names, listing.images, listing.root, table.file.path)
+    if not table.part:
+        return everything
+    roles = {folder: role_of(_part_of(folder)) for folder in set(map(parent_of, listing.images))}
+    own = [at for at, image in enumerate(listing.images) if roles[parent_of(image)] is role_of(table.part)]
+    if own and len(own) < len(listing.images):
+        found = find_named(table.names, [listing.images[at] for at in own], listing.root, table.file.path)
+        if (found.positions >= 0).all():
+            return Named(np.array(own, np.int64)[found.positions], found.way)
+    for row in np.flatnonzero(everything.positions >= 0).tolist():
+        image = listing.images[everything.positions[row]]
+        if roles[parent_of(image)] not in (None, role_of(table.part)):
+            raise DataError(
+                f"{table.file.path}, line {table.lines[row]}: by its table {quoted(table.names[row])} is of the part "
+                f"'{shown(table.part)}', and {shown(image)} lies in a folder of another. Correct one, or say that such "
+                "names are none: --set data.roles=false."
+            )
+    return everything
+
+
 def _names(tables: Sequence[LabelTable]) -> str:
     """The tables by their names, with their folders where names repeat."""
     names = [table.file.path.name for table in tables]
@@ -111,10 +137,7 @@ def _names(tables: Sequence[LabelTable]) -> str:
 def _read(tables: Sequence[LabelTable]) -> str:
     """What was read, and from where."""
     said = list(dict.fromkeys(table.columns.said(table.file.header) for table in tables))
-    parts = [table.places[0].part for table in tables]
-    each = (
-        ", the part from the table's name" if len(tables) > 1 and tables[0].columns.part is None and all(parts) else ""
-    )
+    each = "; the part from what each table is called or where it lies" if any(table.part for table in tables) else ""
     latin = [table for table in tables if table.file.encoding == "latin-1"]
     letters = f" The letters of {_names(latin)} were taken for Latin-1, which is not UTF-8." if latin else ""
     return f"Labels were read from {_names(tables)}: {'; '.join(said)}{each}.{letters}"
