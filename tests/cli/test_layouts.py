@@ -104,6 +104,38 @@ def test_a_run_is_repeated_by_its_own_file_and_goes_on_in_its_folder(call, sets)
     assert len(list((sets / "runs").glob("*/run.json"))) == 2, "a table that says something else is another experiment"
 
 
+def test_a_run_has_several_tables(call, sets):
+    """They are its own wherever it is used from, another label in one makes another run, and so does another name."""
+    train = [one for one in FILES if one[1][-1] not in "01"]
+    table(sets / "tabled" / "train.csv", train)
+    table(sets / "tabled" / "test.csv", [one for one in FILES if one not in train])
+    options = ("--set", "data.labels=train.csv,test.csv")
+    assert call("train", "tabled", *options, *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    (own,) = json.loads(call("evaluate", run, "--json")[1])
+    assert own["images"] == len(FILES) - len(train)
+    again = call("train", "--config", run / "experiment.toml", "--out", "again", "--quiet")
+    assert (again[0], the_run(sets / "again").name) == (0, run.name)
+    (found,) = json.loads(call("evaluate", run, "--data", "tabled", "--json")[1])
+    assert found == own
+    moved = [(label, who if who != "p02" else "p03", name) for label, who, name in train]
+    table(sets / "tabled" / "train.csv", moved)
+    assert call("train", "tabled", *options, *FAST, "--out", "runs")[0] == 0
+    assert len(list((sets / "runs").glob("*/run.json"))) == 2, "a table that says something else is another experiment"
+
+
+def test_a_class_that_was_renamed_in_a_table_is_another_set(call, sets):
+    assert call("train", "tabled", *FAST, "--out", "runs")[0] == 0
+    table(sets / "tabled" / "train.csv", [(label.replace("benign", "harmless"), *rest) for label, *rest in FILES])
+    code, _, err = call("train", "tabled", *FAST, "--out", "runs")
+    assert code == 2
+    assert "have changed since" in err
+    assert "the names of classes: 'harmless' in place of 'benign'" in " ".join(err.split())
+    table(sets / "tabled" / "train.csv", FILES)
+    assert call("train", "tabled", *FAST, "--out", "runs")[0] == 0
+    assert len(list((sets / "runs").glob("*/run.json"))) == 1
+
+
 def test_a_run_is_used_from_anywhere(call, sets, monkeypatch):
     options = ("--set", "data.labels=tabled/train.csv")  # seen from here, not from the folder
     assert call("train", "tabled", *options, *FAST, "--out", "runs")[0] == 0
