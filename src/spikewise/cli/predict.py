@@ -177,8 +177,9 @@ def _say_unlike(records: list[Record]) -> None:
 def _say_learned(learned: int, images: int) -> None:
     """On standard error: answers about images that the network knows say nothing of others."""
     if learned:
-        which = "It is one" if images == 1 else f"{learned:,} of {images:,} images are ones"
-        say(f"{which} that this run learned from, pixel for pixel: how it is answered says nothing of others.")
+        some = "image is one" if learned == 1 else "images are ones"
+        which = "It is one" if images == 1 else f"{learned:,} of {images:,} {some}"
+        say(f"{which} that this run learned from, pixel for pixel: what is answered there says nothing of others.")
 
 
 def _say_network(run: Path, model: "Trained") -> None:

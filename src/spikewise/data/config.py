@@ -48,8 +48,8 @@ def _as_text(source: object) -> object:
 def _read_tables(value: object) -> object:
     """One name, or several; a comma in a name that is no table's end is part of the name."""
     if isinstance(value, str) and "," in value:
-        names = [name.strip() for name in value.split(",")]
-        value = names if all(name.lower().endswith(SUFFIXES) for name in names) else value
+        pieces = [piece.strip() for piece in value.split(",")]
+        value = pieces if all(piece.lower().endswith(SUFFIXES) for piece in pieces) else value
     if not isinstance(value, list | tuple):
         return None if value is None else _as_text(value)
     names = [_as_text(name) for name in value]

@@ -170,9 +170,9 @@ def _parts_of_folders(listing: Listing, said: Mapping[str, Place]) -> tuple[dict
         return dict(said), []
     without = next((image for image in said if not named[parent_of(image)]), None)
     if without is not None:
-        parts = listed(sorted({part for part in named.values() if part}))
+        those = listed(sorted({part for part in named.values() if part}))
         raise DataError(
-            f"Images of {listing.root} that a table names lie in folders for parts ({parts}), and others in none, such "
+            f"Images of {listing.root} that a table names lie in folders for parts ({those}), and others in none, such "
             f"as {shown(without)}. Put all of them into parts, give the table a column for the part, or say that these "
             "folders are none: --set data.roles=false."
         )
