@@ -292,7 +292,9 @@ def test_names_of_another_place_that_fit_two_images_are_refused_and_unique_ones_
     csv_of(root / "t.csv", "file,label", [("/p/1.png", "a"), ("/q/2.png", "b")])
     with pytest.raises(DataError, match=r"line 2: '/p/1.png' fits several images .*x/1.png, y/1.png"):
         load_data(root, labels="t.csv")
-    csv_of(root / "t.csv", "file,label", [("/p/2.png", "a"), ("/q/2.png", "a")])
+    csv_of(root / "t.csv", "file,label", [("https://p/1.png?raw=1", "a"), ("https://q/2.png", "b")])
+    with pytest.raises(DataError, match=r"line 2: 'https://p/1.png.raw=1' fits several images .*x/1.png, y/1.png"):
+        load_data(root, labels="t.csv")
     put(root, ["y/3.png"])
     csv_of(root / "t.csv", "file,label", [("/p/2.png", "a"), ("/q/3.png", "b")])
     found = load_data(root, labels="t.csv")

@@ -18,6 +18,8 @@ from spikewise.errors import DataError, RunError, ShapeError, StorageError
 from spikewise.experiments import RunFolder, resolve, run_experiment
 from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.noted_images import NotedImages
+from spikewise.experiments.sweep_cells import Cell
+from spikewise.experiments.sweep_folder import place
 from spikewise.models import readout_gain
 
 WEIGHTS = "weights.safetensors"
@@ -139,6 +141,15 @@ def test_a_run_does_not_go_on_under_other_names_of_its_classes(small, tmp_path):
     arrays["train_images"][0] -= 1
     call_them("left", "middle", "right")
     assert run_experiment(small, out=tmp_path / "runs", report=False).folder == done.folder
+
+
+def test_a_sweep_takes_no_cell_that_was_run_on_other_images(small, tmp_path, columns_writer):
+    done = run_experiment(small, out=tmp_path / "runs", report=False)
+    (placed,) = place([Cell({}, small)], tmp_path / "runs", "compare")
+    assert (placed.run, placed.finished) == (done.folder, True)
+    columns_writer(Path(small.data.source), test_noise=5)
+    with pytest.raises(RunError, match=r"have changed since .* was begun: the pixels of images"):
+        place([Cell({}, small)], tmp_path / "runs", "compare")
 
 
 def test_names_of_classes_that_are_none_are_damage(made, small):

@@ -11,7 +11,7 @@ from spikewise.data.folder import Listing, Tree, several_names
 from spikewise.data.image_set import Role, SubjectsRule
 from spikewise.data.label_table import LabelTable
 from spikewise.data.level_tree import Place, in_class_order
-from spikewise.data.named_files import ABSENT, SEVERAL, Named, find_named
+from spikewise.data.named_files import ABSENT, SEVERAL, Named, find_named, path_of
 from spikewise.data.names import file_name, listed, parent_of, role_of, shown
 from spikewise.data.subjects import Subjects, said_subjects
 from spikewise.errors import DataError, quoted
@@ -191,7 +191,7 @@ def _check_clear(listing: Listing, table: LabelTable, positions: Int64[np.ndarra
     if not len(unclear):
         return
     row = int(unclear[0])
-    name = table.names[row].replace("\\", "/").rpartition("/")[2]
+    name = file_name(path_of(table.names[row]))
     those = [image for image in listing.images if file_name(image).startswith(name)]
     raise DataError(
         f"{table.file.path}, line {table.lines[row]}: {quoted(table.names[row])} fits several images of {listing.root}"

@@ -14,7 +14,7 @@ from jaxtyping import Int64
 from spikewise.data.decode import SUFFIXES
 from spikewise.data.names import file_name, parent_of, shown, stem_and_suffix
 
-__all__ = ["Named", "find_named"]
+__all__ = ["Named", "find_named", "path_of"]
 
 ABSENT: Final = -1
 SEVERAL: Final = -2
@@ -55,7 +55,7 @@ def find_named(names: Sequence[str], images: Sequence[str], root: Path, table: P
         images: Paths below `root`, with / between their parts.
         table: The table's file, beside which images may lie.
     """
-    plain = [_path_of(name) for name in names]
+    plain = [path_of(name) for name in names]
     best = Named(np.full(len(names), ABSENT, np.int64), "")
     most = -1
     foldered = np.fromiter(("/" in name for name in plain), bool, len(plain))
@@ -76,7 +76,7 @@ def find_named(names: Sequence[str], images: Sequence[str], root: Path, table: P
     return best
 
 
-def _path_of(name: str) -> str:
+def path_of(name: str) -> str:
     """What a table says as a path: that of an address, and / between its parts."""
     address = _ADDRESS.match(name)
     if address is not None:

@@ -160,7 +160,7 @@ class RunFolder:
                 f"The images of {self.path} lay at {where}; they are not there now. Put them back, or go to where that "
                 "path leads to them. `spikewise evaluate RUN --data PATH` takes other images."
             ) from error
-        changed = self._changed(NotedImages.of(images))
+        changed = self.changed(NotedImages.of(images))
         if changed is not None:
             raise RunError(
                 f"The images of '{experiment.data.source}' have changed since {self.path} was made: {changed}."
@@ -180,8 +180,8 @@ class RunFolder:
             raise damaged(self.path / "run.json", f"'images' is {quoted(noted)}")
         return dict(noted)
 
-    def _changed(self, images: NotedImages) -> str | None:
-        """What of these images is not as the run has them, in words."""
+    def changed(self, images: NotedImages) -> str | None:
+        """What of these images is not as the run has them, in words; None where all is."""
         return images.changes_from(self.facts()["fingerprint"], self.noted())
 
     def must_hold_networks(self) -> None:
@@ -257,7 +257,7 @@ class RunFolder:
         facts = self.facts()
         if facts["identity"] != experiment.identity():
             raise RunError(f"{self.path} holds another experiment ({facts['identity']}). Choose another --out.")
-        changed = self._changed(images)
+        changed = self.changed(images)
         if changed is not None:
             raise RunError(
                 f"The images of '{experiment.data.source}' have changed since {self.path} was begun: {changed}. "

@@ -27,10 +27,12 @@ from spikewise.evaluation.record import Many, Record
 from spikewise.executors import AnyExecutor
 from spikewise.experiments.devices import available_devices, resolve_automatic
 from spikewise.experiments.experiment import Experiment, RunKind
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.older import as_recorded
 from spikewise.experiments.readiness import refusal_of
 from spikewise.experiments.remembered import Remembered
 from spikewise.experiments.request import KnownSettings
+from spikewise.experiments.run_folder import RunFolder
 from spikewise.experiments.settings import read_table
 from spikewise.experiments.spread import as_placed, is_elsewhere
 from spikewise.experiments.standard import Standard, standard_of
@@ -204,9 +206,11 @@ def place(  # noqa: PLR0913  # what decides where a run is
     Raises:
         DataError: the images are missing or wrong.
         SpikewiseError: the executor or a device is not there, and not all cells are finished.
+        RunError: they have changed since a cell was run.
     """
     refusal = refusal_of(executor, (cell.experiment for cell in cells), out, kind) if runs else None
     seen: dict[str, ImageSet] = {}
+    noted: dict[str, NotedImages] = {}
     splits: dict[tuple[str, str], Split] = {}
     standards: dict[tuple[str, str], Standard] = {}
     elsewhere = is_elsewhere(executor) or refusal is not None or not runs
@@ -217,6 +221,7 @@ def place(  # noqa: PLR0913  # what decides where a run is
         data, parts = (texts.of(one, None, one.model_dump_json) for one in (experiment.data, experiment.split))
         if data not in seen:
             seen[data] = load_data(experiment.data, data_dir=data_dir, progress=decoding)
+            noted[data] = NotedImages.of(seen[data])
         images = seen[data]
         if (data, parts) not in splits:
             splits[data, parts] = split(images, experiment.split)
@@ -233,10 +238,26 @@ def place(  # noqa: PLR0913  # what decides where a run is
             elsewhere=elsewhere,
             standard=standards.get((data, parts)),
         )
-        return Placed(cell, out / resolved.folder_name(kind, images.name), resolved.device)
+        path = out / resolved.folder_name(kind, images.name)
+        _check_same(path, noted[data], experiment.data.source)
+        return Placed(cell, path, resolved.device)
 
     with objects_set_aside():
         found = [placed(number, cell) for number, cell in enumerate(cells, start=1)]
     if refusal is not None and not all(one.finished for one in found):
         raise refusal
     return found
+
+
+def _check_same(path: Path, images: NotedImages, source: str) -> None:
+    """A run that is there, begun or finished, is a cell of this sweep if its images are those of now."""
+    if not (path / "run.json").exists():
+        return
+    changed = None
+    with contextlib.suppress(RunError):  # a damaged folder is the failure of its cell
+        changed = RunFolder(path).changed(images)
+    if changed is not None:
+        raise RunError(
+            f"The images of '{source}' have changed since {path} was begun: {changed}. Choose another --out, or remove "
+            "the runs of before."
+        )
