@@ -32,7 +32,8 @@ def evaluate(  # noqa: PLR0913  # one parameter for each option
         typer.Option(
             "--data",
             metavar="NAME|PATH",
-            help="Another set of the same classes; its published test part counts if it has one, else all its images.",
+            help="Another set of the same classes; its published test part counts if it has one, else all its images. "
+            "Those that the run learned from are left out.",
             show_default="the run's own test part",
         ),
     ] = None,
