@@ -112,8 +112,11 @@ inline void window_rows(const ConvShape& c, const Word* frame, TableRow* out) {
 template <int kCount>
 constexpr int kPlacesAtOnce = std::clamp(kRegisterLanes * 3 / 4 / kCount, 1, 4);
 
-// A square kernel over one channel of spikes has one table for each of its rows: of known sizes the compiler lays out all additions.
-inline bool is_small_square(const ConvShape& c, int size) { return c.groups == 1 && c.group == size && c.window_bits == size && c.kernel.h == size; }
+// A square kernel that moves over one channel of spikes place by place has one table for each of its rows: of known sizes the compiler lays
+// out all additions.
+inline bool is_small_square(const ConvShape& c, int size) {
+  return c.groups == 1 && c.group == size && c.window_bits == size && c.kernel.h == size && c.stride.h == 1;
+}
 
 // Call work<size>() with the size of such a kernel, 0 for any other.
 template <class Work>
@@ -127,8 +130,9 @@ INLINE void with_square(const ConvShape& c, Work&& work) {
 template <int kCount, int kPlaces, int kSquare>
 INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces], const float* table, const float* bias,
                         Lanes (&sum)[kPlaces][kCount]) {
-  const std::size_t per_map_row = static_cast<std::size_t>(c.width) * c.groups,
-                    per_tap = (static_cast<std::size_t>(c.groups) << c.group) * kCount * kLanes;
+  const int kernel = kSquare ? kSquare : c.kernel.h, groups = kSquare ? 1 : c.groups;
+  const std::size_t per_map_row = static_cast<std::size_t>(c.width) * groups,
+                    per_tap = (static_cast<std::size_t>(groups) << (kSquare ? kSquare : c.group)) * kCount * kLanes;
   for (int q = 0; q < kPlaces; ++q)
     for (int j = 0; j < kCount; ++j) sum[q][j] = load(bias + kLanes * j);
   auto add = [&](std::size_t place) {
@@ -137,16 +141,29 @@ INLINE void sum_windows(const ConvShape& c, const TableRow* const (&at)[kPlaces]
       for (int j = 0; j < kCount; ++j) sum[q][j] = sum[q][j] + load(from + kLanes * j);
     }
   };
-  const int kernel = c.kernel.h, groups = c.groups;
   std::size_t row = 0;
-  if constexpr (kSquare > 0)
-#pragma GCC unroll 8
-    for (int ky = 0; ky < kSquare; ++ky, table += (std::size_t{1} << kSquare) * kCount * kLanes, row += per_map_row) add(row);
-  else if (groups == 1)
+  if (groups == 1)
     for (int ky = 0; ky < kernel; ++ky, table += per_tap, row += per_map_row) add(row);
   else
     for (int ky = 0; ky < kernel; ++ky, table += per_tap, row += per_map_row)
       for (int g = 0; g < groups; ++g) add(row + g);
+}
+
+// The same for the four places of a 2x2 pool's window and a small square kernel: places below each other read the same rows of the map.
+template <int kCount, int kSquare>
+INLINE void sum_pooled_windows(const ConvShape& c, const TableRow* corner, const float* table, const float* bias, Lanes (&sum)[4][kCount]) {
+  constexpr std::size_t kTable = (std::size_t{1} << kSquare) * kCount * kLanes;
+  for (int q = 0; q < 4; ++q)
+    for (int j = 0; j < kCount; ++j) sum[q][j] = load(bias + kLanes * j);
+#pragma GCC unroll 8
+  for (int y = 0; y <= kSquare; ++y, corner += c.width, table += kTable)
+    for (int x = 0; x < 2; ++x) {
+      const std::size_t from = static_cast<std::size_t>(corner[x]) * kCount;
+      for (int j = 0; j < kCount; ++j) {
+        if (y < kSquare) sum[x][j] = sum[x][j] + load(table + from + kLanes * j);
+        if (y > 0) sum[2 + x][j] = sum[2 + x][j] + load(table - kTable + from + kLanes * j);
+      }
+    }
 }
 
 // Where the rows of a pool's window lie, from those of its first place on.
@@ -173,10 +190,14 @@ void convolve(const ConvShape& c, const PoolShape& p, const TableRow* rows, cons
       const TableRow* corner = rows + y * down + x * along;
       Lanes value[kCount], which[kCount];
       for (int k = 0; k < places; k += kPlaces) {
-        const TableRow* at[kPlaces];
         Lanes sum[kPlaces][kCount];
-        for (int q = 0; q < kPlaces; ++q) at[q] = corner + window[k + q];
-        sum_windows<kCount, kPlaces, kSquare>(c, at, table, bias, sum);
+        if constexpr (kSquare > 0 && kPlaces == 4) {
+          sum_pooled_windows<kCount, kSquare>(c, corner, table, bias, sum);
+        } else {
+          const TableRow* at[kPlaces];
+          for (int q = 0; q < kPlaces; ++q) at[q] = corner + window[k + q];
+          sum_windows<kCount, kPlaces, 0>(c, at, table, bias, sum);
+        }
         for (int j = 0; j < kCount; ++j) {
           if (chosen)
             for (int q = 0; q < kPlaces; ++q) merge<kKind>(k + q == 0, k + q, sum[q][j], value[j], which[j]);
@@ -197,7 +218,7 @@ INLINE void convolve_row(const ConvShape& c, const TableRow* rows, const float* 
   for (; x + kPlaces <= c.width; x += kPlaces) {
     const TableRow* at[kPlaces];
     Lanes sum[kPlaces][kCount];
-    for (int q = 0; q < kPlaces; ++q) at[q] = rows + (x + q) * c.groups;
+    for (int q = 0; q < kPlaces; ++q) at[q] = rows + (x + q) * (kSquare ? 1 : c.groups);
     sum_windows<kCount, kPlaces, kSquare>(c, at, table, bias, sum);
     for (int q = 0; q < kPlaces; ++q)
       for (int j = 0; j < kCount; ++j) store(out + (x + q) * spacing + kLanes * j, sum[q][j]);
