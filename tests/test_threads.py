@@ -37,3 +37,28 @@ def test_the_number_of_threads_is_back_after_one():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+FORKED = """
+import os, signal, sys
+import spikewise, torch
+
+def work():
+    torch.ones(400, 400).exp().sum()
+    torch.nn.functional.cross_entropy(torch.ones(900, 90), torch.ones(900).long())
+
+work()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)  # what hangs ends by it
+    work()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_that_is_forked_after_work_on_several_threads_can_work_too():
+    there = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], env=there, check=False)
+    assert done.returncode == 0

@@ -8,9 +8,10 @@ print(run.results.verdict.headline)
 from typing import TYPE_CHECKING
 
 from spikewise.lazy import lazy_exports
-from spikewise.threads import let_them_sleep
+from spikewise.threads import let_them_sleep, work_after_a_fork
 
 let_them_sleep()
+work_after_a_fork()
 
 __version__ = "0.1.0"
 

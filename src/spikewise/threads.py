@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["let_them_sleep", "one_thread"]
+__all__ = ["let_them_sleep", "one_thread", "work_after_a_fork"]
 
 
 def let_them_sleep() -> None:
@@ -17,6 +17,22 @@ def let_them_sleep() -> None:
     """
     if "torch" not in sys.modules:  # its OpenMP reads the variable when it is loaded
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def work_after_a_fork() -> None:
+    """Have PyTorch work on one thread in processes that are forked from this one.
+
+    Threads do not survive a fork, but OpenMP goes on counting on those that it had: the first operation that is shared
+    among them would wait for ever. That is how `multiprocessing` begins processes on Linux before Python 3.14.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_alone)
+
+
+def _alone() -> None:
+    set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
+    if set_threads is not None:
+        set_threads(1)
 
 
 @contextmanager
