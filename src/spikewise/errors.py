@@ -78,7 +78,7 @@ class RunError(SpikewiseError):
 
 
 class BusyError(RunError):
-    """Another process is at work in a run folder."""
+    """Another process or thread is at work in a run folder."""
 
 
 class ExecutorError(SpikewiseError):

@@ -57,17 +57,25 @@ class RunFolder:
 
         Raises:
             RunError: the folder holds another experiment, other data or another version's layout.
+            BusyError: the same run is being begun elsewhere.
             StorageError: it cannot be written.
         """
         folder = cls(path)
         with storage_errors(path):
             known = (path / "run.json").exists()
-        if known:
-            folder._must_match(experiment, images)
-            return folder
-        make_folder(path)
+        if not known:
+            make_folder(path)
+            with locked(path / LOCK, path):  # else what begins the same run meanwhile clears away what is half written
+                folder._begin(experiment, kind, images)
+        folder._must_match(experiment, images)
+        return folder
+
+    def _begin(self, experiment: Experiment, kind: str, images: NotedImages) -> None:
+        """Write down what is run, unless that has been done since it was looked for."""
+        if (self.path / "run.json").exists():
+            return
         table = experiment.model_dump(mode="json", exclude_none=True)
-        write_text(path / "experiment.toml", tomli_w.dumps(table))
+        write_text(self.path / "experiment.toml", tomli_w.dumps(table))
         facts = {
             "format": FORMAT,
             "kind": kind,
@@ -78,8 +86,7 @@ class RunFolder:
             "experiment": experiment.model_dump(mode="json"),
             "places": _places(experiment),
         }
-        write_json(path / "run.json", facts)
-        return folder
+        write_json(self.path / "run.json", facts)
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -267,7 +274,7 @@ class RunFolder:
 
 @contextlib.contextmanager
 def locked(file: Path, what: Path) -> Iterator[None]:
-    """Keep a second process out of something while this one works there.
+    """Keep a second process, or thread of this one, out of something while this one works there.
 
     Args:
         file: the lock; the system frees it when a process dies.
@@ -281,7 +288,9 @@ def locked(file: Path, what: Path) -> Iterator[None]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            raise BusyError(f"Another process is at work in {what}. Wait for it, or choose another --out.") from None
+            raise BusyError(
+                f"Another process or thread is at work in {what}. Wait for it, or choose another --out."
+            ) from None
     try:
         yield
     finally:
