@@ -6,6 +6,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from safetensors import safe_open
@@ -63,7 +64,9 @@ def test_every_road_of_an_image_into_a_network_gives_the_same_answer(run, tmp_pa
     paths = [tmp_path / f"{at}.png" for at in range(3)]
     for path, picture in zip(paths, pictures, strict=True):
         picture.save(path)
-    for same in (images[:, 0], pictures, paths, [str(path) for path in paths], [path.read_bytes() for path in paths]):
+    words = [str(path) for path in paths]
+    columns = [np.array(words), pd.Series(words), pd.Series(paths), pd.Series(list(images[:, 0]))]
+    for same in (images[:, 0], pictures, paths, words, [path.read_bytes() for path in paths], *columns):
         np.testing.assert_array_equal(model.predict_proba(same), expected)
     np.testing.assert_array_equal(model.predict(images), expected.argmax(1))
 

@@ -396,3 +396,12 @@ def test_a_single_image_is_told_how_it_becomes_a_sample():
     with pytest.raises(ShapeError, match=r"single image of \(8, 8\).*X\[None\]"):
         model.predict(X[0])
     assert len(model.predict(X[0][None])) == 1
+
+
+def test_columns_of_a_table_hold_images_and_labels(digits):
+    X, y = digits
+    images = X[:60].reshape(-1, 8, 8)
+    want = quick(epochs=1).fit(images, y[:60])
+    told = quick(epochs=1).fit(pd.Series(list(images)), pd.Series(y[:60], dtype=object))
+    assert told.classes_.dtype.kind == "i"
+    np.testing.assert_array_equal(told.decision_function(pd.Series(list(images))), want.decision_function(images))

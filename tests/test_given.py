@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -41,6 +42,8 @@ FORMS = {
     "pictures": ([Image.fromarray(one) for one in GREY], LABELS),
     "dataset": Items(),
     "mapping": {"images": GREY, "data": GREY.reshape(12, -1), "target": LABELS},
+    "columns": (pd.Series(list(GREY)), pd.Series(LABELS, dtype=object)),
+    "column of pictures": (pd.Series([Image.fromarray(one) for one in GREY]), LABELS),
 }
 
 
@@ -56,7 +59,9 @@ def test_files_and_bytes_are_decoded_as_everywhere(tmp_path):
     paths = [tmp_path / f"{at}.png" for at in range(12)]
     for path, pixels in zip(paths, GREY, strict=True):
         Image.fromarray(pixels).save(path)
-    for images in (paths, [str(path) for path in paths], [path.read_bytes() for path in paths]):
+    words = [str(path) for path in paths]
+    columns = [pd.Series(words), pd.Series(paths), np.array(words), np.array(words, dtype=object)]
+    for images in (paths, words, [path.read_bytes() for path in paths], *columns):
         found, _, _ = read(as_source(None, images, LABELS, tmp_path))
         np.testing.assert_array_equal(found, GREY[:, None])
 
@@ -68,6 +73,7 @@ def test_files_and_bytes_are_decoded_as_everywhere(tmp_path):
         ([3, 11] * 6, ("03", "11"), [0, 1] * 6),
         ([True, False] * 6, ("0", "1"), [1, 0] * 6),
         (np.array(["x", "y"] * 6, dtype=object), ("x", "y"), [0, 1] * 6),
+        (np.array([3, 11] * 6, dtype=object), ("03", "11"), [0, 1] * 6),
     ],
 )
 def test_labels_may_be_words_or_any_numbers(labels, classes, numbers, tmp_path):

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spikewise.config import Config, parse
 from spikewise.data import AugmentConfig, ImageSet, Layout, Split
+from spikewise.data.incoming import whole_numbers
 from spikewise.data.samples import ImageScale, image_scale, rows_of, table_scale
 from spikewise.data.white import Kind
 from spikewise.dynamics import Dynamics
@@ -146,7 +147,7 @@ class SpikingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             StorageError: there is no room for temporary files.
         """
         self._form = rows_of(X, self.image_shape, self.layout)
-        rows, y = validate_data(self, self._form.rows, y, dtype=_number_types(self._form.rows))
+        rows, y = validate_data(self, self._form.rows, whole_numbers(y), dtype=_number_types(self._form.rows))
         self._form, kind = self._form._replace(rows=None), self._form.kind
         self.image_shape_ = self._form.shape
         try:

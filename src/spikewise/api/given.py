@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spikewise.data import decode_image
-from spikewise.data.incoming import as_array
+from spikewise.data.incoming import as_array, one_by_one, whole_numbers
 from spikewise.errors import DataError, quoted
 from spikewise.files import make_folder, write_npz
 
@@ -41,7 +41,7 @@ def as_source(data: Data | None, images: Any, labels: Any, out: Path) -> str | N
     Args:
         data: A name, a path, or images with labels; None where `images` and `labels` are given.
         images: Array or tensor [N, H, W], [N, H, W, C] or [N, C, H, W], or a list of pictures, files or arrays of one
-            size.
+            size, or a table's column of them.
         labels: [N] whole numbers or words.
         out: Where runs are kept.
     Raises:
@@ -109,6 +109,7 @@ def _written(pair: _Pair, out: Path) -> str:
 
 def _pixels(images: Any) -> NDArray[Any]:
     """One array of all images; pictures and files are decoded as everywhere, and stay as they are stored."""
+    images = one_by_one(images)
     if isinstance(images, Iterable) and not hasattr(images, "__array__"):
         listed = list(images)
         if any(isinstance(one, str | bytes | os.PathLike | Image.Image) for one in listed):
@@ -145,7 +146,7 @@ def _labels(labels: Any) -> NDArray[Any]:
     if hasattr(labels, "detach"):
         labels = as_array(labels)
     try:
-        array = np.asarray(list(labels) if not hasattr(labels, "__array__") else labels)
+        array = np.asarray(whole_numbers(np.asarray(list(labels) if not hasattr(labels, "__array__") else labels)))
     except (TypeError, ValueError):
         raise DataError(f"Labels are one whole number or word for each image; got {quoted(labels)}.") from None
     if array.dtype.kind == "O":

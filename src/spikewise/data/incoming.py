@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +21,11 @@ from spikewise.data.likeness import has_colour
 from spikewise.data.white import Kind, Range, kind_of, merge, range_of, to_bytes, white_of_more
 from spikewise.errors import ShapeError
 
-__all__ = ["Reading", "as_array"]
+__all__ = ["Reading", "as_array", "one_by_one", "whole_numbers"]
 
 _WHAT = "the array of images"
+_OBJECTS = "OUT"
+"""Kinds of arrays that hold something other than numbers: anything, or words."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Reading:
     def _pixels(self, images: Any, white: float | None, layout: Layout | None) -> UInt8[np.ndarray, "N C H W"]:
         if _is_source(images):
             return self._decoded(images, white)[None]
+        images = one_by_one(images)
         array = _whole(images)
         if array is not None:
             return self._read([array], white, layout)
@@ -129,6 +133,28 @@ def as_array(images: Any) -> NDArray[Any]:
         what = f"an array of {array.dtype}" if array.ndim else type(images).__name__
         raise ShapeError(f"Images are files, pictures or arrays of numbers; got {what}.")
     return array
+
+
+def one_by_one(images: Any) -> Any:
+    """The list of images that a table's column holds, or an array of objects: a file, a picture or an array in each.
+
+    Anything else stays as it is.
+    """
+    if _is_source(images) or isinstance(images, torch.Tensor) or not hasattr(images, "__array__"):
+        return images
+    array = np.asarray(images)
+    if array.ndim != 1 or array.dtype.kind not in _OBJECTS:
+        return images
+    listed = list(array)
+    return listed if all(_is_source(one) or np.ndim(one) for one in listed) else images
+
+
+def whole_numbers(labels: Any) -> Any:
+    """Whole numbers that stand among objects, as in many a table's column, as numbers; other labels as they are."""
+    if getattr(getattr(labels, "dtype", None), "kind", "") != "O":
+        return labels
+    array = np.asarray(labels)
+    return array.astype(np.int64) if all(isinstance(one, Integral) for one in array.flat) else labels
 
 
 class _Fit(NamedTuple):

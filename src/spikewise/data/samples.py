@@ -15,7 +15,7 @@ from PIL import Image
 
 from spikewise.data.config import Layout
 from spikewise.data.decode import decode_image
-from spikewise.data.incoming import as_array
+from spikewise.data.incoming import as_array, one_by_one
 from spikewise.data.white import Kind, kind_of, range_of, resolve_white, to_bytes, white_of_more
 from spikewise.errors import ConfigError, DataError, ShapeError
 
@@ -101,6 +101,7 @@ def _gathered(X: Any) -> Any:
     """Tensors, and lists of images, as one array; tables as they are."""
     if isinstance(X, torch.Tensor):
         return as_array(X)
+    X = one_by_one(X)
     if not isinstance(X, list | tuple) or not X:
         return X
     if all(isinstance(one, Image.Image) for one in X):
