@@ -26,6 +26,12 @@ def test_a_search_writes_one_file_per_side(command, tmp_path):
     assert {side: len(one["trials"]) for side, one in found["sides"].items()} == {"snn": 2, "twin": 2}
     for one in found["sides"].values():
         assert (tmp_path / one["file"]).exists()
+    told = command("tune", "digits", "--trials", "2", "--epochs", "1", *small, "--quiet", "--threads", "1").stdout
+    assert "Judged by accuracy on validation images" in told
+    for side, one in found["sides"].items():
+        as_given, best = one["trials"][0]["score"], one["best"]["score"]
+        line = next(line for line in told.splitlines() if line.startswith(f"{side} "))
+        assert line.split()[3:7] == [f"{100 * as_given:.2f}", "%", f"{100 * best:.2f}", "%"]
 
 
 def test_a_mistake_is_one_message(command):

@@ -73,19 +73,20 @@ def tune(  # noqa: PLR0913  # one parameter for each option
 
 
 def _print(found: "Tuned") -> None:
-    from spikewise.report.numbers import brief
+    from spikewise.report.numbers import in_sentence, metric_label, metric_value
 
     rows = []
     for one in found.sides:
         chosen = ", ".join(f"{key}={value:g}" for key, value in one.best.settings.items()) or "as given"
+        scores = [metric_value(found.monitor, trial.score) for trial in (one.trials[0], one.best)]
         failed = sum(trial.score is None for trial in one.trials)
-        rows.append(
-            [one.kind, str(len(one.trials)), str(failed), brief(one.trials[0].score), brief(one.best.score), chosen]
-        )
+        rows.append([one.kind, str(len(one.trials)), str(failed), *scores, chosen])
     print()
     print_rows(["side", "trials", "failed", "as given", "best", "settings of the best"], rows, right=[1, 2, 3, 4])
     print()
-    print_text(f"Judged by {found.monitor} on validation images; no test image was looked at.")
+    print_text(
+        f"Judged by {in_sentence(metric_label(found.monitor))} on validation images; no test image was looked at."
+    )
     print_rows(["", ""], [[one.kind, str(one.file)] for one in found.sides])
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "brief",
     "count",
     "duration",
+    "in_sentence",
     "interval",
     "metric_label",
     "metric_value",
@@ -65,6 +66,12 @@ def metric_label(name: str, positive: str | None = None) -> str:
     return metric.of_positive.format(positive) if positive is not None and metric.of_positive else metric.label
 
 
+def in_sentence(label: str) -> str:
+    """What a metric is called inside a sentence: accuracy, F1 of ‘a’, AUC, Brier score."""
+    named = label.startswith("Brier") or label[1:2].isupper() or label[1:2] in {"1", "-"}
+    return label if named else label[0].lower() + label[1:]
+
+
 def percent(value: float | None, digits: int = 2) -> str:
     """A share of 1 in percent."""
     return NONE if value is None else wording.percent(value, digits)
@@ -88,12 +95,16 @@ def brief(value: float | None) -> str:
     return NONE if value is None else wording.brief(value).replace("-", wording.MINUS)
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as a person says them."""
+def duration(seconds: float | None, *, aligned: bool = False) -> str:
+    """Seconds as a person says them.
+
+    Args:
+        aligned: Three figures, zeros at the end too, for a column.
+    """
     if seconds is None:
         return NONE
     if seconds < 60:
-        return f"{seconds:.3g} s"
+        return f"{wording.aligned(seconds) if aligned else f'{seconds:.3g}'} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
