@@ -7,7 +7,7 @@ import pytest
 
 from spikewise.experiments import sweep_figures
 from spikewise.experiments.sweep import Claim
-from spikewise.experiments.sweep_effects import answer, choose, difference, differences, mean_over
+from spikewise.experiments.sweep_effects import answer, choose, difference, differences, mean_over, one_seed
 from spikewise.experiments.sweep_figures import FigureScope, draw
 
 LABELS = {"size": ("1", "2", "3", "4", "5", "6", "7", "8"), "mode": ("off", "on")}
@@ -58,6 +58,12 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
         for found in (measured(table(0.01, noise=0.01, seeds=2, seed=k)) for k in range(200))
     ]
     assert np.mean(inside) > 0.88  # 95 % less what 8 configurations and 200 trials allow
+
+
+def test_a_sweep_of_one_seed_says_what_its_intervals_leave_out():
+    assert "the luck of its first weights" in one_seed(table(0.0, seeds=1))
+    assert one_seed(table(0.0, seeds=2)) == ""
+    assert one_seed([{**row, "status": "failed"} for row in table(0.0, seeds=1)]) == ""
 
 
 def test_unfinished_cells_have_no_pairs():

@@ -143,6 +143,8 @@ def _folder(
 
 
 def _print(folder: "SweepFolder", found: "SweepFindings") -> None:
+    from spikewise.experiments.sweep_effects import one_seed
+
     metric = folder.sweep.metric
     states = [str(row["status"]) for row in {str(row["run"]): row for row in found.rows}.values()]
     print()
@@ -153,6 +155,8 @@ def _print(folder: "SweepFolder", found: "SweepFindings") -> None:
         print()
     for difference in found.differences:
         print_text(difference.sentence(metric), indent=2)
+    if found.differences and (caution := one_seed(found.rows)):
+        print_text(caution)
     for one in found.answers:
         print()
         print_text(f"Published: {one.statement}", style="bold")

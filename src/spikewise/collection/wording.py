@@ -65,7 +65,7 @@ def shown(column: str, run: RunSummary) -> str:  # noqa: PLR0911  # one line for
         return units.energy(number)
     if "latency" in column:
         return units.latency(number)
-    return duration(number) if column.endswith("seconds") else str(value)
+    return duration(number, aligned=True) if column.endswith("seconds") else str(value)
 
 
 def _number(value: Cell) -> float | None:

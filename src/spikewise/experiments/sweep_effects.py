@@ -14,7 +14,7 @@ import numpy as np
 from spikewise.evaluation import Estimate, bootstrap_seeds_and_images, seeds_only
 from spikewise.experiments.sweep import Claim
 from spikewise.experiments.sweep_table import Row
-from spikewise.report.numbers import METRICS, metric_value, points
+from spikewise.report.numbers import METRICS, in_sentence, metric_value, points
 
 __all__ = [
     "LOWER_IS_BETTER",
@@ -30,9 +30,14 @@ __all__ = [
     "figure_of",
     "mean_of",
     "mean_over",
+    "one_seed",
 ]
 
 NETWORK = "network"
+_ONE_SEED = (
+    "All trainings have one seed, so that an effect may be the luck of its first weights: the intervals only say how "
+    "alike it is at the other levels. With --seeds 3 the pairs have several."
+)
 LOWER_IS_BETTER = frozenset({"ece", "brier", "nll"})
 
 
@@ -157,6 +162,12 @@ def differences(rows: Sequence[Row], labels: Mapping[str, Sequence[str]], metric
     return [one for one in out if one is not None]
 
 
+def one_seed(rows: Iterable[Row]) -> str:
+    """What a sweep of one seed cannot say; nothing where there are several, or none."""
+    seeds = {row["seed"] for row in rows if row["status"] == "done"}
+    return _ONE_SEED if len(seeds) == 1 else ""
+
+
 def choose(rows: Sequence[Row], factors: Sequence[str], metric: str) -> list[Choice]:
     """For each network the cell with the best mean validation figure; test figures play no part."""
     best: dict[str, Choice] = {}
@@ -220,5 +231,5 @@ def _plain(metric: str, value: float) -> str:
 def _named(metric: str) -> str:
     """The metric as it stands inside a sentence: weighted F1, accuracy."""
     name, _, kind = METRICS[metric].label.partition(", ")
-    name = name if name[1:2].isupper() or name == "F1" else name[0].lower() + name[1:]
+    name = in_sentence(name)
     return f"{kind} {name}" if kind in {"macro", "weighted"} else name

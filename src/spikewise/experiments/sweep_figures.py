@@ -17,8 +17,8 @@ from spikewise.experiments.sweep_effects import (
     mean_over,
 )
 from spikewise.experiments.sweep_table import Row
-from spikewise.report.numbers import METRICS, metric_label
-from spikewise.viz.sweeps import Bar, Point, configuration_bars, difference_forest, factor_boxes, metric_curve
+from spikewise.report.numbers import METRICS, in_sentence, metric_label
+from spikewise.viz.sweeps import BAR_NAME, Bar, Point, configuration_bars, difference_forest, factor_boxes, metric_curve
 
 __all__ = ["DrawnFigure", "FigureScope", "draw"]
 
@@ -51,7 +51,8 @@ class FigureScope(NamedTuple):
 
     def axis(self, what: str = "", unit: str = "%") -> str:
         """What an axis says."""
-        return f"{what}{self.label}{f', {unit}' if METRICS[self.metric].percent else ''}, test"
+        label = in_sentence(self.label) if what else self.label
+        return f"{what}{label}{f', {unit}' if METRICS[self.metric].percent else ''}, test"
 
 
 class DrawnFigure(NamedTuple):
@@ -161,7 +162,14 @@ def _words(row: Row, factors: Sequence[str]) -> str:
         name, level = factor.rpartition(".")[2].replace("_", " "), str(row[factor])
         with_name = f"{name} {level}" if _is_number(level) else level
         parts.append({"true": name, "false": f"not {name}"}.get(level, with_name))
-    return ", ".join(parts)
+    return ", ".join(_shortened(parts, BAR_NAME))
+
+
+def _shortened(parts: Sequence[str], room: int) -> list[str]:
+    """Words that fit into so many letters with commas between them: the longest are cut, and none is left out."""
+    free = room - 2 * (len(parts) - 1)
+    limit = next((most for most in range(free, 2, -1) if sum(min(len(part), most) for part in parts) <= free), 2)
+    return [part if len(part) <= limit else part[: limit - 1].rstrip() + "…" for part in parts]
 
 
 def _numeric(labels: Mapping[str, Sequence[str]]) -> list[str]:

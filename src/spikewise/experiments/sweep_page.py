@@ -17,13 +17,14 @@ from spikewise.experiments.sweep_effects import (
     choose,
     differences,
     mean_of,
+    one_seed,
 )
 from spikewise.experiments.sweep_figures import DrawnFigure, FigureScope, draw
 from spikewise.experiments.sweep_folder import SweepFolder
 from spikewise.experiments.sweep_grid import factors_of
 from spikewise.experiments.sweep_table import Row, positive_of, rows_of, write_tables
 from spikewise.files import write_text
-from spikewise.report.numbers import count, duration, metric_label, metric_value
+from spikewise.report.numbers import count, duration, in_sentence, metric_label, metric_value
 from spikewise.viz import inline_svg, save_figure, theme_css
 
 __all__ = ["SweepFindings", "evaluate_sweep"]
@@ -76,15 +77,20 @@ def _render(folder: SweepFolder, found: SweepFindings, drawn: Sequence[DrawnFigu
         sweep=folder.sweep,
         states={state: states.count(state) for state in dict.fromkeys(states)},
         cells=len(states),
-        metric=metric_label(metric, positive_of(found.rows)),
+        metric=in_sentence(metric_label(metric, positive_of(found.rows))),
+        one_seed=one_seed(found.rows),
         choices=[choice.sentence(metric) for choice in found.choices],
         effects=[one.sentence(metric) for one in found.differences],
         answers=found.answers,
         panels=[
-            (Markup(inline_svg(one.figure, key=one.name.replace(".", "-"), title=one.caption)), one.caption)
+            (
+                Markup(inline_svg(one.figure, key=one.name.replace(".", "-"), title=one.caption)),
+                one.caption,
+                f"{one.figure.get_figwidth():.4g}",
+            )
             for one in drawn
         ],
-        columns=[name for name in found.labels if name != NETWORK],
+        columns={name: max(map(len, (name, *labels))) for name, labels in found.labels.items() if name != NETWORK},
         table=_table(found, metric),
         failures=_failures(found),
     )
@@ -117,7 +123,7 @@ def _table(found: SweepFindings, metric: str) -> list[list[str]]:
                 metric_value(metric, mean_of(own, f"test_{metric}")),
                 count(mean_of(own, "parameters")),
                 "–" if rate is None else f"{rate:.3f}",
-                duration(mean_of(own, "train_seconds")),
+                duration(mean_of(own, "train_seconds"), aligned=True),
                 str(own[0]["status"]),
             ]
         )

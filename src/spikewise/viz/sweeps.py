@@ -12,8 +12,10 @@ from spikewise.evaluation import Estimate
 from spikewise.viz.canvas import TEXT, Margins, axes, fitted, label, new_figure
 from spikewise.viz.theme import LIGHT, Theme
 
-__all__ = ["Bar", "Point", "configuration_bars", "difference_forest", "factor_boxes", "metric_curve"]
+__all__ = ["BAR_NAME", "Bar", "Point", "configuration_bars", "difference_forest", "factor_boxes", "metric_curve"]
 
+BAR_NAME = 76
+"""Letters of a configuration's name that there is room for."""
 _DASHES = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D")
 
@@ -40,7 +42,7 @@ def configuration_bars(bars: Sequence[Bar], *, xlabel: str, scale: float = 1.0, 
         scale: Factor from values to the axis, such as 100 for percent.
     """
     longest = max((len(bar.name) for bar in bars), default=0)
-    left = min(0.2 + 0.062 * min(longest, 76), 4.6)
+    left = min(0.2 + 0.062 * min(longest, BAR_NAME), 4.6)
     figure = new_figure(0.7 + 0.19 * max(len(bars), 1), width=left + 3.2, margins=Margins(left, 0.25, 0.2), theme=theme)
     ax = axes(figure, theme=theme)[0]
     for y, bar in enumerate(bars):
@@ -48,7 +50,7 @@ def configuration_bars(bars: Sequence[Bar], *, xlabel: str, scale: float = 1.0, 
         ax.barh(y, values.mean(), height=0.66, color=theme.series[1] if bar.chosen else theme.series[0])
         if len(values) > 1:
             ax.plot(values, [y] * len(values), "o", color=theme.ink, markersize=2.0)
-    ax.set_yticks(range(len(bars)), [label(bar.name, 76) for bar in bars], size=TEXT - 1.5, parse_math=False)
+    ax.set_yticks(range(len(bars)), [label(bar.name, BAR_NAME) for bar in bars], size=TEXT - 1.5, parse_math=False)
     ax.set(ylim=(len(bars) - 0.4, -0.6), xlabel=xlabel)
     everything = [scale * value for bar in bars for value in bar.values]
     if everything and min(everything) >= 0:
