@@ -16,6 +16,7 @@ from spikewise.errors import ConfigError, ExecutorError
 from spikewise.executors import SlurmExecutor, Work, open_executor
 from spikewise.executors import slurm as jobs_module
 from spikewise.executors import slurm_queue as queue_module
+from spikewise.executors import slurm_submit as submit_module
 from spikewise.executors.executor import Attempt
 from spikewise.executors.slurm_request import must_take
 from spikewise.executors.work import BUSY, Beat, Ended, Known, Waits, Word
@@ -42,6 +43,7 @@ if (here / "nodes").exists():
 elif "--exclude" in text:
     sys.exit("sbatch: error: Batch job submission failed: Requested node configuration is not available")
 if sum(map(int, taken)) + count > most:
+    time.sleep(float((here / "refuses_after").read_text()))
     sys.exit("sbatch: error: QOSMaxSubmitJobPerUserLimit\\n"
              "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, ...)")
 (here / "taken").write_text(" ".join([*taken, str(count)]))
@@ -68,7 +70,7 @@ def slurm(tmp_path, monkeypatch):
     for name, text in {"sbatch": SBATCH, "srun": SAYS, "squeue": SAYS, "scancel": SAYS, "sinfo": SAYS}.items():
         (place / name).write_text(f"#!{sys.executable}\n{text}")
         (place / name).chmod(0o755)
-    for name, text in {"refuses": "", "most": "1000", "taken": "", "sinfo.says": NODES}.items():
+    for name, text in {"refuses": "", "most": "1000", "taken": "", "refuses_after": "0", "sinfo.says": NODES}.items():
         (place / name).write_text(text)
     monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
     for module, name, seconds in ((jobs_module, "_LATE", 0), (jobs_module, "_LOOK", 0), (queue_module, "_APART", 0)):
@@ -246,6 +248,41 @@ def test_of_a_full_queue_as_much_is_used_as_there_is(slurm, opened, attempts):
     assert "3 are in the queue" in word.text
     assert executor.places == 3
     assert [event.name for event in found if isinstance(event, Known)] == ["w0", "w1", "w2"]
+
+
+@pytest.mark.parametrize(("places", "taken"), [(0, ""), (3, "1 2"), (4, "1 2 1")])
+def test_where_sbatch_waits_in_vain_it_is_said_and_the_first_places_are_taken_at_once(
+    slurm, opened, attempts, monkeypatch, places, taken
+):
+    """It waits for two minutes each time: by halves of a hundred jobs one place is found after a quarter of an hour."""
+    monkeypatch.setattr(submit_module, "_SLOW", 0.2)
+    in_queue = ["1", "2_0", "2_1", "3"]
+    (slurm / "squeue.says").write_text("".join(f"{number}|RUNNING|None|n1\n" for number in in_queue))
+    (slurm / "most").write_text(str(places))
+    (slurm / "refuses_after").write_text("0.4")
+    executor = opened()
+    executor.start(attempts(20))
+    found = heard(executor, lambda found: sum(isinstance(event, Ended) for event in found) == 20 - places)
+    first, *_ = found
+    assert isinstance(first, Word)
+    assert first.text.startswith("Slurm has not taken 20 jobs yet; sbatch tries again by itself")
+    assert (slurm / "taken").read_text().split() == taken.split()
+    assert [event.name for event in found if isinstance(event, Known)] == [f"w{i}" for i in range(places)]
+
+
+def test_the_next_jobs_are_not_tried_as_a_whole_where_sbatch_has_waited_in_vain(slurm, opened, attempts, monkeypatch):
+    monkeypatch.setattr(submit_module, "_SLOW", 0.2)
+    monkeypatch.setattr(jobs_module, "_FULL", 0)
+    in_queue = ["1", "2_0", "2_1", "3_0", "3_1", "3_2"]
+    (slurm / "squeue.says").write_text("".join(f"{number}|RUNNING|None|n1\n" for number in in_queue))
+    (slurm / "most").write_text("0")
+    (slurm / "refuses_after").write_text("0.4")
+    executor = opened()
+    executor.start(attempts(6))
+    heard(executor, lambda found: sum(isinstance(event, Ended) for event in found) == 6)
+    (slurm / "most").write_text("6")
+    begun(executor, attempts(6))
+    assert (slurm / "taken").read_text() == "1 2 3"
 
 
 def test_a_machine_that_is_to_be_avoided_is_taken_where_there_is_no_other(slurm, opened, attempts):

@@ -232,6 +232,13 @@ class SlurmJobs:
                 if work.name in self._given_up:
                     self._given_up.discard(work.name)
                     self.cancel(work.name)
+        if self._submitter.waits:
+            count = len(self._submitter.names)
+            self._say(
+                f"Slurm has not taken {count} job{'s' * (count != 1)} yet; sbatch tries again by itself, for minutes "
+                "where the cluster has as many jobs as it takes.",
+                "sbatch",
+            )
 
     def _put_off(self, said: str) -> None:
         """Submit nothing for a while."""

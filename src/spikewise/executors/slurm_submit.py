@@ -7,6 +7,7 @@ so; what goes on in the meantime, and Ctrl-C, should not have to wait for that.
 import json
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ __all__ = ["NotNow", "Submitter", "Taken", "ToSubmit", "main"]
 
 _REQUEUES: Final = 1000
 """How often a job whose time is up may go back into the queue."""
+_SLOW: Final = 20.0
+"""Seconds after which it is `sbatch` that waits: else it says within one or two whether Slurm takes a job. The process
+that calls it loads for as long, at first."""
 
 
 class ToSubmit(NamedTuple):
@@ -68,6 +72,10 @@ class Submitter:
         self._process: LineProcess | None = None
         self._parcels: deque[_Parcel] = deque()
         self._sent: _Parcel | None = None
+        self._since = 0.0
+        """When it was sent."""
+        self._in_steps = False
+        """Whether `sbatch` has waited for a place in vain."""
 
     @property
     def used(self) -> bool:
@@ -80,6 +88,11 @@ class Submitter:
         parcels = [*([self._sent] if self._sent else []), *self._parcels]
         return [work.name for parcel in parcels for work in parcel.works]
 
+    @property
+    def waits(self) -> bool:
+        """Whether Slurm lets `sbatch` wait."""
+        return self._sent is not None and time.monotonic() - self._since > _SLOW
+
     def submit(self, works: Sequence[ToSubmit], avoid: tuple[str, ...]) -> None:
         """Have some work submitted together; `outcomes` tells what became of it.
 
@@ -87,7 +100,7 @@ class Submitter:
             works: what is to be jobs of one array.
             avoid: machines that are left out where there are others.
         """
-        self._parcels.append(_Parcel(works, avoid))
+        self._parcels += self._parts(_Parcel(works, avoid)) if self._in_steps else [_Parcel(works, avoid)]
         self._next()
 
     def outcomes(self) -> Iterator[Taken | NotNow]:
@@ -101,12 +114,12 @@ class Submitter:
             return
         code = self._process.exit_code()
         for said in self._process.answers():
-            parcel, self._sent = self._sent, None
+            parcel, slow, self._sent = self._sent, self.waits, None
             assert parcel is not None, "it answers orders alone"
             if "numbers" in said:
                 yield Taken(parcel.works, said["numbers"])
             else:
-                yield from self._not_taken(parcel, said["said"])
+                yield from self._not_taken(parcel, said["said"], slow=slow)
             self._next()
         if code is not None and self._sent is not None:
             raise ExecutorError(
@@ -125,16 +138,16 @@ class Submitter:
         if self._process is None:
             arguments = [json.dumps(self._settings)]
             self._process = LineProcess(__name__, arguments, self._log, {}, apart=True)
-        self._sent = self._parcels.popleft()
+        self._sent, self._since = self._parcels.popleft(), time.monotonic()
         works = [[work.order, str(work.lines)] for work in self._sent.works]
         self._process.tell({"works": works, "avoid": self._sent.avoid})
 
-    def _not_taken(self, parcel: _Parcel, said: str) -> Iterator[NotNow]:
+    def _not_taken(self, parcel: _Parcel, said: str, *, slow: bool) -> Iterator[NotNow]:
         """An array is taken as a whole, or not at all; there may be room for a part of it."""
         silent, full = is_silent(said), is_full(said)
+        self._in_steps |= slow and full and not silent
         if full and not silent and len(parcel.works) > 1:
-            half = len(parcel.works) // 2
-            self._parcels.extendleft(parcel._replace(works=part) for part in (parcel.works[half:], parcel.works[:half]))
+            self._parcels.extendleft(reversed(self._parts(parcel)))
         elif full or silent:
             others, self._parcels = self._parcels, deque()
             yield NotNow([work for one in (parcel, *others) for work in one.works], said)
@@ -142,6 +155,16 @@ class Submitter:
             self._parcels.appendleft(parcel._replace(avoid=()))
         else:
             raise ConfigError(f"Slurm refused the jobs: {said} Check --executor and --executor-set.")
+
+    def _parts(self, parcel: _Parcel) -> list[_Parcel]:
+        """Halves; where each refusal takes `sbatch` minutes, 1, 2, 4 and so on: the first place is taken at once."""
+        works, size = parcel.works, 1 if self._in_steps else len(parcel.works) // 2
+        parts = []
+        while works:
+            parts.append(parcel._replace(works=works[:size]))
+            works = works[size:]
+            size = 2 * size if self._in_steps else len(works)
+        return parts
 
 
 def main() -> None:
