@@ -29,6 +29,8 @@ if "--test-only" in sys.argv:
     said = (here / "refuses").read_text()
     sys.stderr.write(said)
     sys.exit(1 if said else 0)
+if (here / "away").exists():
+    sys.exit("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)")
 (here / "pid").write_text(str(os.getpid()))
 while (here / "waits").exists():
     time.sleep(0.02)
@@ -49,11 +51,12 @@ if sum(map(int, taken)) + count > most:
 (here / "taken").write_text(" ".join([*taken, str(count)]))
 print(f"Submitted batch job {len(taken) + 1}")
 """
-SAYS = """import sys, pathlib
+SAYS = """import sys, pathlib, time
 here, name = pathlib.Path(__file__).parent, pathlib.Path(__file__).name
 with (here / "asked").open("a") as file:
     file.write(" ".join([name, *sys.argv[1:]]) + "\\n")
 if (here / "away").exists():
+    time.sleep(float((here / "away").read_text() or 0))
     sys.exit(f"{name}: error: Unable to contact slurm controller (connect failure)")
 said = here / f"{name}.says"
 print(said.read_text() if said.exists() else "", end="")
@@ -370,6 +373,17 @@ def test_what_may_stay_in_the_queue_is_told(slurm, opened, attempts):
     stays = executor.close()
     assert stays.startswith(f"2 jobs may stay in the queue of Slurm: {AWAY}")
     assert f"`scancel --name={executor._name}`" in stays
+
+
+def test_a_controller_that_is_away_does_not_keep_a_command_that_has_nothing_there(slurm, opened, attempts):
+    """Each command of Slurm tries for ten seconds and more to reach it."""
+    (slurm / "away").write_text("30")
+    executor = opened()
+    executor.start(attempts(2))
+    heard(executor, lambda found: sum(isinstance(event, Ended) for event in found) == 2)
+    since = time.monotonic()
+    assert executor.close() == ""
+    assert time.monotonic() - since < 8
 
 
 @pytest.mark.slow

@@ -37,6 +37,9 @@ _LATE: Final = 20.0
 _FULL: Final = 30.0
 """Seconds after which jobs are submitted again where Slurm took none."""
 _ENDS: Final = 10.0
+"""Seconds that jobs are given to end, and Slurm to take them back."""
+_NOTHING: Final = 2.0
+"""Seconds that it is given where no job is known to be there; it answers in less unless it is away."""
 
 
 @dataclass
@@ -179,7 +182,7 @@ class SlurmJobs:
         tried: list[Called] = []
         for which in [*ours, ["--quiet", *numbers]] if numbers else ours:
             if not any(one.code for one in tried):
-                tried.append(called("scancel", *which, seconds=_ENDS))
+                tried.append(called("scancel", *which, seconds=_ENDS if numbers or unheard else _NOTHING))
         failed = [one for one in tried if one.code]
         if not failed or not (numbers or unheard):
             return ""
