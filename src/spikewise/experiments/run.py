@@ -24,7 +24,7 @@ from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.outlook import outlook
 from spikewise.experiments.prospects import prospects, size_hint
 from spikewise.experiments.rates import find_rates
-from spikewise.experiments.readiness import refusal_of
+from spikewise.experiments.readiness import readiness_of
 from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.sections.automatic import Sequel
 from spikewise.experiments.sections.study import Study
@@ -79,18 +79,18 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
     """
     started = time.perf_counter()
     experiment, elsewhere = as_placed(experiment, executor), is_elsewhere(executor)
-    refusal = refusal_of(executor, [experiment], out, kind)
+    ready = readiness_of(executor, [experiment], out, kind)
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)
     listener = listener or Silent()
-    elsewhere = elsewhere or refusal is not None
+    elsewhere = elsewhere or ready.refusal is not None
     experiment = resolve_automatic(experiment, kind, images, parts, out=out, say=listener.said, elsewhere=elsewhere)
     here = is_there(experiment.device)
     device = nearest_device(experiment.device)
     candidates = candidates_of(experiment, images)
     path = out / experiment.folder_name(kind, images.name)
-    if refusal is not None and not (path / "results.json").exists():
-        raise refusal
+    if not (path / "results.json").exists():
+        ready.insist()
     if here and not (path / "results.json").exists():
         for one in candidates:
             check_update(one.name, one.graph, experiment.train, Loaded.of(images, len(parts.train)), device)

@@ -29,7 +29,7 @@ from spikewise.experiments.devices import available_devices, resolve_automatic
 from spikewise.experiments.experiment import Experiment, RunKind
 from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.older import as_recorded
-from spikewise.experiments.readiness import refusal_of
+from spikewise.experiments.readiness import Readiness, readiness_of
 from spikewise.experiments.remembered import Remembered
 from spikewise.experiments.request import KnownSettings
 from spikewise.experiments.run_folder import RunFolder
@@ -208,12 +208,12 @@ def place(  # noqa: PLR0913  # what decides where a run is
         SpikewiseError: the executor or a device is not there, and not all cells are finished.
         RunError: they have changed since a cell was run.
     """
-    refusal = refusal_of(executor, (cell.experiment for cell in cells), out, kind) if runs else None
+    ready = readiness_of(executor, (cell.experiment for cell in cells), out, kind) if runs else Readiness()
     seen: dict[str, ImageSet] = {}
     noted: dict[str, NotedImages] = {}
     splits: dict[tuple[str, str], Split] = {}
     standards: dict[tuple[str, str], Standard] = {}
-    elsewhere = is_elsewhere(executor) or refusal is not None or not runs
+    elsewhere = is_elsewhere(executor) or ready.refusal is not None or not runs
     texts = Remembered[str]()
 
     def placed(number: int, cell: Cell) -> Placed:
@@ -244,8 +244,8 @@ def place(  # noqa: PLR0913  # what decides where a run is
 
     with objects_set_aside():
         found = [placed(number, cell) for number, cell in enumerate(cells, start=1)]
-    if refusal is not None and not all(one.finished for one in found):
-        raise refusal
+    if not all(one.finished for one in found):
+        ready.insist()
     return found
 
 

@@ -30,7 +30,7 @@ from spikewise.experiments.elsewhere import work_through
 from spikewise.experiments.experiment import CandidateKind, Experiment, parse_experiment
 from spikewise.experiments.facts import resolve_device
 from spikewise.experiments.noted_images import NotedImages
-from spikewise.experiments.readiness import refusal_of
+from spikewise.experiments.readiness import readiness_of
 from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 from spikewise.experiments.setting import Setting, task_of
 from spikewise.experiments.settings import Change, changed, number_at
@@ -109,7 +109,7 @@ def tune(  # noqa: PLR0913  # what a search may be told
     if trials < 1:
         raise ConfigError(f"The number of trials is at least 1; got {trials}.")
     experiment, elsewhere = as_placed(experiment, executor), is_elsewhere(executor)
-    refusal = refusal_of(executor, [experiment], out, "tune", done="tune.json")
+    ready = readiness_of(executor, [experiment], out, "tune", done="tune.json")
     images = load_data(experiment.data, data_dir=data_dir, progress=decoding)
     parts = split(images, experiment.split)._replace(test=np.empty(0, dtype=np.int64))
     if not len(parts.validation):
@@ -118,13 +118,13 @@ def tune(  # noqa: PLR0913  # what a search may be told
     # Learning rates are drawn with everything else: nothing is tuned inside of a trial.
     train = experiment.train.replace(learning_rate=experiment.train.rate)
     experiment = experiment.replace(train=train, tuned=())
-    elsewhere = elsewhere or refusal is not None
+    elsewhere = elsewhere or ready.refusal is not None
     experiment = resolve_automatic(
         experiment, "compare", images, parts, out=out, prefix="tune", say=listener.said, elsewhere=elsewhere
     )
     path = out / experiment.folder_name("tune", images.name)
-    if refusal is not None and not _are_done(path, experiment.sides, trials):
-        raise refusal
+    if not _are_done(path, experiment.sides, trials):
+        ready.insist()
     folder = RunFolder.create(path, experiment, "tune", NotedImages.of(images))
     with folder.lock():
         search = _Search(experiment, images, parts, folder, listener)
