@@ -1,9 +1,11 @@
 """What a run has seen of images that are given to it later."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from jaxtyping import UInt64
+from numpy.typing import NDArray
 
 from spikewise.data import Progress, split
 from spikewise.data.seen import SeenImages
@@ -28,7 +30,13 @@ def kept_seen(path: Path) -> SeenImages | None:
         return None
     arrays = read_arrays(file)
     learned, tested = (check_array(file, arrays, name, _DIGESTS, 1) for name in SeenImages._fields)
-    return SeenImages(np.unique(learned.astype(np.uint64)), np.unique(tested.astype(np.uint64)))
+    return SeenImages(_in_order(learned), _in_order(tested))
+
+
+def _in_order(digests: NDArray[np.unsignedinteger[Any]]) -> UInt64[np.ndarray, " n"]:
+    """Sorted, each once, as they are written; what is, is not sorted again."""
+    digests = digests.astype(np.uint64)
+    return digests if (digests[1:] > digests[:-1]).all() else np.unique(digests)
 
 
 def seen_images(folder: RunFolder, data_dir: Path | None = None, decoding: Progress | None = None) -> SeenImages | None:

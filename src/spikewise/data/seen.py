@@ -29,11 +29,22 @@ class SeenImages(NamedTuple):
         self, images: UInt8[np.ndarray, "N C H W"], index: Int64[np.ndarray, " n"]
     ) -> Bool[np.ndarray, " n"]:
         """Which of the images at `index` are, pixel for pixel, among those that networks learned from."""
-        return np.isin(pixel_digests(images, index), self.learned)
+        return _among(pixel_digests(images, index), self.learned)
 
     def tested_on(self, images: UInt8[np.ndarray, "N C H W"], index: Int64[np.ndarray, " n"]) -> bool:
         """Whether one of the images at `index` is among those of the test."""
-        return bool(np.isin(pixel_digests(images, index), self.tested).any())
+        return bool(_among(pixel_digests(images, index), self.tested).any())
+
+
+def _among(digests: UInt64[np.ndarray, " n"], known: UInt64[np.ndarray, " K"]) -> Bool[np.ndarray, " n"]:
+    """Which digests are among the known ones; these are sorted, and a few are looked up in millions without a look at
+    each.
+    """
+    if not len(known):
+        return np.zeros(len(digests), bool)
+    at = np.searchsorted(known, digests)
+    among: Bool[np.ndarray, " n"] = known[np.minimum(at, len(known) - 1)] == digests
+    return among
 
 
 def pixel_digests(images: UInt8[np.ndarray, "N C H W"], index: Int64[np.ndarray, " n"]) -> UInt64[np.ndarray, " n"]:
