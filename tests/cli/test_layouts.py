@@ -252,6 +252,25 @@ def test_no_setting_of_evaluate_divides_the_runs_own_images_anew(call, sets, tra
     assert (code, json.loads(out)) == (0, own), err
 
 
+def test_images_whose_files_now_say_subjects_are_not_divided_anew(call, sets):
+    assert call("train", "flat", *FAST, "--out", "runs")[0] == 0
+    run = the_run(sets / "runs")
+    (own,) = json.loads(call("evaluate", run, "--json")[1])
+    for label, who, name in FILES:
+        path = sets / "named" / label / f"{name[:-4]}_patient{who[1:]}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((sets / "flat" / label / name).read_bytes())
+    code, out, err = call("evaluate", run, "--data", "named", "--json")
+    assert code == 0, err
+    (found,) = json.loads(out)
+    assert (found["images"], found["seen"]) == (own["images"], 96 - own["images"])
+    (sets / "flat").rename(sets / "before")
+    (sets / "named").rename(sets / "flat")
+    code, _, err = call("evaluate", run)
+    assert code == 2
+    assert "was made: who is on an image." in " ".join(err.split())
+
+
 def test_the_audit_writes_a_split_that_is_used(call, sets):
     code, out, err = call("audit", "scans", *LEVELS, "--fix", "clean.json", "--quiet")
     assert code == 0, err

@@ -100,6 +100,11 @@ def test_changed_images_are_refused(made, small):
     [
         ({"classes": ("a", "c")}, "the names of classes: 'c' in place of 'b'. Choose"),
         ({"classes": ("b", "a")}, "the order of the classes: b, a, in place of a, b. Choose"),
+        ({"subjects": ""}, "who is on an image. Choose"),
+        (
+            {"classes": ("a", "c"), "subjects": ""},
+            "the names of classes: 'c' in place of 'b'; who is on an image. Choose",
+        ),
         ({"fingerprint": "def", "classes": ("a",), "labels": "9"}, "the classes: a, in place of a, b. Choose"),
         ({"fingerprint": "def", "total": 89, "labels": "9"}, "89 images in place of 90. Choose"),
         ({"fingerprint": "def", "labels": "9", "subjects": ""}, "the labels of images; who is on an image. Choose"),

@@ -19,6 +19,7 @@ from spikewise.errors import ConfigError, DataError, nearest
 from spikewise.evaluation import DataFacts, Results, classification_metrics, confusion
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.settings import changed, parse_change
 from spikewise.shell import word
 
@@ -136,8 +137,9 @@ def _images(  # private, each passed on from `evaluate`
         if data is not None and any(getattr(config, key) != said for key, said in told.items()):
             # Who is on an image decides on which side it was, and names that tell it are not in the fingerprint.
             images = load_data(config.replace(**told), data_dir=data_dir, progress=decoding)
-        index = split(images, experiment.split).test
-        return _Chosen(images, _renumbered(images, index, results.data.classes), index, opens=True, seen=0)
+        if folder.has_images(NotedImages.of(images)):
+            index = split(images, experiment.split).test
+            return _Chosen(images, _renumbered(images, index, results.data.classes), index, opens=True, seen=0)
     tests = np.flatnonzero(images.roles == Role.TEST)
     index = tests if len(tests) else np.arange(len(images))
     return _Chosen(images, _renumbered(images, index, results.data.classes), index, opens=False, seen=0)

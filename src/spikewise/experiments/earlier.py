@@ -1,8 +1,8 @@
 """Trainings of an earlier run that differs in its seeds alone: a training is a function of its settings and its seed.
 
 So five seeds after three train two more. What is taken over has the same identity apart from the seeds (so the same
-settings), the same images and names of classes, the same version, and the same first seed, with which learning rates
-are sought.
+settings), the same images, subjects and names of classes, the same version, and the same first seed, with which
+learning rates are sought.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from spikewise.errors import ConfigError, RunError
 from spikewise.evaluation.wording import seeds_named
 from spikewise.experiments.candidates import Candidate
 from spikewise.experiments.experiment import parse_experiment
+from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.older import as_recorded
 from spikewise.experiments.run_folder import LOCK, RunFolder
 from spikewise.experiments.setting import Setting
@@ -55,7 +56,7 @@ def take_over(setting: Setting, candidates: Sequence[Candidate]) -> str | None:
 def _with_other_seeds(setting: Setting) -> RunFolder | None:
     """The finished run in the same place that is this one but for its seeds, with most of them."""
     folder, experiment = setting.folder, setting.experiment
-    mine, found = folder.facts(), []
+    mine, images, found = folder.facts(), NotedImages.of(setting.images), []
     for file in sorted(folder.path.parent.glob(f"{mine['kind']}-*/run.json")):
         other = RunFolder(file.parent)
         if file.parent.name == folder.path.name or not other.results.exists():
@@ -63,16 +64,12 @@ def _with_other_seeds(setting: Setting) -> RunFolder | None:
         with contextlib.suppress(RunError, ConfigError):  # what another folder holds is no reason to fail here
             facts = other.facts()
             recorded = parse_experiment(as_recorded(facts["experiment"]))
-            same = all(facts.get(key) == mine[key] for key in ("kind", "spikewise_version", "fingerprint"))
-            same = same and _classes(other) == _classes(folder)
+            same = all(facts.get(key) == mine[key] for key in ("kind", "spikewise_version"))
+            same = same and other.changed(images) is None
             as_here = recorded.replace(seeds=experiment.seeds)
             if same and recorded.seeds[0] == experiment.seeds[0] and as_here.identity() == experiment.identity():
                 found.append((len(set(recorded.seeds) & set(experiment.seeds)), other))
     return max(found, key=lambda one: one[0], default=(0, None))[1]
-
-
-def _classes(folder: RunFolder) -> list[str]:
-    return list((folder.noted() or {"classes": ()})["classes"])
 
 
 def _rates(folder: RunFolder, candidate: Candidate) -> Path:

@@ -13,6 +13,7 @@ from spikewise.data.names import listed
 __all__ = ["NotedImages"]
 
 _OF_LABELS = "the labels of images"
+_OF_SUBJECTS = "who is on an image"
 
 
 class NotedImages(NamedTuple):
@@ -49,19 +50,32 @@ class NotedImages(NamedTuple):
         """
         noted = noted or {}
         names = _renamed(tuple(noted["classes"]), self.classes) if "classes" in noted else None
-        if fingerprint == self.fingerprint:
-            return names
+        if fingerprint == self.fingerprint:  # which does not hold subjects that names of files tell
+            subjects = None if self._same_subjects(noted) else _OF_SUBJECTS
+            return "; ".join(filter(None, (names, subjects))) or None
         total = noted.get("total")
         if not isinstance(total, int):
             return names or "their pixels, labels, parts or subjects"
         if total != self.total:
             return f"{self.total:,} images in place of {total:,}" + (f", and {names}" if names else "")
         mine = self.as_json()
-        words = {"labels": _OF_LABELS, "parts": "the parts of the split", "subjects": "who is on an image"}
+        words = {"labels": _OF_LABELS, "parts": "the parts of the split", "subjects": _OF_SUBJECTS}
         changed = [say for key, say in words.items() if noted.get(key) != mine[key]]
         if names:  # labels are numbered by the names
             changed = [names, *(say for say in changed if say != _OF_LABELS)]
         return "; ".join(changed) or "the pixels of images"
+
+    def are_divided_as(self, fingerprint: str, noted: Mapping[str, Any] | None) -> bool:
+        """Whether these are a run's images, with the same subjects, whatever their classes are called: then a split of
+        them is the run's.
+
+        Args:
+            fingerprint, noted: as `changes_from` takes them.
+        """
+        return fingerprint == self.fingerprint and self._same_subjects(noted or {})
+
+    def _same_subjects(self, noted: Mapping[str, Any]) -> bool:
+        return bool(noted.get("subjects", self.subjects) == self.subjects)
 
 
 def _renamed(then: tuple[str, ...], now: tuple[str, ...]) -> str | None:

@@ -191,6 +191,10 @@ class RunFolder:
         """What of these images is not as the run has them, in words; None where all is."""
         return images.changes_from(self.facts()["fingerprint"], self.noted())
 
+    def has_images(self, images: NotedImages) -> bool:
+        """Whether these are the run's images, so that what it kept for its test can be told among them."""
+        return images.are_divided_as(self.facts()["fingerprint"], self.noted())
+
     def must_hold_networks(self) -> None:
         """Make sure that the networks of the run can be loaded.
 
