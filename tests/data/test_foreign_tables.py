@@ -239,6 +239,16 @@ def test_columns_of_classes_that_are_none_are_refused(flat: Path):
             load_data(flat, labels="t.csv", columns=columns)
 
 
+def test_columns_of_0_and_1_that_are_parts_or_share_a_name_are_no_classes_by_themselves(flat: Path):
+    rows = [(name, int(part == "test"), int(part != "test")) for part, name, _ in IMAGES]
+    csv_of(flat / "t.csv", "image,test,train", rows)
+    with pytest.raises(DataError, match=r"test, train hold 0 and 1, one 1 in each row, and may be the classes"):
+        load_data(flat)
+    csv_of(flat / "t.csv", "image,a,b,b", [(name, *hot(label)) for _, name, label in IMAGES])
+    with pytest.raises(DataError, match="several columns of 0 and 1 are called b"):
+        load_data(flat)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -304,3 +314,28 @@ def test_names_of_another_place_that_fit_two_images_are_refused_and_unique_ones_
 def test_a_folder_that_counts_is_not_passed_over_for_a_missing_file():
     there = ["a/1.png", "1.png", "2.png"]
     assert find_named(["a/1.png", "a/2.png"], there, Path("s"), Path("s/t.csv")).positions.tolist() == [0, -1]
+
+
+@pytest.mark.parametrize(
+    ("table", "before", "says"),
+    [
+        ("labels.csv", "train/", r"line 2: 'train/00.png' says another part than the folder of test/00.png"),
+        ("labels.csv", "/home/x/train/", r"line 2: '/home/x/train/00.png' says another part"),
+        ("train.csv", "", r"train.csv is called as the part 'train', and its images lie in folders of another"),
+    ],
+)
+def test_labels_of_a_part_that_is_not_there_go_to_no_other(tmp_path: Path, table, before, says):
+    rows = [(f"{before}{k:02}.png", "ab"[k % 2]) for k in range(8)]
+    root = put(tmp_path / "set", [f"test/{k:02}.png" for k in range(8)])
+    csv_of(root / table, "file_name,label", rows)
+    for extra in ((), ["train/x.png"]):
+        put(root, extra)
+        with pytest.raises(DataError, match=says):
+            load_data(root, labels=table)
+        assert len(load_data(root, labels=table, roles=False)) == 8, "it is said that these names are no parts"
+
+
+def test_the_place_in_which_a_whole_set_lay_is_no_part(parted: Path):
+    rows = [(f"/home/x/valid/{name}.png", label) for _, name, label in IMAGES]
+    csv_of(parted / "t.csv", "file_name,label", rows)
+    assert what(load_data(parted)) == WANTED

@@ -16,7 +16,17 @@ from spikewise.data.one_hot import one_hot_columns
 from spikewise.errors import DataError, MissingDataError
 from spikewise.shell import word
 
-__all__ = ["FoundTable", "candidates", "clear", "no_table", "opened", "tables_in", "together", "unread_beside"]
+__all__ = [
+    "FoundTable",
+    "candidates",
+    "clear",
+    "no_table",
+    "opened",
+    "part_of_table",
+    "tables_in",
+    "together",
+    "unread_beside",
+]
 
 _ANSWERS: Final = ("image", "label", "probability")
 """How `spikewise predict --out FILE.csv` begins: answers of a network are no labels, unless it is said."""
@@ -118,10 +128,10 @@ def _candidate(file: LabelFile, config: DataConfig, root: Path) -> FoundTable:
     columns = choose_columns(file.header, config.columns, subjects=wanted, parts=config.roles)
     if isinstance(columns, Unclear):
         columns = one_hot_columns(file, columns)
-    return FoundTable(file, columns, _part_of(file.path, root))
+    return FoundTable(file, columns, part_of_table(file.path, root))
 
 
-def _part_of(path: Path, root: Path) -> str:
+def part_of_table(path: Path, root: Path) -> str:
     """The part that a table's name says, or the name of a folder above it; empty where none or two do."""
     words = [one for piece in _SPLITS.findall(path.stem) for one in _HUMPS.split(piece)]
     above = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()

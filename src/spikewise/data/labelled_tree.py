@@ -8,6 +8,7 @@ from jaxtyping import Int64
 
 from spikewise.data.classes import one_class
 from spikewise.data.folder import Listing, Tree, several_names
+from spikewise.data.found_tables import part_of_table
 from spikewise.data.image_set import Role, SubjectsRule
 from spikewise.data.label_table import LabelTable
 from spikewise.data.level_tree import Place, in_class_order
@@ -21,6 +22,9 @@ __all__ = ["labelled_tree"]
 
 _FEW = 5
 """Lines or names that a message gives."""
+_OTHER_PART = (
+    "Give the folder of the images that are meant, or say that such names are no parts: --set data.roles=false."
+)
 
 
 def labelled_tree(listing: Listing, tables: Sequence[LabelTable], *, roles: bool, skip_bad: bool) -> Tree:
@@ -32,9 +36,10 @@ def labelled_tree(listing: Listing, tables: Sequence[LabelTable], *, roles: bool
         roles: Whether folders are parts.
         skip_bad: Leave out rows whose file is missing, with a word.
     Raises:
-        DataError: rows whose file is missing or fits several images, or that contradict each other.
+        DataError: rows whose file is missing or fits several images, that contradict each other, or that name an image
+            of another part.
     """
-    rows, cautions, ways = _rows(listing, tables, skip_bad=skip_bad)
+    rows, cautions, ways = _rows(listing, tables, roles=roles, skip_bad=skip_bad)
     repeated = _check_repeated(listing, tables, rows)
     said = {listing.images[rows.positions[row]]: rows.places[row] for row in rows.first().tolist()}
     notes = [f"{_read(tables)} Files are told by {listed(dict.fromkeys(ways))}."]
@@ -73,12 +78,16 @@ class _Rows(NamedTuple):
         return fresh
 
 
-def _rows(listing: Listing, tables: Sequence[LabelTable], *, skip_bad: bool) -> tuple[_Rows, list[str], list[str]]:
+def _rows(
+    listing: Listing, tables: Sequence[LabelTable], *, roles: bool, skip_bad: bool
+) -> tuple[_Rows, list[str], list[str]]:
     """The rows whose images are there, a word on others, and how files were told in each table."""
     positions, lines, places, cautions, ways = [], [], [], [], []
     for table in tables:
         found = _found(listing, table)
         _check_clear(listing, table, found.positions)
+        if roles:
+            _check_same_part(listing, table, found.positions)
         missing = np.flatnonzero(found.positions == ABSENT).tolist()
         if missing and (not skip_bad or len(missing) == len(table.names)):
             raise DataError(_missing(listing, table, missing))
@@ -124,6 +133,48 @@ def _found(listing: Listing, table: LabelTable) -> Named:
                 "names are none: --set data.roles=false."
             )
     return everything
+
+
+def _check_same_part(listing: Listing, table: LabelTable, positions: Int64[np.ndarray, " R"]) -> None:
+    """Refuse names, or else a table, of another part than the folders in which the images lie: they are not those.
+
+    Where all names have folders of one part before them and the images lie in several, these folders say nothing.
+    """
+    rows = np.flatnonzero(positions >= 0).tolist()
+    named, lying = _Parts(), _Parts()
+    pairs = [(named.of(path_of(table.names[row])), lying.of(listing.images[positions[row]])) for row in rows]
+    there = {lies for _, lies in pairs} - {None}
+    said = {says for says, _ in pairs} - {None}
+    if not said:
+        called = part_of_table(table.file.path, listing.root)
+        if role_of(called) is not None and there and role_of(called) not in there:
+            raise DataError(
+                f"{table.file.path} is called as the part '{shown(called)}', and its images lie in folders of another, "
+                f"such as {shown(listing.images[positions[rows[0]]])}. {_OTHER_PART}"
+            )
+    if len(said) == 1 < len(there):
+        return
+    for row, (says, lies) in zip(rows, pairs, strict=True):
+        if says is not None and lies is not None and says is not lies:
+            raise DataError(
+                f"{table.file.path}, line {table.lines[row]}: {quoted(table.names[row])} says another part than the "
+                f"folder of {shown(listing.images[positions[row]])}, which it would name. {_OTHER_PART}"
+            )
+
+
+class _Parts:
+    """The parts that folders before files say; of several the innermost."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Role | None] = {}
+
+    def of(self, path: str) -> Role | None:
+        """That of a file."""
+        folder = parent_of(path)
+        if folder not in self._known:
+            roles = [role for role in map(role_of, folder.split("/")) if role is not None]
+            self._known[folder] = roles[-1] if roles else None
+        return self._known[folder]
 
 
 def _names(tables: Sequence[LabelTable]) -> str:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from spikewise.data.columns import BAR, Columns, Unclear
 from spikewise.data.label_file import LabelFile
-from spikewise.data.names import listed, shown
+from spikewise.data.names import listed, role_of, shown
 from spikewise.errors import DataError, quoted
 
 __all__ = ["class_rows", "one_hot_columns"]
@@ -24,7 +24,7 @@ def one_hot_columns(file: LabelFile, found: Unclear) -> Columns | Unclear:
     """The columns of classes of a table none of whose columns is called as the class is.
 
     Taken by itself where every other column but a row's number is one of 0 and 1, and each row has a single 1. Where
-    some are, it may be meant, and the setting is known.
+    some are, or their names are those of parts, it may be meant, and the setting is known.
 
     Args:
         found: what the names of columns say.
@@ -40,10 +40,13 @@ def one_hot_columns(file: LabelFile, found: Unclear) -> Columns | Unclear:
     names = [file.header[place] for place in seen.columns]
     if len(names) < _FEWEST:
         return found
-    if seen.against is not None:
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice or seen.against is not None:
         said = f"{listed(names, _FEW)} hold 0 and 1, and {seen.against}: each image has one class here"
+        said = f"several columns of 0 and 1 are called {listed(twice, _FEW)}" if twice else said
         return found._replace(why=f"{found.why}; {said}")
-    if len(names) < len(free) or any(BAR in name for name in names):
+    parts = all(role_of(name) is not None for name in names)
+    if len(names) < len(free) or parts or any(BAR in name for name in names):
         said = f"{listed(names, _FEW)} hold 0 and 1, one 1 in each row, and may be the classes"
         return found._replace(why=f"{found.why}; {said}", known={**found.known, "class": BAR.join(names)})
     return Columns(at["file"], seen.columns, at.get("subject"), at.get("part"))
