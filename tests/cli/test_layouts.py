@@ -231,6 +231,16 @@ def test_a_holdout_with_one_class_is_read_at_any_depth(call, sets):
             (sets / "holdout").rename(sets / "wrapped" / "archive")
 
 
+def test_an_outer_folder_that_is_called_as_a_class_does_not_say_it(call, sets):
+    levels = ("--set", "data.levels=class/**")
+    assert call("train", "scans", *levels, *FAST, "--out", "runs")[0] == 0
+    for label, who, name in FILES:
+        put(sets / "holdout" / "benign" / label / who / f"x{name}", f"x{name}")
+    code, out, err = call("evaluate", the_run(sets / "runs"), "--data", "holdout", "--json")
+    assert code == 0, err
+    assert [sum(row) for row in json.loads(out)[0]["confusion"]] == [48, 48]
+
+
 def test_evaluate_divides_the_runs_own_images_as_the_run_did(call, sets):
     assert call("train", "flat", "--set", "data.group_pattern=(p[0-9]+)_", *FAST, "--out", "runs")[0] == 0
     run = the_run(sets / "runs")

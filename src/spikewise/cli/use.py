@@ -75,7 +75,10 @@ def evaluate(  # noqa: PLR0913  # one parameter for each option
             decoding=None if quiet else shown.work,
         )
     if found[0].seen is None:
-        say(f"Whether training images are among these is not known: {run} kept none, and they are not where they lay.")
+        say(
+            f"Whether training images are among these is not known: {run} kept none, and they are not there as they "
+            "were."
+        )
     if as_json:
         print_json([_record(one) for one in found])
         return
