@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from spikewise.api import Run, compare, encode, evaluate, load, load_data, save_encoded, train
+from spikewise.api import Run, audit, compare, encode, evaluate, load, load_data, save_encoded, train, versus
 from spikewise.data import split
 from spikewise.encoders import Latency
 from spikewise.errors import ConfigError, DataError, RunError, ShapeError, SpikewiseError
@@ -35,6 +35,20 @@ def test_a_run_shows_itself(run):
     assert "test accuracy" in run.table()
     assert run.results.verdict.headline in text
     assert run.report.is_file()
+
+
+def test_what_asks_a_run_shows_itself_in_a_few_lines(run):
+    contest = versus([f"{run.folder}:snn", f"{run.folder}:twin"])
+    assert repr(contest).startswith("<2 networks on ")
+    assert contest.pairs[0].sentence in repr(contest)
+    (found,) = evaluate(run, network="snn", seed=0)
+    assert repr(found) == (
+        f"<snn, seed 0, on {found.images} images of digits: accuracy {100 * found.metrics['accuracy']:.2f} %>"
+    )
+    audited = audit("digits", **{"split.limit": 200})
+    assert str(audited) == repr(audited)
+    assert repr(audited).splitlines()[0] == f"<audit of digits, {audited.images:,} images. {audited.headline}.>"
+    assert len(repr(audited).splitlines()) == 1 + len(audited.findings)
 
 
 def test_the_same_call_reads_the_run_back(run):

@@ -13,6 +13,7 @@ from spikewise.evaluation import CandidatePredictions, PairComparison, Results, 
 from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.stored import read_answers
 from spikewise.experiments import RunFolder
+from spikewise.report.numbers import percent
 
 __all__ = ["Contest", "versus"]
 
@@ -25,6 +26,11 @@ class Contest(NamedTuple):
     accuracies: dict[str, float]
     """Of each network, the mean over its seeds."""
     pairs: tuple[PairComparison, ...]
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {percent(value)}" for name, value in self.accuracies.items())
+        sentences = "".join(f"\n  {pair.sentence}" for pair in self.pairs)
+        return f"<{len(self.accuracies)} networks on {self.images:,} images of {self.data}: {figures}>{sentences}"
 
 
 class _TestedNetwork(NamedTuple):

@@ -21,6 +21,7 @@ from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
 from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.settings import changed, parse_change
+from spikewise.report.numbers import percent
 from spikewise.shell import word
 
 __all__ = ["Evaluation", "evaluate"]
@@ -41,6 +42,11 @@ class Evaluation(NamedTuple):
     """With two classes: the one that `recall`, `specificity`, `precision` and `f1` are about."""
     confusion: Int[np.ndarray, "K K"]
     """Images by true class (row) and predicted class (column)."""
+
+    def __repr__(self) -> str:
+        right = self.metrics.get("accuracy")
+        figure = "" if right is None else f": accuracy {percent(right)}"
+        return f"<{self.network}, seed {self.seed}, on {self.images:,} images of {self.data}{figure}>"
 
 
 def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for

@@ -57,7 +57,7 @@ class Runs(Sequence[RunSummary]):
     def __repr__(self) -> str:
         states = [str(one["state"]) for one in self]
         told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        return f"<{len(self)} runs in {self.folder}{': ' if told else ''}{told}>"
+        return f"<{len(self)} run{'s' * (len(self) != 1)} in {self.folder}{': ' if told else ''}{told}>"
 
     def where(self, condition: str | Condition) -> "Runs":
         """Those of which a condition is true, such as "accuracy > 0.97 and preset = mnist-snn".

@@ -87,6 +87,12 @@ class Tuned(NamedTuple):
     monitor: str
     sides: tuple[TunedCandidate, ...]
 
+    def __repr__(self) -> str:
+        best = ", ".join(
+            f"{side.kind} {self.monitor} {side.best.score:.4g} of {len(side.trials)} trials" for side in self.sides
+        )
+        return f"<search in {self.folder}: {best}>"
+
 
 def tune(  # noqa: PLR0913  # what a search may be told
     experiment: Experiment,

@@ -132,6 +132,12 @@ class Audit(Config):
     """How long the audit took when it was made."""
     spikewise_version: str
 
+    def __repr__(self) -> str:
+        lines = (f"\n  {finding.severity}: {finding.title}" for finding in self.findings)
+        return f"<audit of {self.name}, {self.images:,} images. {self.headline}.>{''.join(lines)}"
+
+    __str__ = __repr__
+
     @property
     def headline(self) -> str:
         """The verdict without the findings it rests on."""
