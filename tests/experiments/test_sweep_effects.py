@@ -7,7 +7,7 @@ import pytest
 
 from spikewise.experiments import sweep_figures
 from spikewise.experiments.sweep import Claim
-from spikewise.experiments.sweep_effects import answer, choose, difference, differences, mean_over, one_seed
+from spikewise.experiments.sweep_effects import answer, choose, complete, difference, differences, mean_over, one_seed
 from spikewise.experiments.sweep_figures import FigureScope, draw
 
 LABELS = {"size": ("1", "2", "3", "4", "5", "6", "7", "8"), "mode": ("off", "on")}
@@ -60,6 +60,36 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     assert np.mean(inside) > 0.88  # 95 % less what 8 configurations and 200 trials allow
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_intervals_hold_the_truth_where_a_seed_favours_a_level_everywhere(seeds):
+    rng = np.random.default_rng(seeds)
+    inside = []
+    for _ in range(150):
+        shared, own = rng.normal(0, 0.01, (seeds, 1)), rng.normal(0, 0.01, (seeds, 12))
+        found = mean_over({(at, seed): value for (seed, at), value in np.ndenumerate(shared + own)})
+        inside.append(found.low <= 0 <= found.high)
+    assert np.mean(inside) > 0.88
+
+
+def test_configurations_without_all_seeds_are_left_out_where_that_leaves_enough():
+    whole = {(at, seed): 0.1 * at + 0.01 * seed for at in range(4) for seed in range(3)}
+    assert complete(whole) == whole
+    assert complete({**whole, (4, 0): 9.0}) == whole
+    begun = {(at, seed): 1.0 * seed for at in range(6) for seed in range(3) if seed < 2 or at == 0}
+    assert set(complete(begun)) == {(at, seed) for at in range(6) for seed in range(2)}
+    alone = {(0, 0): 0.1, (1, 1): 0.2, (2, 2): 0.3}
+    assert complete(alone) == alone
+    one = {(0, seed): 0.1 * seed for seed in range(3)}
+    assert complete(one) == one
+    assert "Student t over 3 seeds" in mean_over(one).method
+
+
+def test_figures_that_differ_by_the_seed_alone_have_the_interval_of_the_seeds():
+    found = mean_over({(at, seed): 0.1 * seed for at in range(4) for seed in range(3)})
+    assert found.low < 0.1 < found.high
+    assert "Student t over 3 seeds" in found.method
+
+
 def test_a_sweep_of_one_seed_says_what_its_intervals_leave_out():
     assert "the luck of its first weights" in one_seed(table(0.0, seeds=1))
     assert one_seed(table(0.0, seeds=2)) == ""
@@ -78,7 +108,7 @@ def test_unfinished_cells_have_no_pairs():
 def test_one_pair_or_pairs_that_are_all_alike_give_no_interval():
     rows = [row for row in table(0.1) if row["size"] == "1" and row["seed"] == 0]
     assert "too few for an interval" in measured(rows).sentence("accuracy")
-    assert mean_over(np.array([0.01, 0.01]), np.array([0, 1])).low is None
+    assert mean_over({("a", 0): 0.01, ("b", 0): 0.01}).low is None
 
 
 def test_a_factor_with_several_levels_is_compared_with_its_first():

@@ -1,12 +1,16 @@
 """What a sweep says: the cell that validation chooses, and what each factor does, over matched pairs.
 
 A pair is two trainings that are equal in everything but the factor: same levels of all other factors, same network,
-same seed. Pairs of one configuration with several seeds are not independent of each other, so whole configurations
-are resampled (cluster bootstrap; Efron and Tibshirani 1993, sec. 8.3). With one configuration there is only Student's
-t over its seeds, and with one pair there is no interval. Intervals are not corrected for the number of factors.
+same seed. Pairs of one configuration are not independent of each other, nor are those of one seed, whose first weights
+and order of images may favour a level at all others. So an interval covers both: configurations are resampled, and
+seeds add Student's t, as test images and seeds do elsewhere (`bootstrap_seeds_and_images`). With one seed whole
+configurations are resampled alone (cluster bootstrap; Efron and Tibshirani 1993, sec. 8.3), with one configuration
+there is only Student's t over its seeds, and with one pair there is no interval. Intervals are not corrected for the
+number of factors.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +29,7 @@ __all__ = [
     "answer",
     "by_run",
     "choose",
+    "complete",
     "difference",
     "differences",
     "figure_of",
@@ -132,21 +137,48 @@ def _between(
     keys = [key for key in first if key in second]
     if not keys:
         return None
-    values = np.array([first[key] - second[key] for key in keys])
-    configurations = list(dict.fromkeys(key[:-1] for key in keys))  # the seed is the last part of the key
-    place = {configuration: at for at, configuration in enumerate(configurations)}
-    cluster = np.array([place[key[:-1]] for key in keys])
-    return SweepDifference(factor, *levels, mean_over(values, cluster), len(keys), len(configurations))
+    # The seed is the last part of the key.
+    pairs = complete({(key[:-1], key[-1]): first[key] - second[key] for key in keys})
+    configurations = len({configuration for configuration, _ in pairs})
+    return SweepDifference(factor, *levels, mean_over(pairs), len(pairs), configurations)
 
 
-def mean_over(values: np.ndarray, cluster: np.ndarray) -> Estimate:
-    """Mean with an interval: clusters are resampled whole; of one cluster only its own spread is known."""
-    count = len(set(cluster.tolist()))
-    if count < 2:
+Figures = Mapping[tuple[Hashable, Hashable], float]
+"""A figure for each configuration and seed."""
+
+
+def complete(figures: Figures) -> Figures:
+    """Those of the most configurations that all have the same seeds, if that leaves two of each; else all of them.
+
+    While a sweep is at work, or where cells failed, some configurations lack seeds.
+    """
+    seeds: dict[Hashable, set[Hashable]] = {}
+    for configuration, seed in figures:
+        seeds.setdefault(configuration, set()).add(seed)
+    often = Counter(seed for _, seed in figures)
+    wanted = [{seed for seed, _ in often.most_common(count)} for count in range(len(often), 1, -1)]
+    sizes = [len(some) * sum(own >= some for own in seeds.values()) for some in wanted]
+    if not sizes or max(sizes) < 2 * len(best := wanted[sizes.index(max(sizes))]):
+        return figures
+    return {key: value for key, value in figures.items() if key[1] in best and seeds[key[0]] >= best}
+
+
+def mean_over(figures: Figures) -> Estimate:
+    """Mean with an interval over configurations and seeds; of figures that are not `complete`, configurations alone."""
+    values = np.array(list(figures.values()))
+    configurations, seeds = (list(dict.fromkeys(key[part] for key in figures)) for part in (0, 1))
+    if len(configurations) < 2:
         estimate = seeds_only(values)
+    elif len(seeds) > 1 and len(values) == len(configurations) * len(seeds):
+        table = np.array([[figures[configuration, seed] for configuration in configurations] for seed in seeds])
+        sampled = bootstrap_seeds_and_images(table)
+        over = f"bootstrap over {len(configurations)} configurations, Student t over {len(seeds)} seeds"
+        estimate = sampled.model_copy(update={"method": over}) if sampled.low is not None else seeds_only(table.mean(1))
     else:
+        place = {configuration: at for at, configuration in enumerate(configurations)}
+        cluster = np.array([place[configuration] for configuration, _ in figures])
         sampled = bootstrap_seeds_and_images(values[None, :], cluster)
-        estimate = sampled.model_copy(update={"method": f"cluster bootstrap over {count} configurations"})
+        estimate = sampled.model_copy(update={"method": f"cluster bootstrap over {len(configurations)} configurations"})
     if np.ptp(values) == 0:  # chance of few values, not certainty
         alike = {"low": None, "high": None, "method": "no interval: all values are alike"}
         return estimate.model_copy(update=alike)

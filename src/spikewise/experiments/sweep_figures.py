@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from spikewise.experiments.sweep_effects import (
@@ -12,6 +11,7 @@ from spikewise.experiments.sweep_effects import (
     Choice,
     SweepDifference,
     by_run,
+    complete,
     figure_of,
     mean_of,
     mean_over,
@@ -91,9 +91,7 @@ def _curve(scope: FigureScope, done: Sequence[Row], factor: str) -> DrawnFigure:
 
 
 def _point(own: Sequence[Row], x: float, metric: str) -> Point:
-    runs = {run: at for at, run in enumerate(dict.fromkeys(row["run"] for row in own))}
-    values = np.array([figure_of(row, f"test_{metric}") for row in own])
-    return Point(x, mean_over(values, np.array([runs[row["run"]] for row in own])))
+    return Point(x, mean_over(complete({(row["run"], row["seed"]): figure_of(row, f"test_{metric}") for row in own})))
 
 
 def _forest(scope: FigureScope, differences: Sequence[SweepDifference]) -> DrawnFigure:
