@@ -89,7 +89,8 @@ def _known_as_classes(parents: Collection[Folders], words: Words, outer: int, ex
     if not words.any_depth or not expected:
         return outer
     at = words.names.index("class")
-    for taken in (outer, *range(outer)):  # an outer folder may be called as a class, with the classes below it
+    depths: list[int] = [outer, *range(outer)]
+    for taken in depths:  # an outer folder may be called as a class, with the classes below it
         found = sorted({one_class(one[taken + at]) for one in parents})
         if len(match_classes(found, expected)) == len(found):
             return taken
