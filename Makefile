@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test shapes test-gpu test-wheel lint types bench fuzz docs format sanitize clean
+.PHONY: demo test shapes test-gpu test-wheel lint types bench fuzz docs format sanitize packages clean
 .DELETE_ON_ERROR:
 
 # The page that it leaves behind is checked where something runs JavaScript.
@@ -36,6 +36,15 @@ shapes: $(VENV)/.test
 		--deselect tests/training/test_fit.py::test_one_seed_gives_one_result_and_the_global_generators_stay $(ARGS) $(SHAPES)
 	$(BIN)/coverage report --skip-covered --fail-under=93 \
 		--include='$(subst $(EMPTY) $(EMPTY),$(COMMA),$(CORE:%=src/spikewise/%))'
+
+# What the tests of exports and pages drive, from Debian, as root: a browser, emulators, cross compilers. Without them these tests say that
+# they are skipped, and which package is missing.
+PACKAGES := chromium fonts-dejavu-core nodejs gcc clang lld \
+	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm \
+	gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
+packages:
+	dpkg -s $(PACKAGES) > /dev/null 2>&1 || { apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PACKAGES); }
 
 # The tests that need an NVIDIA GPU, each of which says so where there is none.
 test-gpu: $(VENV)/.test
