@@ -46,3 +46,34 @@ def test_a_run_that_cannot_be_written_is_refused_before_it_is_looked_into(run, m
     monkeypatch.setattr(sections, "study", work)
     with pytest.raises(StorageError, match="The folder is not writable: make it so, or take a copy that is"):
         look(run.folder, again=True)
+
+
+def test_a_folder_that_the_command_is_about_is_not_moved_by_another_out(call, tmp_path, monkeypatch):
+    plan = '[base]\ndata = { source = "digits" }\nsplit = { limit = 100 }\n[set]\ntrain.epochs = 1\n'
+    (tmp_path / "plan.toml").write_text(f"{plan}[grid]\nmodel.hidden = [[4], [8]]\n")
+    code, _, said = call("sweep", "plan.toml", "--table-only", "--quiet")
+    assert (code, said) == (0, "")
+    (folder,) = (tmp_path / "runs").glob("sweep-*")
+
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    code, _, said = call("sweep", folder, "--table-only")
+    assert code == 2
+    assert said.endswith("The folder is not writable: make it so, or take a copy that is.\n")
+    code, _, said = call("sweep", "plan.toml", "--table-only")
+    assert code == 2
+    assert "choose another with --out" in said
+
+
+def test_what_is_written_below_a_run_can_go_elsewhere_by_out(call, run, monkeypatch):
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    code, _, said = call("export", run.folder, "--to", "html")
+    assert code == 2
+    assert "choose another with --out" in said
