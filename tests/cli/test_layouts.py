@@ -177,15 +177,20 @@ def test_evaluate_reads_other_folders_as_its_own_or_as_it_is_told(call, sets):
     assert (code, "Settings say how another set is read" in err) == (2, True)
 
 
+def copy(sets: Path, folder: str, names: list[str]) -> None:
+    """The images of "flat" in another folder, under other names."""
+    for (label, _, name), other in zip(FILES, names, strict=True):
+        path = sets / folder / label / other
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((sets / "flat" / label / name).read_bytes())
+
+
 def test_a_copy_under_other_names_is_not_tested_on_what_the_run_learned_from(call, sets):
     assert call("train", "flat", *FAST, "--out", "runs")[0] == 0
     run = the_run(sets / "runs")
     (own,) = json.loads(call("evaluate", run, "--json")[1])
     opened = len(RunFolder.open(run).openings())
-    for k, (label, _, name) in enumerate(FILES):
-        path = sets / "copy" / label / f"{(37 * k) % 96:02}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((sets / "flat" / label / name).read_bytes())
+    copy(sets, "copy", [f"{(37 * k) % 96:02}.png" for k in range(96)])
     code, out, err = call("evaluate", run, "--data", "copy", "--json")
     assert code == 0, err
     (found,) = json.loads(out)
@@ -266,10 +271,7 @@ def test_images_whose_files_now_say_subjects_are_not_divided_anew(call, sets):
     assert call("train", "flat", *FAST, "--out", "runs")[0] == 0
     run = the_run(sets / "runs")
     (own,) = json.loads(call("evaluate", run, "--json")[1])
-    for label, who, name in FILES:
-        path = sets / "named" / label / f"{name[:-4]}_patient{who[1:]}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((sets / "flat" / label / name).read_bytes())
+    copy(sets, "named", [f"{name[:-4]}_patient{who[1:]}.png" for _, who, name in FILES])
     code, out, err = call("evaluate", run, "--data", "named", "--json")
     assert code == 0, err
     (found,) = json.loads(out)

@@ -3,11 +3,10 @@
 import json
 import re
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
-from PIL import Image
+from placed import put
 
 from spikewise.data import Role, load_data
 from spikewise.data.label_file import open_label_file
@@ -17,14 +16,6 @@ from spikewise.errors import DataError
 PARTS = {"train": 12, "validation": 6, "test": 6}
 ROLES = {"train": Role.TRAIN, "validation": Role.VALIDATION, "test": Role.TEST}
 IMAGES = [(part, f"{part}_{k:02}", "abc"[k % 3]) for part, count in PARTS.items() for k in range(count)]
-
-
-def put(root: Path, files) -> Path:
-    for file in files:
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.random.default_rng(crc32(path.name.encode())).integers(0, 256, (6, 6), np.uint8)).save(path)
-    return root
 
 
 def csv_of(path: Path, head: str, rows) -> None:

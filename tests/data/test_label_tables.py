@@ -5,13 +5,12 @@ import io
 import shlex
 import time
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from placed import put
 
 from spikewise.data import Role, load_data, split
 from spikewise.data.columns import Columns, Unclear, choose_columns, read_columns
@@ -22,14 +21,6 @@ from spikewise.errors import ConfigError, DataError, MissingDataError
 
 HEAD = ["image_id", "dx", "patient_id"]
 ROWS = [[f"im{k:02}", "abc"[k % 3], f"P{k // 4}"] for k in range(48)]
-
-
-def put(root: Path, files) -> Path:
-    for file in files:
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.random.default_rng(crc32(path.name.encode())).integers(0, 256, (6, 6), np.uint8)).save(path)
-    return root
 
 
 def written(rows, head=HEAD, **dialect) -> str:

@@ -3,26 +3,15 @@
 import re
 import shlex
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pytest
-from PIL import Image
+from placed import put
 
 from spikewise.data import Role, load_data, split
 from spikewise.data.audit import audit
 from spikewise.data.levels import check_levels, outer_folders, proposals, words_of
 from spikewise.errors import ConfigError, DataError
-
-
-def put(root: Path, files) -> Path:
-    """Images at these places, each of its own pixels; those of one file name have the same, wherever they lie."""
-    for file in files:
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(crc32(path.name.encode())).integers(0, 256, (6, 6), np.uint8)
-        Image.fromarray(pixels).save(path)
-    return root
 
 
 def patients(count: int = 8, images: int = 3) -> list[tuple[str, str, str]]:
