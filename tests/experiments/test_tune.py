@@ -30,6 +30,11 @@ def test_every_side_has_the_same_budget_and_the_best_of_it_is_written(small, tun
         )
 
 
+def test_a_search_shows_itself_in_a_line(tuned):
+    best = [f"{one.kind} accuracy {one.best.score:.4g} of 3 trials" for one in tuned.sides]
+    assert repr(tuned) == f"<search in {tuned.folder}: {', '.join(best)}>"
+
+
 def test_what_is_common_to_all_sides_is_drawn_alike_and_the_rest_is_the_spiking_sides_own(small):
     snn, twin, cnn = (drawn_settings(small, side, 4) for side in ("snn", "twin", "cnn"))
     assert {key: snn[key] for key in twin} == twin
