@@ -7,7 +7,7 @@ import pytest
 
 from spikewise.experiments import sweep_figures
 from spikewise.experiments.sweep import Claim
-from spikewise.experiments.sweep_effects import answer, choose, complete, difference, differences, mean_over, one_seed
+from spikewise.experiments.sweep_effects import answer, choose, complete, difference, differences, few_seeds, mean_over
 from spikewise.experiments.sweep_figures import FigureScope, draw
 
 LABELS = {"size": ("1", "2", "3", "4", "5", "6", "7", "8"), "mode": ("off", "on")}
@@ -90,10 +90,11 @@ def test_figures_that_differ_by_the_seed_alone_have_the_interval_of_the_seeds():
     assert "Student t over 3 seeds" in found.method
 
 
-def test_a_sweep_of_one_seed_says_what_its_intervals_leave_out():
-    assert "the luck of its first weights" in one_seed(table(0.0, seeds=1))
-    assert one_seed(table(0.0, seeds=2)) == ""
-    assert one_seed([{**row, "status": "failed"} for row in table(0.0, seeds=1)]) == ""
+def test_a_sweep_of_few_seeds_says_what_it_cannot_say():
+    assert "the luck of its first weights" in few_seeds(table(0.0, seeds=1))
+    assert "hardly any effect is clear" in few_seeds(table(0.0, seeds=2))
+    assert few_seeds(table(0.0, seeds=3)) == ""
+    assert few_seeds([{**row, "status": "failed"} for row in table(0.0, seeds=1)]) == ""
 
 
 def test_unfinished_cells_have_no_pairs():

@@ -143,7 +143,7 @@ def _folder(
 
 
 def _print(folder: "SweepFolder", found: "SweepFindings") -> None:
-    from spikewise.experiments.sweep_effects import one_seed
+    from spikewise.experiments.sweep_effects import few_seeds
 
     metric = folder.sweep.metric
     states = [str(row["status"]) for row in {str(row["run"]): row for row in found.rows}.values()]
@@ -155,7 +155,7 @@ def _print(folder: "SweepFolder", found: "SweepFindings") -> None:
         print()
     for difference in found.differences:
         print_text(difference.sentence(metric), indent=2)
-    if found.differences and (caution := one_seed(found.rows)):
+    if found.differences and (caution := few_seeds(found.rows)):
         print_text(caution)
     for one in found.answers:
         print()

@@ -32,16 +32,20 @@ __all__ = [
     "complete",
     "difference",
     "differences",
+    "few_seeds",
     "figure_of",
     "mean_of",
     "mean_over",
-    "one_seed",
 ]
 
 NETWORK = "network"
 _ONE_SEED = (
     "All trainings have one seed, so that an effect may be the luck of its first weights: the intervals only say how "
     "alike it is at the other levels. With --seeds 3 the pairs have several."
+)
+_TWO_SEEDS = (
+    "Two seeds say little of how far seeds lie apart, so intervals are wide and hardly any effect is clear. With "
+    "--seeds 3 they are much narrower."
 )
 LOWER_IS_BETTER = frozenset({"ece", "brier", "nll"})
 
@@ -194,10 +198,10 @@ def differences(rows: Sequence[Row], labels: Mapping[str, Sequence[str]], metric
     return [one for one in out if one is not None]
 
 
-def one_seed(rows: Iterable[Row]) -> str:
-    """What a sweep of one seed cannot say; nothing where there are several, or none."""
+def few_seeds(rows: Iterable[Row]) -> str:
+    """What a sweep of one or two seeds cannot say; nothing where there are more, or none."""
     seeds = {row["seed"] for row in rows if row["status"] == "done"}
-    return _ONE_SEED if len(seeds) == 1 else ""
+    return {1: _ONE_SEED, 2: _TWO_SEEDS}.get(len(seeds), "")
 
 
 def choose(rows: Sequence[Row], factors: Sequence[str], metric: str) -> list[Choice]:

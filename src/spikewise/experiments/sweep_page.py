@@ -16,8 +16,8 @@ from spikewise.experiments.sweep_effects import (
     by_run,
     choose,
     differences,
+    few_seeds,
     mean_of,
-    one_seed,
 )
 from spikewise.experiments.sweep_figures import DrawnFigure, FigureScope, draw
 from spikewise.experiments.sweep_folder import SweepFolder
@@ -78,7 +78,7 @@ def _render(folder: SweepFolder, found: SweepFindings, drawn: Sequence[DrawnFigu
         states={state: states.count(state) for state in dict.fromkeys(states)},
         cells=len(states),
         metric=in_sentence(metric_label(metric, positive_of(found.rows))),
-        one_seed=one_seed(found.rows),
+        few_seeds=few_seeds(found.rows),
         choices=[choice.sentence(metric) for choice in found.choices],
         effects=[one.sentence(metric) for one in found.differences],
         answers=found.answers,
