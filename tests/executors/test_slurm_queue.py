@@ -48,7 +48,8 @@ if sum(map(int, taken)) + count > most:
     time.sleep(float((here / "refuses_after").read_text()))
     sys.exit("sbatch: error: QOSMaxSubmitJobPerUserLimit\\n"
              "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, ...)")
-(here / "taken").write_text(" ".join([*taken, str(count)]))
+(here / "taken.new").write_text(" ".join([*taken, str(count)]))
+(here / "taken.new").replace(here / "taken")
 print(f"Submitted batch job {len(taken) + 1}")
 """
 SAYS = """import sys, pathlib, time
@@ -59,7 +60,12 @@ if (here / "away").exists():
     time.sleep(float((here / "away").read_text() or 0))
     sys.exit(f"{name}: error: Unable to contact slurm controller (connect failure)")
 said = here / f"{name}.says"
-print(said.read_text() if said.exists() else "", end="")
+if said.exists():
+    print(said.read_text(), end="")
+elif name == "squeue":  # what was submitted runs
+    for job, count in enumerate(map(int, (here / "taken").read_text().split()), 1):
+        for number in [f"{job}_{i}" for i in range(count)] if count > 1 else [f"{job}"]:
+            print(f"{number}|RUNNING|None|n1")
 """
 AWAY = "Unable to contact slurm controller (connect failure)"
 NODES = "main*|8|64000|gpu:a100:4|2:00:00\nlong|4|32000+|(null)|7-00:00:00\n"
