@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from spikewise.experiments import resolve
 from spikewise.experiments.shared import agree
 from spikewise.training import group, load_weights
 from spikewise.training.group import ProcessGroup
+from waiting import LONG, wait_until
 
 SETTINGS = ("model.hidden=[8]", "encoder.steps=2", "split.limit=200", "train.learning_rate=0.01", "train.shards=4")
 WHERE = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
@@ -70,7 +70,7 @@ def test_two_processes_write_what_one_writes(tmp_path):
     settings = {"model.hidden": [8], "encoder.steps": 2, "split.limit": 200}
     rules = {"train.learning_rate": 0.01, "train.shards": 4}
     spikewise.train("digits", quick=True, epochs=2, out=tmp_path / "one", device="cpu", **settings, **rules)
-    said = [process.communicate(timeout=120) for process in both]
+    said = [process.communicate(timeout=LONG) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert "test accuracy" in said[0][0]
     assert said[1] == ("", "")  # one shows what came of it, and writes
@@ -84,19 +84,16 @@ def test_a_killed_process_ends_all_in_one_message_and_the_same_command_goes_on(t
     undisturbed = started(1, arguments(tmp_path / "whole", 40))[0]
     command = arguments(tmp_path / "killed", 40)
     both = started(2, command)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed").glob("*/networks/snn/seed-0/checkpoint.safetensors")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: list((tmp_path / "killed").glob("*/networks/snn/seed-0/checkpoint.safetensors")))
     both[1].send_signal(signal.SIGKILL)
-    out, said = both[0].communicate(timeout=60)
+    out, said = both[0].communicate(timeout=LONG)
     assert both[0].returncode == 2
     assert said.count("has ended, and so all end. The same command goes on") == 1
     assert "Traceback" not in out + said + both[1].communicate()[1]
     again = started(2, command)
-    words = [process.communicate(timeout=120)[1] for process in again]
+    words = [process.communicate(timeout=LONG)[1] for process in again]
     assert "goes on after epoch" in words[0]
-    undisturbed.communicate(timeout=120)
+    undisturbed.communicate(timeout=LONG)
     mine, whole = weights(tmp_path / "killed"), weights(tmp_path / "whole")
     assert all(torch.equal(value, whole[name]) for name, value in mine.items())
 

@@ -10,13 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 import spikewise
 from spikewise.errors import ConfigError
+from waiting import wait_until
 
 SWEEP = """
 [base]
@@ -68,11 +68,8 @@ def cluster(tmp_path_factory):
     log = tmp_path_factory.mktemp("ray") / "log.txt"
     with log.open("wb") as said:
         process = subprocess.Popen([*RAY, *options], stdout=said, stderr=said, env=environment)
-    deadline = time.monotonic() + 120
-    while "To connect to this Ray cluster" not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
+    wait_until(lambda: "To connect to this Ray cluster" in log.read_text() or process.poll() is not None, log.read_text)
+    assert process.poll() is None, log.read_text()
     address = re.search(r"--address='([^']*)'", log.read_text())[1]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in token.items():
@@ -94,17 +91,18 @@ def test_a_ray_cluster_without_what_is_asked_for_is_told(cluster, plan, tmp_path
         spikewise.sweep(plan, executor={"kind": "ray", "address": cluster, "gpus": 8}, out=tmp_path / "runs")
 
 
-def killed(begins, seconds=120):
+def killed(begins):
     """SIGKILL for the process of a Ray worker whose work is called so; its name once it is at work."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+
+    def met():
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if (process / "cmdline").read_text().startswith(f"ray::{begins}"):
                     os.kill(int(process.name), signal.SIGKILL)
-                    return
-        time.sleep(0.05)
-    pytest.fail("no such work was begun")
+                    return True
+        return False
+
+    wait_until(met, lambda: "no such work was begun")
 
 
 @pytest.mark.slow

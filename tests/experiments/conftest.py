@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import torch
 
 from spikewise.experiments import Experiment
+from waiting import wait_until
 
 SERVER = """
 import json, os, sys
@@ -81,10 +81,7 @@ class Run:
 
     def wait_for(self, met: Callable[[list[str]], bool]) -> None:
         """Until what it has said is enough."""
-        deadline = time.monotonic() + 120
-        while not met(self.lines()):
-            assert time.monotonic() < deadline, self.lines()
-            time.sleep(0.002)
+        wait_until(lambda: met(self.lines()), self.lines, pause=0.002)
 
     def kill(self) -> bool:
         """Whether it was still alive."""

@@ -7,12 +7,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from spikewise.evaluation import Results
+from waiting import wait_until
 
 TINY = """
 [base]
@@ -63,11 +63,8 @@ class Swept:
     def __init__(self, folder: Path) -> None:
         (folder / "tiny.toml").write_text(TINY)
         first = sweep(folder)
-        deadline = time.monotonic() + 240
-        while len(list(folder.glob("runs/train-*/.lock"))) < 2:
-            assert first.poll() is None, first.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: len(list(folder.glob("runs/train-*/.lock"))) == 2 or first.poll() is not None)
+        assert first.poll() is None, first.communicate()
         os.kill(first.pid, signal.SIGKILL)  # the sweep alone: what it started may live on
         first.communicate()
         self.before = finished(folder)

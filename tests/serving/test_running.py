@@ -3,29 +3,43 @@
 import contextlib
 import http.client
 import json
+import re
 import signal
 import socket
 import sys
 import threading
-import time
+import urllib.request
 
 import pytest
 from starting import started
+
+from waiting import LONG, wait_until
 
 PNG = {"Content-Type": "image/png"}
 
 
 def post(port: int, body: bytes, path: str = "/predict") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
     with contextlib.closing(connection):
         connection.request("POST", path, body, PNG)
         response = connection.getresponse()
         return response.status, response.read()
 
 
+def in_flight(port: int) -> int:
+    """Requests that the server has, by its own account."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LONG) as answer:
+        return int(re.search(r"spikewise_requests_in_flight (\d+)", answer.read().decode())[1])
+
+
+def is_closed(port: int) -> bool:
+    with contextlib.closing(socket.socket()) as client:
+        return client.connect_ex(("127.0.0.1", port)) != 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM")
 def test_a_server_finishes_what_it_took_when_it_is_stopped(run, digits):
-    with started(run.folder, "--window", 300) as (process, port), contextlib.ExitStack() as held:
+    with started(run.folder, "--window", 1000) as (process, port), contextlib.ExitStack() as held:
         assert post(port, digits[0])[0] == 200
         half = held.enter_context(socket.create_connection(("127.0.0.1", port)))  # asks while the server stops
         half.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n")
@@ -33,14 +47,14 @@ def test_a_server_finishes_what_it_took_when_it_is_stopped(run, digits):
         threads = [threading.Thread(target=lambda: found.append(post(port, digits[1]))) for _ in range(20)]
         for thread in threads:
             thread.start()
-        time.sleep(0.15)  # all are in the window of 300 ms
+        wait_until(lambda: len(found) + in_flight(port) >= 20)  # all are in the window of a second, if it is not over
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+        wait_until(lambda: is_closed(port))
         half.sendall(f"Content-Length: {len(digits[0])}\r\n\r\n".encode() + digits[0])
         answer = b"".join(iter(lambda: half.recv(65536), b""))
         for thread in threads:
             thread.join()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=LONG)
         assert process.returncode == 0
     assert [status for status, _ in found] == [200] * 20
     assert {json.loads(body)["answers"][0]["label"] for _, body in found} == {
@@ -66,7 +80,7 @@ def test_slow_and_broken_clients_leave_the_server_as_it_was(run, digits):
                 client.sendall(said)
         assert post(port, digits[0])[0] == 200
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=LONG)
         assert (process.returncode, errors) == (0, "")
 
 

@@ -3,22 +3,15 @@
 import asyncio
 import re
 import shutil
-import time
 
 import httpx2
 import pytest
 
 from spikewise.errors import ConfigError, RunError
 from spikewise.serving import Limits, Models, Wanted, application
+from waiting import wait_until
 
 PNG = {"content-type": "image/png"}
-
-
-def until(true, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert true()
 
 
 def test_runs_stand_side_by_side_and_the_first_is_the_default(run, digits, serving, tmp_path):
@@ -45,15 +38,15 @@ def test_a_run_that_changes_is_read_again_and_one_that_breaks_goes_on_as_it_was(
     with serving(folder) as client:
         before, sound = listed(client), weights.read_bytes()
         weights.write_bytes(sound[: len(sound) // 2])
-        until(lambda: "reason" in listed(client))
+        wait_until(lambda: "reason" in listed(client))
         assert "damaged" in listed(client)["reason"]
         assert client.post("/predict", content=digits[0], headers=PNG).status_code == 200
         weights.write_bytes(sound)
-        until(lambda: "reason" not in listed(client))
+        wait_until(lambda: "reason" not in listed(client))
         assert listed(client)["version"] != before["version"]
         assert client.post("/predict", content=digits[0], headers=PNG).status_code == 200
         shutil.rmtree(folder)
-        until(lambda: "reason" in listed(client))
+        wait_until(lambda: "reason" in listed(client))
         assert client.post("/predict", content=digits[0], headers=PNG).status_code == 200
         figures = client.get("/metrics").text
     assert 'spikewise_reloads_total{model="changing",outcome="done"} 1\n' in figures

@@ -1,7 +1,6 @@
 """A training with a follower is a training without one, whatever becomes of the tracker."""
 
 import csv
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from spikewise.experiments import Experiment
 from spikewise.tracking import Follower
 from spikewise.training import load_weights
 from spikewise.training.event_file import EventFile
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -31,13 +31,6 @@ def small(tmp_path, monkeypatch) -> Experiment:
     )
 
 
-def waited_for(met) -> None:
-    deadline = time.monotonic() + 300
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def weights_of(run: Run) -> dict[str, np.ndarray]:
     found, _ = load_weights(run.folder / "networks" / "snn" / "seed-0" / "weights.safetensors")
     return {name: value.numpy() for name, value in found.items()}
@@ -50,7 +43,7 @@ def test_a_follower_tells_all_epochs_and_the_end_and_a_tracker_that_is_down_chan
     (broken / "csv").write_text("a file where the tracker wants its folder")
     untold = execute(small, kind="train", out=broken, track="csv")
     place = tmp_path / "told" / "csv" / told.folder.name
-    waited_for((place / "summary.csv").exists)
+    wait_until((place / "summary.csv").exists)
     with (place / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     events = EventFile(told.folder / "networks" / "snn" / "seed-0").read()
@@ -70,7 +63,7 @@ def test_the_follower_says_what_is_wrong_once_and_then_at_the_end(tmp_path, monk
     (tmp_path / "empty").mkdir()
     with Follower("csv", said.append) as follower:
         follower.begin(tmp_path / "empty")
-        waited_for(lambda: bool(said))
+        wait_until(lambda: bool(said))
     assert "empty is not a run folder" in said[0]
     assert said[0].startswith("csv: ")
     assert len(said) == 1
