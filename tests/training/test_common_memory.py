@@ -29,17 +29,25 @@ def test_what_one_writes_others_read(shown):
 @pytest.mark.parametrize(("length", "token"), [(LENGTH, TOKEN + 1), (2 * LENGTH, TOKEN)], ids=["token", "length"])
 def test_other_memory_at_the_same_place_is_not_taken(shown, length, token):
     """As where the number of the first process is another's on another machine."""
-    assert _found(shown[1], length, token) is None
+    with pytest.raises(FileNotFoundError):
+        _found(shown[1], length, token)
 
 
-def test_a_place_that_is_not_there_is_not_taken(shown):
-    assert _found(f"/proc/{os.getpid()}/fd/99999", LENGTH, TOKEN) is None
-    assert _found("/proc/self/status", LENGTH, TOKEN) is None
+@pytest.mark.parametrize("place", ["/proc/self/fd/99999", "/proc/self/status", "/proc/1/fd/999"])
+def test_a_place_that_is_not_there_is_not_taken(place):
+    with pytest.raises(OSError, match=place):
+        _found(place, LENGTH, TOKEN)
 
 
-def test_rows_stay_until_the_next_exchange_but_one(shown, monkeypatch):
-    monkeypatch.setattr("torch.distributed.all_reduce", lambda row: None)
-    rows = CommonRows(shown[0], rank=1, size=2, room=LENGTH // 4)
+class Here:
+    """A barrier of one."""
+
+    def wait(self):
+        pass
+
+
+def test_rows_stay_until_the_next_exchange_but_one(shown):
+    rows = CommonRows(shown[0], Here(), rank=1, size=2, room=LENGTH // 4)
     first = rows.exchange(torch.full((100,), 1.0, dtype=torch.float64))[1]
     second = rows.exchange(torch.full((100,), 2.0, dtype=torch.float64))[1]
     assert first.tolist() == [1.0] * 100

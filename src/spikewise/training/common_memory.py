@@ -1,10 +1,11 @@
 """Rows that the processes of one machine exchange through memory that all of them have.
 
 A connection of this machine copies each number four times, in and out of its buffers; here a process writes its row
-where the others read it. Who has written is said by the connection, so that one who has ended is noticed as ever.
+where the others read it, and all wait until all have written (`pipe_barrier`).
 """
 
 import contextlib
+import itertools
 import mmap
 import os
 import secrets
@@ -14,10 +15,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from spikewise.training.pipe_barrier import PipeBarrier
+
 __all__ = ["CommonRows"]
 
 _LINE: Final = 64
 """Bytes of a line of a cache: no two rows share one."""
+_LEAST: Final = 1 << 20
+"""Bytes of a row at the least, so that there is seldom need of another room; what is not written takes no memory."""
 
 
 class CommonRows:
@@ -25,12 +30,13 @@ class CommonRows:
 
     Args:
         memory: that all of them have.
+        barrier: at which they wait for each other.
         room: bytes of a row.
     """
 
-    def __init__(self, memory: mmap.mmap, rank: int, size: int, room: int) -> None:
+    def __init__(self, memory: mmap.mmap, barrier: PipeBarrier, rank: int, size: int, room: int) -> None:
         self.room = room
-        self._rank, self._turn, self._written = rank, 0, torch.zeros(1)
+        self._rank, self._turn, self._barrier = rank, 0, barrier
         self._bytes = torch.frombuffer(memory, dtype=torch.uint8)[: 2 * size * room].view(2, size, room)
 
     @classmethod
@@ -40,36 +46,52 @@ class CommonRows:
         Raises:
             RuntimeError: a connection broke.
         """
-        room = -(-least // _LINE) * _LINE
+        room = -(-max(least, _LEAST) // _LINE) * _LINE
         length, token = 2 * size * room, secrets.randbits(62)
-        place, memory = torch.zeros(3, dtype=torch.int64), None
+        place = torch.zeros(3 + 2 * (size - 1), dtype=torch.int64)
+        found: tuple[mmap.mmap, PipeBarrier] | None = None
         with contextlib.ExitStack() as stack:
             if rank == 0 and hasattr(os, "memfd_create"):  # it has no name, and so is gone with the processes
                 with contextlib.suppress(OSError):
                     file = os.memfd_create("spikewise", os.MFD_CLOEXEC)
                     stack.callback(os.close, file)
                     memory = _mapped(file, length, token)
-                    place = torch.tensor([os.getpid(), file, token])
+                    barrier, ends = PipeBarrier.opened(size - 1)
+                    for end in itertools.chain(*ends):  # the others have taken theirs when this is over
+                        stack.callback(os.close, end)
+                    place = torch.tensor([os.getpid(), file, token, *itertools.chain(*ends)])
+                    found = memory, barrier
             dist.broadcast(place, 0)
-            process, number, token = place.tolist()
+            process, number, token, *numbers = place.tolist()
             if rank and process:
-                memory = _found(f"/proc/{process}/fd/{number}", length, token)
-            reached = torch.tensor([int(memory is not None)])
+                with contextlib.suppress(OSError):
+                    memory = _found(f"/proc/{process}/fd/{number}", length, token)
+                    found = memory, PipeBarrier.reached(process, *numbers[2 * rank - 2 : 2 * rank])
+            reached = torch.tensor([int(found is not None)])
             dist.all_reduce(reached, dist.ReduceOp.MIN)
-        return cls(memory, rank, size, room) if memory is not None and reached.item() else None
+        if found is None:
+            return None
+        if not reached.item():
+            found[1].close()
+            return None
+        return cls(*found, rank, size, room)
 
     def exchange(self, row: Tensor) -> Tensor:
         """The rows of all processes, in their order; the next call but one writes over them.
 
         Raises:
-            RuntimeError: a connection broke.
+            RuntimeError: one of them has ended.
         """
         length = row.numel() * row.element_size()
         table = self._bytes[self._turn, :, :length].view(row.dtype)
         table[self._rank].copy_(row)
         self._turn = 1 - self._turn
-        dist.all_reduce(self._written)  # none is back before all are here; a barrier would wait for the GPUs, too
+        self._barrier.wait()
         return table
+
+    def close(self) -> None:
+        """Exchange no more; the others are told that this process has ended."""
+        self._barrier.close()
 
 
 def _mapped(file: int, length: int, token: int) -> mmap.mmap:
@@ -79,18 +101,19 @@ def _mapped(file: int, length: int, token: int) -> mmap.mmap:
     return memory
 
 
-def _found(path: str, length: int, token: int) -> mmap.mmap | None:
-    """The memory that the first process shows there; None where it is not this machine's, or not to be read."""
-    try:
-        file = os.open(path, os.O_RDWR)
-    except OSError:
-        return None
+def _found(path: str, length: int, token: int) -> mmap.mmap:
+    """The memory that the first process shows there.
+
+    Raises:
+        OSError: it is not this machine's, or not to be read.
+    """
+    file = os.open(path, os.O_RDWR)
     try:
         if os.fstat(file).st_size != length + _LINE:
-            return None
+            raise FileNotFoundError(path)
         memory = mmap.mmap(file, length + _LINE)
-    except OSError:
-        return None
     finally:
         os.close(file)
-    return memory if int.from_bytes(memory[length : length + 8], "little") == token else None
+    if int.from_bytes(memory[length : length + 8], "little") != token:
+        raise FileNotFoundError(path)
+    return memory

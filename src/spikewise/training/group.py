@@ -31,8 +31,6 @@ _MEETING: Final = timedelta(minutes=5)
 _PATIENCE: Final = timedelta(days=30)
 """For what another process does alone: the test, the sections. Of one that has ended its connections tell at once."""
 _WORD: Final = timedelta(seconds=10)
-_LONG: Final = 1 << 16
-"""Bytes of a row from which on memory in common is faster than a connection."""
 _NOTES: Final = "notes"
 _LOST: Final = "The same command goes on where this one stopped."
 
@@ -69,13 +67,20 @@ class ProcessGroup:
             return table
 
     def _room(self, length: int) -> CommonRows | None:
-        """Memory of all of them for a row of so many bytes, where it is long enough for that to be worth it."""
-        if length < _LONG or self._apart:
+        """Memory of all of them for a row of so many bytes; None where they have none in common."""
+        if self._apart:
             return None
         if self._common is None or self._common.room < length:
+            self.close()
             self._common = CommonRows.of_all(self.rank, self.size, length)
             self._apart = self._common is None
         return self._common
+
+    def close(self) -> None:
+        """Let go of the memory that all have; the others are told that this process has ended, if they wait for it."""
+        if self._common is not None:
+            self._common.close()
+            self._common = None
 
     def tell(self, notes: dict[str, Any], tensors: dict[str, Tensor] | None = None) -> None:
         """From the first process to the others: what JSON can hold, and tensors.
@@ -162,6 +167,7 @@ def joined() -> Iterator[ProcessGroup | None]:
         if _group.rank == 0 and not _group.in_step:
             with contextlib.suppress(ProcessesError):
                 _group.tell({})
+        _group.close()
         _group = None
         dist.destroy_process_group()
 
