@@ -23,26 +23,55 @@
 namespace spikewise {
 namespace {
 
-struct Job {
-  const std::function<void(int)>* work;
-  int tasks;
-  int seats;  // workers that may still join
-  std::atomic<int> next{0};
-  std::atomic<int> inside{0};
-  std::atomic<bool> failed{false};
-  std::exception_ptr error;
-  std::mutex error_guard;
-
-  void run() {
-    for (int task = next.fetch_add(1); task < tasks; task = next.fetch_add(1)) {
-      try {
-        if (!failed.load(std::memory_order_relaxed)) (*work)(task);
-      } catch (...) {
-        const std::lock_guard lock(error_guard);
-        if (!failed.exchange(true)) error = std::current_exception();
-      }
+// Each thread begins with a share of the tasks that is the same whenever there are as many: what it left in its caches, of an image
+// mostly, is met there again. Whoever is through with its own takes from the others'.
+class Job {
+ public:
+  Job(const std::function<void(int)>& work, int tasks, int threads) : seats(threads - 1), work_(&work), shares_(std::min(threads, kShares)) {
+    for (int i = 0; i < shares_; ++i) {
+      share_[i].next.store(static_cast<int>(static_cast<std::int64_t>(tasks) * i / shares_), std::memory_order_relaxed);
+      share_[i].end = static_cast<int>(static_cast<std::int64_t>(tasks) * (i + 1) / shares_);
     }
   }
+
+  void run(int thread) {
+    for (int i = 0; i < shares_; ++i) {
+      Share& share = share_[(thread + i) % shares_];
+      for (int task = share.next.fetch_add(1); task < share.end; task = share.next.fetch_add(1)) run_one(task);
+    }
+  }
+  bool open() const {
+    return std::any_of(share_, share_ + shares_, [](const Share& one) { return one.next.load(std::memory_order_relaxed) < one.end; });
+  }
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+  int seats;  // workers that may still join
+  std::atomic<int> inside{0};
+
+ private:
+  static constexpr int kShares = 64;
+  struct alignas(64) Share {
+    std::atomic<int> next;
+    int end;
+  };
+
+  void run_one(int task) {
+    try {
+      if (!failed_.load(std::memory_order_relaxed)) (*work_)(task);
+    } catch (...) {
+      const std::lock_guard lock(error_guard_);
+      if (!failed_.exchange(true)) error_ = std::current_exception();
+    }
+  }
+
+  const std::function<void(int)>* work_;
+  int shares_;
+  Share share_[kShares];
+  std::atomic<bool> failed_{false};
+  std::exception_ptr error_;
+  std::mutex error_guard_;
 };
 
 // Wait a moment for `done` without going to sleep: the sections of a pass follow each other within microseconds, and waking a
@@ -67,20 +96,19 @@ bool soon(const Done& done) {
 class Pool {
  public:
   void run(int tasks, int threads, const std::function<void(int)>& work) {
-    Job job{.work = &work, .tasks = tasks, .seats = threads - 1};
+    Job job(work, tasks, threads);
     int asleep = 0;
     {
       const std::lock_guard lock(guard_);
-      while (static_cast<int>(workers_) < threads - 1) {
-        std::thread([this] { serve(); }).detach();
-        ++workers_;
+      while (workers_ < threads - 1) {
+        std::thread([this, number = ++workers_] { serve(number); }).detach();
       }
       jobs_.push_back(&job);
       offered_.fetch_add(1, std::memory_order_relaxed);
       asleep = asleep_;
     }
     for (int i = 0; i < std::min(threads - 1, asleep); ++i) wake_.notify_one();
-    job.run();
+    job.run(0);
     auto all_left = [&] { return job.inside.load() == 0; };
     std::unique_lock lock(guard_);
     std::erase(jobs_, &job);
@@ -92,17 +120,17 @@ class Pool {
         lock.unlock();
       }
     } else lock.unlock();
-    if (job.error) std::rethrow_exception(job.error);
+    job.rethrow();
   }
 
  private:
   Job* open_job() {
     for (Job* job : jobs_)
-      if (job->seats > 0 && job->next.load(std::memory_order_relaxed) < job->tasks) return job;
+      if (job->seats > 0 && job->open()) return job;
     return nullptr;
   }
 
-  void serve() {
+  void serve(int number) {
     std::unique_lock lock(guard_);
     for (;;) {
       Job* job = open_job();
@@ -118,7 +146,7 @@ class Pool {
       --job->seats;
       ++job->inside;
       lock.unlock();
-      job->run();
+      job->run(number);
       lock.lock();
       ++job->seats;
       if (--job->inside == 0) done_.notify_all();
@@ -128,7 +156,7 @@ class Pool {
   std::mutex guard_;
   std::condition_variable wake_, done_;
   std::deque<Job*> jobs_;
-  std::size_t workers_ = 0;
+  int workers_ = 0;
   int asleep_ = 0;                    // workers that only a notice wakes
   std::atomic<unsigned> offered_{0};  // jobs so far
 };
@@ -152,38 +180,43 @@ Pool& pool() {
 
 // PyTorch's own threads, where it runs on GNU OpenMP. After a parallel operation they look for the next one for a while, and
 // take a processor each; a second pool would get what they leave. One pool has no such quarrel.
-using GompParallel = void (*)(void (*work)(void*), void* data, unsigned threads, unsigned flags);
+struct Gomp {
+  void (*parallel)(void (*work)(void*), void* data, unsigned threads, unsigned flags) = nullptr;
+  int (*thread_number)() = nullptr;
 
-GompParallel find_gomp() {
+  explicit operator bool() const { return parallel && thread_number; }
+};
+
+Gomp find_gomp() {
+  Gomp found;
 #if defined(__linux__)
-  GompParallel found = nullptr;
   dl_iterate_phdr(
       [](dl_phdr_info* library, std::size_t, void* out) {
         // Other libraries may have brought an OpenMP of their own; a look-up through PyTorch's finds the one it works with.
         if (!std::strstr(library->dlpi_name, "libtorch_cpu")) return 0;
-        void* const handle = dlopen(library->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
-        *static_cast<GompParallel*>(out) = handle ? reinterpret_cast<GompParallel>(dlsym(handle, "GOMP_parallel")) : nullptr;
+        if (void* const handle = dlopen(library->dlpi_name, RTLD_LAZY | RTLD_NOLOAD)) {
+          Gomp& gomp = *static_cast<Gomp*>(out);
+          gomp.parallel = reinterpret_cast<decltype(gomp.parallel)>(dlsym(handle, "GOMP_parallel"));
+          gomp.thread_number = reinterpret_cast<decltype(gomp.thread_number)>(dlsym(handle, "omp_get_thread_num"));
+        }
         return 1;
       },
       &found);
-  return found;
-#else
-  return nullptr;
 #endif
+  return found;
 }
 
 #if defined(__linux__)
 const pid_t loaded_by = getpid();
 #endif
 
-// Null in a child process: its OpenMP has lost its threads, and would wait for them for ever.
-GompParallel gomp() {
+// None in a child process: its OpenMP has lost its threads, and would wait for them for ever.
+Gomp gomp() {
 #if defined(__linux__)
-  static const GompParallel found = find_gomp();
-  return getpid() == loaded_by ? found : nullptr;
-#else
-  return nullptr;
+  static const Gomp found = find_gomp();
+  if (getpid() == loaded_by) return found;
 #endif
+  return {};
 }
 
 }  // namespace
@@ -193,11 +226,15 @@ void parallel(int tasks, int threads, const std::function<void(int)>& work) {
     for (int task = 0; task < tasks; ++task) work(task);
     return;
   }
-  if (const GompParallel run = gomp()) {
-    Job job{.work = &work, .tasks = tasks, .seats = 0};
+  if (const Gomp openmp = gomp()) {
+    struct Both {
+      Job job;
+      int (*thread_number)();
+    } both{{work, tasks, threads}, openmp.thread_number};
     // Always as many threads: OpenMP would end those it has too many.
-    run([](void* data) { static_cast<Job*>(data)->run(); }, &job, static_cast<unsigned>(threads), 0);
-    if (job.error) std::rethrow_exception(job.error);
+    openmp.parallel([](void* data) { static_cast<Both*>(data)->job.run(static_cast<Both*>(data)->thread_number()); }, &both,
+                    static_cast<unsigned>(threads), 0);
+    both.job.rethrow();
     return;
   }
   pool().run(tasks, std::min(tasks, threads), work);
