@@ -37,9 +37,10 @@ class MapStage final : public Stage {
     }
     if (batch < call.threads) return forward_few(in, call.threads);
     parallel(batch, call.threads, [&](int b) {
+      if (is_neurons_alone(in)) return finish(in.steps, b, in.row(b, 0), in.length);
       float* currents = scratch(Room::currents, in.steps * current_length());
       for (int t = 0; t < in.steps; ++t) forward_frame(in, b, t, place(b, t, currents));
-      finish(in.steps, b, currents);
+      finish(in.steps, b, currents, current_length());
     });
   }
 
@@ -112,7 +113,7 @@ class MapStage final : public Stage {
     Array<float> currents(in.steps * current_length());
     for (int b = 0; b < batch; ++b) {
       parallel(in.steps, threads, [&](int t) { forward_frame(in, b, t, place(b, t, currents.data())); });
-      finish(in.steps, b, currents.data());
+      finish(in.steps, b, currents.data(), current_length());
     }
   }
 
@@ -129,9 +130,11 @@ class MapStage final : public Stage {
     else pool(pool_, source(in, b, t), to, chosen(b, t));
   }
 
-  // From the currents of an image to the stage's output.
-  void finish(int in_steps, int b, const float* currents) {
-    const std::size_t length = current_length();
+  // Numbers that come in are the currents as they stand.
+  bool is_neurons_alone(const Signal& in) const { return has_neurons() && !is_conv() && spec.pool == PoolKind::none && !in.spikes; }
+
+  // From the currents of an image, `length` apart, to the stage's output.
+  void finish(int in_steps, int b, const float* currents, std::size_t length) {
     if (has_neurons()) {
       for (std::size_t f = 0; f < features(); f += 64)
         run_chunk(b, f, static_cast<int>(std::min<std::size_t>(64, features() - f)), 0, steps, currents + f, in_steps == 1 ? 0 : length);

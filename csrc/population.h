@@ -38,16 +38,21 @@ struct Population {
   }
 };
 
-// State of every neuron for each image: [batch][length] of each variable that the model has.
+// State of every neuron for each image: [batch][length] of each variable that the model has. Of neurons that start at rest nothing
+// stands there before they have run.
 struct PopulationState {
   ByEnum<S, Array<float>> variables;
   std::size_t length = 0;
+  bool at_rest = true;  // at first
 
   PopulationState() = default;
-  PopulationState(int batch, const Population& p, const StateIn* from) : length(p.length) {
+  PopulationState(int batch, const Population& p, const StateIn* from) : length(p.length), at_rest(!from) {
     with_neuron(p.spec, [&]<class Model>(Model) {
       const LaneState rest = Model::rest(p.spec);
-      for (S variable : Model::variables()) variables[variable] = start(batch, p.features, rest[variable], from ? (*from)[variable] : nullptr);
+      for (S variable : Model::variables()) {
+        variables[variable] = Array<float>(batch * length);
+        if (from) start(variables[variable], batch, p.features, rest[variable], (*from)[variable]);
+      }
     });
   }
   template <class Model>
@@ -62,11 +67,10 @@ struct PopulationState {
   }
 
  private:
-  Array<float> start(int batch, int features, Lanes rest, const float* from) const {
-    Array<float> out(batch * length);
-    for (std::size_t i = 0; i < out.size(); i += kLanes) store(&out[i], rest);
-    for (int b = 0; from && b < batch; ++b) std::memcpy(&out[b * length], from + static_cast<std::size_t>(b) * features, sizeof(float) * features);
-    return out;
+  void start(Array<float>& variable, int batch, int features, Lanes rest, const float* from) const {
+    for (std::size_t i = 0; i < variable.size(); i += kLanes) store(&variable[i], rest);
+    for (int b = 0; from && b < batch; ++b)
+      std::memcpy(&variable[b * length], from + static_cast<std::size_t>(b) * features, sizeof(float) * features);
   }
 };
 
@@ -86,7 +90,11 @@ template <class Model, int kCount>
 void run_neurons(const Population& p, PopulationState& state, int image, std::size_t f, int from, int to, const ForwardPlaces& at) {
   LaneState s[kCount];
   LaneParameters parameters[kCount];
-  for (int j = 0; j < kCount; ++j) s[j] = state.at<Model>(image, f + kLanes * j), parameters[j] = p.at<Model>(f + kLanes * j);
+  const bool rested = from == 0 && state.at_rest;
+  for (int j = 0; j < kCount; ++j) {
+    s[j] = rested ? Model::rest(p.spec) : state.at<Model>(image, f + kLanes * j);
+    parameters[j] = p.at<Model>(f + kLanes * j);
+  }
   const Word existing = p.existing(f);
   for (int t = from; t < to; ++t) {
     const float* current = at.current + t * at.current_stride;

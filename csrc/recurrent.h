@@ -63,7 +63,7 @@ class TiledStage : public Stage {
     parallel(batch, call.threads, [&](int b) {
       std::vector<Row> rows;
       float* total = scratch(Room::total_current, row_length(outputs_));
-      for (int f = 0; f < outputs_; ++f)
+      for (int f = 0; f < outputs_ && !state.at_rest; ++f)
         if (state.variables[S::z][b * state.length + f] != 0) rows.push_back(static_cast<Row>(f));
       for (int t = 0; t < steps; ++t) {
         for (int tile = 0; tile < tiles(); ++tile) step_tile(b, t, tile, rows, total);
