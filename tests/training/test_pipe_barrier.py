@@ -86,3 +86,33 @@ def test_others_notice_that_the_first_has_ended(meeting):
 def test_what_is_no_pipe_of_that_process_is_not_taken():
     with pytest.raises(OSError, match="99999"):
         PipeBarrier.reached(os.getpid(), 99999, 99998)
+
+
+def open_files():
+    return {int(end.name) for end in Path("/proc/self/fd").iterdir() if end.exists()}
+
+
+def test_a_process_that_may_not_have_so_many_pipes_has_none_of_them():
+    import resource  # Windows has none
+
+    before, limits = open_files(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before) + 40, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            PipeBarrier.opened(100)
+        assert open_files() == before
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_one_that_has_left_does_not_take_other_files_of_the_same_numbers_for_its_pipes():
+    barrier, ((read, write),) = PipeBarrier.opened(1)
+    barrier.close()
+    nothing = os.open(os.devnull, os.O_WRONLY)  # what is opened has the lowest number that is free: where it wrote,
+    mine = os.pipe()  # and where it read
+    os.write(mine[1], b"..")
+    with pytest.raises(RuntimeError, match="closed"):
+        barrier.wait()
+    assert os.read(mine[0], 9) == b".."
+    for end in (read, write, nothing, *mine):
+        os.close(end)

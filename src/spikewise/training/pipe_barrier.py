@@ -7,8 +7,9 @@ pipes, so that the others are woken and know.
 
 import contextlib
 import errno
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 __all__ = ["PipeBarrier"]
@@ -32,8 +33,18 @@ class PipeBarrier:
 
     @classmethod
     def opened(cls, others: int) -> "tuple[PipeBarrier, list[tuple[int, int]]]":
-        """The first process's, and the ends that each other one takes: where it reads, and where it writes."""
-        there, back = [os.pipe() for _ in range(others)], [os.pipe() for _ in range(others)]
+        """The first process's, and the ends that each other one takes: where it reads, and where it writes.
+
+        Raises:
+            OSError: this process may not have so many open; it has none of them, then.
+        """
+        pipes: list[tuple[int, int]] = []
+        try:
+            pipes.extend(os.pipe() for _ in range(2 * others))
+        except OSError:
+            _shut(itertools.chain(*pipes))
+            raise
+        there, back = pipes[:others], pipes[others:]
         barrier = cls([read for read, _ in back], [write for _, write in there], first=True)
         return barrier, [(read, write) for (read, _), (_, write) in zip(there, back, strict=True)]
 
@@ -59,8 +70,10 @@ class PipeBarrier:
         """Until all are here.
 
         Raises:
-            RuntimeError: one of them has ended.
+            RuntimeError: one of them has ended, or this one waits no more.
         """
+        if not self._ends:  # their numbers may be other files' by now
+            raise RuntimeError("the pipes to other processes are closed")
         try:
             for part in self._order:
                 part()
@@ -70,9 +83,7 @@ class PipeBarrier:
     def close(self) -> None:
         """Wait no more; whoever waits for this process is told that it has ended."""
         ends, self._ends = self._ends, ()
-        for end in ends:
-            with contextlib.suppress(OSError):
-                os.close(end)
+        _shut(ends)
 
 
 def _hear(reads: Sequence[int]) -> None:
@@ -84,3 +95,9 @@ def _hear(reads: Sequence[int]) -> None:
 def _tell(writes: Sequence[int]) -> None:
     for write in writes:
         os.write(write, _HERE)
+
+
+def _shut(ends: Iterable[int]) -> None:
+    for end in ends:
+        with contextlib.suppress(OSError):
+            os.close(end)
