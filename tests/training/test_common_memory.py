@@ -1,10 +1,16 @@
 """Memory of several processes: found by those of this machine, and by no others."""
 
 import os
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 import torch
 
+from spikewise.training import common_memory
 from spikewise.training.common_memory import CommonRows, _found, _mapped
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory without a name is Linux's")
@@ -39,18 +45,108 @@ def test_a_place_that_is_not_there_is_not_taken(place):
         _found(place, LENGTH, TOKEN)
 
 
-class Here:
-    """A barrier of one."""
+TERMINAL = """import os
+from spikewise.training.common_memory import _found
+mine, others = os.openpty()
+try:
+    _found(os.ttyname(others), 1 << 16, 12345)
+except FileNotFoundError:
+    pass
+try:
+    os.open("/dev/tty", os.O_RDWR)
+except OSError:
+    print("none")
+"""
 
-    def wait(self):
-        pass
+
+def test_a_terminal_at_the_same_place_does_not_become_this_process_s():
+    """Its Ctrl-C and its end would be this process's, too."""
+    command = [sys.executable, "-c", TERMINAL]
+    said = subprocess.run(command, start_new_session=True, capture_output=True, text=True, check=True).stdout
+    assert said == "none\n"
 
 
-def test_rows_stay_until_the_next_exchange_but_one(shown):
-    rows = CommonRows(shown[0], Here(), rank=1, size=2, room=LENGTH // 4)
-    first = rows.exchange(torch.full((100,), 1.0, dtype=torch.float64))[1]
-    second = rows.exchange(torch.full((100,), 2.0, dtype=torch.float64))[1]
-    assert first.tolist() == [1.0] * 100
-    assert second.tolist() == [2.0] * 100
-    rows.exchange(torch.full((100,), 3.0, dtype=torch.float64))
-    assert first.tolist() == [3.0] * 100
+class Connection:
+    """What two threads of this process tell each other as if they were two."""
+
+    def __init__(self, *breaks: str) -> None:
+        self._places, self._found, self._breaks = queue.Queue(), [], breaks
+        self._all_here = threading.Barrier(2)
+
+    def broadcast(self, place, first):
+        if "broadcast" in self._breaks:
+            raise RuntimeError("broken")
+        if threading.current_thread().name == "0":
+            self._places.put(place.clone())
+        else:
+            place.copy_(self._places.get())
+
+    def all_reduce(self, reached, how):
+        self._found.append(int(reached))
+        self._all_here.wait()
+        if "all_reduce" in self._breaks:
+            raise RuntimeError("broken")
+        reached.fill_(min(self._found))
+
+
+def two_rooms(connection, monkeypatch):
+    """What each of two processes gets: its rows, none, or an error."""
+    monkeypatch.setattr("torch.distributed.broadcast", connection.broadcast)
+    monkeypatch.setattr("torch.distributed.all_reduce", connection.all_reduce)
+    got = {}
+
+    def one(rank):
+        try:
+            got[rank] = CommonRows.of_all(rank, 2, 1)
+        except RuntimeError as error:
+            got[rank] = str(error)
+
+    both = [threading.Thread(target=one, args=(rank,), name=str(rank)) for rank in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    return [got[0], got[1]]
+
+
+def pipes():
+    return sorted(str(end.readlink()) for end in Path("/proc/self/fd").iterdir() if end.is_fifo())
+
+
+@pytest.mark.parametrize("broken", ["broadcast", "all_reduce"])
+def test_a_connection_that_breaks_leaves_no_pipe_open(broken, monkeypatch):
+    before = pipes()
+    assert two_rooms(Connection(broken), monkeypatch) == ["broken", "broken"]
+    assert pipes() == before
+
+
+def test_none_has_room_where_one_does_not_reach_it(monkeypatch):
+    before = pipes()
+
+    def unreached(*arguments):
+        raise PermissionError
+
+    monkeypatch.setattr(common_memory, "_found", unreached)
+    assert two_rooms(Connection(), monkeypatch) == [None, None]
+    assert pipes() == before
+
+
+def test_rows_stay_while_another_process_is_an_exchange_ahead(monkeypatch):
+    before = pipes()
+    first, second = two_rooms(Connection(), monkeypatch)
+
+    def quick():
+        for value in (1.0, 2.0, 3.0):
+            first.exchange(torch.full((100,), value))
+
+    ahead = threading.Thread(target=quick)
+    ahead.start()
+    for value in (1.0, 2.0):
+        table = second.exchange(torch.full((100,), -value))
+        ahead.join(0.1)  # it writes what comes next, and waits
+        assert table.tolist() == [[value] * 100, [-value] * 100]
+    second.exchange(torch.zeros(100))
+    ahead.join()
+    first.close()
+    second.close()
+    assert pipes() == before

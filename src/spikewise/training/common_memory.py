@@ -9,6 +9,7 @@ import itertools
 import mmap
 import os
 import secrets
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -27,6 +28,8 @@ _LEAST: Final = 1 << 20
 
 class CommonRows:
     """Room for a row of each process, twice: one is written while others may still read what came before.
+
+    Twice is enough, as nobody is more than one exchange ahead of another.
 
     Args:
         memory: that all of them have.
@@ -50,13 +53,14 @@ class CommonRows:
         length, token = 2 * size * room, secrets.randbits(62)
         place = torch.zeros(3 + 2 * (size - 1), dtype=torch.int64)
         found: tuple[mmap.mmap, PipeBarrier] | None = None
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as unless_all, contextlib.ExitStack() as stack:
             if rank == 0 and hasattr(os, "memfd_create"):  # it has no name, and so is gone with the processes
                 with contextlib.suppress(OSError):
                     file = os.memfd_create("spikewise", os.MFD_CLOEXEC)
                     stack.callback(os.close, file)
                     memory = _mapped(file, length, token)
                     barrier, ends = PipeBarrier.opened(size - 1)
+                    unless_all.callback(barrier.close)
                     for end in itertools.chain(*ends):  # the others have taken theirs when this is over
                         stack.callback(os.close, end)
                     place = torch.tensor([os.getpid(), file, token, *itertools.chain(*ends)])
@@ -66,18 +70,18 @@ class CommonRows:
             if rank and process:
                 with contextlib.suppress(OSError):
                     memory = _found(f"/proc/{process}/fd/{number}", length, token)
-                    found = memory, PipeBarrier.reached(process, *numbers[2 * rank - 2 : 2 * rank])
+                    barrier = PipeBarrier.reached(process, *numbers[2 * rank - 2 : 2 * rank])
+                    unless_all.callback(barrier.close)
+                    found = memory, barrier
             reached = torch.tensor([int(found is not None)])
             dist.all_reduce(reached, dist.ReduceOp.MIN)
-        if found is None:
-            return None
-        if not reached.item():
-            found[1].close()
-            return None
+            if found is None or not reached.item():
+                return None
+            unless_all.pop_all()
         return cls(*found, rank, size, room)
 
     def exchange(self, row: Tensor) -> Tensor:
-        """The rows of all processes, in their order; the next call but one writes over them.
+        """The rows of all processes, in their order; to be read before the next call: others then write over them.
 
         Raises:
             RuntimeError: one of them has ended.
@@ -107,10 +111,10 @@ def _found(path: str, length: int, token: int) -> mmap.mmap:
     Raises:
         OSError: it is not this machine's, or not to be read.
     """
+    if Path(path).stat().st_size != length + _LINE:  # a terminal would be taken over if it were opened
+        raise FileNotFoundError(path)
     file = os.open(path, os.O_RDWR)
     try:
-        if os.fstat(file).st_size != length + _LINE:
-            raise FileNotFoundError(path)
         memory = mmap.mmap(file, length + _LINE)
     finally:
         os.close(file)

@@ -54,7 +54,7 @@ class ProcessGroup:
         """Whether they have been found to have no memory in common."""
 
     def gather(self, row: Float[Tensor, " n"]) -> Float[Tensor, "ranks n"]:
-        """The rows of all processes, in their order: to be read, until the next call but one.
+        """The rows of all processes, in their order: to be read before the next call.
 
         Raises:
             ProcessesError: one of them has ended.
