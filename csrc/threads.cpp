@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -100,9 +101,7 @@ class Pool {
     int asleep = 0;
     {
       const std::lock_guard lock(guard_);
-      while (workers_ < threads - 1) {
-        std::thread([this, number = ++workers_] { serve(number); }).detach();
-      }
+      while (workers_ < threads - 1 && begin(workers_ + 1)) ++workers_;
       jobs_.push_back(&job);
       offered_.fetch_add(1, std::memory_order_relaxed);
       asleep = asleep_;
@@ -128,6 +127,16 @@ class Pool {
     for (Job* job : jobs_)
       if (job->seats > 0 && job->open()) return job;
     return nullptr;
+  }
+
+  // Whether there is another worker: a process may have no more threads, and then those that it has do the work.
+  bool begin(int number) {
+    try {
+      std::thread([this, number] { serve(number); }).detach();
+      return true;
+    } catch (const std::system_error&) {
+      return false;
+    }
   }
 
   void serve(int number) {

@@ -173,6 +173,36 @@ def test_a_forked_process_computes_the_same_with_threads_of_its_own():
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
+ALONE = """
+import os, resource, sys, torch
+sys.path.insert(0, {tests!r})
+from test_promises import images, nets
+from spikewise.types import Draw
+batch, networks = images(40, (1, 7, 9)), nets()
+
+def answers():
+    with torch.no_grad():
+        return [net(batch, Draw.first(40)).trajectory.membrane for net in networks]
+
+before = answers()
+child = os.fork()
+if not child:  # here the engine has threads of its own
+    torch.set_num_threads(3)
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (512 << 20), -1))  # no room for the stack of a thread
+    os._exit(0 if all(map(torch.equal, before, answers())) else 3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such limits are Linux's")
+def test_a_process_that_may_have_no_more_threads_does_the_work_with_those_it_has():
+    script = ALONE.format(tests=str(Path(__file__).parent))
+    command = ["bash", "-c", 'ulimit -Ss 1048576; exec "$@"', "bash", sys.executable, "-c", script]  # kB of each stack
+    there = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    subprocess.run(command, env=there, check=True, timeout=120)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("which", range(3))
 def test_weights_that_are_not_finite_are_an_error_that_names_the_layer(which, bad):
