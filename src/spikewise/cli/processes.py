@@ -1,5 +1,6 @@
 """What commands do in one of several processes that `torchrun` started: one says why all end, and few commands run."""
 
+import os
 import signal
 from types import FrameType
 
@@ -38,6 +39,8 @@ def may_speak() -> bool:
 def obey_the_end() -> None:
     """End in words when torchrun ends this process because another one has ended, or it was told to end itself."""
     if take_seat().size > 1:
+        # Read when PyTorch is loaded. It warns of a meeting place that is gone, with sixty of its own functions.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         signal.signal(signal.SIGTERM, _end)
 
 
