@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from simulated import images, probabilities, right, scores
 
-from spikewise.evaluation import compare_metrics, draw_metrics, estimate_metrics, wilson
+from spikewise.evaluation import (
+    CandidatePredictions,
+    compare_all,
+    compare_metrics,
+    draw_metrics,
+    estimate_metrics,
+    wilson,
+)
 from spikewise.evaluation.statistics import Resampling, delong_test
 
 QUICK = Resampling(samples=300)
@@ -102,3 +109,13 @@ def test_a_single_run_has_wilsons_interval_where_the_figure_is_a_proportion(rng)
         assert "Wilson" in found[name].method
     grouped = estimate_metrics(shown.labels, probabilities(z), np.arange(120) // 4, resampling=QUICK)
     assert "Wilson" not in grouped["accuracy"].method  # images of one subject are no independent trials
+
+
+def test_pairs_are_compared_by_the_class_that_is_positive(rng):
+    shown = images(rng, 200, positive=0.3)
+    sides = [probabilities(scores(rng, shown, accuracy, seeds=2)) for accuracy in (0.9, 0.7)]
+    candidates = [CandidatePredictions(name, (0, 1), one) for name, one in zip("ab", sides, strict=True)]
+    first, second = (compare_all(candidates, shown.labels, resampling=QUICK, positive=k)[0].others for k in (0, 1))
+    of_first = [(one.argmax(2) == 0)[:, shown.labels == 0].mean() for one in sides]
+    assert first["recall"].difference.mean == pytest.approx(of_first[0] - of_first[1])
+    assert first["recall"].difference.mean == pytest.approx(second["specificity"].difference.mean)

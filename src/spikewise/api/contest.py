@@ -44,6 +44,8 @@ class _TestedNetwork(NamedTuple):
     index: Int64[np.ndarray, " N"]  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     labels: Int64[np.ndarray, " N"]
     probabilities: Float[np.ndarray, "S N K"]
+    positive: int
+    """Label of the positive class, of two."""
 
 
 def versus(networks: Sequence[str | PathLike[str]], *, data_dir: Path | None = None) -> Contest:
@@ -70,7 +72,8 @@ def versus(networks: Sequence[str | PathLike[str]], *, data_dir: Path | None = N
     candidates = [
         CandidatePredictions(name, one.seeds, one.probabilities) for name, one in zip(names, tested, strict=True)
     ]
-    pairs = compare_all(candidates, first.labels, None if groups is None else groups[first.index])
+    groups = None if groups is None else groups[first.index]
+    pairs = compare_all(candidates, first.labels, groups, positive=first.positive)
     right = {one.name: float((one.probabilities.argmax(2) == first.labels).mean()) for one in candidates}
     return Contest(first.data, len(first.labels), right, pairs)
 
@@ -87,8 +90,9 @@ def _read(told: str) -> _TestedNetwork:
     answers = [_answers(folder, name, seed) for seed in seeds]
     index, labels, _ = answers[0]
     probabilities = np.stack([softmax(logits.astype(np.float64)) for _, _, logits in answers])
+    data = results.data
     return _TestedNetwork(
-        name, folder, results.data.fingerprint, results.data.name, seeds, index, labels, probabilities
+        name, folder, data.fingerprint, data.name, seeds, index, labels, probabilities, data.positive_label
     )
 
 

@@ -39,14 +39,16 @@ def compare_all(
     *,
     main: tuple[str, str] | None = None,
     resampling: Resampling | None = None,
+    positive: int = 1,
 ) -> tuple[PairComparison, ...]:
     """Every pair by `compare_networks`, corrected for the number of pairs in its family (Holm).
 
     Args:
         main: the pair that the comparison is made for, named before any figure was seen: a family of its own, which
             does not pay for the others. Without one all pairs are one family.
+        positive: label of the positive class, of two; of candidates whose figures are drawn already they say it.
     """
-    drawn = [_with_draws(one, labels, groups, resampling or Resampling()) for one in candidates]
+    drawn = [_with_draws(one, labels, groups, resampling or Resampling(), positive) for one in candidates]
     arms = list(combinations(drawn, 2))
     firsts = [main is not None and {a.name, b.name} == set(main) for a, b in arms]
     pairs = [
@@ -143,11 +145,12 @@ def _larger_p(pair: PairComparison) -> float:
 
 
 def _with_draws(
-    arm: CandidatePredictions, labels: Int[np.ndarray, " N"], groups: Groups, resampling: Resampling
+    arm: CandidatePredictions, labels: Int[np.ndarray, " N"], groups: Groups, resampling: Resampling, positive: int = 1
 ) -> CandidatePredictions:
     if arm.drawn is not None:
         return arm
-    return arm._replace(drawn=draw_metrics(labels, arm.probabilities, groups, resampling=resampling))
+    drawn = draw_metrics(labels, arm.probabilities, groups, resampling=resampling, positive=positive)
+    return arm._replace(drawn=drawn)
 
 
 def _answers(candidate: CandidatePredictions, labels: Int[np.ndarray, " N"]) -> Bool[np.ndarray, "S N"]:

@@ -137,7 +137,7 @@ def _without_collapsed(setting: Setting, tested: list[_Tested]) -> WithoutCollap
         if kept:
             seeds = tuple(said.seeds[k] for k in kept)
             left.append(CandidatePredictions(said.name, seeds, said.probabilities[kept]))
-    classes = setting.images.classes
+    classes, groups, positive = setting.images.classes, _groups(setting), setting.images.positive
     return WithoutCollapsed(
         runs=tuple(
             CollapsedRun(
@@ -149,8 +149,8 @@ def _without_collapsed(setting: Setting, tested: list[_Tested]) -> WithoutCollap
             )
             for one in found
         ),
-        metrics={one.name: estimate_metrics(labels, one.probabilities, _groups(setting)) for one in left},
-        comparisons=compare_all(left, labels, _groups(setting), main=main) if len(left) > 1 else (),
+        metrics={one.name: estimate_metrics(labels, one.probabilities, groups, positive=positive) for one in left},
+        comparisons=compare_all(left, labels, groups, main=main, positive=positive) if len(left) > 1 else (),
     )
 
 
