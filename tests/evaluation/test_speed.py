@@ -57,7 +57,7 @@ def test_peak_memory_sees_what_is_freed_again():
 def test_what_the_engine_kept_from_an_earlier_batch_hides_nothing():
     graph = build(MLP(hidden=(4096,)), Direct(steps=20), LastMembrane(), image_shape=(1, 3, 3), classes=2)
     network, images = Network(graph, engine_name="native"), torch.zeros(256, 1, 3, 3, dtype=torch.uint8)
-    membranes = 4 * 256 * 20 * 4096 / 2**20
+    membranes = 4 * 256 * 20 * 4096 / 1e6
 
     def step() -> None:
         network(images, Draw(0, 1, torch.arange(256))).logits.sum().backward()
@@ -71,3 +71,15 @@ def test_what_the_engine_kept_from_an_earlier_batch_hides_nothing():
 def test_without_the_kernels_help_there_is_no_figure(monkeypatch, tmp_path):
     monkeypatch.setattr(speed, "_CLEAR", tmp_path / "none" / "clear_refs")
     assert speed.peak_memory_mb(lambda: None) is None
+
+
+def test_peak_memory_is_in_millions_of_bytes_as_it_is_shown(monkeypatch, tmp_path):
+    status, clear = tmp_path / "status", tmp_path / "clear_refs"
+    monkeypatch.setattr(speed, "_STATUS", status)
+    monkeypatch.setattr(speed, "_CLEAR", clear)
+
+    def say(kib: int) -> None:
+        status.write_text(f"VmHWM:\t{kib} kB\nVmRSS:\t{kib} kB\n")
+
+    say(2048)
+    assert speed.peak_memory_mb(lambda: say(2048 + 15_625)) == 16  # 15,625 x 1,024 bytes

@@ -203,7 +203,7 @@ class Cost(Record):
     latency_p99_ms: float | None = None
     """The latency that 99 of 100 answers keep."""
     peak_memory_mb: float | None = None
-    """Memory that training needs at its peak beyond what the process held."""
+    """Megabytes (of 2^20 bytes in older runs) that training needs at its peak beyond what the process held."""
 
 
 class NetworkResult(Record):

@@ -80,14 +80,14 @@ def throughput(network: Network, images: UInt8[np.ndarray, "N C H W"]) -> float:
 
 
 def peak_memory_mb(work: Callable[[], object]) -> float | None:
-    """Memory that `work` needs at its peak beyond what was held before; None without Linux's /proc."""
+    """Megabytes (1e6 bytes) that `work` needs at its peak beyond those held before; None without Linux's /proc."""
     try:
         # What the process has freed but still holds would hide what `work` needs.
         return_freed_memory()
         _CLEAR.write_text("5")  # resets the peak that VmHWM reports
-        before = _status_kb("VmRSS")
+        before = _status_kib("VmRSS")
         work()
-        return max(0.0, (_status_kb("VmHWM") - before) / 1024)
+        return max(0.0, (_status_kib("VmHWM") - before) * 1024 / 1e6)
     except (OSError, AttributeError):
         return None
 
@@ -109,7 +109,8 @@ def _seconds(work: Callable[[], None], repeats: int) -> list[float]:
     return times
 
 
-def _status_kb(key: str) -> float:
+def _status_kib(key: str) -> float:
+    """The kernel calls 1024 bytes a kB."""
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{key}:"):
             with contextlib.suppress(ValueError):
