@@ -112,3 +112,21 @@ def test_mistakes_end_in_words(command, run: Run):
     assert "Did you mean 'weights'?" in done.stderr
     with pytest.raises(ConfigError):
         robustness(run.folder, images=1)
+
+
+def test_a_run_in_which_it_is_made_later_no_longer_says_that_it_is_missing(command, copy):
+    """In the verdict, among what was left out, and in what time was too short for."""
+    path, lacking = copy / "results.json", "This run did not look at how noise and other damage"
+    whole = Results.load(path)
+    parts = {"skipped": {"robustness": "it takes too long", "explanations": "it takes too long"}}
+    verdict = whole.verdict.model_copy(update={"sentences": (f"{lacking} to the images change it.",)})
+    sections = whole.sections.model_copy(update={"robustness": None, **parts})
+    whole.model_copy(update={"sections": sections, "verdict": verdict}).save(path)
+    assert command("robustness", copy, "--families", "weights").returncode == 0
+    made = Results.load(path)
+    assert list(made.sections.skipped) == ["explanations"]
+    assert lacking not in " ".join(made.verdict.sentences)
+    less = {"robustness": "weights on 40 of 1,000 images, no attacks"}
+    made.model_copy(update={"sections": made.sections.model_copy(update={"less": less})}).save(path)
+    assert command("robustness", copy, "--families", "weights", "--images", 60).returncode == 0
+    assert Results.load(path).sections.less == {"robustness": "no attacks"}

@@ -15,7 +15,8 @@ from spikewise.evaluation.untrained import place_of
 from spikewise.experiments.sections.study import SectionResult, Study
 from spikewise.files import make_folder, write_npz
 
-__all__ = ["SectionResult", "Study", "arrays_file", "keep_section", "note_skipped", "run_analyses"]
+__all__ = ["SectionResult", "Study", "arrays_file", "keep_section", "note_skipped", "run_analyses",
+           "with_sections"]  # fmt: skip
 
 
 def run_analyses(study: Study, names: Iterable[SectionName], *, again: bool = False) -> None:
@@ -38,7 +39,7 @@ def keep_section(study: Study, name: SectionName, *, besides: str = "") -> bool:
     path = study.setting.folder.results
     sections = _made(study, name, Results.load(path).sections, besides)
     if sections is not None:
-        _with(study, Results.load(path), sections).save(path)
+        with_sections(study, Results.load(path), sections).save(path)
     return sections is not None
 
 
@@ -47,10 +48,10 @@ def note_skipped(study: Study, name: SectionName, why: str) -> None:
     path = study.setting.folder.results
     results = Results.load(path)
     sections = results.sections.model_copy(update={"skipped": {**results.sections.skipped, name: why}})
-    _with(study, results, sections).save(path)
+    with_sections(study, results, sections).save(path)
 
 
-def _with(study: Study, results: Results, sections: Sections) -> Results:
+def with_sections(study: Study, results: Results, sections: Sections) -> Results:
     """The results with these sections, and a verdict that knows of them."""
     verdict = write_verdict(
         results.networks,

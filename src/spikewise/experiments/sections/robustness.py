@@ -1,7 +1,7 @@
 """The section on robustness."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from spikewise.evaluation.robustness import (
     merged,
 )
 from spikewise.evaluation.sections.robustness import FAMILIES, Family, Robustness
+from spikewise.experiments.sections import with_sections
 from spikewise.experiments.sections.expected import family_seconds, paces_of
 from spikewise.experiments.sections.study import FEWEST, SectionResult, Study
 from spikewise.files import make_folder, write_npz
@@ -79,9 +80,22 @@ def remake(study: Study, scope: RobustnessScope, arrays: Path) -> None:
     if made.arrays:
         make_folder(arrays.parent)
         write_npz(arrays, **{**stored_examples(arrays), **made.arrays})
-    seconds = {**results.sections.seconds, "robustness": time.perf_counter() - started}
-    sections = results.sections.model_copy(update={"robustness": record, "seconds": seconds})
-    results.model_copy(update={"sections": sections}).save(path)
+    there = results.sections
+    seconds = {**there.seconds, "robustness": time.perf_counter() - started}
+    less = {**there.less, "robustness": _still_less(there.less.get("robustness", ""), scope.families)}
+    skipped = {name: why for name, why in there.skipped.items() if name != "robustness"}
+    update = {
+        "robustness": record,
+        "seconds": seconds,
+        "less": {k: v for k, v in less.items() if v},
+        "skipped": skipped,
+    }
+    with_sections(study, results, there.model_copy(update=update)).save(path)
+
+
+def _still_less(words: str, made: Collection[Family]) -> str:
+    """What `_within` said of the families that have not been made again since."""
+    return ", ".join(told for told in words.split(", ") if not set(told.split()) & set(made))
 
 
 def _made(study: Study, scope: RobustnessScope) -> SectionResult:
