@@ -123,6 +123,35 @@ def test_the_methods_say_what_the_run_was():
     assert "rate coding" not in methods(made())  # nobody said so
 
 
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (
+            {"beta": 0.9, "learn": ["beta"], "per": "channel"},
+            "decay 0.9 per step at the start, learned for each channel.",
+        ),
+        ({"threshold": 1.0, "learn": ["threshold"]}, "threshold 1 at the start, learned for each layer."),
+        ({"beta": 0.9, "per": "channel", "spread": 0.2}, "decay 0.9 per step on average (relative deviation 0.2)."),
+    ],
+    ids=["decay", "threshold", "spread"],
+)
+def test_the_methods_tell_what_neurons_learn_from_what_they_are_given(cell, words):
+    assert words in methods(made(), {"model": {"cell": {"kind": "lif", **cell}}})
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        ({"published": True}, "(published parts as they are, what is divided here stratified by class, split seed 4;"),
+        ({"published": False}, "(stratified by class, split seed 4;"),
+        ({"published": True, "file": "clean.json"}, "(parts as a file says; SHA-256"),
+    ],
+    ids=["published", "divided", "file"],
+)
+def test_the_methods_do_not_say_that_we_divided_what_was_published(split, words):
+    assert words in methods(made(), {"split": {"seed": 4, **split}})
+
+
 def test_a_citation_names_the_version_that_ran(known):
     assert f"version = {{{known.spikewise_version}}}" in bibtex(known)
     stated = dict(re.findall(r"^(version|license|title): \"?(.*?)\"?$", (ROOT / "CITATION.cff").read_text(), re.M))

@@ -39,8 +39,12 @@ def _data(results: Results, table: Table) -> str:
     colour = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
     split = table.get("split") or {}
     how = ["stratified by class"]
+    if split.get("file"):
+        how = ["parts as a file says"]
+    elif split.get("published"):
+        how = ["published parts as they are, what is divided here stratified by class"]
     how += ["images of one subject kept together"] if data.grouped and data.subjects is not None else []
-    how += [f"split seed {split['seed']}"] if "seed" in split else []
+    how += [f"split seed {split['seed']}"] if "seed" in split and not split.get("file") else []
     return (
         f"We used {data.name} ({len(data.classes)} classes, {colour} images of {height} by {width} pixels): "
         f"{count(data.train.images)} images for training, {count(data.validation.images)} for validation and "
@@ -72,8 +76,8 @@ def _neurons(table: Table) -> str:
         told.append(f"Images entered the spiking network by {_ENCODERS.get(kind, kind)} over {encoder['steps']} steps")
     if "kind" in cell:
         kind = _NEURONS.get(cell["kind"], cell["kind"])
-        leak = f", membrane decay {cell['beta']:g} per step" if isinstance(cell.get("beta"), float) else ""
-        height = f", threshold {cell['threshold']:g}" if isinstance(cell.get("threshold"), float) else ""
+        leak = f", membrane decay {_value(cell, 'beta', ' per step')}" if isinstance(cell.get("beta"), float) else ""
+        height = f", threshold {_value(cell, 'threshold')}" if isinstance(cell.get("threshold"), float) else ""
         reset = f", reset by {cell['reset'].replace('subtract', 'subtraction')}" if "reset" in cell else ""
         told.append(f"its neurons were {kind}{leak}{height}{reset}")
     surrogate = cell.get("surrogate") or {}
@@ -81,6 +85,16 @@ def _neurons(table: Table) -> str:
         alpha = f" (alpha {surrogate['alpha']:g})" if isinstance(surrogate.get("alpha"), float) else ""
         told.append(f"gradients passed them through the {surrogate['kind'].replace('_', ' ')} surrogate{alpha}")
     return ", and ".join(["; ".join(told[:-1]), told[-1]]) + "." if len(told) > 1 else "".join(f"{x}." for x in told)
+
+
+def _value(cell: Table, name: str, unit: str = "") -> str:
+    """A parameter of the neurons as it is, or as it starts where it is learned or differs between neurons."""
+    told = f"{cell[name]:g}{unit}"
+    if cell.get("spread"):
+        told += f" on average (relative deviation {cell['spread']:g})"
+    if name in (cell.get("learn") or ()):
+        told += f" at the start, learned for each {cell.get('per', 'layer')}"
+    return told
 
 
 def _training(results: Results, table: Table) -> str:
