@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from spikewise.evaluation import CandidatePredictions, compare_all, confusion, estimate_metrics, write_verdict
+from spikewise.evaluation.beside import cost_sentences, energy_agreement
 from spikewise.evaluation.collapse import collapsed_run, collapsed_runs
 from spikewise.evaluation.data_facts import DataFacts, Part
 from spikewise.evaluation.record import Estimate
@@ -326,3 +327,27 @@ def test_what_decides_beside_accuracy_is_in_the_verdict(rng, labels):
     )
     assert "With early exit the spiking network takes 8 of 25 steps on average" in told
     assert "54 nJ against 300 nJ by 'arithmetic' and 6.5 nJ against 6 nJ by 'integers'" in told
+
+
+def test_models_that_call_two_energies_about_the_same_are_not_said_to_disagree():
+    def costing(name, **energies):
+        cost = Cost(macs=1, parameters=1, bytes=1, energy_nanojoule=energies)
+        return one_network(name, cost)
+
+    a, b = costing("snn", arithmetic=100.0, integers=100.0), costing("twin", arithmetic=200.0, integers=99.0)
+    assert energy_agreement(a, b) == []
+    dear = costing("twin", arithmetic=200.0, integers=90.0)
+    assert "cheaper by 'integers'" in energy_agreement(a, dear)[0]
+
+
+def test_the_additions_of_residual_sums_are_told_among_the_operations():
+    cost = Cost(macs=400, synaptic_operations=7000, state_updates=30, additions=5200, parameters=1, bytes=1)
+    told = cost_sentences(one_network("snn", cost), one_network("twin", Cost(macs=9, parameters=1, bytes=1)))[0]
+    assert "7,000 additions for spikes, 30 membrane updates, 5,200 additions of residual sums and 400 multiply" in told
+    assert "The same network without spikes does 9 multiply-accumulates per image." in told
+
+
+def one_network(name, cost):
+    return NetworkResult(
+        name=name, role="spiking", description="", engine="", parameters=1, steps=1, runs=(), metrics={}, cost=cost
+    )

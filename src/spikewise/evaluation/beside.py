@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from spikewise.evaluation.opponents import early_exit
+from spikewise.evaluation.opponents import early_exit, is_cheaper
 from spikewise.evaluation.results import NetworkResult, PairComparison
 from spikewise.evaluation.sections import Sections
 from spikewise.evaluation.units import energy_unit
@@ -97,21 +97,19 @@ def _operations(network: NetworkResult) -> str:
     macs = f"{cost.macs:,.0f} multiply-accumulates per image"
     if cost.effective_macs is not None and cost.effective_macs < cost.macs:
         macs += f", {cost.effective_macs:,.0f} of them with an input that is not zero"
-    name = capital(called(network.name))
-    if cost.synaptic_operations is None:
-        return f"{name} does {macs}."
-    return (
-        f"{name} does {cost.synaptic_operations:,.0f} additions for spikes, {cost.state_updates:,.0f} membrane "
-        f"updates and {macs}."
-    )
+    done = []
+    if cost.synaptic_operations is not None:
+        done = [f"{cost.synaptic_operations:,.0f} additions for spikes", f"{cost.state_updates:,.0f} membrane updates"]
+    done += [f"{cost.additions:,.0f} additions of residual sums"] if cost.additions else []
+    return f"{capital(called(network.name))} does {listed([*done, macs])}."
 
 
 def energy_agreement(a: NetworkResult, b: NetworkResult) -> list[str]:
     """Whether the models agree on which of two networks is cheaper, and where no rate of spikes would do."""
     shared = [model for model in a.cost.energy_nanojoule if model in b.cost.energy_nanojoule]
     cheaper = {
-        name: [m for m in shared if (a.cost.energy_nanojoule[m] - b.cost.energy_nanojoule[m]) * sign < 0]
-        for name, sign in ((a.name, 1), (b.name, -1))
+        ours.name: [m for m in shared if is_cheaper(ours.cost.energy_nanojoule[m], theirs.cost.energy_nanojoule[m])]
+        for ours, theirs in ((a, b), (b, a))
     }
     sentences = []
     if all(cheaper.values()):

@@ -17,7 +17,7 @@ from spikewise.evaluation.sections.anytime import Anytime, EarlyExit
 from spikewise.evaluation.sections.yardsticks import YardstickDifference, Yardsticks
 from spikewise.evaluation.wording import called
 
-__all__ = ["Opponent", "Price", "Relation", "early_exit", "main_pair", "opponents_of", "spiking_network",
+__all__ = ["Opponent", "Price", "Relation", "early_exit", "is_cheaper", "main_pair", "opponents_of", "spiking_network",
            "standing"]  # fmt: skip
 
 Relation = Literal["better", "worse", "open", "unknown"]
@@ -214,6 +214,11 @@ def _turned(pair: PairComparison, first: str) -> Estimate:
 def _price(ours: Mapping[str, float], theirs: Mapping[str, float]) -> Price:
     both = [name for name, energy in ours.items() if energy > 0 and theirs.get(name, 0) > 0]
     return Price({name: ours[name] / theirs[name] for name in both})
+
+
+def is_cheaper(ours: float, theirs: float) -> bool:
+    """Whether the first of two energies is less than about the same."""
+    return min(ours, theirs) > 0 and _side(ours / theirs) == "cheaper"
 
 
 def _side(ratio: float) -> Literal["cheaper", "dearer", "alike"]:
