@@ -1,8 +1,10 @@
 """`spikewise anytime` shows the run's section, and makes nothing anew."""
 
 import json
+import shutil
 
 from spikewise.evaluation import Results
+from spikewise.report import render
 
 
 def test_the_command_prints_a_table_and_the_early_exit(command, run):
@@ -26,3 +28,18 @@ def test_a_folder_that_is_no_run_is_refused(command, tmp_path):
     done = command("anytime", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "is not a run folder" in done.stderr
+
+
+def test_figures_of_fewer_seeds_or_networks_say_so_on_the_terminal_and_the_page(command, run, tmp_path):
+    copy = shutil.copytree(run.folder, tmp_path / "copy")
+    results = Results.load(copy / "results.json")
+    less = {"calibration": "1 of 2 seeds; without twin, not better than guessing", "anytime": "1 of 2 seeds"}
+    short = results.model_copy(update={"sections": results.sections.model_copy(update={"less": less})})
+    short.save(copy / "results.json")
+    page, whole = render(short), render(results)
+    for name, words in (("calibrate", less["calibration"]), ("anytime", less["anytime"])):
+        told = f"Less than usual: {words}."
+        assert f"{told} --again makes it whole." in " ".join(command(name, copy).stdout.split())
+        assert told in page
+        assert "Less than usual" not in command(name, run.folder).stdout
+    assert "Less than usual" not in whole

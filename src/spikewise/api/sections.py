@@ -19,7 +19,7 @@ from spikewise.report import write_report
 if TYPE_CHECKING:
     from spikewise.evaluation.sections import Sections
 
-__all__ = ["anytime", "calibrate", "section", "study"]
+__all__ = ["anytime", "calibrate", "less_than_usual", "section", "study"]
 
 
 def anytime(run: str | PathLike[str], *, again: bool = False, data_dir: Path | None = None) -> Anytime:
@@ -60,6 +60,17 @@ def section(
         run_analyses(study(folder, data_dir=data_dir, decoding=decoding), [name], again=True)
         write_report(folder.path)
     return Results.load(folder.results).sections
+
+
+def less_than_usual(run: str | PathLike[str], name: SectionName) -> str:
+    """What a section of a run was made with less of, as a sentence with the way to make it whole; else empty.
+
+    Raises:
+        RunError: the run's results are damaged.
+    """
+    path = RunFolder(Path(run)).results
+    less = Results.load(path).sections.less.get(name, "") if path.exists() else ""
+    return f"Less than usual: {less}. --again makes it whole." if less else ""
 
 
 def study(folder: RunFolder, *, data_dir: Path | None = None, decoding: Progress | None = None) -> Study:

@@ -7,6 +7,7 @@ import typer
 from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text
 from spikewise.cli.machine import use_threads
+from spikewise.cli.shortened import print_less
 
 __all__ = ["anytime"]
 
@@ -38,3 +39,4 @@ def anytime(
         print_text(block.timing)
     if not found.networks:
         print_text("No network of this run has time steps.")
+    print_less(run, "anytime")

@@ -5,6 +5,7 @@ import typer
 from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text
 from spikewise.cli.machine import use_threads
+from spikewise.cli.shortened import print_less
 from spikewise.shell import word
 
 __all__ = ["register"]
@@ -45,6 +46,7 @@ def diagnose(
     header = ["network", "layer", *shares, "membranes", "window, %", "passed, %"]
     print()
     print_rows(header, [list(row) for row in rows(found)], right=range(2, len(header)))
+    print_less(run, "diagnosis")
     command = command_again(found.findings, RunFolder.open(run).facts()["kind"], run)
     if command:
         print()

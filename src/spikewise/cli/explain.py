@@ -9,6 +9,7 @@ import typer
 from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows
 from spikewise.cli.machine import use_threads
+from spikewise.cli.shortened import print_less
 
 if TYPE_CHECKING:
     from spikewise.api import ImageExplanation
@@ -95,6 +96,7 @@ def _print_section(run: Path, *, again: bool, data_dir: Path | None, as_json: bo
         f"Areas under the deletion curve over {found.images} validation images, %; random weights: how alike the map "
         "of the untrained network is (rank correlation)."
     )
+    print_less(run, "explanations")
 
 
 def _row(one: "ImageExplanation", names: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ import typer
 from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text
 from spikewise.cli.machine import use_threads
+from spikewise.cli.shortened import print_less
 
 __all__ = ["register"]
 
@@ -71,3 +72,4 @@ def robustness(  # noqa: PLR0913  # one argument per option
     print_rows(columns, table, right=range(1, len(columns)))
     for sentence in dict.fromkeys(sentence for family in found.families for sentence in family.left_out):
         print_text(sentence)
+    print_less(run, "robustness")

@@ -6,6 +6,7 @@ from spikewise.cli import options as o
 from spikewise.cli.anytime import anytime
 from spikewise.cli.console import print_json, print_rows
 from spikewise.cli.machine import use_threads
+from spikewise.cli.shortened import print_less
 
 __all__ = ["register"]
 
@@ -37,3 +38,4 @@ def calibrate(
         return
     header = ["network", "state", "ECE, %", "corrected, %", "Brier", "NLL", "temperature"]
     print_rows(header, [list(row) for row in rows(found)], right=[2, 3, 4, 5, 6])
+    print_less(run, "calibration")
