@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -155,3 +156,11 @@ def test_a_forked_cell_is_the_same_training_as_a_command_and_has_its_report_when
     written = subprocess.run([*command[:3], "report", run], env=ENVIRONMENT, check=False, capture_output=True)
     assert written.returncode == 0, written.stderr.decode()
     assert (run / "report.html").exists()
+    page = (swept.path / "sweep.html").read_text()
+    assert all(run in page for run in swept.after)
+    assert "report.html" not in page, "none was there"
+    _, err = sweep(swept.folder, "--table-only", "--quiet").communicate(timeout=200)
+    page = (swept.path / "sweep.html").read_text()
+    (link,) = set(re.findall(r'href="([^"]+report.html)"', page))
+    assert (swept.path / link).samefile(run / "report.html"), err.decode()
+    assert not Path(link).is_absolute()

@@ -1,8 +1,11 @@
 """The page of a sweep: what was chosen, what each factor does, the figures, and every cell; it loads nothing."""
 
+import os
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -20,7 +23,7 @@ from spikewise.experiments.sweep_effects import (
     mean_of,
 )
 from spikewise.experiments.sweep_figures import DrawnFigure, FigureScope, draw
-from spikewise.experiments.sweep_folder import SweepFolder
+from spikewise.experiments.sweep_folder import Placed, SweepFolder
 from spikewise.experiments.sweep_grid import factors_of
 from spikewise.experiments.sweep_table import Row, positive_of, rows_of, write_tables
 from spikewise.files import write_text
@@ -28,6 +31,16 @@ from spikewise.report.numbers import count, duration, in_sentence, metric_label,
 from spikewise.viz import inline_svg, save_figure, theme_css
 
 __all__ = ["SweepFindings", "evaluate_sweep"]
+
+
+class _Line(NamedTuple):
+    """A row of the page's table."""
+
+    cells: list[str]
+    run: str
+    """The name of its folder."""
+    report: str | None
+    """Its report as a link from the page; None where none is written."""
 
 
 class SweepFindings(NamedTuple):
@@ -91,7 +104,7 @@ def _render(folder: SweepFolder, found: SweepFindings, drawn: Sequence[DrawnFigu
             for one in drawn
         ],
         columns={name: max(map(len, (name, *labels))) for name, labels in found.labels.items() if name != NETWORK},
-        table=_table(found, metric),
+        table=_table(folder, found, metric),
         failures=_failures(found),
     )
 
@@ -109,22 +122,27 @@ def _failures(found: SweepFindings) -> dict[str, str]:
     }
 
 
-def _table(found: SweepFindings, metric: str) -> list[list[str]]:
+def _table(folder: SweepFolder, found: SweepFindings, metric: str) -> list[_Line]:
     """A line for each cell and network: levels, network, seeds, validation, test, parameters, rate, time, status."""
-    lines = []
-    for (network, _), own in by_run(found.rows).items():
+    lines, reports = [], {placed.run.name: _report_of(folder, placed) for placed in folder.cells}
+    for (network, run), own in by_run(found.rows).items():
         rate = mean_of(own, "spike_rate")
-        lines.append(
-            [
-                *(str(own[0][name]) for name in found.labels if name != NETWORK),
-                network,
-                str(len(own)),
-                metric_value(metric, mean_of(own, f"validation_{metric}")),
-                metric_value(metric, mean_of(own, f"test_{metric}")),
-                count(mean_of(own, "parameters")),
-                "–" if rate is None else f"{rate:.3f}",
-                duration(mean_of(own, "train_seconds"), aligned=True),
-                str(own[0]["status"]),
-            ]
-        )
+        cells = [
+            *(str(own[0][name]) for name in found.labels if name != NETWORK),
+            network,
+            str(len(own)),
+            metric_value(metric, mean_of(own, f"validation_{metric}")),
+            metric_value(metric, mean_of(own, f"test_{metric}")),
+            count(mean_of(own, "parameters")),
+            "–" if rate is None else f"{rate:.3f}",
+            duration(mean_of(own, "train_seconds"), aligned=True),
+            str(own[0]["status"]),
+        ]
+        lines.append(_Line(cells, run, reports[run]))
     return lines
+
+
+def _report_of(folder: SweepFolder, placed: Placed) -> str | None:
+    """Where a cell's report lies as seen from the page, so that both may move together."""
+    report = placed.run / "report.html"
+    return quote(Path(os.path.relpath(report, folder.path)).as_posix()) if report.is_file() else None
