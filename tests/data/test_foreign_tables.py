@@ -11,7 +11,7 @@ from placed import put
 from spikewise.data import Role, load_data
 from spikewise.data.label_file import open_label_file
 from spikewise.data.named_files import find_named
-from spikewise.errors import DataError
+from spikewise.errors import DataError, DependencyError
 
 PARTS = {"train": 12, "validation": 6, "test": 6}
 ROLES = {"train": Role.TRAIN, "validation": Role.VALIDATION, "test": Role.TEST}
@@ -49,13 +49,22 @@ def flat(tmp_path: Path) -> Path:
     return put(tmp_path / "set", [f"images/{name}.png" for _, name, _ in IMAGES])
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def parquet_of(path: Path, rows, about: dict | None = None) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.Table.from_pylist(rows)
+    if about is not None:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": about}})})
+    parquet.write_table(table, path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_an_image_folder_has_a_table_at_its_root_or_in_each_part(parted: Path, kind):
     def write(path, rows):
         if kind == "csv":
             csv_of(path, "file_name,label,text", [(*row, "a word") for row in rows])
         else:
-            lines_of(path, [{"file_name": name, "label": label, "boxes": [1, 2]} for name, label in rows])
+            to = lines_of if kind == "jsonl" else parquet_of
+            to(path, [{"file_name": name, "label": label, "boxes": [1, 2]} for name, label in rows])
 
     write(parted / f"metadata.{kind}", [(f"{part}/{name}.png", label) for part, name, label in IMAGES])
     one = load_data(parted)
@@ -330,3 +339,55 @@ def test_the_place_in_which_a_whole_set_lay_is_no_part(parted: Path):
     rows = [(f"/home/x/valid/{name}.png", label) for _, name, label in IMAGES]
     csv_of(parted / "t.csv", "file_name,label", rows)
     assert what(load_data(parted)) == WANTED
+
+
+def numbered(root: Path, about: dict | None = None, **other: object) -> None:
+    """Labels as numbers, as the package datasets stores those of known classes."""
+    parquet_of(root / "metadata.parquet", [
+        {"file_name": f"images/{name}.png", "label": "abc".index(label), **other} for _, name, label in IMAGES
+    ], about)  # fmt: skip
+
+
+def test_numbers_of_parquet_are_the_classes_that_the_file_names(flat: Path):
+    numbered(flat)
+    assert load_data(flat).classes == ("0", "1", "2")
+    numbered(flat, {"label": {"names": ["ant", "bee", "cat"], "_type": "ClassLabel"}})
+    assert load_data(flat).classes == ("ant", "bee", "cat")
+    numbered(flat, {"label": {"names": ["ant", "bee"], "_type": "ClassLabel"}})
+    with pytest.raises(DataError, match=r"metadata.parquet, row 3: 'label' is 2, and the file names 2 classes"):
+        load_data(flat)
+
+
+@pytest.mark.parametrize("about", [b"{", b"[1]", b'{"info": {"features": {"label": 3}}}', b'{"info": 1}', b"\xff"])
+def test_what_parquet_says_of_its_columns_may_be_anything(flat: Path, about):
+    numbered(flat)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = parquet.read_table(flat / "metadata.parquet").replace_schema_metadata({"huggingface": about})
+    parquet.write_table(table, flat / "metadata.parquet")
+    assert load_data(flat).classes == ("0", "1", "2")
+
+
+def test_damaged_parquet_is_refused_in_words(flat: Path):
+    numbered(flat)
+    path = flat / "metadata.parquet"
+    whole = path.read_bytes()
+    for cut in (b"", whole[:100], whole[:-4], b"PAR1" + whole[40:]):
+        path.write_bytes(cut)
+        with pytest.raises(DataError, match=r"metadata\.parquet") as error:
+            load_data(flat, labels="metadata.parquet")
+        assert "\n" not in str(error.value)
+
+
+def test_parquet_without_its_package_is_refused_in_one_message_where_it_is_needed(flat: Path, monkeypatch):
+    numbered(flat)
+    monkeypatch.setattr("spikewise.data.label_parquet.find_spec", lambda name: None)
+    for options in ({}, {"labels": "metadata.parquet"}):
+        with pytest.raises(DependencyError, match=r"pip install 'spikewise\[parquet\]'"):
+            load_data(flat, **options)
+    csv_of(flat / "labels.csv", "image,label", [(name, label) for _, name, label in IMAGES])
+    assert load_data(flat).classes == ("a", "b", "c")
+    beside = put(flat.parent / "classes", [f"{label}/{name}.png" for _, name, label in IMAGES])
+    (beside / "metadata.parquet").write_bytes((flat / "metadata.parquet").read_bytes())
+    found = load_data(beside)
+    assert found.classes == ("a", "b", "c")
+    assert any("metadata.parquet was not read" in one for one in found.from_names)

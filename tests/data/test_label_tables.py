@@ -149,7 +149,7 @@ def test_a_missing_file_is_named_where_its_stem_fits_two(tmp_path: Path):
 def test_missing_files_are_an_error_or_left_out_with_a_word(root: Path):
     (root / "t.csv").write_text(written([*ROWS, ["lost", "a", "P1"], ["gone", "b", "P2"]]))
     with pytest.raises(
-        DataError, match=r"(?s)2 of 50 files that .*'image_id' are not in .*line 50: 'lost'\n.*skip_bad"
+        DataError, match=r"(?s)2 of 50 files that .*'image_id' are not in .*line 50: 'lost'\n.*skip-bad"
     ):
         load_data(root)
     found = load_data(root, skip_bad=True)
@@ -347,6 +347,20 @@ def test_class_folders_beside_a_table_that_says_other_classes_are_refused(tmp_pa
         load_data(root)
     assert load_data(root, levels="class").fingerprint == plain.fingerprint
     assert load_data(root, labels="meta.csv").classes == ("a", "b", "c")
+
+
+def test_class_folders_beside_a_table_of_attributes_stay_and_it_is_said_to_be_passed_over(tmp_path: Path):
+    root = put(tmp_path / "set", [f"{label}/{name}.png" for name, label, _ in ROWS])
+    plain = load_data(root)
+    (root / "people.csv").write_text(
+        written([[name, str(k % 2), str(k % 3 // 2)] for k, (name, *_) in enumerate(ROWS)], ["image", "male", "smoker"])
+    )
+    found = load_data(root)
+    assert (found.fingerprint, found.classes) == (plain.fingerprint, plain.classes)
+    (said,) = set(found.from_names) - set(plain.from_names)
+    assert said.startswith(
+        "The folders say the classes; people.csv was not read: male, smoker hold 0 and 1, and line 2"
+    )
 
 
 def test_class_folders_beside_a_table_that_agrees_stay_and_its_subjects_are_pointed_at(tmp_path: Path):

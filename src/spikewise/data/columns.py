@@ -64,6 +64,8 @@ class Unclear(NamedTuple):
     """What is clear all the same."""
     lacking: tuple[ColumnRole, ...] = ()
     """What no column is called as."""
+    attributes: str = ""
+    """Why columns of 0 and 1 are no classes, of which an image has one; empty where there are none."""
 
 
 def read_columns(value: object) -> object:

@@ -113,9 +113,9 @@ class DataConfig(Config):
     part/class/subject. part is train, val or test; * says nothing, ** at the end stands for any depth. Default: class,
     or part/class."""
     labels: Annotated[_Table | tuple[_Table, ...] | None, BeforeValidator(_read_tables)] = None
-    """Folders: path of a table (CSV, TSV, JSON lines) that says the class of each image, looked for in the folder
-    first; or several, such as train.csv,val.csv,test.csv, whose names then say the part. Default: the one table there
-    whose columns are unmistakable, or those of several parts, where there are no class folders."""
+    """Folders: path of a table (CSV, TSV, JSON lines, Parquet) that says the class of each image, looked for in the
+    folder first; or several, such as train.csv,val.csv,test.csv, whose names then say the part. Default: the one table
+    there whose columns are unmistakable, or those of several parts, where there are no class folders."""
     columns: Annotated[dict[ColumnRole, str], BeforeValidator(read_columns)] = {}  # noqa: RUF012  # pydantic copies it
     """Columns of that table: file=image_id,class=dx,subject=patient,part=split; class=MEL|NV|BCC where each class has a
     column of 0 and 1. Default: those of a usual name."""

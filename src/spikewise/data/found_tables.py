@@ -10,6 +10,7 @@ from spikewise.data.config import DataConfig
 from spikewise.data.folder import Listing
 from spikewise.data.image_set import Role
 from spikewise.data.label_file import SUFFIXES, LabelFile, open_label_file
+from spikewise.data.label_parquet import lacks_reader
 from spikewise.data.label_table import ReadColumns
 from spikewise.data.names import listed, role_of, shown
 from spikewise.data.one_hot import one_hot_columns
@@ -56,9 +57,11 @@ def tables_in(listing: Listing) -> list[Path]:
 
 
 def candidates(paths: Sequence[Path], config: DataConfig, root: Path) -> list[FoundTable]:
-    """Those of some files that are tables, and no answers of a network."""
+    """Those of some files that are tables which can be read here, and no answers of a network."""
     found = []
     for path in paths:
+        if lacks_reader(path):
+            continue
         try:
             file = open_label_file(path)
         except DataError:  # no table

@@ -1,4 +1,5 @@
-"""Tables of labels as files: CSV and its relatives, in every dialect that programs write, row by row; JSON lines."""
+"""Tables of labels as files, read row by row: CSV and its relatives in every dialect that programs write, JSON lines,
+Parquet."""
 
 import codecs
 import csv
@@ -8,13 +9,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from spikewise.data.label_lines import JsonLines, open_json_lines
+from spikewise.data.label_parquet import PARQUET, ParquetTable, open_parquet
 from spikewise.data.names import shown
 from spikewise.errors import DataError, MissingDataError
 
 __all__ = ["SUFFIXES", "LabelFile", "TextTable", "open_label_file"]
 
 _LINES: Final = ".jsonl"
-SUFFIXES: Final = (".csv", ".tsv", _LINES)
+SUFFIXES: Final = (".csv", ".tsv", _LINES, PARQUET)
 """Of files that may be tables of labels, by themselves."""
 _HEAD: Final = 2**20
 """Bytes in which the names of the columns must stand."""
@@ -79,7 +81,7 @@ class TextTable(NamedTuple):
         return self.encoding
 
 
-LabelFile = TextTable | JsonLines
+LabelFile = TextTable | JsonLines | ParquetTable
 """A table, opened: its `path`, the names of its columns (`header`), its `encoding`, and `rows`."""
 
 
@@ -91,14 +93,17 @@ def open_label_file(path: Path) -> LabelFile:
     """Read the names of the columns of a table, and in which dialect it is written.
 
     UTF-8 with or without a mark, UTF-16 with one, else Latin-1; separated by commas, semicolons, tabs or bars; or an
-    object in JSON for each line.
+    object in JSON for each line; or Parquet.
 
     Raises:
+        DependencyError: Parquet, and what reads it is not installed.
         MissingDataError: no such file.
         DataError: it cannot be read, is no text, is empty, or has a single column.
     """
     if path.suffix.lower() == _LINES:
         return open_json_lines(path)
+    if path.suffix.lower() == PARQUET:
+        return open_parquet(path)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)

@@ -8,7 +8,7 @@ from spikewise.data.names import shown
 from spikewise.errors import DataError, MissingDataError, quoted
 from spikewise.parsing import ParseError, parse_json
 
-__all__ = ["JsonLines", "open_json_lines"]
+__all__ = ["JsonLines", "open_json_lines", "value_text"]
 
 _LOOK: Final = 100
 """Lines from which the names of the columns are told: one that lacks a value may leave out its name."""
@@ -33,7 +33,7 @@ class JsonLines(NamedTuple):
         """
         names = [self.header[place] for place in wanted]
         for number, found in _objects(self.path):
-            yield number, [_text(found.get(name), self.path, number, name) for name in names]
+            yield number, [value_text(found.get(name), self.path, number, name) for name in names]
 
 
 def open_json_lines(path: Path) -> JsonLines:
@@ -91,7 +91,12 @@ def _object(line: str, path: Path, number: int) -> dict[str, Any]:
     return found
 
 
-def _text(value: object, path: Path, number: int, name: str) -> str:
+def value_text(value: object, path: Path, number: int, name: str) -> str:
+    """A value of a column as text; what is null is empty.
+
+    Raises:
+        DataError: it is several.
+    """
     if isinstance(value, str):
         return value.strip()
     if value is None:

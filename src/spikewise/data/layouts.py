@@ -1,14 +1,15 @@
 """What a folder of images says of each: by a table of labels, by levels that were given, or by class folders."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from spikewise.data.columns import are_in
+from spikewise.data.columns import Unclear, are_in
 from spikewise.data.config import DataConfig
 from spikewise.data.folder import Listing, Tree, class_tree, list_folder
-from spikewise.data.found_tables import candidates, clear, no_table, opened, tables_in, unread_beside
-from spikewise.data.label_file import SUFFIXES
+from spikewise.data.found_tables import FoundTable, candidates, clear, no_table, opened, tables_in, unread_beside
+from spikewise.data.label_file import SUFFIXES, open_label_file
+from spikewise.data.label_parquet import lacks_reader
 from spikewise.data.label_table import ReadColumns, read_tables
 from spikewise.data.labelled_tree import labelled_tree
 from spikewise.data.level_tree import level_tree
@@ -166,6 +167,8 @@ def _by_found(  # the last says what to fall back on
         return tree._replace(notes=tree.notes[1:], cautions=cautions)
     if instead is not None and not config.columns and not complete:
         return instead
+    for path in filter(lacks_reader, paths):
+        open_label_file(path)  # which says what to install
     raise no_table(why or f"{listing.root} has images in one folder, which are one class by it.", found, paths, listing)
 
 
@@ -175,6 +178,12 @@ def _beside(listing: Listing, tree: Tree, paths: Sequence[Path], config: DataCon
     Raises:
         DataError: it does.
     """
+    unread = [
+        f"The folders say the classes; {shown(path.name)} was not read, which needs the package pyarrow."
+        for path in paths
+        if lacks_reader(path)
+    ]
+    tree = tree._replace(cautions=(*tree.cautions, *unread))
     found = candidates(paths, config, listing.root)
     alone = [clear([one], config) for one in found]
     joint = clear(found, config)
@@ -199,7 +208,15 @@ def _beside(listing: Listing, tree: Tree, paths: Sequence[Path], config: DataCon
         if other.subjects is not None:
             said = f"The folders say the classes; {inside} says subjects, too, which were not read: {way} reads it."
             return tree._replace(cautions=(*tree.cautions, said))
-    return tree
+    return tree._replace(cautions=(*tree.cautions, *_attributes(found)))
+
+
+def _attributes(found: Sequence[FoundTable]) -> Iterator[str]:
+    """A word on tables that say several things of an image, none of which is its class."""
+    for one in found:
+        if isinstance(one.columns, Unclear) and one.columns.attributes:
+            name = shown(one.file.path.name)
+            yield f"The folders say the classes; {name} was not read: {one.columns.attributes}."
 
 
 def _agree(tree: Tree, other: Tree) -> bool:

@@ -44,7 +44,7 @@ def one_hot_columns(file: LabelFile, found: Unclear) -> Columns | Unclear:
     if twice or seen.against is not None:
         said = f"{listed(names, _FEW)} hold 0 and 1, and {seen.against}: each image has one class here"
         said = f"several columns of 0 and 1 are called {listed(twice, _FEW)}" if twice else said
-        return found._replace(why=f"{found.why}; {said}")
+        return found._replace(why=f"{found.why}; {said}", attributes=said)
     parts = all(role_of(name) is not None for name in names)
     if len(names) < len(free) or parts or any(BAR in name for name in names):
         said = f"{listed(names, _FEW)} hold 0 and 1, one 1 in each row, and may be the classes"
