@@ -23,6 +23,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from spikewise.shell import for_caller
+
 _LONGEST, _LONGEST_WORD, _HEAD = 2000, 1000, 120
 _MANY = 60
 """Characters of a message, of a word in it (a path may have a few hundred), and of what is left of a longer word."""
@@ -31,11 +33,12 @@ _MANY = 60
 class SpikewiseError(Exception):
     """Base of every error raised on purpose; the command line turns it into exit code 2.
 
-    Whatever a message quotes, it can be printed: see `readable`.
+    Whatever a message quotes, it can be printed: see `readable`. It names the options of a command, or the arguments
+    of a call in Python: see `for_caller`.
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(readable(str(message)))
+        super().__init__(readable(for_caller(str(message))))
 
 
 class ConfigError(SpikewiseError, ValueError):

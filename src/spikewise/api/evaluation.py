@@ -20,7 +20,7 @@ from spikewise.evaluation import DataFacts, Results, classification_metrics, con
 from spikewise.evaluation.prediction import predict
 from spikewise.experiments import RunFolder
 from spikewise.experiments.noted_images import NotedImages
-from spikewise.experiments.settings import changed, parse_change
+from spikewise.experiments.settings import Change, changed, changes_of, parse_change
 from spikewise.report.numbers import percent
 from spikewise.shell import word
 
@@ -60,6 +60,7 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
     skip_bad: bool = False,
     settings: Sequence[str] = (),
     decoding: Progress | None = None,
+    **named: object,
 ) -> list[Evaluation]:
     """Evaluate networks of a finished run.
 
@@ -71,6 +72,7 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
         seed: One of the run's seeds; None is all.
         skip_bad: Leave out image files that cannot be decoded.
         settings: How the other set is read, where not as the run's own, such as ["data.levels=class/subject"].
+        named: The same by name, such as `**{"data.levels": "class/subject"}`.
     Raises:
         ConfigError: a setting that is not about how images are read.
         RunError: no finished run, or its images have changed since.
@@ -81,9 +83,10 @@ def evaluate(  # noqa: PLR0913  # one argument per thing a person may ask for
     names = [results.network(network).name] if network else [one.name for one in results.networks]
     seeds = results.protocol.seeds if seed is None else (seed,)
     models = [load(run, name, one, device=device) for name in names for one in seeds]
-    if settings and data is None:
+    changes = [*map(parse_change, settings), *changes_of(named)]
+    if changes and data is None:
         raise ConfigError("Settings say how another set is read; give data. The run's own is read as it was.")
-    asked = {"skip_bad": skip_bad, **_asked(settings)}
+    asked = {"skip_bad": skip_bad, **_asked(changes)}
     chosen = _images(folder, results, data, data_dir, asked, decoding)
     if not chosen.opens:
         chosen = _without_seen(chosen, seen_images(folder, data_dir, decoding), folder.path)
@@ -179,9 +182,8 @@ def _without_rivals(like: dict[str, object], asked: Mapping[str, object]) -> dic
     return {**like, "levels": None} if {"labels", "columns"} & {*asked} else like
 
 
-def _asked(settings: Sequence[str]) -> dict[str, object]:
+def _asked(changes: Sequence[Change]) -> dict[str, object]:
     """Settings of the data, by their names."""
-    changes = [parse_change(text) for text in settings]
     for change in changes:
         table, _, name = change.key.partition(".")
         if table != "data" or name.partition(".")[0] in {"", "source", "size", "aspect", "grey"}:

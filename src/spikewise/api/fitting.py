@@ -12,6 +12,7 @@ from spikewise.evaluation.conversion import FILE as CONVERSION
 from spikewise.experiments import Experiment
 from spikewise.experiments.candidates import candidates_for
 from spikewise.experiments.request import resolve
+from spikewise.experiments.settings import changes_of, parse_change
 from spikewise.experiments.standard import Standard
 from spikewise.graph import Graph
 from spikewise.interop.fits import Fit, fit, read_target
@@ -29,6 +30,7 @@ def fits(  # one argument per thing a person may ask for
     network: str = "snn",
     settings: Sequence[str] = (),
     data_dir: Path | None = None,
+    **named: object,
 ) -> Fit:
     """Whether a network fits a device or tool, and which layer does not; nothing is trained for it.
 
@@ -38,6 +40,7 @@ def fits(  # one argument per thing a person may ask for
             ("cortex-m4:512k/160k"), or a TOML file of such limits.
         network: Which network of a run or comparison.
         settings: Changes to what would be trained, as "key=value".
+        named: The same by name, such as `**{"data.size": 64}`.
         data_dir: Where known sets are looked for first.
     Raises:
         ConfigError: there is no such preset, network or target; or settings are given for what is trained already.
@@ -45,22 +48,23 @@ def fits(  # one argument per thing a person may ask for
         RunError: the run has not finished.
     """
     limits = read_target(str(target))
+    changes = [*map(parse_change, settings), *changes_of(named)]
     if isinstance(source, Experiment):
         return fit(_untrained(source, network, data_dir), limits, str(target))
     if isinstance(source, Run):
         source = source.folder
     made = isinstance(source, Graph) or _is_run(Path(source))
-    if made and settings:
+    if made and changes:
         raise ConfigError(
-            f"Settings ({', '.join(settings)}) change what is trained, and this network is made already. Give the "
-            "preset, the set or the folder of images that it is for, or leave the settings out."
+            f"Settings ({', '.join(map(str, changes))}) change what is trained, and this network is made already. "
+            "Give the preset, the set or the folder of images that it is for, or leave the settings out."
         )
     if isinstance(source, Graph):
         graph = source
     elif made:
         graph = load(source, network, device="cpu").network.graph
     else:
-        graph = _untrained(resolve(str(source), overrides=settings), network, data_dir)
+        graph = _untrained(resolve(str(source), overrides=changes), network, data_dir)
     return fit(graph, limits, str(target))
 
 

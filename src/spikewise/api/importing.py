@@ -204,7 +204,7 @@ def _fitted(  # as above
         encoder = network.network.graph.encoder
         words.append(
             f"How images enter stands in no such file: encoder.kind={encoder.kind}, encoder.steps={encoder.steps} are "
-            "taken; --set decides otherwise."
+            "taken; --set encoder.kind=... decides otherwise."
         )
     wanted = network.network.graph.image_shape
     if wanted == found:

@@ -17,6 +17,7 @@ from spikewise.experiments.settings import Change, changes_of
 from spikewise.experiments.shared import agree, help_train
 from spikewise.experiments.spread import asked_executor
 from spikewise.processes import started_processes
+from spikewise.shell import for_caller
 from spikewise.tracking import Follower
 from spikewise.training.group import current_group, joined
 from spikewise.training.progress import Plan, display
@@ -222,7 +223,7 @@ def execute(  # noqa: PLR0913  # what a run may be told
 
 def _warned(text: str) -> None:
     """Where no progress is shown, what goes wrong beside a run is said all the same."""
-    print(text, file=sys.stderr)
+    print(for_caller(text), file=sys.stderr)
 
 
 _ARGUMENTS: Final = ("data", "preset", "config", "seeds", "epochs", "quick")

@@ -43,7 +43,7 @@ from spikewise.cli.places import deciding_option
 from spikewise.cli.processes import check_command, may_speak, obey_the_end
 from spikewise.errors import SpikewiseError, quoted
 from spikewise.memory import freed_memory_kept, memory_limit, ran_out_of_memory
-from spikewise.shell import name_settings_by
+from spikewise.shell import in_command, name_settings_by
 
 __all__ = ["app", "main"]
 
@@ -61,7 +61,8 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:  # the context class of click, or of the copy that newer typers carry
         """Run the command that was asked for."""
         try:
-            with contextlib.nullcontext() if ctx.invoked_subcommand == "serve" else freed_memory_kept():
+            memory = contextlib.nullcontext() if ctx.invoked_subcommand == "serve" else freed_memory_kept()
+            with in_command(), memory:
                 result = super().invoke(ctx)
             sys.stdout.flush()
         except KeyboardInterrupt as stopped:

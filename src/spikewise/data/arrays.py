@@ -81,7 +81,7 @@ def channels_first(array: NDArray[Any], layout: Layout | None, what: str) -> NDA
     if len(fitting) > 1 and array.shape[1:] != (1, 1, 1):
         raise DataError(
             f"{what} has shape {array.shape}, which can be channels first or channels last. Say which it is: "
-            "data.layout=NCHW or data.layout=NHWC (on the command line: --set data.layout=NHWC)."
+            "--set data.layout=NCHW or --set data.layout=NHWC."
         )
     if not fitting:
         raise _no_images(what, array.shape, layout)
@@ -200,7 +200,7 @@ def assemble(
     if len({images.shape[1] for images in fitted}) > 1:
         raise DataError(
             f"{name} mixes grey and colour images. "
-            "Say which to make them, data.grey=true or data.grey=false (on the command line: --set data.grey=true)."
+            "Say which to make them: --set data.grey=true or --set data.grey=false."
         )
     images = fitted[0] if len(fitted) == 1 else np.concatenate(fitted)
     labels = np.concatenate([part.labels for part in parts])

@@ -230,7 +230,7 @@ def several_names(parts: Collection[str], what: str = "folders") -> tuple[str, .
 def are_classes(named: Collection[str]) -> str:
     """How to say that a folder called as a part is none."""
     one = f"{listed(sorted(named))} {'are classes' if len(named) > 1 else 'is a class'} like any other"
-    return f"If {one}, say so: data.roles=false (on the command line: --set data.roles=false)."
+    return f"If {one}, say so: --set data.roles=false."
 
 
 def _wrappers(parents: Collection[Sequence[str]], roles: bool) -> int:

@@ -262,8 +262,7 @@ def _missing(listing: Listing, table: LabelTable, missing: Sequence[int]) -> str
         )
     return (
         f"{len(missing):,} of {len(table.names):,} files that {table.file.path} names in the column '{column}' are not "
-        f"in {listing.root}:\n{lines}\nAdd them, take out their rows, or leave them out with --skip-bad (data.skip_bad "
-        "= true)."
+        f"in {listing.root}:\n{lines}\nAdd them, take out their rows, or leave them out with --skip-bad."
     )
 
 

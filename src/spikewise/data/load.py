@@ -1,9 +1,10 @@
 """`load_data`: one `ImageSet` from a known name or from a path, whatever its format."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -58,7 +59,7 @@ def load_data(
         progress: Called while image files are decoded.
         expected: Names of the classes that a network knows, where images are only to be evaluated; None: there must be
             two classes or more, each with images.
-        options: Fields of `DataConfig`, such as `size=28`.
+        options: Fields of `DataConfig`, such as `size=28`, or `**{"data.size": 28}` as messages name them.
     Returns:
         The images as uint8 [N, C, H, W], with labels, published roles and subjects where known.
     Raises:
@@ -67,9 +68,9 @@ def load_data(
         DataError: a file is damaged or not what it should be.
     """
     if isinstance(source, DataConfig):
-        config = source.replace(**options) if options else source
+        config = source.replace(**_nested(options)) if options else source
     else:
-        config = parse(DataConfig, {"source": str(source), **options})
+        config = parse(DataConfig, {"source": str(source), **_nested(options)})
     cache = cache_folder(cache_dir)
     known = None if isinstance(source, Path) else CATALOG.get(config.source)
     if known is None:
@@ -82,6 +83,18 @@ def load_data(
         check_complete(found.name, found.labels, found.classes)
     positive, why = positive_class(found.classes, config.positive, known.positive if known else None)
     return replace(found, positive=positive, positive_why=why)
+
+
+def _nested(options: Mapping[str, object]) -> dict[str, object]:
+    """Options by the names of their fields; `data.columns.class` is one of the table `columns`."""
+    out: dict[str, Any] = {}
+    for key, value in options.items():
+        name, dot, inner = key.removeprefix("data.").partition(".")
+        if dot:
+            out[name] = {**out.get(name, {}), inner: value}
+        else:
+            out[name] = value
+    return out
 
 
 def _namesakes(known: KnownSet, data_dir: Path | None) -> Iterator[str]:

@@ -228,7 +228,7 @@ def _check_bad(root: Path, decoded: Decoded, total: int, skip_bad: bool) -> None
         first = "\n".join(f"  {reason}" for reason in list(decoded.bad.values())[:5])
         raise DataError(
             f"{len(decoded.bad)} of {total} images in {root} cannot be decoded:\n{first}\n"
-            "Repair or remove them, or leave them out with --skip-bad (data.skip_bad = true)."
+            "Repair or remove them, or leave them out with --skip-bad."
         )
 
 

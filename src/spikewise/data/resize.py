@@ -74,7 +74,7 @@ def one_size(
     if asked == "none":
         raise DataError(
             f"{name} mixes images of {_mixed_in_words(sizes)}, and data.size=none keeps them as stored. "
-            "Say which size to bring them to (--set data.size=64, or size=64 in Python), or leave it to auto."
+            "Say which size to bring them to (--set data.size=64), or leave it to auto."
         )
     common, aspect = _common_size(training or sizes), aspect or "keep"
     how = f"in proportion, the rest {background}" if aspect == "keep" else "stretched"

@@ -163,13 +163,13 @@ def white_of_more(
         raise DataError(
             f"{what} has pixels from {found.low:g} to {found.high:g} ({_words(kind)}), and the network learned from "
             f"images that were stored otherwise: these may be nearly black, or white may be less than {same:g}. Say "
-            "which number is white (on the command line: --white; in Python: white=...)."
+            "which number is white with --white."
         )
     if found.low < -_HAIR * same or found.high > (1 + _HAIR) * same:
         raise DataError(
             f"{what} has pixels from {found.low:g} to {found.high:g} ({_words(kind)}), and for this network 0 is black "
-            f"and {same:g} white. Scale them as its training images were, or say white={found.high:g} (on the command "
-            "line: --white)."
+            f"and {same:g} white. Scale them as its training images were, or say that {found.high:g} is white with "
+            "--white."
         )
     return same
 
@@ -236,11 +236,11 @@ def _said(kind: Kind, found: Range, white: float) -> tuple[float, str]:
 def _ambiguous(kind: Kind, found: Range, fitting: list[float], what: str, dark: str) -> DataError:
     low, high = found
     choices = fitting or [high, _FULL.get(kind, 255)]
-    offer = " or ".join(f"data.white={white:.6g}" for white in dict.fromkeys(choices))
+    offer = " or ".join(f"--set data.white={white:.6g}" for white in dict.fromkeys(choices))
     fill = "" if fitting or high > choices[-1] else f", {100 * (high / choices[-1]):.1f} % of the range: nearly black"
     return DataError(
         f"{what} has pixels from {low:g} to {high:g} ({_words(kind)}){fill}. {dark}{' ' if dark else ''}"
-        f"What white is cannot be told from that; say it: {offer} (on the command line: --set {offer.split(' ')[0]})."
+        f"What white is cannot be told from that; say it: {offer}."
     )
 
 

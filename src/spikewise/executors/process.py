@@ -23,6 +23,7 @@ from spikewise.errors import (
 )
 from spikewise.evaluation import EpochRecord
 from spikewise.executors.work import BUSY
+from spikewise.shell import in_command
 from spikewise.training import Silent
 from spikewise.training.memory import MemoryTooSmallError
 
@@ -67,6 +68,11 @@ class Teller(Silent):
 
 def perform(order: dict[str, Any], tell: Tell) -> int:
     """Do the work of an order; the exit code of the process."""
+    with in_command() if order.get("commands") else contextlib.nullcontext():  # who reads what it says
+        return _perform(order, tell)
+
+
+def _perform(order: dict[str, Any], tell: Tell) -> int:
     try:
         _settle(order)
         function = _named(order["call"])

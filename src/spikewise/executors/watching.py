@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spikewise.report.numbers import duration
+from spikewise.shell import for_caller
 
 __all__ = ["Board", "Spoken", "Tally", "Watcher", "shown"]
 
@@ -84,7 +85,7 @@ class Spoken:
 
     def said(self, text: str) -> None:
         """A line."""
-        self._say(text)
+        self._say(for_caller(text))
 
     def more(self, count: int) -> None:
         """There is more to do."""
@@ -133,7 +134,7 @@ class Board:
 
     def said(self, text: str) -> None:
         """A line above the table."""
-        self._live.console.print(Text(text))
+        self._live.console.print(Text(for_caller(text)))
 
     def more(self, count: int) -> None:
         """There is more to do."""

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from filelock import FileLock, Timeout
 
 from spikewise.files import make_folder
+from spikewise.shell import command_runs
 
 __all__ = ["BUSY", "KEPT_ENVIRONMENT", "Beat", "Ended", "Event", "Known", "Waits", "Word", "Work", "in_words"]
 
@@ -79,6 +80,7 @@ class Work:
             "reads": self.reads,
             "log": str(self.log.absolute()),
             "directory": _directory(),
+            "commands": command_runs(),
             "environment": {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
         }
 

@@ -21,6 +21,7 @@ from spikewise.interop.deployed import deploy
 from spikewise.interop.runtime import Numbers
 from spikewise.network import Network
 from spikewise.parsing import ParseError, parse_toml
+from spikewise.shell import for_caller
 
 __all__ = ["Cores", "Device", "Fit", "Limit", "Misfit", "fit", "read_target", "target_names"]
 
@@ -114,9 +115,9 @@ class Fit(NamedTuple):
     def verdict(self) -> str:
         """In a sentence."""
         if not self.fits:
-            return f"It does not fit {self.title}: {self.problems[0].words}"
+            return for_caller(f"It does not fit {self.title}: {self.problems[0].words}")
         if self.forms and len(self.forms) < len(_FORMS):
-            return f"It fits {self.title} with {_FORM_WORDS[self.forms[0]]}."
+            return for_caller(f"It fits {self.title} with {_FORM_WORDS[self.forms[0]]}.")
         return f"It fits {self.title}."
 
 

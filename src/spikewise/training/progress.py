@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spikewise.evaluation.results import EpochRecord
+from spikewise.shell import for_caller
 from spikewise.training.course import Clock, Course, Plan, clock_time
 from spikewise.training.events import Listener
 
@@ -90,7 +91,7 @@ class LineProgress:
             self._say(f"{what} ({total:,})" if total else what)
 
     def _say(self, line: str) -> None:
-        print(line.rstrip(), file=self.stream, flush=True)
+        print(for_caller(line.rstrip()), file=self.stream, flush=True)
 
 
 class _Row:
@@ -126,7 +127,7 @@ class RichProgress:
 
     def said(self, text: str) -> None:
         """A line above the table, which stays."""
-        self._live.console.print(Text(text))
+        self._live.console.print(Text(for_caller(text)))
 
     def started(self, network: str, seed: int, *, epochs: int, done: int) -> None:
         """The row of this candidate is the active one."""
