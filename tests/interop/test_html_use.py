@@ -224,3 +224,15 @@ def test_the_server_has_the_same_page_and_one_to_upload_to(browser, run, images,
                 picture_of(page, f"upload-{size}")
                 if axe() is not None:
                     assert not serious_faults(page)
+
+
+def test_paper_has_what_the_network_saw_and_answered_and_nothing_to_press(browser, address):
+    with shown(browser, address) as page:
+        page.locator("#samples button").first.click()
+        until(page, "document.querySelector('#says').textContent")
+        page.emulate_media(media="print")
+        there = "names => names.filter(name => [...document.querySelectorAll(name)].some(one => one.offsetParent))"
+        assert page.evaluate(there, ["button", "input", "#pad", "#samples", "#sliders", "#how"]) == []
+        kept = ["#seen", "#says", "#step-text", "#evidence", "#layers", "#trace-text", "#model-choice", "#costs"]
+        assert page.evaluate(there, kept) == kept
+        assert "click" not in page.inner_text("main")

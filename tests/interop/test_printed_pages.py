@@ -25,9 +25,9 @@ def browser():
 @pytest.fixture
 def swept(tmp_path):
     rows = [
-        {"network": "snn", "run": f"{cell}{none}{steps}", "seed": 0, "status": "done", "error": "", "cell": cell,
-         "regularisation": none, "encoder.steps": steps, "parameters": 12_345, "train_seconds": 0.25,
-         "spike_rate": 0.1, "validation_accuracy": 0.9, "test_accuracy": 0.8 + at / 100}
+        {"network": "snn", "run": f"compare-chest-xray-{LONG.index(cell)}{len(none)}aaaa{at}", "seed": 0, "error": "",
+         "status": "done", "cell": cell, "regularisation": none, "encoder.steps": steps, "parameters": 12_345,
+         "train_seconds": 0.25, "spike_rate": 0.1, "validation_accuracy": 0.9, "test_accuracy": 0.8 + at / 100}
         for cell in LONG for none in ("none", "weight decay") for at, steps in enumerate(("4", "8", "12"))
     ]  # fmt: skip
     labels = {"cell": LONG, "regularisation": ("none", "weight decay"), "encoder.steps": ("4", "8", "12")}
@@ -35,7 +35,11 @@ def swept(tmp_path):
     sweep = SimpleNamespace(title="grid", about="", preset="", metric="accuracy")
     drawn = draw(FigureScope("accuracy", "level", labels), rows, choices, effects)
     page = tmp_path / "sweep.html"
-    page.write_text(_render(SimpleNamespace(sweep=sweep), SweepFindings(rows, choices, effects, [], labels), drawn))
+    runs_of = [SimpleNamespace(run=tmp_path / name) for name in {str(row["run"]) for row in rows}]
+    (runs_of[0].run).mkdir()
+    (runs_of[0].run / "report.html").touch()
+    folder = SimpleNamespace(sweep=sweep, cells=runs_of, path=tmp_path / "sweep-grid")
+    page.write_text(_render(folder, SweepFindings(rows, choices, effects, [], labels), drawn))
     return page
 
 
