@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from spikewise.api import Run
-from spikewise.cli.console import print_rows
-from spikewise.cli.layout import GAP, parts
+from spikewise.cli.console import print_places, print_rows, print_text
+from spikewise.cli.layout import GAP, parts, wrapped
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -123,3 +124,43 @@ def test_long_words_are_folded_between_columns(monkeypatch, capsys):
         "short words",
         "x                         1 nJ",
     ]
+
+
+PATH = "/home/someone/studies/2026/runs/compare-chest-xray-1a2b3c4d/report.html"
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    for name, value in (("COLUMNS", "40"), ("TTY_COMPATIBLE", "1"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+
+
+def lines_of(captured: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.rstrip() for line in ESCAPE.sub("", captured.readouterr().out).splitlines()]
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("path", [PATH, f"'{PATH.replace('studies', 'my own studies')}'"])
+def test_a_path_in_a_sentence_is_one_line_that_can_be_copied(path, capsys):
+    print_text(f"The folder has another report, which is {path}, and this one is of a later version.", indent=2)
+    lines = lines_of(capsys)
+    assert f"{path}," in lines
+    others = [line for line in lines if path not in line]
+    assert all(line.startswith("  ") and len(line) <= 40 for line in others)
+    assert len(others) == 3
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_place_is_one_line_that_can_be_copied(capsys):
+    place = Path(PATH.replace("studies", "my own studies"))
+    print_places([("RUN", place.parent), ("report", place)])
+    assert lines_of(capsys) == ["RUN:", str(place.parent), "report:", str(place)]
+    print_places([("RUN", "runs/one"), ("report", "runs/one/report.html")])
+    assert lines_of(capsys) == ["RUN     runs/one", "report  runs/one/report.html"]
+
+
+@given(st.text("ab' /é字", max_size=200), st.integers(1, 60))
+def test_wrapping_keeps_every_word_whole(text, width):
+    lines = wrapped(text, width)
+    assert " ".join(lines).split() == text.split()
+    assert all(cell_len(line) <= width or len(line.split()) == 1 or line.startswith("'") for line in lines)

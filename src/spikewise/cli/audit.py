@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_rows, print_text
+from spikewise.cli.console import print_json, print_places, print_rows, print_text
 
 if TYPE_CHECKING:
     from spikewise.data.audit import Audit, AuditFinding
@@ -104,9 +104,9 @@ def _print(found: "Audit", fix: Path | None, mended: "SplitFile | None", page: P
     rows.append(["subjects", "not known" if found.subjects is None else f"{found.subjects:,}"])
     if mended is not None:
         rows.append(["clean split", f"{fix}: {mended.describe()}"])
-    if page is not None:
-        rows.append(["page", str(page)])
     print_rows(["", ""], rows)
+    if page is not None:
+        print_places([("page", page)])
 
 
 def _print_finding(finding: "AuditFinding") -> None:

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from spikewise.cli.layout import GAP, parts
+from spikewise.cli.layout import GAP, parts, wrapped
 from spikewise.errors import readable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["complain", "out", "prepare_streams", "print_json", "print_rows", "print_text", "say"]
+__all__ = ["complain", "out", "prepare_streams", "print_json", "print_places", "print_rows", "print_text", "say"]
 
 _STANDARD = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
 
@@ -67,15 +67,30 @@ def complain(text: str) -> None:
 
 
 def print_text(text: str, *, style: str = "", indent: int = 0) -> None:
-    """A paragraph, wrapped at the width of the terminal; elsewhere on one line."""
-    from rich.padding import Padding
+    """A paragraph, wrapped at the width of the terminal; elsewhere on one line.
+
+    A word that is longer than that, as a path may be, has a line of its own, which the terminal folds: so it is copied
+    whole.
+    """
     from rich.text import Text
 
     console = out()
-    if console.is_terminal:
-        console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
-    else:
+    if not console.is_terminal:
         print(" " * indent + text, flush=True)  # who reads a pipe waits for it
+        return
+    for line in wrapped(text, console.width - indent):
+        room = 0 if indent + len(line) > console.width else indent
+        console.print(Text(" " * room + line, style=style), soft_wrap=True)
+
+
+def print_places(rows: Sequence[tuple[str, object]]) -> None:
+    """What something is called, and the path where it lies or another text to copy, which is never broken."""
+    if all(len(name) + GAP + len(str(place)) <= out().width for name, place in rows) or not out().is_terminal:
+        print_rows(["", ""], [[name, str(place)] for name, place in rows])
+        return
+    for name, place in rows:
+        out().print(f"{name}:", markup=False)
+        out().print(str(place), markup=False, soft_wrap=True)
 
 
 def print_json(content: Any) -> None:  # whatever JSON can hold

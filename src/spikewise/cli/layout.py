@@ -1,9 +1,10 @@
 """Tables in a narrow terminal: columns are folded between words; those that still have no room go below, as a part."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["GAP", "TablePart", "parts"]
+__all__ = ["GAP", "TablePart", "parts", "wrapped"]
 
 GAP: Final = 2
 """Letters between two columns."""
@@ -11,6 +12,8 @@ _FOLDED: Final = 20
 """A word longer than this, such as a path, may be broken; shorter ones never are."""
 _HEAD: Final = 12
 """The same for words of a head above figures."""
+_UNITS: Final = re.compile(r"(?<!\S)'[^']*/[^']*'\S*|\S+")
+"""Words, and paths with spaces in quotation marks."""
 
 
 class TablePart(NamedTuple):
@@ -18,6 +21,27 @@ class TablePart(NamedTuple):
 
     columns: tuple[int, ...]
     widths: tuple[int, ...]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The lines of a paragraph; a word, or a text in quotation marks, that is longer than one is a line by itself."""
+    from rich.cells import cell_len  # some letters take two places
+
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        if cell_len(paragraph) <= width:
+            lines.append(paragraph)
+            continue
+        line = ""
+        for unit in _UNITS.findall(paragraph):
+            for word in [unit] if cell_len(unit) > width else unit.split():
+                if line and cell_len(f"{line} {word}") > width:
+                    lines.append(line)
+                    line = word
+                else:
+                    line = f"{line} {word}".lstrip()
+        lines.append(line)
+    return lines
 
 
 def parts(

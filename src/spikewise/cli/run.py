@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_rows, print_text
+from spikewise.cli.console import print_json, print_places, print_rows, print_text
 from spikewise.cli.options import Request
 
 if TYPE_CHECKING:
@@ -233,4 +233,4 @@ def print_run(done: "Run") -> None:
             print_text(line.text)
     print_rows(["", ""], [list(line) for line in details if line.more])
     print()
-    print_rows(["", ""], [["RUN", str(done.folder)], ["report", str(done.report)]])
+    print_places([("RUN", done.folder), ("report", done.report)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_rows, print_text, say
+from spikewise.cli.console import print_json, print_places, print_rows, print_text, say
 
 if TYPE_CHECKING:
     from spikewise.executors import AnyExecutor
@@ -163,14 +163,8 @@ def _print(folder: "SweepFolder", found: "SweepFindings") -> None:
         for where, sentence in one.measured:
             print_text(f"{where}: {sentence}", indent=2)
     print()
-    print_rows(
-        ["", ""],
-        [
-            ["folder", str(folder.path)],
-            ["table", str(folder.path / "table.csv")],
-            ["page", str(folder.path / "sweep.html")],
-        ],
-    )
+    place = folder.path
+    print_places([("folder", place), ("table", place / "table.csv"), ("page", place / "sweep.html")])
 
 
 def _as_json(folder: "SweepFolder", found: "SweepFindings") -> dict[str, object]:

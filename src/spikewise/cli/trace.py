@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_rows
+from spikewise.cli.console import print_places
 
 __all__ = ["register"]
 
@@ -42,9 +42,5 @@ def trace(  # noqa: PLR0913  # one parameter for each option
     shown = api.may_show(run) or image is not None
     written = api.save_trace(found, classes, out, publishable=shown)
     answer, truth = classes[found.predicted[0]], classes[found.labels[0]]
-    facts = [
-        ["answer", answer],
-        *([["truth", truth]] if image is None else []),
-        ["steps", str(found.membrane.shape[1])],
-    ]
-    print_rows(["", ""], [*facts, *(["picture", str(path)] for path in written)])
+    facts = [("answer", answer), *([("truth", truth)] if image is None else []), ("steps", found.membrane.shape[1])]
+    print_places([*facts, *(("picture", path) for path in written)])

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_rows, say
+from spikewise.cli.console import print_json, print_places, say
 
 __all__ = ["register"]
 
@@ -51,9 +51,9 @@ def log(
     if as_json:
         print_json({"tracker": to, **done._asdict()})
         return
-    rows = [["trainings", f"{done.trainings:,}"], ["new figures", f"{done.figures:,}"], ["place", done.place]]
+    rows = [("trainings", f"{done.trainings:,}"), ("new figures", f"{done.figures:,}"), ("place", done.place)]
     look = TRACKERS[to].look.format(done.place)
-    print_rows(["", ""], [*rows, *([["look", look]] if look else [])])
+    print_places([*rows, *([("look", look)] if look else [])])
 
 
 def _until_end_of_input() -> Callable[[float], bool]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_rows, print_text
+from spikewise.cli.console import print_json, print_places, print_rows, print_text
 
 if TYPE_CHECKING:
     from spikewise.experiments.tune import Tuned
@@ -87,7 +87,7 @@ def _print(found: "Tuned") -> None:
     print_text(
         f"Judged by {in_sentence(metric_label(found.monitor))} on validation images; no test image was looked at."
     )
-    print_rows(["", ""], [[one.kind, str(one.file)] for one in found.sides])
+    print_places([(one.kind, one.file) for one in found.sides])
 
 
 def _as_json(found: "Tuned") -> dict[str, object]:
