@@ -9,7 +9,9 @@ import spikewise
 
 ROOT = Path(spikewise.__file__).parent
 LEVELS = [
-    {"errors", "exact", "lazy", "memory", "parsing", "processes", "shell", "threads", "types"},
+    {"exact", "lazy", "memory", "parsing", "processes", "threads", "types"},
+    {"shell"},
+    {"errors"},
     {"files", "config", "extension"},
     {"randomness", "reading"},
     {"surrogates", "encoders", "readouts", "initial", "ties"},

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from spikewise.api import Run
-from spikewise.cli.console import print_places, print_rows, print_text
+from spikewise.cli.console import print_place, print_places, print_rows, print_text
 from spikewise.cli.layout import GAP, parts, wrapped
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -155,6 +155,8 @@ def test_a_place_is_one_line_that_can_be_copied(capsys):
     place = Path(PATH.replace("studies", "my own studies"))
     print_places([("RUN", place.parent), ("report", place)])
     assert lines_of(capsys) == ["RUN:", str(place.parent), "report:", str(place)]
+    print_place("page", place)
+    assert lines_of(capsys) == ["page:", str(place)]
     print_places([("RUN", "runs/one"), ("report", "runs/one/report.html")])
     assert lines_of(capsys) == ["RUN     runs/one", "report  runs/one/report.html"]
 

@@ -14,7 +14,17 @@ from spikewise.errors import readable
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["complain", "out", "prepare_streams", "print_json", "print_places", "print_rows", "print_text", "say"]
+__all__ = [
+    "complain",
+    "out",
+    "prepare_streams",
+    "print_json",
+    "print_place",
+    "print_places",
+    "print_rows",
+    "print_text",
+    "say",
+]
 
 _STANDARD = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
 
@@ -83,14 +93,20 @@ def print_text(text: str, *, style: str = "", indent: int = 0) -> None:
         console.print(Text(" " * room + line, style=style), soft_wrap=True)
 
 
+def print_place(name: str, place: object) -> None:
+    """A path where something lies, behind what it is called; where there is no room for that, on a line of its own."""
+    console = out()
+    fits = not console.is_terminal or len(f"{name}: {place}") <= console.width
+    console.print(f"{name}:", str(place), sep=" " if fits else "\n", markup=False, soft_wrap=True)
+
+
 def print_places(rows: Sequence[tuple[str, object]]) -> None:
     """What something is called, and the path where it lies or another text to copy, which is never broken."""
     if all(len(name) + GAP + len(str(place)) <= out().width for name, place in rows) or not out().is_terminal:
         print_rows(["", ""], [[name, str(place)] for name, place in rows])
         return
     for name, place in rows:
-        out().print(f"{name}:", markup=False)
-        out().print(str(place), markup=False, soft_wrap=True)
+        print_place(name, place)
 
 
 def print_json(content: Any) -> None:  # whatever JSON can hold

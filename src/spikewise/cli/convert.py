@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_places, print_rows, print_text
+from spikewise.cli.console import print_json, print_place, print_rows, print_text
 
 __all__ = ["register"]
 
@@ -84,7 +84,7 @@ def convert(  # noqa: PLR0913  # one parameter for each option
     print_text(headline(made.found), style="bold")
     for sentence in sentences(made.found):
         print_text(sentence)
-    print_places([("page", made.page)])
+    print_place("page", made.page)
 
 
 def _steps(text: str) -> list[int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spikewise.cli import options as o
-from spikewise.cli.console import print_json, print_places, print_rows, print_text
+from spikewise.cli.console import print_json, print_place, print_rows, print_text
 
 if TYPE_CHECKING:
     from spikewise.interop import ExportCheck
@@ -120,10 +120,11 @@ def export(  # noqa: PLR0913  # one parameter for each option
         print_json({"file": str(made.file), **({"check": None} if check is None else check.model_dump(mode="json"))})
     elif check is None:
         print_text("Not checked: nothing says that the file does what the network does.", style="yellow")
-        print_places([("file", made.file)])
+        print_place("file", made.file)
     else:
         _print(check)
-        print_places([("file", made.file), ("check", made.folder / "check.html")])
+        print_place("file", made.file)
+        print_place("check", made.folder / "check.html")
     if check is not None and not check.passed:
         raise typer.Exit(1)
 
