@@ -112,6 +112,15 @@ def test_a_damaged_image_is_named_with_the_way_round_it(command, run: Run, folde
     assert len(rows(command("predict", run.folder, folder, "--skip-bad").stdout)) == 24
 
 
+def test_a_link_to_nowhere_in_a_folder_is_a_damaged_file_and_no_wrong_path(command, run: Run, folder):
+    (folder / "lost.png").symlink_to(folder / "nowhere.png")
+    done = command("predict", run.folder, folder)
+    assert done.returncode == 2
+    assert "lost.png is a link to a file that does not exist. Repair or remove it, or leave" in done.stderr
+    assert "--skip-bad" in done.stderr
+    assert len(rows(command("predict", run.folder, folder, "--skip-bad").stdout)) == 25
+
+
 def test_an_image_that_is_not_there_is_not_called_bad(command, run: Run):
     done = command("predict", run.folder, "nowhere.png")
     assert done.returncode == 2

@@ -75,7 +75,7 @@ def test_a_class_called_train_is_a_class_where_that_is_said(root: Path):
         put(root / "both" / name)
     with pytest.raises(DataError, match=r"beside others \(bus, car\).*If train is a class.*data.roles=false"):
         load_data(root / "flat")
-    with pytest.raises(DataError, match=r"If test, train are classes like any other, say so: data.roles=false"):
+    with pytest.raises(DataError, match=r"If test, train are classes like any other, say so: --set data.roles=false"):
         load_data(root / "both")
     assert load_data(root / "flat", roles=False).classes == ("bus", "car", "train")
     found = load_data(root / "both", roles=False)

@@ -89,10 +89,10 @@ def test_types_that_are_each_full_may_stand_together_and_others_not(tmp_path: Pa
 @pytest.mark.parametrize(
     ("numbers", "says"),
     [
-        (stored(37, "i8"), r"from 0 to 37 \(integers\), 14.5 % of the range.*data\.white=37 or data\.white=255"),
+        (stored(37, "i8"), r"from 0 to 37 \(integers\), 14.5 % of the range.*data\.white=37 or --set data\.white=255"),
         (stored(37.5, "f8"), r"data\.white=37\.5"),
-        (stored(0.2, "f8"), r"data\.white=0\.2 or data\.white=1 "),
-        (stored(260, "u2"), r"data\.white=255 or data\.white=1023"),
+        (stored(0.2, "f8"), r"data\.white=0\.2 or --set data\.white=1\."),
+        (stored(260, "u2"), r"data\.white=255 or --set data\.white=1023"),
         (stored(1e6, "i8"), r"from 0 to 1e\+06.*data\.white=1e\+06"),
         (SHARES * 2 - 1, "nothing is darker"),
         (-SHARES, "nothing is darker"),

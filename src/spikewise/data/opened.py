@@ -265,6 +265,8 @@ def _late_exif(image: Image.Image) -> bytes | None:
 
 def _explain(source: Source, error: BaseException) -> DataError:
     name = name_of(source)
+    if isinstance(error, FileNotFoundError) and isinstance(source, Path) and source.is_symlink():
+        return DataError(f"{name} is a link to a file that does not exist.")
     if isinstance(error, FileNotFoundError):
         return MissingDataError(f"{name} does not exist.")
     if isinstance(error, UnidentifiedImageError):

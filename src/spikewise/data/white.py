@@ -113,7 +113,7 @@ def resolve_white(found: Mapping[Kind, Range], white: float | None, what: str, *
         listed = " and ".join(f"{_words(kind)} up to {one.high:g}" for kind, one in found.items())
         raise DataError(
             f"{what} holds {listed}, and white cannot be the top of each type. "
-            "Save all images in one type, or say what white is: data.white=255."
+            "Save all images in one type, or say what white is: --set data.white=255."
         )
     return Whites(of, tuple(cautions))
 
@@ -209,7 +209,7 @@ def _inferred(kind: Kind, found: Range, what: str, dark: str) -> tuple[float, st
     if not fitting and kind == "uint8":
         return 255, (
             f"The images are nearly black: pixels reach {high:g} of 255. {dark}{' ' if dark else ''}They were taken as "
-            f"they are; if the brightest is white, say so: data.white={high:g}."
+            f"they are; if the brightest is white, say so: --set data.white={high:g}."
         )
     if len(fitting) != 1:
         raise _ambiguous(kind, found, fitting, what, dark)
