@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from spikewise.errors import ProcessesError
 from spikewise.training import common_memory
 from spikewise.training.common_memory import CommonRows, _found, _mapped
+from spikewise.training.group import ProcessGroup
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory without a name is Linux's")
 LENGTH, TOKEN = 1 << 16, 12345
@@ -149,4 +151,16 @@ def test_rows_stay_while_another_process_is_an_exchange_ahead(monkeypatch):
     ahead.join()
     first.close()
     second.close()
+    assert pipes() == before
+
+
+def test_others_are_told_at_once_that_one_has_ended(monkeypatch):
+    """Not when this process has said it and is about to go: they would say it again."""
+    before = pipes()
+    first, second = two_rooms(Connection(), monkeypatch)
+    group = ProcessGroup(0, 3)
+    group._common = first
+    second.close()
+    with pytest.raises(ProcessesError, match="One of the 3 processes"):
+        group.gather(torch.zeros(1))
     assert pipes() == before

@@ -129,6 +129,7 @@ class ProcessGroup:
             yield
         except RuntimeError as error:  # a connection that broke, of whatever backend
             self.in_step = True
+            self.close()  # the others ask who says why while the first, at whom they meet, is there
             raise ProcessesError(
                 f"One of the {self.size} processes of this training has ended, and so all end. {_LOST}"
             ) from error
