@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <exception>
@@ -19,6 +20,7 @@
 #if defined(__linux__)
 #include <dlfcn.h>
 #include <link.h>
+#include <strings.h>
 #endif
 
 namespace spikewise {
@@ -187,8 +189,9 @@ Pool& pool() {
   return *current;
 }
 
-// PyTorch's own threads, where it runs on GNU OpenMP. After a parallel operation they look for the next one for a while, and
-// take a processor each; a second pool would get what they leave. One pool has no such quarrel.
+// PyTorch's own threads, where it runs on GNU OpenMP and they spin: after a parallel operation they look for the next one for a while,
+// and take a processor each; a second pool would get what they leave. Where they sleep there is no such quarrel, and the pool is better:
+// OpenMP ends an operation when every thread has come, even one that a busy machine keeps waiting and whose work others have done.
 struct Gomp {
   void (*parallel)(void (*work)(void*), void* data, unsigned threads, unsigned flags) = nullptr;
   int (*thread_number)() = nullptr;
@@ -199,6 +202,8 @@ struct Gomp {
 Gomp find_gomp() {
   Gomp found;
 #if defined(__linux__)
+  const char* const policy = std::getenv("OMP_WAIT_POLICY");  // as OpenMP has read it when it was loaded
+  if (policy && strcasecmp(policy, "passive") == 0) return found;
   dl_iterate_phdr(
       [](dl_phdr_info* library, std::size_t, void* out) {
         // Other libraries may have brought an OpenMP of their own; a look-up through PyTorch's finds the one it works with.

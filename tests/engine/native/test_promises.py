@@ -22,6 +22,7 @@ from spikewise.graph import AvgPool, Conv2d, Flatten, Graph, Linear, MaxPool, Ne
 from spikewise.layers.base import ShapeKept
 from spikewise.network import Network
 from spikewise.types import Draw, Signal
+from waiting import LONG
 
 pytestmark = pytest.mark.skipif("not compiled" in native.status(), reason="built without a compiler")
 
@@ -168,9 +169,12 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_process_computes_the_same_with_threads_of_its_own():
+@pytest.mark.parametrize("policy", ["active", "passive"])
+def test_a_forked_process_computes_the_same_with_threads_of_its_own(policy):
+    """The parent works with PyTorch's threads where they spin, and with the engine's where they sleep."""
     script = FORKED.format(tests=str(Path(__file__).parent))
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+    there = {**os.environ, "OMP_WAIT_POLICY": policy}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=LONG, env=there)
 
 
 ALONE = """
@@ -200,7 +204,7 @@ def test_a_process_that_may_have_no_more_threads_does_the_work_with_those_it_has
     script = ALONE.format(tests=str(Path(__file__).parent))
     command = ["bash", "-c", 'ulimit -Ss 1048576; exec "$@"', "bash", sys.executable, "-c", script]  # kB of each stack
     there = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    subprocess.run(command, env=there, check=True, timeout=120)
+    subprocess.run(command, env=there, check=True, timeout=LONG)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
