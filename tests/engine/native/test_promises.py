@@ -148,9 +148,10 @@ def test_two_engines_in_two_threads_do_not_disturb_each_other():
     assert not failures
 
 
+FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 FORKED = """
 import os, sys, torch
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_promises import images, nets
 from spikewise.types import Draw
 torch.set_num_threads(2)
@@ -172,14 +173,14 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.parametrize("policy", ["active", "passive"])
 def test_a_forked_process_computes_the_same_with_threads_of_its_own(policy):
     """The parent works with PyTorch's threads where they spin, and with the engine's where they sleep."""
-    script = FORKED.format(tests=str(Path(__file__).parent))
+    script = FORKED.format(tests=FOLDERS)
     there = {**os.environ, "OMP_WAIT_POLICY": policy}
     subprocess.run([sys.executable, "-c", script], check=True, timeout=LONG, env=there)
 
 
 ALONE = """
 import os, resource, sys, torch
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_promises import images, nets
 from spikewise.types import Draw
 batch, networks = images(40, (1, 7, 9)), nets()
@@ -201,7 +202,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such limits are Linux's")
 def test_a_process_that_may_have_no_more_threads_does_the_work_with_those_it_has():
-    script = ALONE.format(tests=str(Path(__file__).parent))
+    script = ALONE.format(tests=FOLDERS)
     command = ["bash", "-c", 'ulimit -Ss 1048576; exec "$@"', "bash", sys.executable, "-c", script]  # kB of each stack
     there = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     subprocess.run(command, env=there, check=True, timeout=LONG)
