@@ -7,7 +7,7 @@ import pytest
 from spikewise.executors import local
 from spikewise.executors.lines import LineProcess
 from spikewise.executors.local import Forks
-from waiting import wait_until
+from waiting import in_time, wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -50,7 +50,7 @@ def test_a_server_that_still_loads_is_not_waited_for(order, tmp_path, monkeypatc
     monkeypatch.setattr(local, "LineProcess", slow)
     forks = Forks(tmp_path / "logs", 1)
     forks.begin(order)
-    forks.close()  # it would wait for ten minutes
+    in_time(forks.close)  # it would wait for ten minutes
     assert started[0].exit_code() is not None
 
 

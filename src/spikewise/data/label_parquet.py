@@ -104,7 +104,9 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (OSError, ValueError, ArithmeticError, NotImplementedError, KeyError) as error:  # those of Arrow among them
+    # Arrow's errors are these classes; NotImplementedError is its word for a type, a compression or an encryption that
+    # this pyarrow cannot read, and names it.
+    except (OSError, ValueError, ArithmeticError, NotImplementedError, KeyError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise DataError(f"The table {path} cannot be read as Parquet: {reason}.") from None
 
