@@ -1,5 +1,6 @@
 // A whole graph, forward and backward.
 #pragma once
+#include "counts.h"
 #include "gradients.h"
 #include "linear.h"
 #include "map.h"
@@ -9,7 +10,8 @@ namespace spikewise::SPIKEWISE_ISA {
 
 class GraphRun final : public Run {
  public:
-  GraphRun(std::shared_ptr<const Plan> plan, const Call& call) : plan_(std::move(plan)), batch_(call.batch), steps_(call.steps) {
+  GraphRun(std::shared_ptr<const Plan> plan, const Call& call)
+      : plan_(std::move(plan)), batch_(call.batch), steps_(call.steps), threads_(call.threads) {
     for (const StageSpec& spec : plan_->stages) require_finite_values(spec, call);
     input_ = encode(*plan_, call);
     for (std::size_t i = 0; i < plan_->stages.size(); ++i) {
@@ -41,7 +43,7 @@ class GraphRun final : public Run {
 
   bool count(int stage, float quantum, bool dropped, float* out) const override {
     const Signal& signal = stage == kImage || dropped ? sent(stage) : stages_[stage]->out;
-    count_events(signal, quantum, out);
+    count_events(signal, quantum, threads_, out);
     return signal.steps == 1 && steps_ > 1;
   }
   double statistics(int stage, float* mean, float* variance) const override { return stages_[stage]->statistics(mean, variance); }
@@ -126,21 +128,25 @@ class GraphRun final : public Run {
     if (call.spikes) dense_spikes(static_cast<int>(stages_.size()) - 1, call.spikes);
     if (call.membrane) copy_rows(stages_.back()->kept(), call.membrane);
   }
+  // To [steps][batch][features].
   void expand_frames(const Signal& s, float* out) const {
-    Array<float> row(round_up(s.features, 64));
-    for (int t = 0; t < steps_; ++t)
-      for (int b = 0; b < batch_; ++b, out += s.features) {
-        expand(s.frame(b, t), s.features, row.data());
-        std::memcpy(out, row.data(), sizeof(float) * s.features);
+    parallel(batch_, threads_, [&](int b) {
+      float* row = scratch(Room::expanded_spikes, round_up(s.features, 64));
+      for (int t = 0; t < steps_; ++t) {
+        expand(s.frame(b, t), s.features, row);
+        std::memcpy(out + (static_cast<std::size_t>(t) * batch_ + b) * s.features, row, sizeof(float) * s.features);
       }
+    });
   }
   void copy_rows(const Signal& s, float* out) const {
-    for (int t = 0; t < steps_; ++t)
-      for (int b = 0; b < batch_; ++b, out += s.features) std::memcpy(out, s.row(b, t), sizeof(float) * s.features);
+    parallel(batch_, threads_, [&](int b) {
+      for (int t = 0; t < steps_; ++t)
+        std::memcpy(out + (static_cast<std::size_t>(t) * batch_ + b) * s.features, s.row(b, t), sizeof(float) * s.features);
+    });
   }
 
   std::shared_ptr<const Plan> plan_;
-  int batch_, steps_;
+  int batch_, steps_, threads_;
   Signal input_;
   std::vector<std::unique_ptr<Stage>> stages_;
   std::vector<Dropped> dropped_;  // of each stage

@@ -46,11 +46,6 @@ struct PlanHolder {
   }
 };
 
-void backward(Run& run, const BackwardCall& call) {
-  const nb::gil_scoped_release release;
-  run.backward(call);
-}
-
 // `key` is (seed, stream), `place` (step, epoch); numbers where `floats`, else bytes.
 void draw(const std::string& version, std::tuple<std::uint32_t, std::uint32_t> key, std::tuple<std::uint32_t, std::uint32_t> place,
           std::tuple<Address, int> index, std::size_t count, bool floats, Address out, int threads) {
@@ -249,15 +244,21 @@ NB_MODULE(_native, m) {
   bind_enums(m);
   bind_plan(m);
   bind_calls(m);
+  using Released = nb::call_guard<nb::gil_scoped_release>;
   nb::class_<Run>(m, "Run")
-      .def("backward", &backward)
-      .def("count",
-           [](const Run& run, int stage, float quantum, bool dropped, Address out) { return run.count(stage, quantum, dropped, at<float>(out)); })
+      .def("backward", &Run::backward, Released())
+      .def(
+          "count",
+          [](const Run& run, int stage, float quantum, bool dropped, Address out) { return run.count(stage, quantum, dropped, at<float>(out)); },
+          Released())
       .def("statistics", [](const Run& run, int stage, Address mean, Address var) { return run.statistics(stage, at<float>(mean), at<float>(var)); })
-      .def("spikes", [](const Run& run, int stage, Address out) { run.dense_spikes(stage, at<float>(out)); })
-      .def("membranes", [](const Run& run, int stage, Address out) { run.dense_membranes(stage, at<float>(out)); })
-      .def("output", [](const Run& run, int stage, Address out) { run.dense_output(stage, at<float>(out)); })
-      .def("state", &Run::end_state)
+      .def(
+          "spikes", [](const Run& run, int stage, Address out) { run.dense_spikes(stage, at<float>(out)); }, Released())
+      .def(
+          "membranes", [](const Run& run, int stage, Address out) { run.dense_membranes(stage, at<float>(out)); }, Released())
+      .def(
+          "output", [](const Run& run, int stage, Address out) { run.dense_output(stage, at<float>(out)); }, Released())
+      .def("state", &Run::end_state, Released())
       .def("bytes", &Run::bytes);
   m.def("draw", &draw);
   m.def("release_memory", &release_memory);

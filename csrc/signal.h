@@ -1,7 +1,5 @@
 // What travels between two stages: spikes as bits, or numbers.
 #pragma once
-#include <vector>
-
 #include "bits.h"
 #include "memory.h"
 
@@ -39,22 +37,5 @@ struct Signal {
   const float* row(int image, int step) const { return values.data() + at(image, step) * length; }
   std::size_t bytes() const { return bits.bytes() + values.bytes(); }
 };
-
-// What each feature sent, over steps and images: numbers that are not zero, or with a `quantum` spikes of that size.
-inline void count_events(const Signal& s, float quantum, float* out) {
-  std::vector<std::uint64_t> counts(s.features);
-  for (int b = 0; b < s.batch; ++b)
-    for (int t = 0; t < s.steps; ++t) {
-      if (s.spikes) {
-        const Word* frame = s.frame(b, t);
-        for (int f = 0; f < s.features; ++f) counts[f] += frame[f / 64] >> (f % 64) & 1u;
-      } else {
-        const float* row = s.row(b, t);
-        for (int f = 0; f < s.features; ++f)
-          counts[f] += quantum == 0.0f ? row[f] != 0.0f : static_cast<std::uint64_t>(std::nearbyint(std::abs(row[f] / quantum)));
-      }
-    }
-  for (int f = 0; f < s.features; ++f) out[f] = static_cast<float>(counts[f]);
-}
 
 }  // namespace spikewise::SPIKEWISE_ISA
