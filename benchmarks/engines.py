@@ -1,6 +1,7 @@
-"""The native engine against the reference engine: a training step, inference, one image; interleaved, after a check.
+"""The native engine against the reference engine: a training step, inference, evaluation, one image; interleaved.
 
-A training step is encoding, forward, backward and Adam. Memory is what the step adds at its peak (Linux only).
+Checked against each other first. A training step is encoding, forward, backward and Adam; evaluation is inference
+that counts what every neuron sends. Memory is what the training step adds at its peak (Linux only).
 """
 
 import os
@@ -18,7 +19,7 @@ import torch
 from spikewise.data import load_data
 from spikewise.dynamics import ALIF, LIF
 from spikewise.encoders import Latency, Rate
-from spikewise.engine import EngineName, native
+from spikewise.engine import EngineName, RunOptions, native
 from spikewise.errors import MissingDataError
 from spikewise.graph import Graph
 from spikewise.models import MLP, Conv, build
@@ -71,6 +72,7 @@ def main() -> None:
         for what, count, make in (
             ("train", len(images), _training),
             ("infer", len(images), _inference),
+            ("evaluate", len(images), _evaluation),
             ("one", 1, _one),
         ):
             speeds = _interleaved({name: make(net, images) for name, net in nets.items()}, count)
@@ -117,13 +119,17 @@ def _training(net: Network, images: torch.Tensor) -> Callable[[], None]:
     return step
 
 
-def _inference(net: Network, images: torch.Tensor) -> Callable[[], None]:
+def _inference(net: Network, images: torch.Tensor, options: RunOptions = RunOptions()) -> Callable[[], None]:  # noqa: B008  # immutable
     def answer() -> None:
         net.eval()
         with torch.no_grad():
-            net(images).logits.argmax(-1)
+            net(images, None, options).logits.argmax(-1)
 
     return answer
+
+
+def _evaluation(net: Network, images: torch.Tensor) -> Callable[[], None]:
+    return _inference(net, images, RunOptions(measure=True))
 
 
 def _memory(position: int) -> str:

@@ -93,3 +93,14 @@ def test_windows_of_any_number_of_bits(kernel, made):
 
 def test_blocks_of_inputs_and_images():
     check(dense((1, 30, 30), 12, 140), torch.cat([255 - images(20, (1, 30, 30)) // 6, images(3, (1, 30, 30))]))
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(15, 17), (16, 16), (40, 33)])
+@pytest.mark.parametrize("make", [dense, maps])
+def test_rates_of_more_frames_than_a_byte_counts(batch, steps, make):
+    found = images(batch, (1, 6, 11))
+    found[:, :, :2] = 255  # spikes at every step
+    out = check(make((1, 6, 11), steps, 67), found)
+    arriving = next(iter(out.result.input_events.values()))
+    assert arriving.max() == 1
+    assert arriving.min() < 1
