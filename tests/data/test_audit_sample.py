@@ -6,6 +6,7 @@ from PIL import Image, ImageFilter
 from tests.data.test_audit_findings import blobs, changed, halves, planted
 
 from spikewise.data.audit import audit, near, sample
+from spikewise.data.audit.records import percentage
 
 COUNT = 600
 
@@ -29,7 +30,7 @@ def test_identical_images_are_found_among_all():
     said = found.find("sampled")
     assert said is not None
     assert said.title == "200 of 600 images were looked at closely (33.3 %, evenly drawn)"
-    assert "about 11.11 %" in said.effect
+    assert "about 11.1 %" in said.effect
     balance = found.find("class-balance")
     assert balance is not None
     assert "(150)" in balance.title  # of all images
@@ -81,3 +82,9 @@ def test_pixels_of_a_sample_are_bounded(monkeypatch):
     drawn = sample.sample_of(blobs(COUNT), None)
     assert drawn is not None
     assert drawn.images.images.nbytes == 120 * 16 * 16
+
+
+def test_few_of_many_are_not_doubled_by_rounding():
+    assert [percentage(share) for share in (5 / 10_000, 1 / 70_000, 0.0099, 0.125, 0, 1)] == [
+        "0.05", "0.0014", "0.99", "12.5", "0.0", "100.0",
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int8, Int64
 
 from spikewise.data.audit.look import PARTS, Look, members
-from spikewise.data.audit.records import AuditFinding, Severity
+from spikewise.data.audit.records import AuditFinding, Severity, percentage
 from spikewise.data.audit.subject_likeness import subject_likeness
 
 __all__ = ["leak_findings", "near_across", "near_findings"]
@@ -244,9 +244,9 @@ def _effect(look: Look, crossing: _Crossing) -> str:
         tests = int((look.part == 2).sum())
         share = crossing.tested / tests
         return (
-            f"{crossing.tested:,} of {tests:,} test images ({100 * share:.1f} %) have their like in training or "
+            f"{crossing.tested:,} of {tests:,} test images ({percentage(share)} %) have their like in training or "
             "validation; "
-            f"a network that remembers gains up to {100 * share:.1f} points of accuracy."
+            f"a network that remembers gains up to {percentage(share)} points of accuracy."
         )
     return "The test part is not reached, so only what is chosen on validation is flattered."
 
@@ -256,7 +256,7 @@ def _subject_effect(look: Look, crossing: _Crossing) -> str:
         return _effect(look, crossing)
     tests = int((look.part == 2).sum())
     return (
-        f"{crossing.tested:,} of {tests:,} test images ({100 * crossing.tested / tests:.1f} %) are of subjects that "
+        f"{crossing.tested:,} of {tests:,} test images ({percentage(crossing.tested / tests)} %) are of subjects that "
         "training "
         "or validation has, too; what the test measures is not how new subjects fare, which is usually worse."
     )

@@ -9,7 +9,7 @@ from spikewise.config import Config
 from spikewise.errors import DataError
 from spikewise.files import write_text
 
-__all__ = ["SEVERITIES", "Audit", "AuditFinding", "ImagePlace", "Nearness", "Probe", "Severity"]
+__all__ = ["SEVERITIES", "Audit", "AuditFinding", "ImagePlace", "Nearness", "Probe", "Severity", "percentage"]
 
 Severity = Literal["red", "amber", "info"]
 """`red`: figures would be wrong. `amber`: worth knowing before believing them. `info`: a fact."""
@@ -175,3 +175,9 @@ class Audit(Config):
             raise DataError(
                 f"{path} is not an audit that this version reads. Make it again: spikewise audit."
             ) from error
+
+
+def percentage(share: float) -> str:
+    """A share in percent: one digit behind the point, below one percent two figures (0.05, not 0.1)."""
+    percent = 100 * share
+    return f"{percent:.1f}" if percent >= 1 or percent == 0 else f"{percent:.2g}"

@@ -16,7 +16,7 @@ from jaxtyping import Int64
 from spikewise.data.audit.altered import NO_COPIES
 from spikewise.data.audit.look import Look, part_of
 from spikewise.data.audit.near import NO_PAIRS, crowd
-from spikewise.data.audit.records import AuditFinding
+from spikewise.data.audit.records import AuditFinding, percentage
 from spikewise.data.counter import permutation
 from spikewise.data.duplicates import identical_images
 from spikewise.data.image_set import ImageSet, Split
@@ -67,10 +67,10 @@ def sampled_finding(images: int, closely: int) -> Iterator[AuditFinding]:
     yield AuditFinding(
         check="sampled",
         severity="info",
-        title=f"{closely:,} of {images:,} images were looked at closely ({100 * share:.1f} %, evenly drawn)",
+        title=f"{closely:,} of {images:,} images were looked at closely ({percentage(share)} %, evenly drawn)",
         effect="Identical images, subjects, blank images and balance were looked for among all. Near-duplicates, "
         "altered copies, marks, metadata and other shortcuts were looked for among these alone: of pairs of "
-        f"near-duplicates about {100 * share**2:.2f} % are found, while a shortcut that many images have is found as "
+        f"near-duplicates about {percentage(share**2)} % are found, while a shortcut that many images have is found as "
         "in a "
         "smaller set.",
         remedy="Where near-duplicates are likely, audit parts of the set by themselves.",
