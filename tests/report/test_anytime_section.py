@@ -61,9 +61,9 @@ def results(found):
 
 def test_rows_and_sentence_say_what_the_record_says():
     (block,) = blocks(section(network(half=0.01)))
-    assert block.steps[0] == ["1", "50.00", "49.00 to 51.00", "–", "8.3", "7 nJ", "250 µs"]
+    assert block.steps[0] == ["1", "50.00", "49.00 to 51.00", "–", "8.3", "7.00 nJ", "250 µs"]
     assert block.steps[-1][0] == "12"
-    assert block.exits == [["0.5", "0.900", "95.00", "−0.83", "−1.83 to +0.17", "3", "20.8", "20 nJ"]]
+    assert block.exits == [["0.5", "0.900", "95.00", "−0.83", "−1.83 to +0.17", "3", "20.8", "20.0 nJ"]]
     assert "stops after 3 of 12 steps on average, with 20.8 % of the additions; test accuracy 95.00 %" in block.sentence
     assert "so stopping early saves time here" in block.timing  # 3 * 0.05 ms are less than 0.25 ms
 

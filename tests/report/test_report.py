@@ -12,7 +12,7 @@ from spikewise import viz
 from spikewise.errors import RunError
 from spikewise.evaluation import Estimate, Overlap
 from spikewise.evaluation.sections import Sections
-from spikewise.evaluation.units import energy_unit, latency
+from spikewise.evaluation.units import energy_unit, latency_unit
 from spikewise.evaluation.verdict import ACCURACIES
 from spikewise.report import Linked, Report, render, render_many, write_report
 from spikewise.report.front import next_steps
@@ -102,11 +102,12 @@ def test_the_first_screen_has_the_answer_one_picture_one_table_and_what_to_do(wh
     assert [len(page.all(tag)) for tag in ("h1", "svg", "table", "details")] == [1, 1, 1, 0]
     for words in ("Spiking network snn", "Same network without spikes twin", "Small CNN cnn"):
         assert words in page.text
+    seconds = latency_unit([network.cost.latency_ms for network in run.networks])
     for network in run.networks:
         accuracy = network.metrics["accuracy"]
         assert f"{100 * accuracy.mean:.2f} %" in page.text
         assert f"{100 * accuracy.low:.2f} to {100 * accuracy.high:.2f}" in page.text
-        assert latency(network.cost.latency_ms) in page.text
+        assert seconds.text(network.cost.latency_ms) in page.text
         spent = sum(one.train_seconds for one in network.runs) / len(network.runs)
         assert duration(spent) in page.text
     unit = energy_unit([network.cost.energy_nanojoule["arithmetic"] for network in run.networks])

@@ -26,7 +26,10 @@ class Unit(NamedTuple):
     """In the unit without a prefix."""
 
     def bare(self, value: float | None) -> str:
-        """A value (in the unit without a prefix) with three figures, thousands grouped, without the symbol."""
+        """A value (in the unit without a prefix) with three figures, thousands grouped, without the symbol.
+
+        Zeros at the end are figures, too: 5.40 beside 5.37.
+        """
         return "–" if value is None else _three_figures(value / self.size)
 
     def text(self, value: float | None) -> str:
@@ -50,8 +53,12 @@ def unit_of(values: Iterable[float | None], symbol: str) -> Unit:
 
 
 def quantity(value: float | None, symbol: str) -> str:
-    """A value (in the unit without a prefix) with its own prefix: `quantity(3.07e-7, "J")` is "307 nJ"."""
-    return unit_of([value], symbol).text(value)
+    """A value (in the unit without a prefix) with its own prefix: `quantity(3.07e-7, "J")` is "307 nJ".
+
+    It stands alone, so zeros behind the point are left out: "1.2 ms".
+    """
+    number, space, unit = unit_of([value], symbol).text(value).partition(" ")
+    return (number.rstrip("0").rstrip(".") if "." in number else number) + space + unit
 
 
 def parse_bytes(text: str | int) -> int:
@@ -116,6 +123,5 @@ def _three_figures(value: float) -> str:
         return str(value)
     if value == 0:
         return "0"
-    text = f"{value:,.0f}" if abs(value) >= 999.5 else format(Decimal(f"{value:.3g}"), "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
+    text = f"{value:,.0f}" if abs(value) >= 99.95 else format(Decimal(f"{value:#.3g}"), "f")
     return text.replace("-", "\u2212")

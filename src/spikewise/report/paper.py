@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from spikewise.errors import unknown_choice
 from spikewise.evaluation import Estimate, NetworkResult, PairComparison, Results
 from spikewise.evaluation.units import energy_unit, latency_unit
+from spikewise.evaluation.wording import aligned
 from spikewise.report.front import energy_model, skipping_energy
 from spikewise.report.numbers import NONE, interval, p_value, percent, points
 
@@ -139,7 +140,7 @@ def _cells(rows: Sequence[PaperRow]) -> list[tuple[str, ...]]:
                 p_value(row.p) if row.difference else NONE,
                 joules.text(row.energy) + zeros,
                 seconds.text(row.network.cost.latency_ms),
-                NONE if row.train_seconds is None else f"{row.train_seconds:.3g}",
+                NONE if row.train_seconds is None else aligned(row.train_seconds),
             )
         )
     return out

@@ -7,7 +7,7 @@ from spikewise import viz
 from spikewise.evaluation import Results
 from spikewise.evaluation.sections.calibration import Calibration, CalibrationFigures, NetworkCalibration
 from spikewise.evaluation.wording import called
-from spikewise.report.numbers import brief
+from spikewise.report.numbers import metric_value
 from spikewise.report.pictures import PicturePanel, colours
 from spikewise.report.sections.view import View
 
@@ -61,9 +61,9 @@ def _row(network: NetworkCalibration, *, scaled: bool) -> CalibrationRow:
         "scaled" if scaled else "as trained",
         f"{100 * figures.ece.mean:.2f}",
         f"{100 * figures.ece_corrected.mean:.2f}",
-        brief(figures.brier.mean),
-        brief(figures.nll.mean),
-        brief(mean) if scaled else "1",
+        metric_value("brier", figures.brier.mean),
+        metric_value("nll", figures.nll.mean),
+        f"{mean:.2f}" if scaled else "1",
     )
 
 
