@@ -1,5 +1,7 @@
 // A whole graph, forward and backward.
 #pragma once
+#include <stdexcept>
+
 #include "counts.h"
 #include "gradients.h"
 #include "linear.h"
@@ -21,6 +23,7 @@ class GraphRun final : public Run {
       stages_.back()->forward(inputs(i), call, call.state.empty() ? nullptr : &call.state[i], call.keep || call.keep_membranes || last);
       const std::uint8_t* keep = call.dropout.empty() || plan_->stages[i].op == Op::dropout ? nullptr : call.dropout[i];
       dropped_.push_back(keep ? Dropped(stages_.back()->out, keep, call.threads) : Dropped());
+      free_numbers(i, call);
     }
     copy_out(call);
   }
@@ -43,6 +46,7 @@ class GraphRun final : public Run {
 
   bool count(int stage, float quantum, bool dropped, float* out) const override {
     const Signal& signal = stage == kImage || dropped ? sent(stage) : stages_[stage]->out;
+    if (!signal.spikes && !signal.values) throw std::logic_error("these numbers are gone: the call did not say that they will be counted");
     count_events(signal, quantum, threads_, out);
     return signal.steps == 1 && steps_ > 1;
   }
@@ -58,8 +62,9 @@ class GraphRun final : public Run {
     const Stage& s = *stages_[stage];
     const std::size_t n = s.out.features;
     for (S variable : every<S>())
-      for (int b = 0; out[variable] && b < batch_; ++b)
-        std::memcpy(out[variable] + b * n, &s.state.variables[variable][b * s.state.length], n * sizeof(float));
+      if (const Array<float>& kept = s.state.variables[variable]; out[variable] && kept)
+        for (int b = 0; b < batch_; ++b) std::memcpy(out[variable] + b * n, &kept[b * s.state.length], n * sizeof(float));
+    if (out[S::z] && !s.state.variables[S::z]) expand_step(s.out, steps_ - 1, out[S::z]);
   }
   std::size_t bytes() const override {
     std::size_t sum = input_.bytes();
@@ -88,6 +93,16 @@ class GraphRun final : public Run {
       case Op::none:
       case Op::conv: return std::make_unique<MapStage>(spec, call);
       default: return std::make_unique<PointStage>(spec, call);
+    }
+  }
+  // Numbers that nobody will read after this stage take much memory, which the next ones can use; spikes are bits, and stay.
+  void free_numbers(std::size_t stage, const Call& call) {
+    if (call.keep || call.keep_membranes) return;
+    for (int from : plan_->stages[stage].inputs) {
+      if (from == kImage || std::count(call.counted.begin(), call.counted.end(), from)) continue;
+      const auto reads = [&](const StageSpec& later) { return std::count(later.inputs.begin(), later.inputs.end(), from) > 0; };
+      if (std::none_of(plan_->stages.begin() + static_cast<std::ptrdiff_t>(stage) + 1, plan_->stages.end(), reads))
+        stages_[from]->out.values = Array<float>();
     }
   }
   // What a stage hands to those that read it; kImage is what the encoder sends.
@@ -130,12 +145,14 @@ class GraphRun final : public Run {
   }
   // To [steps][batch][features].
   void expand_frames(const Signal& s, float* out) const {
+    for (int t = 0; t < steps_; ++t) expand_step(s, t, out + static_cast<std::size_t>(t) * batch_ * s.features);
+  }
+  // To [batch][features].
+  void expand_step(const Signal& s, int t, float* out) const {
     parallel(batch_, threads_, [&](int b) {
       float* row = scratch(Room::expanded_spikes, round_up(s.features, 64));
-      for (int t = 0; t < steps_; ++t) {
-        expand(s.frame(b, t), s.features, row);
-        std::memcpy(out + (static_cast<std::size_t>(t) * batch_ + b) * s.features, row, sizeof(float) * s.features);
-      }
+      expand(s.frame(b, t), s.features, row);
+      std::memcpy(out + static_cast<std::size_t>(b) * s.features, row, sizeof(float) * s.features);
     });
   }
   void copy_rows(const Signal& s, float* out) const {

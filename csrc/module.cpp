@@ -206,6 +206,7 @@ void bind_calls(nb::module_& m) {
       .def_rw("exchange", &Call::exchange)
       .def_rw("keep", &Call::keep)
       .def_rw("keep_membranes", &Call::keep_membranes)
+      .def_rw("counted", &Call::counted)
       .def("add_parameter", [](Call& self, Address data, std::size_t count) { self.parameters.push_back({at<float>(data), count}); })
       .def("add_dropout", [](Call& self, Address mask) { self.dropout.push_back(at<std::uint8_t>(mask)); })
       .def("add_state", [](Call& self) { self.state.push_back(StateIn::all(nullptr)); })

@@ -118,7 +118,8 @@ struct Call {
   bool batch_statistics = false;             // normalise by the batch
   Exchange exchange;                         // empty where the batch is all there is
   bool keep = false;                         // keep what backward needs
-  bool keep_membranes = false;               // keep the membranes of every stage
+  bool keep_membranes = false;               // keep the membranes, or the numbers, of every stage
+  std::vector<int> counted;                  // stages that `Run::count` will be asked of
   float* spikes = nullptr;                   // of the last stage, [steps][batch][classes]; null if it has none
   float* membrane = nullptr;                 // of the last stage, [steps][batch][classes]
 };

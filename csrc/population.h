@@ -39,7 +39,7 @@ struct Population {
 };
 
 // State of every neuron for each image: [batch][length] of each variable that the model has. Of neurons that start at rest nothing
-// stands there before they have run.
+// stands there before they have run, and no spikes: those of the last step are the end of what they sent.
 struct PopulationState {
   ByEnum<S, Array<float>> variables;
   std::size_t length = 0;
@@ -50,6 +50,7 @@ struct PopulationState {
     with_neuron(p.spec, [&]<class Model>(Model) {
       const LaneState rest = Model::rest(p.spec);
       for (S variable : Model::variables()) {
+        if (variable == S::z && at_rest && !p.spec.recurrent) continue;  // which run step by step
         variables[variable] = Array<float>(batch * length);
         if (from) start(variables[variable], batch, p.features, rest[variable], (*from)[variable]);
       }
@@ -63,7 +64,8 @@ struct PopulationState {
   }
   template <class Model>
   INLINE void put(int image, std::size_t f, const LaneState& s) {
-    for (S variable : Model::variables()) store(&variables[variable][image * length + f], s[variable]);
+    for (S variable : Model::variables())
+      if (variables[variable]) store(&variables[variable][image * length + f], s[variable]);
   }
 
  private:

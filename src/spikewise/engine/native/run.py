@@ -157,6 +157,7 @@ class _Job:
         for mask in masks:
             call.add_dropout(_address(mask))
         call.keep, call.keep_membranes, call.frozen = keep, bool(self.options.record), self.frozen
+        call.counted = self.counted
         call.batch_statistics = self.options.training
         if self.options.exchange is not None:
             call.exchange = _over_lists(self.options.exchange)
@@ -265,6 +266,14 @@ class _Job:
             unbiased = found[1] * (count / (count - 1))
             for key, new in (("running_mean", found[0]), ("running_var", unbiased)):
                 weights[f"{at.name}.{key}"].detach().mul_(1 - norm.momentum).add_(new, alpha=norm.momentum)
+
+    @property
+    def counted(self) -> list[int]:
+        """Stages whose events `measured` asks for."""
+        if not self.options.measure:
+            return []
+        carrying = [i for i, stage in enumerate(self.plan.stages) if self.carries(stage)]
+        return carrying + [stage.inputs[0] for stage in self.plan.stages if stage.layers[0].layer.weighted]
 
     def measured(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Spike rates of the spiking layers, event rates of the inputs of the weighted ones, shares of active steps."""
