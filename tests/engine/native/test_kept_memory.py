@@ -11,8 +11,10 @@ import torch
 
 from spikewise.dynamics import LIF
 from spikewise.encoders import Direct
+from spikewise.engine import RunOptions, native
 from spikewise.graph import Flatten, Graph, Linear, Neuron
 from spikewise.memory import return_freed_memory
+from spikewise.models import ResNet, build
 from spikewise.network import Network
 from spikewise.readouts import MeanMembrane
 from spikewise.types import Draw
@@ -84,3 +86,16 @@ def test_what_is_kept_goes_first_where_the_system_refuses_memory():
 
 if __name__ == "__main__":
     print(json.dumps({"kept": _measured, "little": _with_little_left}[sys.argv[1]]()))
+
+
+def test_an_evaluation_keeps_spikes_and_states_but_no_numbers_between_layers():
+    steps, count = 6, 5
+    graph = build(ResNet(channels=(16, 16)), Direct(steps=steps), MeanMembrane(), image_shape=(1, 12, 12), classes=3)
+    network = Network(graph, seed=0, engine_name="native").eval()
+    images = torch.zeros(count, 1, 12, 12, dtype=torch.uint8)
+    with torch.no_grad():
+        kept = native.kept_bytes(network(images, None, RunOptions(measure=True)).result)
+        recorded = native.kept_bytes(network(images, None, RunOptions(record=frozenset(graph.spiking_layers))).result)
+    one_map = 4 * 16 * 12 * 12 * steps * count
+    assert kept < one_map
+    assert recorded > 4 * one_map
