@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from spikewise.api.presets import preset_rows
 from spikewise.errors import ConfigError
 from spikewise.experiments import load_preset, preset_names, resolve
 from spikewise.experiments.candidates import candidates_of
@@ -21,6 +22,13 @@ def test_every_recorded_command_asks_for_what_was_run():
         told = resolve(preset=record.preset, overrides=record.changes, as_published=record.as_published)
         assert len(told.seeds) == record.seeds
         assert set(load_preset(record.preset).get("published", {})) <= set(record.networks[0].metrics)
+
+
+def test_every_preset_that_was_run_as_it_stands_shows_what_it_gave():
+    shown = {name: found for name, _, _, found, _ in preset_rows()}
+    whole = {record.preset for record in reproductions() if not record.changes}
+    assert whole
+    assert not [name for name in whole if "%" not in shown[name]]
 
 
 @pytest.mark.parametrize("name", [name for name in preset_names() if "same_as" in load_preset(name)])

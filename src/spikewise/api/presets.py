@@ -39,14 +39,16 @@ def preset_rows() -> list[list[str]]:
 
 
 def _runs(name: str) -> list[Reproduction]:
+    """Those of the preset itself, and of the one whose comparison trains the same network."""
     where, _ = main_network(name)
-    return [run for run in reproductions() if run.preset == where]
+    return [run for run in reproductions() if run.preset in {name, where}]
 
 
 def _words(run: Reproduction, name: str, metric: str) -> str:
     """The figure of a preset in one run; empty if that run did not have its network."""
     _, network = main_network(name)
-    figures = run.figures(network)
+    # In a run of its own a network without spikes is called by another name; it is the first one there.
+    figures = run.networks[0] if run.preset == name else run.figures(network)
     if figures is None:
         return ""
     estimate = figures.metrics[metric]
