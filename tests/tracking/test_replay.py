@@ -50,7 +50,7 @@ def test_a_finished_run_is_told_whole_and_nothing_twice(finished):
     folder = Path(done.place) / finished.path.name
     assert told(folder) == expected(finished)
     assert done.trainings == 5  # the whole run is one, too
-    again = replay(finished.path, "csv")
+    again = replay(str(finished.path), "csv", out=Path(done.place))  # a path is a path, however it is written
     assert again.figures == 0
     assert told(folder) == expected(finished)
 

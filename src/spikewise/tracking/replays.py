@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from os import PathLike, fspath
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,10 +38,10 @@ class Replayed(NamedTuple):
 
 
 def replay(
-    path: Path,
+    path: str | PathLike[str],
     to: str,
     *,
-    out: str | None = None,
+    out: str | PathLike[str] | None = None,
     follow: bool = False,
     say: Say = lambda text: None,
     wait: Wait | None = None,
@@ -48,7 +49,7 @@ def replay(
     """Tell a tracker the epochs, settings and final figures of a run, or of all runs of a sweep, each once.
 
     Args:
-        path: A run folder or a sweep folder.
+        path: A run folder, a run, or a sweep folder.
         to: "tensorboard", "mlflow", "wandb" or "csv".
         out: Where it keeps them: a folder; for MLflow a database file or the address of a server. None: beside the run.
         follow: Go on until the runs are over; a tracker that fails is tried again, and that is said once.
@@ -61,9 +62,10 @@ def replay(
         TrackingError: without `follow`: the tracker cannot be reached.
         StorageError: without `follow`: its disk is full.
     """
-    folders = folders_of(path)  # what is no run is said before a tracker is opened
-    tracker = open_tracker(to, path.resolve().parent, out)
-    with contextlib.closing(_Replay(path, to, tracker, folders)) as work:
+    root = Path(path)
+    folders = folders_of(root)  # what is no run is said before a tracker is opened
+    tracker = open_tracker(to, root.resolve().parent, None if out is None else fspath(out))
+    with contextlib.closing(_Replay(root, to, tracker, folders)) as work:
         if not follow:
             work.look()
         else:
