@@ -19,6 +19,7 @@ from spikewise.errors import ConfigError, ProcessesError
 from spikewise.experiments import resolve
 from spikewise.experiments.shared import agree
 from spikewise.training import group, load_weights
+from spikewise.training.common_memory import Note
 from spikewise.training.group import ProcessGroup
 from waiting import LONG, wait_until
 
@@ -169,11 +170,34 @@ def test_the_first_of_several_processes_with_a_reason_says_it(monkeypatch):
     for name, value in WHERE.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(group, "_store", Store())
-    monkeypatch.setattr(group, "_has_word", False)
+    monkeypatch.setattr(group, "_has_word", None)
     assert group.claim_word()
     assert group.claim_word()  # it has the word still
-    monkeypatch.setattr(group, "_has_word", False)  # another process
+    monkeypatch.setattr(group, "_has_word", None)  # another process
     assert not group.claim_word()
+    monkeypatch.setattr(group, "_store", Gone())
+    assert not group.claim_word()  # what it was told once is true when the first process is gone
+
+
+class Gone:
+    """The store of a process that has ended."""
+
+    def add(self, key: str, amount: int) -> int:
+        raise RuntimeError(f"no connection for {key}, {amount}")
+
+
+@pytest.mark.parametrize(("rank", "noted", "speaks"), [(1, False, True), (1, True, False), (2, False, False)])
+def test_where_the_first_process_is_gone_nobody_repeats_what_it_said(monkeypatch, rank, noted, speaks):
+    class Noted(ProcessGroup):
+        def noted(self, what: Note) -> bool:
+            return noted and what is Note.WORD
+
+    for name, value in {**WHERE, "RANK": str(rank)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(group, "_store", Gone())
+    monkeypatch.setattr(group, "_has_word", None)
+    monkeypatch.setattr(group, "_group", Noted(rank, 2))
+    assert group.claim_word() == speaks
 
 
 def test_all_that_decides_a_training_is_told():

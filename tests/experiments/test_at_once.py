@@ -7,7 +7,7 @@ import pytest
 import spikewise
 from spikewise.data import load_data
 from spikewise.errors import BusyError
-from spikewise.experiments import Experiment
+from spikewise.experiments import Experiment, run
 from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.run_folder import LOCK, RunFolder, locked
 
@@ -44,3 +44,15 @@ def test_threads_that_begin_the_same_run_do_not_break_it(tmp_path):
     assert len(ends) == 4
     assert set(ends) <= {folder, BusyError}
     assert folder in ends
+
+
+def test_processes_that_helped_are_let_go_before_the_test(tmp_path, monkeypatch):
+    """One that was killed later had the others say that all end, while the first made the report."""
+    when = []
+    monkeypatch.setattr(run, "let_others_go", lambda: when.append(sorted(p.name for p in tmp_path.glob("*/*.json"))))
+    spikewise.train("digits", seeds=1, epochs=1, sections=[], out=tmp_path, **TINY)
+    assert ("results.json" in when[0], "openings.json" in when[0]) == (False, False)
+    assert when[0]
+    when.clear()
+    spikewise.train("digits", seeds=1, epochs=1, sections=[], out=tmp_path, **TINY)
+    assert when

@@ -12,7 +12,7 @@ import torch
 
 from spikewise.errors import ProcessesError
 from spikewise.training import common_memory
-from spikewise.training.common_memory import CommonRows, _found, _mapped
+from spikewise.training.common_memory import CommonRows, Note, _found, _mapped
 from spikewise.training.group import ProcessGroup
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory without a name is Linux's")
@@ -164,3 +164,29 @@ def test_others_are_told_at_once_that_one_has_ended(monkeypatch):
     with pytest.raises(ProcessesError, match="One of the 3 processes"):
         group.gather(torch.zeros(1))
     assert pipes() == before
+
+
+def test_what_was_noted_is_known_when_who_noted_it_has_ended(monkeypatch):
+    first, second = two_rooms(Connection(), monkeypatch)
+    first.note(Note.WORD)
+    first.close()
+    assert (second.noted(Note.WORD), second.noted(Note.OVER)) == (True, False)
+    second.close()
+    assert first.noted(Note.WORD)
+
+
+def broken(*arguments):
+    raise RuntimeError("broken")
+
+
+def test_nobody_is_missed_when_the_first_has_let_the_others_go(monkeypatch):
+    """Its word reaches some through others, which may end as soon as they have it."""
+    first, second = two_rooms(Connection(), monkeypatch)
+    here, there = ProcessGroup(0, 2), ProcessGroup(1, 2)
+    here._common, there._common = first, second
+    monkeypatch.setattr("torch.distributed.broadcast", broken)
+    with pytest.raises(ProcessesError, match="One of the 2 processes"):
+        there.hear()
+    with pytest.raises(ProcessesError, match="One of the 2 processes"):
+        here.let_go()
+    assert there.hear() == ({}, {})

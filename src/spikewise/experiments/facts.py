@@ -14,7 +14,7 @@ from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation.data_facts import DataFacts, Overlap, Part, TrainingAppearance
 from spikewise.evaluation.results import Environment
 from spikewise.experiments.experiment import Experiment
-from spikewise.training.group import current_group
+from spikewise.training.group import group_size
 
 __all__ = ["cpu_name", "data_facts", "environment", "is_there", "nearest_device", "resolve_device"]
 
@@ -54,7 +54,6 @@ def nearest_device(name: str) -> torch.device:
 
 def environment(device: torch.device) -> Environment:
     """Versions and hardware."""
-    group = current_group()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Environment(
         python=platform.python_version(),
@@ -65,7 +64,7 @@ def environment(device: torch.device) -> Environment:
         cores=cores,
         threads=torch.get_num_threads(),
         device=f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device),
-        processes=1 if group is None else group.size,
+        processes=group_size(),
     )
 
 

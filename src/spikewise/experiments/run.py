@@ -33,6 +33,7 @@ from spikewise.experiments.spread import as_placed, is_elsewhere
 from spikewise.files import write_json
 from spikewise.memory import freed_memory_kept
 from spikewise.training import FitResult, Listener, Silent
+from spikewise.training.group import let_others_go
 from spikewise.training.loop import FIT
 from spikewise.training.memory import Loaded, check_update
 from spikewise.training.together import Training, fit_all
@@ -106,12 +107,14 @@ def run_experiment(  # noqa: PLR0913  # what a run may be told
                 train_all(setting, candidates, listener)
             else:
                 train_on(executor, setting, candidates, listener, decoding)
+            let_others_go()
             listener.stage("Testing and comparing")
             if here:
                 artifacts, results = evaluate_candidates(setting, candidates, kind)
                 times = {"seconds": time.perf_counter() - started, "sections": Sections(seconds=audited)}
                 artifacts.save(path / "artifacts.npz")
                 results.model_copy(update=times).save(folder.results)
+    let_others_go()  # where there was nothing to train
     if executor is not None and not folder.results.exists():
         finish_on(executor, setting, kind, listener)
     if not report:

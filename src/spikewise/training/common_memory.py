@@ -5,6 +5,7 @@ where the others read it, and all wait until all have written (`pipe_barrier`).
 """
 
 import contextlib
+import enum
 import itertools
 import mmap
 import os
@@ -18,12 +19,21 @@ from torch import Tensor
 
 from spikewise.training.pipe_barrier import PipeBarrier
 
-__all__ = ["CommonRows"]
+__all__ = ["CommonRows", "Note"]
 
 _LINE: Final = 64
-"""Bytes of a line of a cache: no two rows share one."""
+"""Bytes of a line of a cache: no two rows share one. Behind the rows is one more: the token first, notes last."""
 _LEAST: Final = 1 << 20
 """Bytes of a row at the least, so that there is seldom need of another room; what is not written takes no memory."""
+
+
+class Note(enum.IntEnum):
+    """What a process can leave for the others, beyond its own end."""
+
+    WORD = 1
+    """One of them says why all end."""
+    OVER = 2
+    """Nothing is left that they would do together."""
 
 
 class CommonRows:
@@ -39,7 +49,7 @@ class CommonRows:
 
     def __init__(self, memory: mmap.mmap, barrier: PipeBarrier, rank: int, size: int, room: int) -> None:
         self.room = room
-        self._rank, self._turn, self._barrier = rank, 0, barrier
+        self._rank, self._turn, self._barrier, self._memory = rank, 0, barrier, memory
         self._bytes = torch.frombuffer(memory, dtype=torch.uint8)[: 2 * size * room].view(2, size, room)
 
     @classmethod
@@ -93,8 +103,16 @@ class CommonRows:
         self._barrier.wait()
         return table
 
+    def note(self, what: Note) -> None:
+        """Let all know, whoever ends meanwhile; what is noted stays."""
+        self._memory[-what] = 1
+
+    def noted(self, what: Note) -> bool:
+        """Whether any of them has noted it."""
+        return self._memory[-what] == 1
+
     def close(self) -> None:
-        """Exchange no more; the others are told that this process has ended."""
+        """Exchange no more; the others are told that this process has ended. What was noted can still be read."""
         self._barrier.close()
 
 

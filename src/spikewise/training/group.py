@@ -22,9 +22,9 @@ from torch import Tensor
 
 from spikewise.errors import ProcessesError
 from spikewise.processes import seat, started_processes, take_seat
-from spikewise.training.common_memory import CommonRows
+from spikewise.training.common_memory import CommonRows, Note
 
-__all__ = ["ProcessGroup", "claim_word", "current_group", "joined"]
+__all__ = ["ProcessGroup", "claim_word", "current_group", "group_size", "joined", "let_others_go"]
 
 _MEETING: Final = timedelta(minutes=5)
 """In which all processes have to come."""
@@ -80,7 +80,20 @@ class ProcessGroup:
         """Let go of the memory that all have; the others are told that this process has ended, if they wait for it."""
         if self._common is not None:
             self._common.close()
-            self._common = None
+
+    def note(self, what: Note) -> None:
+        """Let the processes of this machine know, even where this one has ended when they ask."""
+        if self._common is not None:
+            self._common.note(what)
+
+    def noted(self, what: Note) -> bool:
+        """Whether any process of this machine has noted it."""
+        return self._common is not None and self._common.noted(what)
+
+    def let_go(self) -> None:
+        """Tell the others that nothing is left for them: whichever ends then, nobody is missed."""
+        self.note(Note.OVER)
+        self.tell({})
 
     def tell(self, notes: dict[str, Any], tensors: dict[str, Tensor] | None = None) -> None:
         """From the first process to the others: what JSON can hold, and tensors.
@@ -96,16 +109,21 @@ class ProcessGroup:
             dist.broadcast(content, 0)
 
     def hear(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """What the first process tells; waits for it.
+        """What the first process tells; waits for it. Nothing, where it has let the others go.
 
         Raises:
             ProcessesError: one of them has ended.
         """
         size = torch.zeros(1, dtype=torch.int64)
-        with self._all_there():
-            dist.broadcast(size, 0)
-            content = torch.empty(int(size), dtype=torch.uint8)
-            dist.broadcast(content, 0)
+        try:
+            with self._all_there():
+                dist.broadcast(size, 0)
+                content = torch.empty(int(size), dtype=torch.uint8)
+                dist.broadcast(content, 0)
+        except ProcessesError:
+            if self.noted(Note.OVER):  # who would have passed it on has ended
+                return {}, {}
+            raise
         tensors = from_bytes(content.numpy().tobytes())
         return json.loads(tensors.pop(_NOTES).numpy().tobytes()), tensors
 
@@ -129,7 +147,9 @@ class ProcessGroup:
             yield
         except RuntimeError as error:  # a connection that broke, of whatever backend
             self.in_step = True
-            self.close()  # the others ask who says why while the first, at whom they meet, is there
+            if not self.noted(Note.OVER):
+                claim_word()  # before the others are told by a closed pipe, and look whether somebody says why
+            self.close()
             raise ProcessesError(
                 f"One of the {self.size} processes of this training has ended, and so all end. {_LOST}"
             ) from error
@@ -137,12 +157,32 @@ class ProcessGroup:
 
 _group: ProcessGroup | None = None
 _store: Any = None  # a `torch.distributed.Store`, which not every build of PyTorch has
-_has_word = False
+_has_word: bool | None = None  # not asked for yet
+
+
+_let_go = False
 
 
 def current_group() -> ProcessGroup | None:
-    """The group that this process has joined; None where it works alone."""
-    return _group
+    """The group that this process has joined; None where it works alone, or does again."""
+    return None if _let_go else _group
+
+
+def group_size() -> int:
+    """How many processes share, or shared, the trainings of this one; 1 where it works alone."""
+    return 1 if _group is None else _group.size
+
+
+def let_others_go() -> None:
+    """When all trainings are over: what is left is the first process's, and the others need not stay until its end.
+
+    Raises:
+        ProcessesError: one of them has ended before.
+    """
+    global _let_go  # noqa: PLW0603
+    if (group := current_group()) is not None:
+        group.let_go()
+        _let_go = True
 
 
 @contextlib.contextmanager
@@ -154,7 +194,7 @@ def joined() -> Iterator[ProcessGroup | None]:
     Raises:
         ProcessesError: the others do not come, or this program has a process group of its own.
     """
-    global _group  # noqa: PLW0603  # of a process there is one
+    global _group, _let_go  # noqa: PLW0603  # of a process there is one
     if take_seat().size == 1:
         yield None
         return
@@ -165,24 +205,31 @@ def joined() -> Iterator[ProcessGroup | None]:
         claim_word()  # the first says why, before the others can say that it has left
         raise
     finally:
-        if _group.rank == 0 and not _group.in_step:
+        if _group.rank == 0 and not _group.in_step and not _let_go:
             with contextlib.suppress(ProcessesError):
-                _group.tell({})
+                _group.let_go()
         _group.close()
-        _group = None
+        _group, _let_go = None, False
         dist.destroy_process_group()
 
 
 def claim_word() -> bool:
-    """Whether this is the first of the processes that has something to say: where they end, one of them says why."""
+    """Whether this is the first of the processes that has something to say: where they end, one of them says why.
+
+    It is asked for once. Whoever has it notes that, for those who ask when the first process, at whom they meet, is
+    gone.
+    """
     global _has_word  # noqa: PLW0603
-    if started_processes() > 1 and not _has_word:
+    if started_processes() == 1:
+        return True
+    if _has_word is None:
         try:
             _has_word = _meeting_place(_WORD).add("word", 1) == 1
         except (RuntimeError, ValueError, ImportError):  # the first process had the store, and is gone
-            _has_word = seat().rank <= 1
-        return _has_word
-    return True
+            _has_word = seat().rank <= 1 and not (_group is not None and _group.noted(Note.WORD))
+        if _has_word and _group is not None:
+            _group.note(Note.WORD)
+    return _has_word
 
 
 def _join() -> ProcessGroup:
