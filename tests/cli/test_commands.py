@@ -353,3 +353,19 @@ def test_sections_cannot_be_whole_and_left_out(command, leaving):
     done = command("compare", "digits", "--thorough", *leaving)
     assert done.returncode == 2
     assert "--thorough makes every section whole" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["predict runs/one -x.png", "data info -x.png", "compare -x.png --epochs", "runs list -x.png", "encode -x.png"],
+)
+def test_a_file_whose_name_begins_with_a_dash_is_shown_as_it_is_given(call, tmp_path, given):
+    (tmp_path / "-x.png").touch()
+    code, _, said = call(*given.split())
+    assert code == 2
+    assert "A name that begins with a dash is given with its folder: ./-x.png" in " ".join(
+        said.replace("│", " ").split()
+    )
+    (tmp_path / "-x.png").unlink()
+    code, _, said = call(*given.split())
+    assert (code, "dash" in said) == (2, False)

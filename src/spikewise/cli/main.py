@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import logging
 import os
 import sys
@@ -43,7 +44,7 @@ from spikewise.cli.places import deciding_option
 from spikewise.cli.processes import check_command, may_speak, obey_the_end
 from spikewise.errors import SpikewiseError, quoted
 from spikewise.memory import freed_memory_kept, memory_limit, ran_out_of_memory
-from spikewise.shell import in_command, name_settings_by
+from spikewise.shell import in_command, name_settings_by, word
 
 __all__ = ["app", "main"]
 
@@ -51,6 +52,9 @@ _EPILOGUE = (  # of one line: the terminal breaks it where it ends
     "Exit codes: 0 done, 1 a fault of the program, or something does not hold (`audit`, `data verify`, `doctor`, "
     "`export`, `fits`, `verify`), 2 a mistake in the command, the config or the data (the message says what to do), "
     "130 interrupted with Ctrl-C, 141 nobody read the output."
+)
+_MISUSE: tuple[type[Exception], ...] = tuple(  # click's, or that of the copy that newer typers carry
+    one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError"
 )
 _RESUMABLE = frozenset({"compare", "train", "import", "sweep", "tune", "data"})
 
@@ -60,11 +64,15 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:  # the context class of click, or of the copy that newer typers carry
         """Run the command that was asked for."""
+        given = list(ctx.args)
         try:
             memory = contextlib.nullcontext() if ctx.invoked_subcommand == "serve" else freed_memory_kept()
             with in_command(), memory:
                 result = super().invoke(ctx)
             sys.stdout.flush()
+        except _MISUSE as error:
+            _hint_at_dashes(error, given)
+            raise
         except KeyboardInterrupt as stopped:
             resumes = ctx.invoked_subcommand in _RESUMABLE
             usual = "Interrupted. The same command goes on where this one stopped." if resumes else "Interrupted."
@@ -128,6 +136,15 @@ def _options(
 ) -> None:
     del version
     check_command(ctx.invoked_subcommand)
+
+
+def _hint_at_dashes(error: Any, arguments: list[str]) -> None:  # the error is click's, or that of typer's copy
+    """Say what to do where the name of a file was taken for options, as a pattern of the shell may bring one in."""
+    names = itertools.takewhile(lambda one: one != "--", arguments)
+    file = next((name for name in names if name.startswith("-") and os.path.lexists(name)), None)
+    if file is not None:
+        said = error.message.rstrip(".")
+        error.message = f"{said}. A name that begins with a dash is given with its folder: {word('./' + file)}"
 
 
 def main() -> None:
