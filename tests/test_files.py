@@ -11,14 +11,38 @@ import numpy as np
 import pytest
 
 from spikewise.errors import StorageError
-from spikewise.files import make_folder, replace_file, temporary_folder, write_bytes, write_json, write_npz, write_text
+from spikewise.files import (
+    make_folder,
+    remove_if_left,
+    replace_file,
+    temporary_folder,
+    write_bytes,
+    write_json,
+    write_npz,
+    write_text,
+)
 
 
-def test_a_file_appears_whole_and_readable_by_all(tmp_path):
+def umask():
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no umask")
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)], ids=oct)
+def test_who_may_read_a_file_is_as_the_user_has_said(tmp_path, mask, mode):
+    words = "import pathlib, sys; from spikewise.files import write_text; write_text(pathlib.Path(sys.argv[1]), '')"
+    line = f'umask {mask:o}; exec "$@"'
+    subprocess.run(["sh", "-c", line, "sh", sys.executable, "-c", words, str(tmp_path / "a")], check=True)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+
+
+def test_a_file_appears_whole_and_readable_as_others_are(tmp_path):
     path = tmp_path / "run.json"
     write_json(path, {"accuracy": 0.5, "name": "µ"})
     assert json.loads(path.read_text()) == {"accuracy": 0.5, "name": "µ"}
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
     write_text(path, "now text\n")
     assert path.read_text() == "now text\n"
     assert list(tmp_path.iterdir()) == [path]
@@ -73,6 +97,7 @@ def test_json_without_a_standard_form_is_refused(tmp_path, content):
         (errno.EDQUOT, "disk is full"),
         (errno.EROFS, "not writable"),
         (errno.EIO, "Check the disk"),
+        (errno.EFBIG, "ulimit -f"),
     ],
 )
 def test_what_the_disk_refuses_is_said_in_words(tmp_path, monkeypatch, code, advice):
@@ -172,3 +197,17 @@ def test_a_temporary_folder_that_fills_up_names_its_setting_and_goes(monkeypatch
     monkeypatch.setattr("tempfile.mkstemp", full)
     with pytest.raises(StorageError, match="The disk is full: free some space and give"):  # a folder of the user's
         write_text(folder.parent / "own", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows removes no file that is open")
+def test_what_is_being_written_is_not_taken_for_what_a_killed_process_left(tmp_path):
+    with replace_file(tmp_path / "report.html") as part:
+        part.write_text("half")
+        remove_if_left(part)
+        part.write_text("whole")
+    assert (tmp_path / "report.html").read_text() == "whole"
+    left = tmp_path / ".report.html.1234.part"
+    left.touch()
+    remove_if_left(left)
+    remove_if_left(left)  # another was quicker
+    assert not left.exists()

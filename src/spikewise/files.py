@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from spikewise.errors import StorageError
 from spikewise.shell import setting_for
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "OUTSIDE",
     "make_folder",
     "must_take_file",
     "must_take_files",
+    "remove_if_left",
     "replace_file",
     "temporary_folder",
     "write_bytes",
@@ -44,13 +50,27 @@ _ADVICE = {
     errno.ENAMETOOLONG: "A name in it is longer than this file system takes: choose a shorter one with {}.",
     errno.ENOENT: "That place cannot be made: choose another with {}.",
     errno.EMFILE: "Too many files are open: raise the limit (ulimit -n).",
+    errno.EFBIG: "No file may be that large here: raise the limit (ulimit -f), or choose another place with {}.",
 }
 """What to do about an error of the operating system; {} is the setting that decides where it lies, if any does."""
 OUTSIDE = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG}
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE),
+        errno.ENAMETOOLONG,
+    }
 )
 """Errors that a disk or the system brings about whatever the program does."""
 
+
+def _umask() -> int:
+    """What files of this process are not to allow. To ask for it is to set it, for all threads."""
+    asked = os.umask(0o077)
+    os.umask(asked)
+    return asked
+
+
+_MODE: Final = 0o666 & ~_umask()
+"""Of a file as any program makes it, found once, before there are threads."""
 _TEMPORARY = "the environment variable TMPDIR"
 _temporary: set[Path] = set()
 """The temporary folders that are in use."""
@@ -65,15 +85,44 @@ def replace_file(path: Path) -> Iterator[Path]:
     """
     with storage_errors(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
         temporary = Path(name)
         try:
-            yield temporary
-            _flush(temporary)
-            temporary.chmod(0o644)
-            temporary.replace(path)
+            with _in_hand(handle):
+                yield temporary
+                _flush(temporary)
+                temporary.chmod(_MODE)  # that of a temporary file is for its owner alone
+                temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _in_hand(handle: int) -> Iterator[None]:
+    """While a temporary file is written it is locked, so that it can be told from what a killed process has left."""
+    if fcntl is None:
+        os.close(handle)  # Windows renames no file that is open, and removes none
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_if_left(part: Path) -> None:
+    """Remove a temporary file that no process is writing any more."""
+    with contextlib.suppress(OSError):  # it has just been renamed, or another has removed it
+        if fcntl is not None:
+            handle = os.open(part, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                part.unlink()
+            finally:
+                os.close(handle)
+        else:
+            part.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

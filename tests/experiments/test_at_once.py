@@ -56,3 +56,19 @@ def test_processes_that_helped_are_let_go_before_the_test(tmp_path, monkeypatch)
     when.clear()
     spikewise.train("digits", seeds=1, epochs=1, sections=[], out=tmp_path, **TINY)
     assert when
+
+
+def test_openings_that_are_recorded_at_once_are_all_there(tmp_path):
+    folder, together = RunFolder(tmp_path), threading.Barrier(6)
+
+    def test(seed: int) -> None:
+        together.wait()
+        for _ in range(5):
+            folder.note_opening("snn", seed, "evaluate")
+
+    threads = [threading.Thread(target=test, args=(seed,)) for seed in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted(one["seed"] for one in folder.openings()) == sorted([*range(6)] * 5)

@@ -30,7 +30,7 @@ from spikewise.evaluation import Results
 from spikewise.experiments.experiment import Experiment, parse_experiment
 from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.older import as_recorded
-from spikewise.files import make_folder, must_take_files, storage_errors, write_json, write_text
+from spikewise.files import make_folder, must_take_files, remove_if_left, storage_errors, write_json, write_text
 from spikewise.reading import damaged, read_json
 
 __all__ = ["FORMAT", "LOCK", "SEEN", "RunFolder", "locked"]
@@ -39,6 +39,10 @@ FORMAT: Final = 1
 """Version of the folder's layout."""
 LOCK: Final = ".lock"
 """Of the process that is at work in a folder."""
+_OPENINGS_LOCK: Final = ".openings.lock"
+"""Of the process that adds to the openings, beside whichever is at work in the folder."""
+_PATIENCE: Final = 60.0
+"""Seconds in which others have long added theirs."""
 SEEN: Final = "seen.npz"
 """Of the images that a run has had before it."""
 _NEEDED: Final = {"kind": str, "identity": str, "fingerprint": str, "experiment": dict}
@@ -229,10 +233,11 @@ class RunFolder:
         return found
 
     def note_opening(self, network: str, seed: int, why: str) -> None:
-        """Record that the test images are about to be predicted."""
+        """Record that the test images are about to be predicted; several commands may at once."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         opening = {"time": now, "network": network, "seed": seed, "why": why}
-        write_json(self.path / "openings.json", [*self.openings(), opening])
+        with locked(self.path / _OPENINGS_LOCK, self.path, patience=_PATIENCE):
+            write_json(self.path / "openings.json", [*self.openings(), opening])
 
     def openings_beside(self, fingerprint: str) -> int:
         """How often test images of that image set were predicted in the run folders beside this one."""
@@ -260,9 +265,9 @@ class RunFolder:
             yield
 
     def _clear(self) -> None:
-        """Remove what a killed process had half written."""
+        """Remove what a killed process had half written, and nothing that a command without this lock is writing."""
         for part in self.path.rglob(".*.part"):
-            part.unlink(missing_ok=True)
+            remove_if_left(part)
 
     def _must_match(self, experiment: Experiment, images: NotedImages) -> None:
         facts = self.facts()
@@ -277,12 +282,13 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def locked(file: Path, what: Path) -> Iterator[None]:
+def locked(file: Path, what: Path, *, patience: float = 0.0) -> Iterator[None]:
     """Keep a second process, or thread of this one, out of something while this one works there.
 
     Args:
         file: the lock; the system frees it when a process dies.
         what: is locked.
+        patience: seconds that it is waited for.
     Raises:
         BusyError: another process is at work there.
         StorageError: the file cannot be written.
@@ -290,7 +296,7 @@ def locked(file: Path, what: Path) -> Iterator[None]:
     lock = FileLock(file)
     with storage_errors(what):
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=patience)
         except Timeout:
             raise BusyError(
                 f"Another process or thread is at work in {what}. Wait for it, or choose another --out."
