@@ -9,6 +9,7 @@ import pytest
 from spikewise import api
 from spikewise.api import sections
 from spikewise.errors import StorageError
+from spikewise.report import rendering
 
 WORDS = "A file stands where a folder is needed: choose another with --out."
 
@@ -46,6 +47,20 @@ def test_a_run_that_cannot_be_written_is_refused_before_it_is_looked_into(run, m
     monkeypatch.setattr(sections, "study", work)
     with pytest.raises(StorageError, match="The folder is not writable: make it so, or take a copy that is"):
         look(run.folder, again=True)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_it_is_drawn(call, run, monkeypatch):
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def draw(*_: object, **__: object) -> None:
+        raise AssertionError("drew for nothing")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(rendering, "drawn", draw)
+    code, _, said = call("report", run.folder)
+    assert code == 2
+    assert said.endswith("The folder is not writable: make it so, or take a copy that is.\n")
 
 
 def test_a_folder_that_the_command_is_about_is_not_moved_by_another_out(call, tmp_path, monkeypatch):

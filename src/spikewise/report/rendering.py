@@ -106,7 +106,9 @@ def write_report(folder: str | PathLike[str], *, command: str | None = None) -> 
         command: What to type to get the same run; by default, to run the folder's `experiment.toml`.
     Raises:
         RunError: the results are missing, or one of the files is damaged.
+        StorageError: the folder cannot be written, which is said before anything is drawn.
     """
+    must_take_files(Path(folder))
     return Report(Path(folder)).write(command=command)
 
 
