@@ -64,3 +64,18 @@ def test_a_closed_stream_leads_nowhere(tail):
 def test_few_files_no_home_and_a_narrow_terminal_do(tmp_path):
     done = spikewise("presets", tail="", COLUMNS="20", HOME="", SPIKEWISE_CACHE=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@needs_sh
+@pytest.mark.parametrize("arguments", [("evaluate", "RUN"), ("audit", "digits")], ids=lambda words: words[0])
+def test_a_folder_that_is_gone_is_named(tmp_path, arguments):
+    here = tmp_path / "gone"
+    here.mkdir()
+    words = [sys.executable, "-m", "spikewise.cli.main", *(str(tmp_path) if one == "RUN" else one for one in arguments)]
+    given = {**os.environ, "PYTHONPATH": str(SOURCE), "SPIKEWISE_CACHE": str(tmp_path / "cache")}
+    line = f'cd "{here}"; rmdir "{here}"; "$@"'
+    done = subprocess.run(["sh", "-c", line, "sh", *words], capture_output=True, check=False, env=given, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "Error: The folder in which this command was given is not there any more: go to another, and give it again.\n"
+    )

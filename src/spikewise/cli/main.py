@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -56,6 +57,7 @@ _EPILOGUE = (  # of one line: the terminal breaks it where it ends
 _MISUSE: tuple[type[Exception], ...] = tuple(  # click's, or that of the copy that newer typers carry
     one for one in typer.BadParameter.__mro__ if one.__name__ == "UsageError"
 )
+_GONE = "The folder in which this command was given is not there any more: go to another, and give it again."
 _RESUMABLE = frozenset({"compare", "train", "import", "sweep", "tune", "data"})
 
 
@@ -153,6 +155,9 @@ def main() -> None:
     _silence_libraries()
     obey_the_end()
     name_settings_by(deciding_option)
+    if _folder_is_gone():  # PyTorch cannot be loaded there
+        complain(_GONE)
+        sys.exit(2)
     try:
         app(prog_name="spikewise")
     except SpikewiseError as error:
@@ -162,11 +167,11 @@ def main() -> None:
     except OSError as error:  # asking whether such a path exists raises, too, wherever that is asked
         from spikewise.files import OUTSIDE  # which takes NumPy, for which help does not wait
 
-        refused = ran_out_of_memory(error)
-        if error.errno not in OUTSIDE and not refused:
+        refused, gone = ran_out_of_memory(error), _folder_is_gone()
+        if error.errno not in OUTSIDE and not refused and not gone:
             raise
         if may_speak():
-            complain(_memory_in_words() if refused else _in_words(error))
+            complain(_memory_in_words() if refused else _GONE if gone else _in_words(error))
         sys.exit(2)
     except Exception as error:
         if not ran_out_of_memory(error):
@@ -183,6 +188,15 @@ def _memory_in_words() -> str:
         "smaller images (--set data.size=...), a smaller network (--set model.width=0.5) or fewer steps "
         "(--set encoder.steps=...), or give the process more memory. What is finished is kept."
     )
+
+
+def _folder_is_gone() -> bool:
+    """Whether the folder in which the command was given has been removed: libraries, too, ask where they are."""
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def _in_words(error: OSError) -> str:
