@@ -138,7 +138,7 @@ def test_where_stopping_early_always_costs_accuracy_no_threshold_is_chosen():
 def test_confidence_is_the_largest_softmax_and_does_not_saturate_in_single_precision():
     logits = np.array([[0.0, np.log(3.0)], [30.0, 0.0]], np.float32)
     np.testing.assert_allclose(confidence(logits), [0.75, 1 / (1 + np.exp(-30.0))], rtol=1e-7)
-    assert confidence(logits)[1] < 1 == softmax(logits)[1, 0]
+    assert confidence(logits)[1] == softmax(logits)[1, 0] < 1
 
 
 def test_the_front_holds_what_nothing_beats():

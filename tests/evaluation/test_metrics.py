@@ -15,6 +15,7 @@ from spikewise.evaluation.metrics import (
     confusion,
     count_metrics,
     expected_calibration_error,
+    softmax,
 )
 
 
@@ -141,3 +142,9 @@ def test_confusion_refuses_what_is_no_class():
         confusion(np.array([0]), np.array([2]), 2)
     with pytest.raises(ShapeError, match="2 labels for 1"):
         confusion(np.array([0, 1]), np.array([1]), 2)
+
+
+def test_probabilities_of_logits_that_differ_by_one_rounding_are_no_tie():
+    logits = np.array([[12.0, np.nextafter(np.float32(12), np.float32(13))]], np.float32)
+    assert softmax(logits).argmax() == 1
+    assert softmax(logits)[0, 0] < softmax(logits)[0, 1]

@@ -89,7 +89,7 @@ def _read(told: str) -> _TestedNetwork:
     seeds = results.protocol.seeds
     answers = [_answers(folder, name, seed) for seed in seeds]
     index, labels, _ = answers[0]
-    probabilities = np.stack([softmax(logits.astype(np.float64)) for _, _, logits in answers])
+    probabilities = np.stack([softmax(logits) for _, _, logits in answers])
     data = results.data
     return _TestedNetwork(
         name, folder, data.fingerprint, data.name, seeds, index, labels, probabilities, data.positive_label

@@ -214,7 +214,7 @@ def spread_steps(steps: int, most: int = _MOST_AUCS) -> list[int]:
 
 def confidence(logits: Float[np.ndarray, "*B K"]) -> Float[np.ndarray, "*B"]:
     """The largest softmax, in double precision: thresholds near 1 must still tell images apart."""
-    return np.asarray(softmax(logits.astype(np.float64)).max(axis=-1))
+    return np.asarray(softmax(logits).max(axis=-1))
 
 
 def _with_time(network: NetworkAnytime, energy_model: str) -> list[Option]:

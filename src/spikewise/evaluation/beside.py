@@ -152,4 +152,4 @@ def _quoted(models: Sequence[str]) -> str:
 def _both(ours: float, theirs: float, word: str) -> str:
     """Two energies in one unit."""
     unit = energy_unit((ours, theirs))
-    return f"{unit.text(ours)} {word} {unit.text(theirs)}"
+    return f"{unit.alone(ours)} {word} {unit.alone(theirs)}"

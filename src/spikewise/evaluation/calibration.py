@@ -74,8 +74,8 @@ def calibrate(
     if any(not np.array_equal(one.labels, test[0].labels) for one in test):
         raise ShapeError("Calibration needs the same test images for every seed; got labels that differ between seeds.")
     temperatures = [fit_temperature(one.labels, one.logits) for one in validation]
-    cold = [_softmax(one.logits) for one in test]
-    scaled = [_softmax(one.logits / t) for one, t in zip(test, temperatures, strict=True)]
+    cold = [softmax(one.logits) for one in test]
+    scaled = [softmax(one.logits.astype(np.float64) / t) for one, t in zip(test, temperatures, strict=True)]
     labels, seeds = test[0].labels, len(test)
     draws, units = _draws(labels, [*cold, *scaled], groups), count_units(groups, test[0].labels.size)
     return NetworkCalibration(
@@ -92,7 +92,7 @@ def fit_temperature(labels: Labels, logits: Logits) -> float:
     The answers do not change, only how sure they are. Logits without any error have no optimum: T stops at 1/16.
     Source: Guo et al., ICML 2017, equation 9.
     """
-    check_probabilities(labels, _softmax(logits))
+    check_probabilities(labels, softmax(logits))
 
     def loss(exponent: float) -> float:
         scaled = logits.astype(np.float64) / 2.0**exponent
@@ -201,7 +201,3 @@ def _bins(images: int) -> int:
 def _folded_normal_mean(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.float64]:
     z = np.divide(mean, sd, out=np.full(mean.shape, np.inf), where=sd > 0)
     return np.asarray(sd * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + mean * scipy.special.erf(z / np.sqrt(2)))
-
-
-def _softmax(logits: Logits) -> Probabilities:
-    return softmax(logits.astype(np.float64))

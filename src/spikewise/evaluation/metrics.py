@@ -7,7 +7,7 @@ leave undefined (recall of an absent class, AUC with a class absent) is nan in a
 
 import numpy as np
 import scipy  # its parts load when they are first used
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Float64, Int, Num
 from numpy.typing import NDArray
 
 from spikewise.errors import ConfigError, ShapeError
@@ -37,9 +37,9 @@ _OVER_CLASSES = frozenset(
 _LEAST = 1e-12  # a probability of zero costs log(1e12) = 27.6 nats, not infinity
 
 
-def softmax(logits: Float[np.ndarray, "*B K"]) -> Float[np.ndarray, "*B K"]:
-    """Probabilities of the classes, which are the last axis."""
-    return np.asarray(scipy.special.softmax(logits, axis=-1))
+def softmax(logits: Float[np.ndarray, "*B K"]) -> Float64[np.ndarray, "*B K"]:
+    """Probabilities of the classes, the last axis; in double precision, so that no two logits become a tie."""
+    return np.asarray(scipy.special.softmax(logits.astype(np.float64), axis=-1))
 
 
 def classification_metrics(

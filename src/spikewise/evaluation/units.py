@@ -28,13 +28,18 @@ class Unit(NamedTuple):
     def bare(self, value: float | None) -> str:
         """A value (in the unit without a prefix) with three figures, thousands grouped, without the symbol.
 
-        Zeros at the end are figures, too: 5.40 beside 5.37.
+        Zeros at the end are figures, too, in a column: 5.40 beside 5.37.
         """
         return "–" if value is None else _three_figures(value / self.size)
 
     def text(self, value: float | None) -> str:
         """A value with the symbol."""
         return "–" if value is None else f"{self.bare(value)} {self.symbol}"
+
+    def alone(self, value: float | None) -> str:
+        """The same in a sentence, where zeros behind the point are left out: 1.2 ms."""
+        number, space, symbol = self.text(value).partition(" ")
+        return (number.rstrip("0").rstrip(".") if "." in number else number) + space + symbol
 
 
 def unit_of(values: Iterable[float | None], symbol: str) -> Unit:
@@ -53,12 +58,8 @@ def unit_of(values: Iterable[float | None], symbol: str) -> Unit:
 
 
 def quantity(value: float | None, symbol: str) -> str:
-    """A value (in the unit without a prefix) with its own prefix: `quantity(3.07e-7, "J")` is "307 nJ".
-
-    It stands alone, so zeros behind the point are left out: "1.2 ms".
-    """
-    number, space, unit = unit_of([value], symbol).text(value).partition(" ")
-    return (number.rstrip("0").rstrip(".") if "." in number else number) + space + unit
+    """A value (in the unit without a prefix) with its own prefix: `quantity(3.07e-7, "J")` is "307 nJ"."""
+    return unit_of([value], symbol).alone(value)
 
 
 def parse_bytes(text: str | int) -> int:
