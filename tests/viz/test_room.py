@@ -47,6 +47,14 @@ def test_nothing_is_cut_off_and_nothing_lies_over_a_legend(name):
     assert sum(box.width * box.height for box in inside) > 0.3 * width * height * figure.dpi**2
 
 
+@pytest.mark.parametrize(("accuracy", "drawn"), [(0.78, True), (0.3, False)], ids=["below", "far below"])
+def test_the_legend_names_a_simple_classifier_only_where_its_line_is_seen(accuracy, drawn):
+    figure = viz.accuracy_against_energy({"snn": PRICED}, [], simple=("SVM", accuracy), colours=COLOURS)
+    low, high = figure.axes[0].get_ylim()
+    assert bool(low < 100 * accuracy < high) is drawn
+    assert ("SVM" in [text.get_text() for text in figure.legends[0].get_texts()]) is drawn
+
+
 @pytest.mark.parametrize("classes", [LONG, ["Gesund (normal)", "Lungenentz\u00fcndung"], list("abcdefgh")], ids=len)
 def test_names_of_classes_lie_over_no_other(classes):
     figure = viz.confusion_matrix(RNG.integers(1, 9, (len(classes), len(classes))), classes)

@@ -52,7 +52,7 @@ def accuracy_against_energy(
     Args:
         networks: by what the legend calls them.
         front: joules and accuracy of what nothing beats in both, in any order.
-        simple: name and accuracy of a classifier without a price, a dashed line.
+        simple: name and accuracy of a classifier without a price, a dashed line; left out where it lies far below.
     """
     figure = new_figure(_HEIGHT, width=_WIDTH, theme=theme)
     ax = axes(figure, theme=theme)[0]
@@ -60,14 +60,14 @@ def accuracy_against_energy(
     for position, (name, network) in enumerate(networks.items()):
         marker = _MARKERS[position % len(_MARKERS)]
         _draw(ax, name, network, marker, colours[name], theme, aside=_aside(network, list(networks.values())))
-    if simple is not None:
-        ax.axhline(100 * simple[1], linestyle=(0, (4, 3)), linewidth=1, color=theme.muted, label=label(simple[0], 30))
     corners = sorted(front)
     if corners:
         levels = [*(100 * y for _, y in corners), 100 * corners[-1][1]]
         ax.step([*(x for x, _ in corners), right], levels, where="post", color=theme.grid, linewidth=5,
                 solid_joinstyle="miter", zorder=1, label="front")  # fmt: skip
     _scales(ax, networks, None if simple is None else simple[1], right, theme)
+    if simple is not None and 100 * simple[1] > ax.get_ylim()[0]:  # the legend names nothing that lies outside
+        ax.axhline(100 * simple[1], linestyle=(0, (4, 3)), linewidth=1, color=theme.muted, label=label(simple[0], 30))
     ax.set_title("test accuracy, %", loc="left", y=1.0, size=TEXT + 0.5, color=theme.ink)
     ax.set_xlabel("energy of one image, computed")
     ax.grid(color=theme.grid, linewidth=0.6)
@@ -127,7 +127,7 @@ def _scales(ax: Axes, networks: Mapping[str, PricedNetwork], simple: float | Non
     whole += [end for one in networks.values() for _, mean, low, high in one.exits[:3]
               for end in (mean, low, high) if end is not None]  # fmt: skip
     top, bottom = max([*whole, simple or 0]), min(whole)
-    earlier = [y for one in networks.values() for _, y in one.steps]
+    earlier = [y for one in networks.values() for _, y in one.steps] + ([] if simple is None else [simple])
     bottom = max(min([bottom, *earlier]), bottom - _SHOWN_BELOW)
     margin = max(0.06 * (top - bottom), 0.002)
     ax.set_ylim(100 * (bottom - margin), 100 * (top + margin))
