@@ -353,6 +353,14 @@ def test_a_first_look_is_followed_by_the_whole_run_and_a_leak_by_a_split_without
     assert next_steps(looked, "spikewise again", "RUN")[0].command == "spikewise again --seeds 3"
 
 
+def test_more_seeds_are_advised_for_a_pair_that_is_named():
+    found = made(classes=("cat", "dog"))
+    pairs = [one.model_copy(update={"main": True, "seeds_to_tell": 9}) for one in found.comparisons[:1]]
+    steps = next_steps(found.model_copy(update={"comparisons": pairs}), "spikewise again", "RUN")
+    (said,) = [step.what for step in steps if step.command == "spikewise again --seeds 9"]
+    assert "between the spiking network and the same network without spikes" in said
+
+
 @pytest.mark.parametrize(
     ("lead", "words"), [(0.1, "the most accurate network"), (0.0, "one of the most accurate networks")]
 )

@@ -8,7 +8,7 @@ from spikewise.data.audit import advice
 from spikewise.evaluation import Estimate, NetworkResult, Results
 from spikewise.evaluation.sections.anytime import EarlyExit, Option
 from spikewise.evaluation.units import Unit, energy_unit, latency_unit
-from spikewise.evaluation.wording import capital
+from spikewise.evaluation.wording import called, capital
 from spikewise.report.names import title
 from spikewise.report.numbers import NONE, brief, duration, interval, percent
 from spikewise.report.pictures import PicturePanel
@@ -166,10 +166,14 @@ def _telling(results: Results, command: str | None) -> list[NextStep]:
     seeds = len(results.protocol.seeds)
     if seeds < 2:
         return [NextStep("Ask again with three seeds: one cannot tell a difference from luck", f"{command} --seeds 3")]
-    wanted = next((pair.seeds_to_tell for pair in results.comparisons if pair.main and pair.significant is False), None)
-    if wanted is None or not seeds < wanted <= _MOST_SEEDS:
+    open_pair = next((pair for pair in results.comparisons if pair.main and pair.significant is False), None)
+    wanted = None if open_pair is None else open_pair.seeds_to_tell
+    if open_pair is None or wanted is None or not seeds < wanted <= _MOST_SEEDS:
         return []
-    told = f"Ask again with {wanted} seeds: a true difference as large as the one seen would then show"
+    told = (
+        f"Ask again with {wanted} seeds: a true difference between {called(open_pair.a)} and {called(open_pair.b)} as "
+        "large as the one seen would then show"
+    )
     return [NextStep(told, f"{command} --seeds {wanted}")]
 
 
