@@ -131,6 +131,10 @@ def test_its_experiment_cannot_be_trained_from_nothing(imported, tmp_path):
 def test_a_network_for_other_classes_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="answers with 7 classes"):
         spikewise.import_network(bare(network(7)), "digits", dialect="snntorch", reset="zero", out=tmp_path, **QUICK)
+    with pytest.raises(
+        ConfigError, match=r"digits: it answers with 7 classes, and these have 10\. Take the images that "
+    ):
+        spikewise.import_network(bare(network(7)), "digits", dialect="snntorch", reset="zero", out=tmp_path, **QUICK)
     assert not any(tmp_path.iterdir())
 
 
@@ -240,5 +244,8 @@ def test_what_is_no_network_is_said():
 
 def test_images_are_not_said_to_get_channels_that_none_have(tmp_path):
     graph = bare(network(shape=(2, 8, 8)))
-    with pytest.raises(ConfigError, match="of 2x8x8 and answers with 10 classes; those of digits are 1x8x8"):
+    with pytest.raises(
+        ConfigError, match=r"not fit digits: it reads images of 2x8x8 .*are 1x8x8\. Take the images"
+    ) as told:
         spikewise.import_network(graph, "digits", dialect="snntorch", reset="zero", out=tmp_path, **QUICK)
+    assert "data.size" not in str(told.value)  # no size gives an image a second channel

@@ -123,10 +123,14 @@ def _digest(network: Network) -> str:
 
 
 def _unfit(network: Network, images: ImageSet) -> str:
-    shape = "x".join(map(str, network.graph.image_shape))
-    found = "x".join(map(str, images.image_shape))
-    return (
-        f"The network reads images of {shape} and answers with {network.graph.classes} classes; those of {images.name} "
-        f"are {found}, of {len(images.classes)} classes. Take the images that it was made for, or resize them "
-        "(--set data.size=..., --set data.grey=true)."
-    )
+    graph = network.graph
+    wanted, found = ("x".join(map(str, shape)) for shape in (graph.image_shape, images.image_shape))
+    told, remedy = [], "Take the images that it was made for."
+    if graph.image_shape != images.image_shape:
+        told.append(f"it reads images of {wanted} (channels, height, width), and these are {found}")
+        if graph.classes == len(images.classes) and {graph.image_shape[0], images.image_shape[0]} <= {1, 3}:
+            remedy = f"{remedy[:-1]}, or bring these to its size (--set data.size=..., --set data.grey=true)."
+    if graph.classes != len(images.classes):
+        ways = f"{graph.classes:,} class{'es' * (graph.classes != 1)}"
+        told.append(f"it answers with {ways}, and these have {len(images.classes):,}")
+    return f"The network does not fit {images.name}: {'; '.join(told)}. {remedy}"
