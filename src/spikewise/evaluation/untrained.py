@@ -139,11 +139,16 @@ def _clue(network: NetworkResult, data: DataFacts, sections: Sections | None) ->
     best = max(
         (one for one in seen if round(1 / one.chance) == len(data.classes)), key=lambda one: one.score, default=None
     )
-    if balanced is None or best is None or max(balanced.mean, _on_validation(network)) > best.score:
+    if balanced is None or best is None:
+        return None
+    on_validation = _on_validation(network)
+    own = max(balanced.mean, on_validation)
+    if own > best.score:
         return None
     if best.skill >= _EASY and (best.low is None or balanced.mean > best.low):
         return None
-    words = f"no better than what {_SEEN[best.clue]} alone tell ({shares(balanced.mean, best.score)} mean recall)"
+    where = " on validation images" if on_validation > balanced.mean else ""
+    words = f"no better than what {_SEEN[best.clue]} alone tell ({shares(own, best.score)} mean recall{where})"
     return Fault(network.name, f"is {words}", f"are {words}")
 
 
