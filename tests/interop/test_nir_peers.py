@@ -1,5 +1,8 @@
 """Networks of snnTorch, SpikingJelly and sinabs come in by their own exporters and go out to their own importers."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ from tests.interop.networks import GRID, dyadic, graph_of, images_for, neurons
 from torch import nn
 
 from spikewise.data import load_data
-from spikewise.dynamics import IF
+from spikewise.dynamics import IF, LeakyIntegrator
 from spikewise.encoders import Rate
 from spikewise.graph import AvgPool, Conv2d, Flatten, Linear, Neuron
 from spikewise.interop.converting import from_snntorch_module, from_spikingjelly_module
@@ -17,7 +20,7 @@ from spikewise.interop.nir.tools import tool_named
 from spikewise.interop.nir.writing import to_nir
 from spikewise.interop.runtime import Here
 from spikewise.network import Network
-from spikewise.readouts import SpikeCount
+from spikewise.readouts import MeanMembrane, SpikeCount
 from spikewise.types import Draw
 
 pytest.importorskip("nir", reason="nir is not installed: pip install 'spikewise[nir]'")
@@ -370,6 +373,31 @@ def test_our_file_does_the_same_in_norses_importer():
                 said, state = module(frame[at], state)
                 out.append(said)
         assert np.array_equal(torch.stack(out).reshape(mine[:, at].shape).numpy(), mine[:, at]), at
+
+
+@pytest.mark.parametrize("tool", ["snntorch", "norse"])
+def test_the_membrane_is_read_where_the_documentation_says(tool, tmp_path, monkeypatch):
+    new_nirtorch()
+    nir = pytest.importorskip("nir")
+    pytest.importorskip({"snntorch": "snntorch", "norse": "norse.torch"}[tool])
+    layers = Flatten(), Linear(features=20), neurons(0.75, reset="zero"), Linear(features=4)
+    readout = Neuron(dynamics=LeakyIntegrator(beta=0.5))
+    network = dyadic(Network(graph_of(*layers, readout, encoder=Rate(steps=STEPS), readout=MeanMembrane())), 3)
+    nir.write(tmp_path / "network.nir", to_nir(deploy(network), tool_named(tool)))
+    images = images_for(network.graph, 12)
+    page = (Path(__file__).parents[2] / "docs" / "export-nir.md").read_text(encoding="utf-8")
+    (block,) = [one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if f"{tool}." in one]
+    monkeypatch.chdir(tmp_path)
+    answers = []
+    with torch.no_grad():
+        for at in range(len(images)):
+            names = {"nir": nir, "torch": torch, "frames": frames_of(images, flat=False)[:, at]}
+            exec(block, names)  # what a reader of the page would run
+            answers.append(int(names["answer"]))
+    here = Here(network)(images)
+    assert here.spikes["lif1"].any()
+    assert answers == here.scores.argmax(1).tolist()
+    assert len(set(answers)) > 1
 
 
 def mnist(real_data, count=1000):

@@ -78,6 +78,14 @@ class NirFormat:
 
 FORMAT: Format = NirFormat()
 
+_FLATTEN: Final = {"snntorch": "one image at a time", "norse": "one image at a time, without an axis for the batch"}
+"""What importers take that flatten whatever they get."""
+_MEMBRANE: Final = {
+    "snntorch": "`net.{0}.mem` after each step, with `reset_mem()` of all neurons before each image",
+    "norse": '`state.state["{0}"][0].v` of the state that `net(frame, state)` returns',
+}
+"""Where importers keep the membrane of a neuron."""
+
 
 def _readers(graph: Graph, form: Tool) -> Iterator[tuple[str, str, Rules]]:
     """Tools that read the file otherwise than it is meant, and how."""
@@ -119,8 +127,8 @@ def _warnings(graph: Graph, made: "nir.NIRGraph", tool: Tool, refused: str | Non
             "The largest of spikes is written as a sum and a threshold of a half, which of the tools known here Spyx "
             f"alone reads: {', '.join(thresholds)}."
         )
-    if tool.name == "snntorch" and any(isinstance(at.layer, Flatten) for at in graph.named):
-        yield "snnTorch's importer flattens the images of a batch together: give it one image at a time."
+    if tool.name in _FLATTEN and any(isinstance(at.layer, Flatten) for at in graph.named):
+        yield f"{tool.title}'s importer flattens the images of a batch together: give it {_FLATTEN[tool.name]}."
     if tool.name == "spyx":
         yield (
             "Spyx sends each layer's spikes a step after they are due: give it a step more for each layer. Biases "
@@ -128,7 +136,8 @@ def _warnings(graph: Graph, made: "nir.NIRGraph", tool: Tool, refused: str | Non
         )
     integrators = [name for name, node in made.nodes.items() if node.metadata.get("integrator")]
     if integrators and any(type(made.nodes[name]).__name__ == "LIF" for name in integrators):
-        yield f"{', '.join(integrators)} never spikes (its threshold is 1e30): read its membrane."
+        where = f", {_MEMBRANE[tool.name].format(integrators[-1])}" if tool.name in _MEMBRANE else ""
+        yield f"{', '.join(integrators)} never spikes (its threshold is 1e30): read its membrane{where}."
 
 
 def _charged(graph: Graph) -> list[str]:
