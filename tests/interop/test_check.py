@@ -129,6 +129,14 @@ def test_random_numbers_are_spoken_of_where_the_encoder_draws_some(kept, network
     exported, _ = export_network(network, "kept", images, SOURCE.model_copy(update={"draws": draws}), tmp_path / "out")
     page = (exported.folder / "check.html").read_text(encoding="utf-8")
     assert ("Random numbers of the encoder" in page) is told
+    assert ("so its accuracy may be another" in page) is told
+
+
+def test_the_accuracy_of_the_report_stands_beside_that_of_the_check(kept, network, images, tmp_path):
+    source = SOURCE.model_copy(update={"draws": True, "reported": 0.8446})
+    exported, _ = export_network(network, "kept", images, source, tmp_path / "out")
+    page = (exported.folder / "check.html").read_text(encoding="utf-8")
+    assert "every image has its own, and its accuracy on all test images is 84.46 %." in page
 
 
 def test_a_spike_that_differs_is_counted_and_placed(kept, network, images, tmp_path):

@@ -93,13 +93,15 @@ def export(  # noqa: PLR0913  # one for each option of the command
     folder = run_of(place)
     trained = load(place, network, seed, device="cpu", steps=steps, waits=waits)
     results = Results.load(folder.results)
+    draws = isinstance(trained.network.graph.encoder, (Rate, RegisteredEncoder))
     source = Source(
         run=folder.path.resolve().name,
         network=trained.name,
         seed=trained.seed,
         classes=trained.classes,
         data=results.data.name,
-        draws=isinstance(trained.network.graph.encoder, (Rate, RegisteredEncoder)),
+        draws=draws,
+        reported=_reported(results, trained) if draws else None,
     )
     converted = folder.path != place
     form = f"spikes-{steps or 'most'}{'-waiting' if waits else ''}" if converted else trained.name
@@ -119,6 +121,12 @@ def export(  # noqa: PLR0913  # one for each option of the command
     if exported.file.suffix == ".html" and out is None and not converted and (folder.path / "report.html").exists():
         write_report(folder.path)  # it links to the page
     return Export(exported.folder, exported.file, check)
+
+
+def _reported(results: Results, trained: Trained) -> float | None:
+    """Accuracy of one training in the run's results; None where it is a network that the run did not test."""
+    runs = next((network.runs for network in results.networks if network.name == trained.name), ())
+    return next((one.test.get("accuracy") for one in runs if one.seed == trained.seed), None)
 
 
 def _beside(folder: RunFolder, results: Results, trained: Trained, test: CheckImages) -> PageContent:

@@ -195,9 +195,16 @@ def _print(check: "ExportCheck") -> None:
         ],
     )
     if check.source.draws:
+        reported = check.source.reported
+        known = reported is not None
+        told = (
+            f"and its accuracy on all test images is {numbers.percent(reported)}"
+            if known
+            else "so its accuracy may be another"
+        )
         print_text(
             "Both get the random numbers of `spikewise predict`, the same for every image; in the run's report "
-            "every image has its own, so its accuracy may be another."
+            f"every image has its own, {told}."
         )
     print_text(f"McNemar's exact test of the accuracies: p = {numbers.p_value(check.p_value)}")
     for reader in check.readers:

@@ -34,6 +34,9 @@ class Source(Record):
     """Name of the image set."""
     draws: bool | None = None
     """Whether its encoder draws random numbers; None in checks that were made before this was kept."""
+    reported: float | None = None
+    """Accuracy on all test images in the run's report, where each image has its own random numbers; None where they
+    are the same numbers, or the check was made before this was kept."""
 
 
 class Accuracy(Record):
