@@ -363,6 +363,19 @@ def test_class_folders_beside_a_table_of_attributes_stay_and_it_is_said_to_be_pa
     )
 
 
+def test_class_folders_beside_a_table_of_their_images_without_usual_names_say_that_it_was_not_read(tmp_path: Path):
+    root = put(tmp_path / "set", [f"{label}/{name}.png" for name, label, _ in ROWS])
+    plain = load_data(root)
+    (root / "list.csv").write_text(written([[f"{row[0]}.png", *row[1:]] for row in ROWS], ["file", "what", "who"]))
+    found = load_data(root)
+    assert found.fingerprint == plain.fingerprint
+    (said,) = set(found.from_names) - set(plain.from_names)
+    assert "list.csv, which has rows of these images, was not read: no column is called as the class" in said
+    assert said.endswith("--set data.labels=list.csv asks which of its columns to read.")
+    (root / "list.csv").write_text(written([[f"other{row[0]}.png", *row[1:]] for row in ROWS], ["file", "what", "who"]))
+    assert load_data(root).from_names == plain.from_names
+
+
 def test_class_folders_beside_a_table_that_agrees_stay_and_its_subjects_are_pointed_at(tmp_path: Path):
     root = put(tmp_path / "set", [f"{label * 3}/{name}.png" for name, label, _ in ROWS])
     plain = load_data(root)

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from spikewise.data.columns import Unclear, are_in
 from spikewise.data.config import DataConfig
@@ -208,7 +208,7 @@ def _beside(listing: Listing, tree: Tree, paths: Sequence[Path], config: DataCon
         if other.subjects is not None:
             said = f"The folders say the classes; {inside} says subjects, too, which were not read: {way} reads it."
             return tree._replace(cautions=(*tree.cautions, said))
-    return tree._replace(cautions=(*tree.cautions, *_attributes(found)))
+    return tree._replace(cautions=(*tree.cautions, *_attributes(found), *_unnamed(listing, tree, found)))
 
 
 def _attributes(found: Sequence[FoundTable]) -> Iterator[str]:
@@ -217,6 +217,25 @@ def _attributes(found: Sequence[FoundTable]) -> Iterator[str]:
         if isinstance(one.columns, Unclear) and one.columns.attributes:
             name = shown(one.file.path.name)
             yield f"The folders say the classes; {name} was not read: {one.columns.attributes}."
+
+
+def _unnamed(listing: Listing, tree: Tree, found: Sequence[FoundTable]) -> Iterator[str]:
+    """A word on tables of these very images whose other columns have names that say nothing by themselves."""
+    names = {PurePath(entry.file).stem for entry in tree.entries}
+    for one in found:
+        columns = one.columns
+        if not isinstance(columns, Unclear) or columns.attributes or "file" not in columns.known:
+            continue
+        try:
+            rows = [row[0] for _, row in one.file.rows([one.file.header.index(columns.known["file"])])]
+        except DataError:  # no table of labels
+            continue
+        if 2 * len(names.intersection(PurePath(row).stem for row in rows)) >= len(names):
+            inside = shown(one.file.path.relative_to(listing.root))
+            yield (
+                f"The folders say the classes; {inside}, which has rows of these images, was not read: {columns.why}. "
+                f"--set {word(f'data.labels={inside}')} asks which of its columns to read."
+            )
 
 
 def _agree(tree: Tree, other: Tree) -> bool:
