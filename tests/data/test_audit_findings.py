@@ -150,6 +150,10 @@ def test_near_duplicates_across_parts_are_grave_when_they_are_many():
     finding = found.find("near-duplicates-across")
     assert finding is not None
     assert (finding.severity, finding.count, found.near_across, found.near_tested) == ("red", 12, 12, 12)
+    few = found.model_copy(update={"findings": (finding.model_copy(update={"severity": "amber"}),)})
+    assert few.headline == "The split leaks, not gravely; 1 worth knowing"
+    none = few.model_copy(update={"findings": (few.findings[0].model_copy(update={"check": "frame"}),)})
+    assert none.headline == "No grave leak; 1 worth knowing"
     assert {tuple(place.index for place in group) for group in finding.groups} == {
         (4 * k, 300 + 4 * k) for k in range(12)
     }

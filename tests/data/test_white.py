@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from spikewise.data import ImageSet, load_data
 from spikewise.data.audit import audit
@@ -127,6 +128,20 @@ def test_a_caution_is_a_finding_of_the_audit(tmp_path: Path):
     found = loaded(tmp_path, stored(4095, "u2"))
     findings = [one for one in audit(found, cache_dir=tmp_path / "cache").findings if one.check == "pixel-range"]
     assert [(one.severity, "4095 was taken for white" in one.title) for one in findings] == [("amber", True)]
+
+
+def test_images_of_several_sizes_are_no_finding_on_how_bright_they_are(tmp_path: Path):
+    for at in range(24):
+        path = tmp_path / "set" / "ab"[at % 2] / f"{at}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(at).integers(0, 256, (8, 8 + at % 3), np.uint8)).save(path)
+    images = load_data(tmp_path / "set")
+    for root, where in ((None, "title"), (tmp_path / "set", "effect")):  # without its files, and with them
+        found = audit(images, root=root, cache_dir=tmp_path / "cache")
+        assert found.find("pixel-range") is None
+        (told,) = [one for one in found.findings if "are brought to 9x9" in one.title + one.effect]
+        assert told.check == "mixed-sizes"
+        assert "are brought to 9x9" in getattr(told, where)
 
 
 @pytest.mark.parametrize("shape", [(12, 3, 9, 3), (12, 1, 9, 3), (12, 3, 3, 3)])

@@ -11,7 +11,7 @@ from spikewise.data.config import Background, Size, Sizing
 from spikewise.data.image_set import Aspect
 from spikewise.errors import DataError
 
-__all__ = ["LARGEST_SIDE", "OneSize", "one_size", "resized"]
+__all__ = ["LARGEST_SIDE", "OneSize", "one_size", "resized", "tells_sizes"]
 
 LARGEST_SIDE: Final = 64
 """Of images that are brought to one size by themselves: enough for most objects, and a few minutes of training."""
@@ -83,6 +83,11 @@ def one_size(
         "data.size=N or HEIGHTxWIDTH."
     )
     return OneSize(common, aspect, (said,))
+
+
+def tells_sizes(caution: str) -> bool:
+    """Whether a word on a set is the one on images of several sizes."""
+    return " sizes (height x width: " in caution
 
 
 def _common_size(sizes: Collection[Size]) -> Size:

@@ -11,6 +11,7 @@ from scipy.stats import chi2_contingency
 from spikewise.data.audit.look import PARTS, Look
 from spikewise.data.audit.records import AuditFinding
 from spikewise.data.audit.shrink import CHUNK
+from spikewise.data.resize import tells_sizes
 
 __all__ = ["health_findings"]
 
@@ -50,6 +51,8 @@ def health_findings(look: Look, damaged: tuple[str, ...] = ()) -> Iterator[Audit
 
 def _range(look: Look) -> Iterator[AuditFinding]:
     for caution in look.images.cautions:
+        if tells_sizes(caution):  # a finding of its own
+            continue
         yield AuditFinding(
             check="pixel-range",
             severity="amber",
@@ -143,6 +146,15 @@ _PROPORTIONS: Final = {
 def _sizes(look: Look) -> Iterator[AuditFinding]:
     inside = set(look.images.sources or ())
     sizes = Counter((one.height, one.width) for one in look.facts if one.file in inside and one.format)
+    brought = next((f"{caution} " for caution in look.images.cautions if tells_sizes(caution)), "")
+    if brought and len(sizes) <= 1:  # pictures in an archive are no files
+        yield AuditFinding(
+            check="mixed-sizes",
+            severity="amber",
+            title=brought.rstrip(". "),
+            effect="Resizing leaves traces of the first size, such as blur.",
+            remedy="If the first size tells the label, bring the images to one size at the source.",
+        )
     if len(sizes) > 1:
         listed = ", ".join(f"{height}x{width} {count:,}" for (height, width), count in sizes.most_common(4))
         shapes = {round(width / height, 2) for height, width in sizes}
@@ -150,7 +162,7 @@ def _sizes(look: Look) -> Iterator[AuditFinding]:
             check="mixed-sizes",
             severity="amber" if len(shapes) > 1 else "info",
             title=f"Files come in {len(sizes):,} sizes (height x width: {listed}{', ...' if len(sizes) > 4 else ''})",
-            effect="Resizing leaves traces of the first size, such as blur"
+            effect=f"{brought}Resizing leaves traces of the first size, such as blur"
             + (_PROPORTIONS[look.images.aspect] if len(shapes) > 1 else "."),
             remedy="If the image-size probe tells the label, bring the files to one size at the source.",
             count=len(sizes),

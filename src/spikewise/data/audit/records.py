@@ -1,5 +1,6 @@
 """What an audit found, as records that go to JSON and back."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,10 +10,12 @@ from spikewise.config import Config
 from spikewise.errors import DataError
 from spikewise.files import write_text
 
-__all__ = ["SEVERITIES", "Audit", "AuditFinding", "ImagePlace", "Nearness", "Probe", "Severity", "percentage"]
+__all__ = ["SEVERITIES", "Audit", "AuditFinding", "ImagePlace", "Nearness", "Probe", "Severity", "leaks", "percentage"]
 
 Severity = Literal["red", "amber", "info"]
 """`red`: figures would be wrong. `amber`: worth knowing before believing them. `info`: a fact."""
+
+_LEAKS = frozenset({"duplicates-across", "near-duplicates-across", "subjects-across"})
 
 SEVERITIES: tuple[Severity, ...] = ("red", "amber", "info")
 """The worst first."""
@@ -32,6 +35,11 @@ class ImagePlace(Config):
     """Name of its class."""
     file: str | None = None
     """Its file, relative to the set's folder, where there are files."""
+
+
+def leaks(findings: Iterable["AuditFinding"]) -> bool:
+    """Whether images, or their subjects, were found in more than one part, gravely or not."""
+    return any(one.check in _LEAKS for one in findings)
 
 
 class Probe(Config):
@@ -144,7 +152,9 @@ class Audit(Config):
         grave, known = self.count("red"), self.count("amber")
         if grave:
             return f"Do not trust figures from this split: {grave} grave finding{'s' if grave > 1 else ''}"
-        return f"No grave leak; {known} worth knowing" if known else "Nothing was found that would flatter a result"
+        if not known:
+            return "Nothing was found that would flatter a result"
+        return f"{'The split leaks, not gravely' if leaks(self.findings) else 'No grave leak'}; {known} worth knowing"
 
     def count(self, severity: Severity) -> int:
         """How many findings are of this severity."""

@@ -19,7 +19,7 @@ from spikewise.data.audit.look import PARTS, Look, look_at
 from spikewise.data.audit.marks import find_marks
 from spikewise.data.audit.near import RATIO
 from spikewise.data.audit.probe import Clue, run_probes
-from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, Nearness, Probe
+from spikewise.data.audit.records import SEVERITIES, Audit, AuditFinding, Nearness, Probe, leaks
 from spikewise.data.audit.sample import DrawnImages, look_at_all, sample_of, sampled_finding
 from spikewise.data.audit.shortcuts import mark_findings, shortcut_findings
 from spikewise.data.cache import Progress
@@ -179,7 +179,8 @@ def _verdict(findings: Sequence[AuditFinding]) -> str:
     if grave:
         return f"Do not trust figures from this split: {'; '.join(finding.title for finding in grave)}.{others}"
     if known:
-        return f"No grave leak was found; {_things(known)} worth knowing before believing a figure."
+        first = "The split leaks, but not gravely" if leaks(findings) else "No grave leak was found"
+        return f"{first}; {_things(known)} worth knowing before believing a figure."
     return "Nothing was found that would flatter a result."
 
 
