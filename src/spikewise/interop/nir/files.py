@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from spikewise.errors import DataError, DependencyError, MissingDataError, quoted
-from spikewise.files import write_with
+from spikewise.files import temporary_folder, write_bytes
 
 if TYPE_CHECKING:
     from nir import NIRGraph
@@ -106,7 +106,10 @@ def save_graph(graph: "NIRGraph", path: Path) -> None:
         StorageError: it cannot be written.
     """
     nir = nir_package()
-    write_with(path, lambda temporary: nir.write(temporary, graph))
+    with temporary_folder() as folder:  # HDF5 locks what it writes, and does not wait for the lock of `replace_file`
+        nir.write(folder / "network.nir", graph)
+        content = (folder / "network.nir").read_bytes()
+    write_bytes(path, content)
     _sound.add(_digest(path))
 
 
