@@ -43,3 +43,17 @@ def test_figures_of_fewer_seeds_or_networks_say_so_on_the_terminal_and_the_page(
         assert told in page
         assert "Less than usual" not in command(name, run.folder).stdout
     assert "Less than usual" not in whole
+
+
+def test_an_answer_that_the_section_changes_is_said(command, run, tmp_path):
+    copy = shutil.copytree(run.folder, tmp_path / "copy")
+    results = Results.load(copy / "results.json")
+    verdict = results.verdict.model_copy(update={"headline": "No: an answer without these figures."})
+    results.model_copy(update={"verdict": verdict}).save(copy / "results.json")
+    for more in ((), ("--again",)):
+        done = command("anytime", copy, *more)
+        assert done.returncode == 0, done.stderr
+        told = " ".join(done.stdout.split())
+        now = Results.load(copy / "results.json").verdict.headline
+        assert (f"the answer of the run is: {now} It was: {verdict.headline}" in told) == bool(more)
+    assert "It was:" not in command("anytime", copy, "--again").stdout

@@ -19,7 +19,7 @@ from spikewise.report import write_report
 if TYPE_CHECKING:
     from spikewise.evaluation.sections import Sections
 
-__all__ = ["anytime", "calibrate", "less_than_usual", "section", "study"]
+__all__ = ["answer_of", "anytime", "calibrate", "less_than_usual", "section", "study"]
 
 
 def anytime(run: str | PathLike[str], *, again: bool = False, data_dir: Path | None = None) -> Anytime:
@@ -71,6 +71,16 @@ def less_than_usual(run: str | PathLike[str], name: SectionName) -> str:
     path = RunFolder(Path(run)).results
     less = Results.load(path).sections.less.get(name, "") if path.exists() else ""
     return f"Less than usual: {less}. --again makes it whole." if less else ""
+
+
+def answer_of(run: str | PathLike[str]) -> str:
+    """The headline of a run's verdict; empty where it has no results.
+
+    Raises:
+        RunError: they are damaged.
+    """
+    path = RunFolder(Path(run)).results
+    return Results.load(path).verdict.headline if path.exists() else ""
 
 
 def study(folder: RunFolder, *, data_dir: Path | None = None, decoding: Progress | None = None) -> Study:

@@ -7,7 +7,7 @@ import typer
 from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text
 from spikewise.cli.machine import use_threads
-from spikewise.cli.shortened import print_less
+from spikewise.cli.shortened import answer_of, print_less
 
 __all__ = ["anytime"]
 
@@ -25,6 +25,7 @@ def anytime(
     from spikewise.report.sections.anytime import EXIT_HEADER, STEP_HEADER, blocks
 
     use_threads(threads)
+    before = answer_of(run)
     found = api.anytime(run, again=again, data_dir=data_dir)
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -39,4 +40,4 @@ def anytime(
         print_text(block.timing)
     if not found.networks:
         print_text("No network of this run has time steps.")
-    print_less(run, "anytime")
+    print_less(run, "anytime", before)

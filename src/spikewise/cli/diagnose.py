@@ -5,7 +5,7 @@ import typer
 from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text
 from spikewise.cli.machine import use_threads
-from spikewise.cli.shortened import print_less
+from spikewise.cli.shortened import answer_of, print_less
 from spikewise.shell import word
 
 __all__ = ["register"]
@@ -31,6 +31,7 @@ def diagnose(
     from spikewise.report.sections.diagnosis import rows
 
     use_threads(threads)
+    before = answer_of(run)
     found = api.diagnose(run, again=again, data_dir=data_dir)
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -46,7 +47,7 @@ def diagnose(
     header = ["network", "layer", *shares, "membranes", "window, %", "passed, %"]
     print()
     print_rows(header, [list(row) for row in rows(found)], right=range(2, len(header)))
-    print_less(run, "diagnosis")
+    print_less(run, "diagnosis", before)
     command = command_again(found.findings, RunFolder.open(run).facts()["kind"], run)
     if command:
         print()

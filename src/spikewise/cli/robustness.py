@@ -7,7 +7,7 @@ import typer
 from spikewise.cli import options as o
 from spikewise.cli.console import print_json, print_rows, print_text
 from spikewise.cli.machine import use_threads
-from spikewise.cli.shortened import print_less
+from spikewise.cli.shortened import answer_of, print_less
 
 __all__ = ["register"]
 
@@ -53,6 +53,7 @@ def robustness(  # noqa: PLR0913  # one argument per option
 
     use_threads(threads)
     asked = {} if families is None else {"families": [name.strip() for name in families.split(",")]}
+    before = answer_of(run)
     found = api.robustness(run, images=images, again=again, data_dir=data_dir, **asked)
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -72,4 +73,4 @@ def robustness(  # noqa: PLR0913  # one argument per option
     print_rows(columns, table, right=range(1, len(columns)))
     for sentence in dict.fromkeys(sentence for family in found.families for sentence in family.left_out):
         print_text(sentence)
-    print_less(run, "robustness")
+    print_less(run, "robustness", before)

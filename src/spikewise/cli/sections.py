@@ -6,7 +6,7 @@ from spikewise.cli import options as o
 from spikewise.cli.anytime import anytime
 from spikewise.cli.console import print_json, print_rows
 from spikewise.cli.machine import use_threads
-from spikewise.cli.shortened import print_less
+from spikewise.cli.shortened import answer_of, print_less
 
 __all__ = ["register"]
 
@@ -32,10 +32,11 @@ def calibrate(
     from spikewise.report.sections.calibration import rows
 
     use_threads(threads)
+    before = answer_of(run)
     found = api.calibrate(run, again=again, data_dir=data_dir)
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
     header = ["network", "state", "ECE, %", "corrected, %", "Brier", "NLL", "temperature"]
     print_rows(header, [list(row) for row in rows(found)], right=[2, 3, 4, 5, 6])
-    print_less(run, "calibration")
+    print_less(run, "calibration", before)

@@ -1,4 +1,4 @@
-"""What a section that is shown was made with less of, where time was short."""
+"""What is said below the figures of a section: what it was made with less of, and what it changes in the answer."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,14 +8,30 @@ from spikewise.cli.console import print_text
 if TYPE_CHECKING:
     from spikewise.evaluation.sections import SectionName
 
-__all__ = ["print_less"]
+__all__ = ["answer_of", "print_less"]
 
 
-def print_less(run: Path, name: "SectionName") -> None:
-    """Say it below the section's figures; nothing where they are of all seeds, networks and images."""
+def answer_of(run: Path) -> str:
+    """The answer of a run as it stands; empty where there is none yet."""
+    from spikewise.api.sections import answer_of as found
+
+    return found(run)
+
+
+def print_less(run: Path, name: "SectionName", before: str | None = None) -> None:
+    """Say both; nothing where the figures are of all seeds, networks and images and the answer is what it was.
+
+    Args:
+        before: the answer before the section was made; None where no section changes it.
+    """
     from spikewise.api.sections import less_than_usual
 
     told = less_than_usual(run, name)
     if told:
         print()
         print_text(told)
+    now = answer_of(run)
+    if before and now != before:
+        print()
+        print_text(f"With these figures the answer of the run is: {now}", style="bold")
+        print_text(f"It was: {before}")
