@@ -1,6 +1,7 @@
 """Every side's learning rate is found with one budget, on validation images, whatever happens meanwhile."""
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from spikewise.experiments import Experiment, RunFolder, rates, resolve, run_exp
 from spikewise.experiments.candidates import candidates_of
 from spikewise.experiments.noted_images import NotedImages
 from spikewise.experiments.rates import find_rates, rate_grid
-from spikewise.experiments.remedies import _rate
+from spikewise.experiments.remedies import _not_learning, _rate
 from spikewise.experiments.setting import Setting
 from spikewise.report.tuning import tuning_table
 from spikewise.training import Silent, TrainConfig, fit, short
@@ -356,3 +357,12 @@ def test_damage_is_told(setting):
     setting.tuning_file(candidates[0]).write_text('{"tuned": 3}')
     with pytest.raises(RunError, match=r"tuning/snn\.json is damaged"):
         setting.task(candidates[0], 0)
+
+
+def test_where_a_rate_was_given_and_nothing_is_learned_the_advice_is_to_look_for_one(setting):
+    side = candidates_of(setting.experiment, setting.images)[0]
+    for tuned_sides, word in (("auto", "try other"), ((), "=auto")):
+        experiment = setting.experiment.replace(tuned=tuned_sides)
+        changed = dataclasses.replace(setting, experiment=experiment)
+        asked = SimpleNamespace(experiment=experiment, candidate=side, setting=changed)
+        assert word in _not_learning(None, asked).advice

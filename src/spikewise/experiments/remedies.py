@@ -24,6 +24,7 @@ _ENOUGH_UPDATES: Final = 300
 _SHORT_MEMORY: Final = 0.5
 _SMALL_GAIN, _LARGE_GAIN = 0.34, 3.0
 _USUAL_BETA, _USUAL_GAIN, _USUAL_THRESHOLD = 0.9, 1.0, 1.0
+_SEARCHED: Final = "let the learning rate be looked for (train.learning_rate=auto)."
 _BY_HAND: Final = "This model is written out layer by layer: change it in model.sequence of the experiment file."
 
 
@@ -249,7 +250,8 @@ def _not_learning(symptom: Symptom, trials: SettingTrials) -> _Remedy:
     del symptom
     train = trials.experiment.train
     epochs = 4 * train.epochs if train.epochs != "auto" else 40
-    return _Remedy("not_learning", "Give it more epochs, and try other learning rates.", (f"train.epochs={epochs}",))
+    rates = "try other learning rates." if trials.setting.is_tuned(trials.candidate) else _SEARCHED
+    return _Remedy("not_learning", f"Give it more epochs, and {rates}", (f"train.epochs={epochs}",))
 
 
 def _linear(symptom: Symptom, trials: SettingTrials) -> _Remedy:
