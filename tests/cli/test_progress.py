@@ -154,6 +154,22 @@ def test_other_work_has_its_own_line():
     assert stream.getvalue() == "decoding (3)\n"
 
 
+def test_a_log_hears_of_work_that_goes_on_every_half_minute():
+    stream, clock = io.StringIO(), Clock()
+    lines = LineProgress(stream, clock=clock)
+    for done in range(10, 20):
+        lines.work("trying learning rates", done, 20)
+        clock.now += 12.0
+    lines.work("decoding", 0, 0)
+    assert stream.getvalue().splitlines() == [
+        "trying learning rates (20)",
+        "trying learning rates: 13 of 20, about 1:24 left",
+        "trying learning rates: 16 of 20, about 0:48 left",
+        "trying learning rates: 19 of 20, about 0:12 left",
+        "decoding",
+    ]
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3725, "1:02:05"), (-1, "0:00")])
 def test_durations(seconds, text):
     assert clock_time(seconds) == text

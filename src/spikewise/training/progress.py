@@ -3,7 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import Protocol, TextIO, runtime_checkable
+from typing import Final, Protocol, TextIO, runtime_checkable
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,6 +17,9 @@ from spikewise.training.course import Clock, Course, Plan, clock_time
 from spikewise.training.events import Listener
 
 __all__ = ["LineProgress", "Plan", "ProgressDisplay", "RichProgress", "clock_time", "display"]
+
+_SILENT: Final = 30.0
+"""Seconds after which a log hears of work that goes on."""
 
 
 @runtime_checkable
@@ -39,7 +42,7 @@ class LineProgress:
     def __init__(self, stream: TextIO, plan: Plan | None = None, *, clock: Clock = time.perf_counter) -> None:
         self.stream = stream
         self._course = Course(plan, clock)
-        self._working = ""
+        self._working, self._from, self._work_begun, self._work_said = "", 0, 0.0, 0.0
 
     def __enter__(self) -> "LineProgress":
         return self
@@ -84,11 +87,15 @@ class LineProgress:
         self._say(f"{what}: {passed}" + ("" if seconds is None else f", takes about {clock_time(seconds)}"))
 
     def work(self, what: str, done: int, total: int) -> None:
-        """One line when it begins."""
-        del done
+        """One line when it begins, and another whenever half a minute has passed."""
+        now = self._course.clock()
         if what != self._working:
-            self._working = what
+            self._working, self._from, self._work_begun, self._work_said = what, done, now, now
             self._say(f"{what} ({total:,})" if total else what)
+        elif self._from < done < total and now - self._work_said >= _SILENT:
+            self._work_said = now
+            left = (now - self._work_begun) * (total - done) / (done - self._from)
+            self._say(f"{what}: {done:,} of {total:,}, about {clock_time(left)} left")
 
     def _say(self, line: str) -> None:
         print(for_caller(line.rstrip()), file=self.stream, flush=True)
