@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -199,15 +200,36 @@ def test_a_temporary_folder_that_fills_up_names_its_setting_and_goes(monkeypatch
         write_text(folder.parent / "own", "")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows removes no file that is open")
 def test_what_is_being_written_is_not_taken_for_what_a_killed_process_left(tmp_path):
     with replace_file(tmp_path / "report.html") as part:
         part.write_text("half")
         remove_if_left(part)
         part.write_text("whole")
     assert (tmp_path / "report.html").read_text() == "whole"
-    left = tmp_path / ".report.html.1234.part"
-    left.touch()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nobody can ask on Windows whether a process lives")
+def test_what_a_killed_process_of_this_machine_left_is_removed_at_once(tmp_path):
+    writes = f"""
+import os, pathlib, signal
+from spikewise.files import replace_file
+with replace_file(pathlib.Path({str(tmp_path / "report.html")!r})) as part:
+    part.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", writes], check=False)
+    (left,) = tmp_path.glob(".*.part")
     remove_if_left(left)
     remove_if_left(left)  # another was quicker
     assert not left.exists()
+
+
+def test_a_temporary_file_of_another_machine_or_version_is_removed_once_it_is_old(tmp_path):
+    for name in (".report.html.00000000-1-abc.part", ".report.html.1234.part"):
+        left = tmp_path / name
+        left.touch()
+        remove_if_left(left)
+        assert left.exists()
+        os.utime(left, (0, time.time() - 7200))
+        remove_if_left(left)
+        assert not left.exists()

@@ -2,10 +2,15 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import re
+import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewise.errors import StorageError
+from spikewise.processes import lives
 from spikewise.shell import setting_for
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "OUTSIDE",
@@ -71,6 +72,10 @@ def _umask() -> int:
 
 _MODE: Final = 0o666 & ~_umask()
 """Of a file as any program makes it, found once, before there are threads."""
+_OWNED: Final = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[^.]*\.part$")
+"""The end of a temporary file's name."""
+_OLD: Final = 3600.0
+"""Seconds in which any file has long been written."""
 _TEMPORARY = "the environment variable TMPDIR"
 _temporary: set[Path] = set()
 """The temporary folders that are in use."""
@@ -84,45 +89,36 @@ def replace_file(path: Path) -> Iterator[Path]:
         StorageError: the disk is full, or the folder cannot be written.
     """
     with storage_errors(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        owner = f"{_machine()}-{os.getpid()}-"
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{owner}", suffix=".part")
+        os.close(handle)
         temporary = Path(name)
         try:
-            with _in_hand(handle):
-                yield temporary
-                _flush(temporary)
-                temporary.chmod(_MODE)  # that of a temporary file is for its owner alone
-                temporary.replace(path)
+            yield temporary
+            _flush(temporary)
+            temporary.chmod(_MODE)  # that of a temporary file is for its owner alone
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _in_hand(handle: int) -> Iterator[None]:
-    """While a temporary file is written it is locked, so that it can be told from what a killed process has left."""
-    if fcntl is None:
-        os.close(handle)  # Windows renames no file that is open, and removes none
-        yield
-        return
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
 def remove_if_left(part: Path) -> None:
-    """Remove a temporary file that no process is writing any more."""
+    """Remove a temporary file that nobody is writing any more: its process is gone from this machine, or it is old.
+
+    It is told by its name. A lock would stand in the way of libraries that lock what they write themselves, and of
+    network shares.
+    """
+    owner = _OWNED.search(part.name)
     with contextlib.suppress(OSError):  # it has just been renamed, or another has removed it
-        if fcntl is not None:
-            handle = os.open(part, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                part.unlink()
-            finally:
-                os.close(handle)
-        else:
+        ended = owner and owner["machine"] == _machine() and not lives(int(owner["process"]))
+        if ended or time.time() - part.stat().st_mtime > _OLD:
             part.unlink()
+
+
+@lru_cache
+def _machine() -> str:
+    """This machine's name, as short as a name of a file should take it."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,9 +1,10 @@
-"""Whether this process was started alone, or with others that work with it, as `torchrun` does."""
+"""Processes: whether one lives, and whether this one was started with others that work with it, as `torchrun` does."""
 
 import os
+from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["Seat", "seat", "started_processes", "take_seat"]
+__all__ = ["Seat", "lives", "seat", "started_processes", "take_seat"]
 
 _OWN: Final = ("RANK", "WORLD_SIZE")
 _PLACE: Final = ("MASTER_ADDR", "MASTER_PORT")
@@ -46,3 +47,19 @@ def take_seat() -> Seat:
         for name in _OWN:
             os.environ.pop(name, None)
     return found
+
+
+def lives(pid: int) -> bool:
+    """Whether this machine has a process of that number; true where nobody can ask."""
+    if os.name != "posix":  # to ask would be to send it an event
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    try:  # one that has ended, and waits for its parent to ask how, has its number still
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (OSError, IndexError):  # no Linux, or not to be seen
+        return True

@@ -1,6 +1,7 @@
 """A run's test set is opened once and decides nothing; its folder knows what it belongs to."""
 
 import json
+import os
 import random
 import re
 import sys
@@ -212,6 +213,7 @@ def test_a_second_process_is_kept_out_until_the_first_has_gone(made):
 def test_what_a_killed_process_left_half_written_is_removed_and_errors_pass_through(made):
     half = made / ".results.json.abc.part"
     half.write_text("{")
+    os.utime(half, (0, 0))
     folder = RunFolder.open(made)
     with folder.lock():
         assert not half.exists()

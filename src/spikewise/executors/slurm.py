@@ -26,6 +26,7 @@ from spikewise.executors.slurm_request import (
 from spikewise.executors.slurm_submit import NotNow, Submitter, ToSubmit
 from spikewise.executors.work import BUSY, Beat, Ended, Event, Known, Waits, Word
 from spikewise.files import make_folder
+from spikewise.processes import lives
 
 __all__ = ["SlurmJobs"]
 
@@ -318,7 +319,7 @@ class SlurmJobs:
                 submitted.node = seen.node or submitted.node
             return not seen.lives
         if getattr(job, "_process", None) is None:  # an earlier process's
-            return not _lives(int(job.job_id))
+            return not lives(int(job.job_id))
         return bool(job.done())
 
     def _why(self, submitted: _Submitted) -> str:
@@ -344,13 +345,3 @@ def _new_lines(submitted: _Submitted) -> list[dict[str, Any]]:
     submitted.read += len(part)
     *lines, submitted.rest = (submitted.rest + part).split(b"\n")
     return [json.loads(line) for line in lines]
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from spikewise.errors import DataError, DependencyError, MissingDataError, quoted
-from spikewise.files import temporary_folder, write_bytes
+from spikewise.files import write_with
 
 if TYPE_CHECKING:
     from nir import NIRGraph
@@ -106,10 +106,7 @@ def save_graph(graph: "NIRGraph", path: Path) -> None:
         StorageError: it cannot be written.
     """
     nir = nir_package()
-    with temporary_folder() as folder:  # HDF5 locks what it writes, and does not wait for the lock of `replace_file`
-        nir.write(folder / "network.nir", graph)
-        content = (folder / "network.nir").read_bytes()
-    write_bytes(path, content)
+    write_with(path, lambda temporary: nir.write(temporary, graph))
     _sound.add(_digest(path))
 
 
