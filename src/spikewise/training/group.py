@@ -81,6 +81,11 @@ class ProcessGroup:
         if self._common is not None:
             self._common.close()
 
+    @property
+    def is_on_one_machine(self) -> bool:
+        """Whether all have been found to have memory in common."""
+        return self._common is not None
+
     def note(self, what: Note) -> None:
         """Let the processes of this machine know, even where this one has ended when they ask."""
         if self._common is not None:
@@ -176,11 +181,13 @@ def group_size() -> int:
 def let_others_go() -> None:
     """When all trainings are over: what is left is the first process's, and the others need not stay until its end.
 
+    Of several machines all stay: `torchrun` ends its processes some minutes after those of another machine have ended.
+
     Raises:
         ProcessesError: one of them has ended before.
     """
     global _let_go  # noqa: PLW0603
-    if (group := current_group()) is not None:
+    if (group := current_group()) is not None and group.is_on_one_machine:
         group.let_go()
         _let_go = True
 
