@@ -170,6 +170,15 @@ def test_a_log_hears_of_work_that_goes_on_every_half_minute():
     ]
 
 
+def test_the_time_left_of_work_that_comes_twice_is_that_of_its_second_time():
+    stream, clock = io.StringIO(), Clock()
+    lines = LineProgress(stream, clock=clock)
+    for done in (0, 3, 0, 1, 2):
+        lines.work("decoding", done, 3)
+        clock.now += 3600.0 if done == 3 else 20.0
+    assert stream.getvalue().splitlines() == ["decoding (3)", "decoding: 2 of 3, about 0:20 left"]
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3725, "1:02:05"), (-1, "0:00")])
 def test_durations(seconds, text):
     assert clock_time(seconds) == text

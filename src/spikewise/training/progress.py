@@ -42,7 +42,7 @@ class LineProgress:
     def __init__(self, stream: TextIO, plan: Plan | None = None, *, clock: Clock = time.perf_counter) -> None:
         self.stream = stream
         self._course = Course(plan, clock)
-        self._working, self._from, self._work_begun, self._work_said = "", 0, 0.0, 0.0
+        self._working, self._from, self._done, self._work_begun, self._work_said = "", 0, 0, 0.0, 0.0
 
     def __enter__(self) -> "LineProgress":
         return self
@@ -89,13 +89,15 @@ class LineProgress:
     def work(self, what: str, done: int, total: int) -> None:
         """One line when it begins, and another whenever half a minute has passed."""
         now = self._course.clock()
-        if what != self._working:
+        if what != self._working or done < self._done:
+            if what != self._working:
+                self._say(f"{what} ({total:,})" if total else what)
             self._working, self._from, self._work_begun, self._work_said = what, done, now, now
-            self._say(f"{what} ({total:,})" if total else what)
         elif self._from < done < total and now - self._work_said >= _SILENT:
             self._work_said = now
             left = (now - self._work_begun) * (total - done) / (done - self._from)
             self._say(f"{what}: {done:,} of {total:,}, about {clock_time(left)} left")
+        self._done = done
 
     def _say(self, line: str) -> None:
         print(for_caller(line.rstrip()), file=self.stream, flush=True)
