@@ -85,6 +85,6 @@ def test_pixels_of_a_sample_are_bounded(monkeypatch):
 
 
 def test_few_of_many_are_not_doubled_by_rounding():
-    assert [percentage(share) for share in (5 / 10_000, 1 / 70_000, 0.0099, 0.125, 0, 1)] == [
-        "0.05", "0.0014", "0.99", "12.5", "0.0", "100.0",
+    assert [percentage(share) for share in (5 / 10_000, 1 / 70_000, 1e-7, 0.0099, 0.125, 0, 1)] == [
+        "0.05", "0.0014", "0.00001", "0.99", "12.5", "0.0", "100.0",
     ]  # fmt: skip

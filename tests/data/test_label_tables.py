@@ -366,7 +366,7 @@ def test_class_folders_beside_a_table_of_attributes_stay_and_it_is_said_to_be_pa
 def test_class_folders_beside_a_table_of_their_images_without_usual_names_say_that_it_was_not_read(tmp_path: Path):
     root = put(tmp_path / "set", [f"{label}/{name}.png" for name, label, _ in ROWS])
     plain = load_data(root)
-    (root / "list.csv").write_text(written([[f"{row[0]}.png", *row[1:]] for row in ROWS], ["file", "what", "who"]))
+    (root / "list.csv").write_text(written([[f"all\\{row[0]}.png", *row[1:]] for row in ROWS], ["file", "what", "who"]))
     found = load_data(root)
     assert found.fingerprint == plain.fingerprint
     (said,) = set(found.from_names) - set(plain.from_names)

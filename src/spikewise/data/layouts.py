@@ -1,8 +1,9 @@
 """What a folder of images says of each: by a table of labels, by levels that were given, or by class folders."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from spikewise.data.columns import Unclear, are_in
 from spikewise.data.config import DataConfig
@@ -22,6 +23,8 @@ __all__ = ["LAYOUT_OPTIONS", "laid_out_like", "read_layout", "table_paths"]
 
 LAYOUT_OPTIONS = ("levels", "labels", "columns")
 """Settings that say how a folder is laid out."""
+_LOOKED_AT = 100_000
+"""Rows of a table that was not asked for; a word on it is not worth a second."""
 
 
 def table_paths(config: DataConfig) -> tuple[Path, ...]:
@@ -221,21 +224,40 @@ def _attributes(found: Sequence[FoundTable]) -> Iterator[str]:
 
 def _unnamed(listing: Listing, tree: Tree, found: Sequence[FoundTable]) -> Iterator[str]:
     """A word on tables of these very images whose other columns have names that say nothing by themselves."""
-    names = {PurePath(entry.file).stem for entry in tree.entries}
+    names: set[str] = set()
     for one in found:
         columns = one.columns
         if not isinstance(columns, Unclear) or columns.attributes or "file" not in columns.known:
             continue
+        names = names or {_stem(entry.file) for entry in tree.entries}
+        rows = one.file.rows([one.file.header.index(columns.known["file"])])
         try:
-            rows = [row[0] for _, row in one.file.rows([one.file.header.index(columns.known["file"])])]
+            told = _has_half(names, (row[0] for _, row in itertools.islice(rows, _LOOKED_AT)))
         except DataError:  # no table of labels
             continue
-        if 2 * len(names.intersection(PurePath(row).stem for row in rows)) >= len(names):
+        if told:
             inside = shown(one.file.path.relative_to(listing.root))
             yield (
                 f"The folders say the classes; {inside}, which has rows of these images, was not read: {columns.why}. "
                 f"--set {word(f'data.labels={inside}')} asks which of its columns to read."
             )
+
+
+def _has_half(names: set[str], files: Iterable[str]) -> bool:
+    """Whether half of the names are among those of the files; no more is read than that takes."""
+    seen: set[str] = set()
+    for file in files:
+        if (stem := _stem(file)) in names:
+            seen.add(stem)
+            if 2 * len(seen) >= len(names):
+                return True
+    return False
+
+
+def _stem(file: str) -> str:
+    """The name of a file without folders and ending, as `PurePath.stem` is, for very many of them."""
+    name = str(file).replace("\\", "/").rpartition("/")[2]
+    return name.rpartition(".")[0] or name
 
 
 def _agree(tree: Tree, other: Tree) -> bool:

@@ -1,6 +1,7 @@
 """What an audit found, as records that go to JSON and back."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -190,4 +191,4 @@ class Audit(Config):
 def percentage(share: float) -> str:
     """A share in percent: one digit behind the point, below one percent two figures (0.05, not 0.1)."""
     percent = 100 * share
-    return f"{percent:.1f}" if percent >= 1 or percent == 0 else f"{percent:.2g}"
+    return f"{percent:.1f}" if percent >= 0.995 or percent == 0 else format(Decimal(f"{percent:.2g}"), "f")
