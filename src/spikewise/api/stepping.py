@@ -18,6 +18,7 @@ from spikewise.dynamics import NeuronState
 from spikewise.engine import EngineState, RunOptions
 from spikewise.evaluation import Results
 from spikewise.evaluation.anytime import confidence
+from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.prediction import Batch
 from spikewise.experiments import RunFolder
 from spikewise.network import Output
@@ -124,7 +125,7 @@ class _Walk:
         return StepAnswers(
             number,
             self.images,
-            evidence.softmax(1).cpu().numpy(),
+            softmax(grown),
             grown,
             sure,
             None if spikes is None else spikes.cpu().numpy(),

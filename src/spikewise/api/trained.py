@@ -23,6 +23,7 @@ from spikewise.engine import RunOptions
 from spikewise.errors import ConfigError, unknown_choice
 from spikewise.evaluation import Results
 from spikewise.evaluation.conversion import FILE
+from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.prediction import Batch, Selection, batches_of
 from spikewise.evaluation.stored import NUMBERS, check_array, read_arrays
 from spikewise.evaluation.ties import evidence_of
@@ -204,7 +205,8 @@ class Trained:
             for name, trace in output.result.traces.items()
             if trace.spikes is not None
         }
-        return Answers(evidence[-1].softmax(1).cpu().numpy(), evidence.transpose(0, 1).cpu().numpy(), spikes, sent)
+        grown = evidence.cpu().numpy()
+        return Answers(softmax(grown[-1]), grown.swapaxes(0, 1), spikes, sent)
 
 
 def load(  # one argument per thing a person may ask for

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spikewise.data import ImageSet
 from spikewise.engine import EngineState, RunOptions
-from spikewise.evaluation.anytime import AnswersByStep, LatencyByStep, Spent, confidence, spread_steps
+from spikewise.evaluation.anytime import AnswersByStep, LatencyByStep, Spent, spread_steps
 from spikewise.evaluation.cost import LayerWork, carried_bits, energies, layer_work
 from spikewise.evaluation.metrics import softmax
 from spikewise.evaluation.prediction import Selection, batches_of
@@ -64,8 +64,8 @@ def follow(network: Network, sample: ImageSample, *, measure: bool = True) -> tu
             evidence = evidence_of(network.graph.readout, output, draw.index).cpu().numpy()
             probabilities = softmax(evidence)
             predicted.append(probabilities.argmax(2))
-            sure.append(confidence(evidence))
-            shown.append(probabilities[np.array(kept) - 1])
+            sure.append(probabilities.max(2))
+            shown.append(probabilities[np.array(kept) - 1].astype(np.float32))  # many steps, of all seeds at a time
             total.add(output.result.input_events, len(pixels))
     by_step = dict(zip(kept, np.concatenate(shown, axis=1), strict=True))
     labels = sample.images.labels[sample.index]
