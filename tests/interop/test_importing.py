@@ -249,3 +249,13 @@ def test_images_are_not_said_to_get_channels_that_none_have(tmp_path):
     ) as told:
         spikewise.import_network(graph, "digits", dialect="snntorch", reset="zero", out=tmp_path, **QUICK)
     assert "data.size" not in str(told.value)  # no size gives an image a second channel
+
+
+def test_images_are_brought_to_what_a_network_reads_by_the_settings_that_do_it(tmp_path):
+    for shape, settings in (((3, 8, 8), "(--set data.grey=false)"), ((1, 16, 12), "(--set data.size=16x12)")):
+        with pytest.raises(ConfigError) as told:
+            spikewise.import_network(
+                bare(network(shape=shape)), "digits", dialect="snntorch", reset="zero", out=tmp_path,
+                **{"data.size": 8}, **QUICK,
+            )  # fmt: skip
+        assert settings in str(told.value)

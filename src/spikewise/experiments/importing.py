@@ -128,9 +128,18 @@ def _unfit(network: Network, images: ImageSet) -> str:
     told, remedy = [], "Take the images that it was made for."
     if graph.image_shape != images.image_shape:
         told.append(f"it reads images of {wanted} (channels, height, width), and these are {found}")
-        if graph.classes == len(images.classes) and {graph.image_shape[0], images.image_shape[0]} <= {1, 3}:
-            remedy = f"{remedy[:-1]}, or bring these to its size (--set data.size=..., --set data.grey=true)."
+        settings = _bringing(graph.image_shape, images.image_shape)
+        if graph.classes == len(images.classes) and settings:
+            remedy = f"{remedy[:-1]}, or bring these to its shape ({', '.join(f'--set {one}' for one in settings)})."
     if graph.classes != len(images.classes):
         ways = f"{graph.classes:,} class{'es' * (graph.classes != 1)}"
         told.append(f"it answers with {ways}, and these have {len(images.classes):,}")
     return f"The network does not fit {images.name}: {'; '.join(told)}. {remedy}"
+
+
+def _bringing(wanted: tuple[int, int, int], found: tuple[int, int, int]) -> list[str]:
+    """Settings that bring images of one shape [channels, height, width] to another; none where no setting can."""
+    if not {wanted[0], found[0]} <= {1, 3}:
+        return []
+    grey = [f"data.grey={'true' if wanted[0] == 1 else 'false'}"] * (wanted[0] != found[0])
+    return grey + ["data.size=" + "x".join(map(str, wanted[1:]))] * (wanted[1:] != found[1:])

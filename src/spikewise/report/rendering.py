@@ -108,7 +108,8 @@ def write_report(folder: str | PathLike[str], *, command: str | None = None) -> 
         RunError: the results are missing, or one of the files is damaged.
         StorageError: the folder cannot be written, which is said before anything is drawn.
     """
-    must_take_files(Path(folder))
+    if Path(folder).is_dir():
+        must_take_files(Path(folder))
     return Report(Path(folder)).write(command=command)
 
 
