@@ -109,7 +109,7 @@ def test_the_first_screen_has_the_answer_one_picture_one_table_and_what_to_do(wh
         assert f"{100 * accuracy.low:.2f} to {100 * accuracy.high:.2f}" in page.text
         assert seconds.text(network.cost.latency_ms) in page.text
         spent = sum(one.train_seconds for one in network.runs) / len(network.runs)
-        assert duration(spent) in page.text
+        assert duration(spent, aligned=True) in page.text
     unit = energy_unit([network.cost.energy_nanojoule["arithmetic"] for network in run.networks])
     assert all(unit.text(network.cost.energy_nanojoule["arithmetic"]) in page.text for network in run.networks)
     best = max(run.networks, key=lambda network: network.metrics["accuracy"].mean).name

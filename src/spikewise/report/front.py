@@ -197,7 +197,7 @@ def _network_row(network: NetworkResult, position: int, model: str, units: tuple
         units[0].text(dense),
         "" if skipping is None else units[0].text(skipping),
         units[1].text(cost.latency_ms),
-        duration(network.train_seconds),
+        duration(network.train_seconds, aligned=True),
         short="" if title(network) == network.name else network.name,
     )
 

@@ -117,7 +117,7 @@ def cost_rows(results: Results, *, models: Sequence[str] | None = None) -> list[
     few_bits = [_few_bits(weights, activations, results.networks) for weights, activations in _widths(results)]
     counted, measured = ([_cost_row(*row, results.networks) for row in rows] for rows in (_COUNTED, _MEASURED))
     steps = TableRow("Time steps", "", tuple(TableCell(count(network.steps)) for network in results.networks))
-    spent = [duration(network.train_seconds) for network in results.networks]
+    spent = [duration(network.train_seconds, aligned=True) for network in results.networks]
     training = TableRow("Training, one seed", "", tuple(TableCell(seconds) for seconds in spent))
     rows = [counted[0], steps, *counted[1:], *energies, *few_bits, *even, *measured, training]
     return [row for row in rows if any(cell.value != NONE for cell in row.cells)]
@@ -140,9 +140,11 @@ _Getter = Callable[[Cost], str | TableCell]
 def _per_epoch(cost: Cost) -> str | TableCell:
     seconds = cost.train_seconds_per_epoch
     if seconds is None or seconds.sd is None:
-        return duration(seconds.mean if seconds else None)
-    spread = duration(seconds.sd)
-    return TableCell(duration(seconds.mean), f"± {spread} over seeds", further=(("± over seeds", spread),))
+        return duration(seconds.mean if seconds else None, aligned=True)
+    spread = duration(seconds.sd, aligned=True)
+    return TableCell(
+        duration(seconds.mean, aligned=True), f"± {spread} over seeds", further=(("± over seeds", spread),)
+    )
 
 
 def _latency(cost: Cost) -> str | TableCell:
