@@ -57,7 +57,8 @@ def test_pixels_and_files_in_json_give_the_answers_of_the_network(run, digits, p
     assert by_pixels["id"] == "7"
     wanted = model.explain(pixels)
     np.testing.assert_array_equal(
-        np.array(output(by_pixels, "probabilities")["data"], np.float32).reshape(5, 10), wanted.probabilities
+        np.array(output(by_pixels, "probabilities")["data"], np.float32).reshape(5, 10),
+        wanted.probabilities.astype(np.float32),
     )
     labels = wanted.probabilities.argmax(1)
     assert output(by_pixels, "label")["data"] == labels.tolist()
@@ -84,7 +85,7 @@ def test_binary_tensors_go_in_and_come_out(run, digits, pixels, serving):
     said = json.loads(found.content[:size])
     probabilities = np.frombuffer(found.content[size:], "<f4").reshape(5, 10)
     model = load(run.folder, device="cpu")
-    np.testing.assert_array_equal(probabilities, model.predict_proba(pixels))
+    np.testing.assert_array_equal(probabilities, model.predict_proba(pixels).astype(np.float32))
     assert output(said, "class")["data"] == [model.classes[label] for label in probabilities.argmax(1)]
     size = int(other.headers[HEADER])
     said, rest = json.loads(other.content[:size]), other.content[size:]
