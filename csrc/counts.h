@@ -2,7 +2,6 @@
 #pragma once
 #include <array>
 #include <cmath>
-#include <vector>
 
 #include "signal.h"
 #include "threads.h"

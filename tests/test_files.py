@@ -233,3 +233,10 @@ def test_a_temporary_file_of_another_machine_or_version_is_removed_once_it_is_ol
         os.utime(left, (0, time.time() - 7200))
         remove_if_left(left)
         assert not left.exists()
+
+
+def test_a_name_as_long_as_a_file_system_takes_is_written(tmp_path):
+    place = tmp_path / ("\u00e4" * 120 + "x" * 15)  # of 255 bytes
+    write_text(place, "whole")
+    assert place.read_text() == "whole"
+    assert [one.name for one in tmp_path.iterdir()] == [place.name]

@@ -74,6 +74,8 @@ _MODE: Final = 0o666 & ~_umask()
 """Of a file as any program makes it, found once, before there are threads."""
 _OWNED: Final = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[^.]*\.part$")
 """The end of a temporary file's name."""
+_NAMED: Final = 40
+"""Characters of a file's own name in that of its temporary one; each may take four bytes."""
 _OLD: Final = 3600.0
 """Seconds in which any file has long been written."""
 _TEMPORARY = "the environment variable TMPDIR"
@@ -90,7 +92,8 @@ def replace_file(path: Path) -> Iterator[Path]:
     """
     with storage_errors(path):
         owner = f"{_machine()}-{os.getpid()}-"
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{owner}", suffix=".part")
+        shortened = path.name[:_NAMED]  # a name as long as the file system takes has no room for more
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{shortened}.{owner}", suffix=".part")
         os.close(handle)
         temporary = Path(name)
         try:

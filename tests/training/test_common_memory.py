@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from spikewise.errors import ProcessesError
-from spikewise.training import common_memory
+from spikewise.training import common_memory, group
 from spikewise.training.common_memory import CommonRows, Note, _found, _mapped
 from spikewise.training.group import ProcessGroup
 
@@ -190,3 +190,17 @@ def test_nobody_is_missed_when_the_first_has_let_the_others_go(monkeypatch):
     with pytest.raises(ProcessesError, match="One of the 2 processes"):
         here.let_go()
     assert there.hear() == ({}, {})
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_others_are_let_go_where_all_are_on_one_machine_and_stay_where_they_are_not(monkeypatch, together):
+    told = []
+    one = ProcessGroup(0, 2)
+    monkeypatch.setattr(ProcessGroup, "is_on_one_machine", together)
+    monkeypatch.setattr(one, "let_go", lambda: told.append("over"))
+    monkeypatch.setattr(group, "_group", one)
+    monkeypatch.setattr(group, "_let_go", False)
+    group.let_others_go()
+    assert told == ["over"] * together
+    assert (group.current_group() is None) == together
+    assert group.group_size() == 2

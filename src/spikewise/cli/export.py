@@ -196,12 +196,9 @@ def _print(check: "ExportCheck") -> None:
     )
     if check.source.draws:
         reported = check.source.reported
-        known = reported is not None
-        told = (
-            f"and its accuracy on all test images is {numbers.percent(reported)}"
-            if known
-            else "so its accuracy may be another"
-        )
+        told = "so its accuracy may be another"
+        if reported is not None:
+            told = f"and its accuracy on all test images is {numbers.percent(reported)}"
         print_text(
             "Both get the random numbers of `spikewise predict`, the same for every image; in the run's report "
             f"every image has its own, {told}."
